@@ -1,0 +1,1 @@
+"""Measuring files that exporters left on disk. Never imports the exporting side."""

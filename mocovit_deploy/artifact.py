@@ -1,0 +1,197 @@
+"""What an exporter leaves on disk, and how to read it back: the file, its manifest, its golden file.
+
+    mocovit_1_0_224_fp32.tflite               the artifact (for Core ML a folder, .mlpackage)
+    mocovit_1_0_224_fp32.tflite.json          the manifest: what it is, what made it, how it was checked
+    mocovit_1_0_224_fp32.tflite.golden.npz    inputs, and the outputs of the *original* network for them
+
+These three files are the whole interface between exporting and everything after it: parity checks and
+benchmarks read them, on machines without torch. Numpy only.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from mocovit_deploy.errors import UsageError
+from mocovit_deploy.spec import BATCH, Preprocessing, TensorSpec
+
+SCHEMA_VERSION = 1
+
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A written file and everything needed to run and judge it."""
+
+    path: Path
+    format: str
+    recipe: str
+    model: str
+    weights: str
+    """Where the weights came from, in words: "random, seed 0" or the checkpoint's name and digest."""
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+    preprocessing: Preprocessing
+    sha256: str
+    golden_sha256: str
+    tools: Mapping[str, str] = field(default_factory=dict)
+    passes: tuple[Mapping[str, Any], ...] = ()
+    parity: Mapping[str, Any] | None = None
+
+    @property
+    def dynamic_batch(self) -> bool:
+        return any(BATCH in tensor.shape for tensor in self.inputs)
+
+
+class Predictor(Protocol):
+    """A file loaded into a runtime: call it with named arrays, get named arrays."""
+
+    runtime: str
+    """The runtime and its version, as in "onnxruntime 1.31.1"."""
+    arithmetic: str
+    """The arithmetic this runtime really uses for this file on this machine: "fp32", "fp16", "int8"."""
+
+    def __call__(self, inputs: Mapping[str, Array]) -> dict[str, Array]: ...
+
+
+@dataclass(frozen=True)
+class Golden:
+    """Inputs in the file's own layout, and the original network's outputs, sample by sample.
+
+    Every array has one more axis in front, the samples: `inputs["image"]` is (samples, N, H, W, C) for an
+    NHWC file, `outputs["logits"]` is (samples, N, classes). `names` says what each sample is.
+    """
+
+    names: tuple[str, ...]
+    inputs: Mapping[str, Array]
+    outputs: Mapping[str, Array]
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+
+def manifest_path(artifact_path: Path) -> Path:
+    return artifact_path.with_name(artifact_path.name + ".json")
+
+
+def golden_path(artifact_path: Path) -> Path:
+    return artifact_path.with_name(artifact_path.name + ".golden.npz")
+
+
+def digest(path: Path) -> str:
+    """SHA-256 of a file, or of a folder: of its files' relative names and digests, in sorted order."""
+    total = hashlib.sha256()
+    if path.is_dir():
+        for member in sorted(p for p in path.rglob("*") if p.is_file()):
+            total.update(f"{member.relative_to(path).as_posix()}\0{digest(member)}\n".encode())
+        return total.hexdigest()
+    with path.open("rb") as stream:
+        while chunk := stream.read(1 << 20):
+            total.update(chunk)
+    return total.hexdigest()
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Write `data` under a temporary name in the same folder, then rename: readers see old or new, whole."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("wb") as stream:
+            stream.write(data)
+            stream.flush()
+            os.fsync(stream.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_manifest(artifact: Artifact) -> None:
+    fields = dataclasses.asdict(artifact)
+    fields["path"] = artifact.path.name
+    document = {"schema_version": SCHEMA_VERSION, **fields}
+    text = json.dumps(document, indent=2, default=dict, allow_nan=False) + "\n"
+    write_atomically(manifest_path(artifact.path), text.encode())
+
+
+def read_manifest(artifact_path: Path) -> Artifact:
+    """Read the manifest beside `artifact_path`.
+
+    Raises `UsageError` when the file or its manifest is absent, or the manifest is not one of ours.
+    """
+    path = manifest_path(artifact_path)
+    if not artifact_path.exists():
+        raise UsageError(f"{artifact_path}: no such file")
+    try:
+        document = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        raise UsageError(f"{path}: no manifest beside the file; mocovit-export writes one") from None
+    except (ValueError, RecursionError) as error:
+        raise UsageError(f"{path}: not a manifest ({error})") from None
+    version = document.get("schema_version") if isinstance(document, dict) else None
+    if version != SCHEMA_VERSION:
+        raise UsageError(f"{path}: manifest schema {version}, this version reads {SCHEMA_VERSION}")
+    try:
+        return _artifact_from(document, artifact_path)
+    except (KeyError, TypeError) as error:
+        raise UsageError(f"{path}: not a manifest ({error!r}); export again") from None
+
+
+def _artifact_from(document: dict[str, Any], path: Path) -> Artifact:
+    fields = {key: value for key, value in document.items() if key != "schema_version"}
+    tensors = {
+        side: tuple(TensorSpec(**{**tensor, "shape": tuple(tensor["shape"])}) for tensor in fields[side])
+        for side in ("inputs", "outputs")
+    }
+    pixels = fields["preprocessing"]
+    preprocessing = Preprocessing(
+        scale=float(pixels["scale"]),
+        mean=tuple(map(float, pixels["mean"])),
+        std=tuple(map(float, pixels["std"])),
+        colour_order=str(pixels["colour_order"]),
+    )
+    plain = {**fields, **tensors, "passes": tuple(fields["passes"])}
+    return Artifact(**{**plain, "path": path, "preprocessing": preprocessing})
+
+
+def write_golden(artifact_path: Path, golden: Golden) -> None:
+    arrays = {f"input/{name}": array for name, array in golden.inputs.items()}
+    arrays |= {f"output/{name}": array for name, array in golden.outputs.items()}
+    path = golden_path(artifact_path)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp.npz")
+    try:
+        np.savez(temporary, names=np.array(golden.names), **arrays)  # type: ignore[arg-type]
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def read_golden(artifact: Artifact) -> Golden:
+    """Read the golden file beside an artifact.
+
+    Raises `UsageError` when it is absent, damaged, or another export's.
+    """
+    path = golden_path(artifact.path)
+    if not path.exists():
+        raise UsageError(f"{path}: no golden file beside the artifact; export again")
+    if digest(path) != artifact.golden_sha256:
+        raise UsageError(f"{path}: not the golden file of this export (its digest differs); export again")
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            arrays = {key: archive[key] for key in archive.files}
+    except (OSError, ValueError, zipfile.BadZipFile) as error:
+        raise UsageError(f"{path}: not a golden file ({error})") from None
+    names = tuple(str(name) for name in arrays.pop("names"))
+    inputs = {k.removeprefix("input/"): v for k, v in arrays.items() if k.startswith("input/")}
+    outputs = {k.removeprefix("output/"): v for k, v in arrays.items() if k.startswith("output/")}
+    return Golden(names, inputs, outputs)

@@ -1,0 +1,103 @@
+"""Errors a user can act on, each with its exit status.
+
+    DeployError               1   an internal error (never raised by itself for a user's mistake)
+    ├─ UsageError             2   a word, a value or a file the user gave cannot be used
+    ├─ ConversionError        3   the network could not be captured, re-parameterized or written
+    ├─ ParityError            4   a file differs from the network it came from, or was not checked
+    ├─ AccuracyError          5   below the bar the user set
+    ├─ SlowerError            6   slower than the bar the user set
+    ├─ DeviceError            7   absent, unauthorised, throttled
+    │  ├─ TransientDeviceError    may go away by itself: worth a retry
+    │  └─ StableDeviceError       will not: not worth one
+    └─ MissingToolError       8   a package or a program is not installed
+
+A message is one line: what was wrong, where, and what to do about it.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+from collections.abc import Iterable
+from types import ModuleType
+
+
+class DeployError(Exception):
+    """Root of every error this project raises on purpose."""
+
+    exit_status = 1
+
+
+class UsageError(DeployError):
+    """A word, a value or a file the user gave cannot be used."""
+
+    exit_status = 2
+
+
+class ConversionError(DeployError):
+    """The network could not be captured, re-parameterized or written in the format asked for."""
+
+    exit_status = 3
+
+
+class ParityError(DeployError):
+    """A file computes something else than the network it was made from, or could not be checked."""
+
+    exit_status = 4
+
+
+class AccuracyError(DeployError):
+    """Accuracy is below the bar the user set."""
+
+    exit_status = 5
+
+
+class SlowerError(DeployError):
+    """A measurement is slower than the bar the user set."""
+
+    exit_status = 6
+
+
+class DeviceError(DeployError):
+    """A device cannot be measured on."""
+
+    exit_status = 7
+
+
+class TransientDeviceError(DeviceError):
+    """The cause may pass (a lost connection, a time-out): worth a retry."""
+
+
+class StableDeviceError(DeviceError):
+    """The cause stays (no such device, no permission): not worth a retry."""
+
+
+class MissingToolError(DeployError):
+    """A package or a program is not installed."""
+
+    exit_status = 8
+
+
+def unknown_choice(what: str, given: str, choices: Iterable[str]) -> UsageError:
+    """A `UsageError` that lists the valid choices and suggests a close one, without ever assuming it."""
+    known = list(choices)
+    close = difflib.get_close_matches(given, known, n=1)
+    hint = f"; did you mean {close[0]!r}?" if close else ""
+    return UsageError(f"unknown {what} {given!r}{hint} (choose from {', '.join(known)})")
+
+
+def needs_extra(module: str, extra: str) -> ModuleType:
+    """Import `module`, or raise a `MissingToolError` that names the extra which brings it.
+
+    Only the absence of the package itself is translated: an import that fails *inside* an installed
+    package is that package's own error and is passed on as it is.
+    """
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        package = module.partition(".")[0]
+        if error.name != package:
+            raise
+        raise MissingToolError(
+            f"{package} is not installed; in a checkout of mocovit-deploy, run: pip install '.[{extra}]'"
+        ) from error

@@ -1,0 +1,76 @@
+"""What the user asked for, as plain data: no torch, no numpy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+LAYOUTS = ("nhwc", "nchw")
+BATCH = "batch"
+"""How a dimension that the caller of a file chooses is written in a shape."""
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """How a photograph becomes the tensor a network was trained on.
+
+    `tensor = (pixel * scale - mean) / std`, channel by channel, pixels 0..255 in `colour_order`.
+    """
+
+    scale: float = 1 / 255
+    mean: tuple[float, ...] = (0.485, 0.456, 0.406)
+    std: tuple[float, ...] = (0.229, 0.224, 0.225)
+    colour_order: str = "RGB"
+
+
+@dataclass(frozen=True)
+class InputSpec:
+    """The image a network takes: `batch` pictures of `channels` x `size` x `size`, NCHW in PyTorch."""
+
+    size: int = 224
+    channels: int = 3
+    batch: int = 1
+    preprocessing: Preprocessing = field(default_factory=Preprocessing)
+
+    @property
+    def shape(self) -> tuple[int, int, int, int]:
+        return (self.batch, self.channels, self.size, self.size)
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """Which network, and with which weights."""
+
+    name: str = "mocovit_1_0"
+    arguments: tuple[tuple[str, str], ...] = ()
+    checkpoint: Path | None = None
+    num_classes: int = 1000
+    input: InputSpec = field(default_factory=InputSpec)
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class ExportRequest:
+    """One call of `mocovit-export`."""
+
+    model: ModelSpec
+    formats: tuple[str, ...] = ("onnx", "tflite")
+    precisions: tuple[str, ...] = ("fp32",)
+    output_dir: Path = Path("build")
+    layout: str = "nhwc"
+    opset: int = 18
+    simplify: bool = True
+    dynamic_batch: bool = False
+    verify: bool = True
+    verbose: bool = False
+
+
+@dataclass(frozen=True)
+class TensorSpec:
+    """One input or output of a file. A dimension is a number, or `BATCH` where the caller chooses."""
+
+    name: str
+    shape: tuple[int | str, ...]
+    dtype: str
+    layout: str = ""
+    """"nhwc" or "nchw" for images, empty for anything else."""
