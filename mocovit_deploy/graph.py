@@ -1,0 +1,176 @@
+"""Reading and editing the one intermediate form, a flat functional `fx.GraphModule` of ATen operations.
+
+Nothing here decides anything: these are the words passes are written in.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor, fx, nn
+
+aten = torch.ops.aten
+
+CONVOLUTIONS = (
+    aten.conv1d.default,
+    aten.conv2d.default,
+    aten.conv1d.padding,
+    aten.conv2d.padding,
+    aten.convolution.default,
+)
+TRANSPOSED_CONVOLUTIONS = (aten.conv_transpose1d.default, aten.conv_transpose2d.input)
+LINEARS = (aten.linear.default,)
+BATCH_NORMS = (aten.batch_norm.default,)
+
+
+def module_path(node: fx.Node) -> str:
+    """The dotted path of the torch module that computed `node`, as in "blocks.3.down.cheap.1"."""
+    stack = node.meta.get("nn_module_stack")
+    if not stack:
+        return node.name
+    path = str(list(stack.values())[-1][0])
+    return path or "(network)"
+
+
+def value_of(node: fx.Node) -> Tensor:
+    """The fake tensor that torch.export recorded for `node`: its shape and dtype, no data."""
+    value = node.meta["val"]
+    assert isinstance(value, Tensor)
+    return value
+
+
+def shape_of(node: fx.Node) -> tuple[int, ...]:
+    """Sizes of a node's value; a dimension left to the caller is a `torch.SymInt`."""
+    return tuple(value_of(node).shape)
+
+
+def nodes_calling(graph: fx.GraphModule, *targets: Any) -> Iterator[fx.Node]:
+    """The nodes that call one of `targets`, in the order they run; safe to edit the graph meanwhile."""
+    for node in list(graph.graph.nodes):
+        if node.op == "call_function" and node.target in targets:
+            yield node
+
+
+def argument(node: fx.Node, name: str) -> Any:
+    """An argument of an ATen call by its schema name, defaults included, wherever it was passed."""
+    schema = node.target._schema  # type: ignore[union-attr]
+    for position, formal in enumerate(schema.arguments):
+        if formal.name == name:
+            if position < len(node.args):
+                return node.args[position]
+            return node.kwargs.get(name, formal.default_value)
+    raise KeyError(f"{node.target} has no argument {name!r}")
+
+
+def attribute(graph: fx.GraphModule, target: str) -> Tensor:
+    """The parameter or buffer that a dotted name stands for."""
+    value: Any = graph
+    for name in target.split("."):
+        value = getattr(value, name)
+    assert isinstance(value, Tensor)
+    return value
+
+
+def constant(graph: fx.GraphModule, node: Any) -> Tensor | None:
+    """The tensor behind a `get_attr` node, or None where the node is not one."""
+    if isinstance(node, fx.Node) and node.op == "get_attr":
+        return attribute(graph, str(node.target))
+    return None
+
+
+def readers(graph: fx.GraphModule, read: fx.Node) -> list[fx.Node]:
+    """All nodes that use the tensor behind a `get_attr` node, under whatever names it is registered."""
+    tensor = attribute(graph, str(read.target))
+    return [
+        user
+        for node in graph.graph.nodes
+        if node.op == "get_attr" and attribute(graph, str(node.target)).data_ptr() == tensor.data_ptr()
+        for user in node.users
+    ]
+
+
+def set_argument(node: fx.Node, name: str, value: Any) -> None:
+    """Set an argument of an ATen call by its schema name."""
+    schema = node.target._schema  # type: ignore[union-attr]
+    position = next(i for i, formal in enumerate(schema.arguments) if formal.name == name)
+    if position < len(node.args):
+        node.update_arg(position, value)
+    else:
+        node.update_kwarg(name, value)
+
+
+def set_parameter(graph: fx.GraphModule, node: fx.Node, value: Tensor) -> None:
+    """Give the parameter behind a `get_attr` node a new value; its name and `requires_grad` stay."""
+    owner_path, _, name = str(node.target).rpartition(".")
+    old = attribute(graph, str(node.target))
+    setattr(graph.get_submodule(owner_path), name, nn.Parameter(value, requires_grad=old.requires_grad))
+    if "val" in node.meta:
+        node.meta["val"] = node.meta["val"].new_empty(value.shape)
+
+
+def add_parameter(graph: fx.GraphModule, beside: fx.Node, name: str, value: Tensor) -> fx.Node:
+    """Register `value` in the module that owns the parameter read by `beside`; returns the node reading it.
+
+    The parameter is called `name`, with a number behind it where that name is taken.
+    """
+    owner_path = str(beside.target).rpartition(".")[0]
+    owner, fresh, count = graph.get_submodule(owner_path), name, 2
+    while hasattr(owner, fresh):
+        fresh, count = f"{name}_{count}", count + 1
+    trainable = attribute(graph, str(beside.target)).requires_grad
+    owner.register_parameter(fresh, nn.Parameter(value, requires_grad=trainable))
+    with graph.graph.inserting_after(beside):
+        node = graph.graph.get_attr(f"{owner_path}.{fresh}" if owner_path else fresh)
+    node.meta = dict(beside.meta)
+    if "val" in beside.meta:
+        node.meta["val"] = beside.meta["val"].new_empty(value.shape)
+    return node
+
+
+def copy_graph(graph: fx.GraphModule) -> fx.GraphModule:
+    """A graph of one's own, weights included, that edits cannot reach."""
+    return copy.deepcopy(graph)
+
+
+def in_double(graph: fx.GraphModule) -> fx.GraphModule:
+    """A float64 copy: weights, the dtype arguments of operations, and the recorded values."""
+
+    def widen(value: Any) -> Any:
+        return torch.float64 if value in (torch.float32, torch.float16, torch.bfloat16) else value
+
+    wide = copy_graph(graph).double()
+    for node in wide.graph.nodes:
+        if node.op == "call_function":
+            node.args = fx.node.map_aggregate(node.args, widen)
+            node.kwargs = fx.node.map_aggregate(node.kwargs, widen)
+        value = node.meta.get("val")
+        if isinstance(value, Tensor) and value.is_floating_point():
+            node.meta["val"] = value.double()
+    wide.recompile()
+    return wide
+
+
+def cleanup(graph: fx.GraphModule) -> fx.GraphModule:
+    """Drop what no output depends on, drop parameters nothing reads, and rebuild the Python code."""
+    graph.graph.eliminate_dead_code(is_impure_node=lambda node: node.op in ("placeholder", "output"))
+    read = {str(node.target) for node in graph.graph.nodes if node.op == "get_attr"}
+    for path, module in list(graph.named_modules()):
+        for name in [
+            *dict(module.named_parameters(recurse=False)),
+            *dict(module.named_buffers(recurse=False)),
+        ]:
+            if (f"{path}.{name}" if path else name) not in read:
+                delattr(module, name)
+    graph.delete_all_unused_submodules()
+    graph.graph.lint()
+    graph.recompile()
+    return graph
+
+
+def replace(node: fx.Node, replacement: fx.Node) -> None:
+    """Every user of `node` reads `replacement` instead, and `node` goes."""
+    node.replace_all_uses_with(replacement)
+    node.graph.erase_node(node)

@@ -1,0 +1,51 @@
+"""The algebra of a per-channel affine map y = scale * x + shift, and of a layer that absorbs one.
+
+Everything is computed in float64 and rounded once, to the dtype the layer keeps its weights in.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Affine:
+    """y[:, c] = scale[c] * x[:, c] + shift[c]; both (C,), float64."""
+
+    scale: Tensor
+    shift: Tensor
+
+
+def of_batchnorm(
+    mean: Tensor, variance: Tensor, gamma: Tensor | None, beta: Tensor | None, epsilon: float
+) -> Affine:
+    """What a BatchNorm computes once its statistics are fixed (arXiv:1502.03167, algorithm 2); all (C,)."""
+    scale = 1 / torch.sqrt(variance.double() + epsilon)
+    if gamma is not None:
+        scale = scale * gamma.double()
+    shift = -mean.double() * scale
+    if beta is not None:
+        shift = shift + beta.double()
+    return Affine(scale, shift)
+
+
+def after_layer(
+    weight: Tensor, bias: Tensor | None, affine: Affine, transposed_groups: int | None = None
+) -> tuple[Tensor, Tensor]:
+    """Weight and bias of the layer that computes `affine` of what this layer computes.
+
+    Shapes: weight (Cout, ...) for convolutions and linear layers, (Cin, Cout / groups, ...) for transposed
+    convolutions, which say so by `transposed_groups`; bias (Cout,) or None; returns the same shapes.
+    """
+    if transposed_groups is None:
+        spread = affine.scale.reshape(-1, *[1] * (weight.dim() - 1))
+        scaled = weight.double() * spread
+    else:
+        grouped = weight.double().reshape(transposed_groups, -1, *weight.shape[1:])  # (g, Cin/g, Cout/g, ...)
+        spread = affine.scale.reshape(transposed_groups, 1, -1, *[1] * (weight.dim() - 2))
+        scaled = (grouped * spread).flatten(0, 1)
+    shift = affine.shift if bias is None else bias.double() * affine.scale + affine.shift
+    return scaled.to(weight.dtype), shift.to(weight.dtype)

@@ -1,0 +1,98 @@
+"""Fold multiplications by a constant into the weights around them, attention's 1/sqrt(d) among them.
+
+    before   x - Conv(W, b) - t;   softmax((t^T t) * c) ... t ... Conv(R, r)(t)        c = 1/sqrt(d)
+    after    x - Conv(W*c^(1/2), b*c^(1/2)) - t';   softmax(t'^T t') ... Conv(R*c^(-1/2), r)(t')
+
+    before   x - Linear(W, b) - * c - y              after    x - Linear(W*c, b*c) - y
+    before   image - * 1/255 - Conv(W, b) - y        after    image - Conv(W/255, b) - y
+
+The weights before the multiplication take the factor wherever there is a choice; `scales` says how.
+
+Shapes    c is one positive number; no shape changes
+Refuses   a factor that is zero, negative or not finite; one between operations that fix the scale on both
+          sides (a softmax's output, a sigmoid, the network's input) with no weights to take it
+Exact     yes (float64)
+Source    the linearity of the operations listed in `scales`; ReLU is positively homogeneous
+"""
+
+from __future__ import annotations
+
+import math
+from fractions import Fraction
+
+import torch
+from torch import fx
+
+from mocovit_deploy.graph import (
+    argument,
+    attribute,
+    cleanup,
+    constant,
+    copy_graph,
+    module_path,
+    replace,
+    set_parameter,
+)
+from mocovit_deploy.passes.result import Change, PassResult, Refusal
+from mocovit_deploy.passes.scales import LAYERS, Region, constant_factor, region_of, solve
+
+
+def fold_scale(graph: fx.GraphModule) -> PassResult:
+    graph = copy_graph(graph)
+    changes, refusals = [], []
+    for node in list(graph.graph.nodes):
+        factor = constant_factor(graph, node)
+        if factor is None:
+            continue
+        where = module_path(node)
+        if not (math.isfinite(factor) and factor > 0):
+            refusals.append(Refusal(where, f"the factor {factor:g} is not a positive number"))
+            continue
+        region = region_of(graph, node)
+        exponents = solve(region)
+        if exponents is None:
+            holders = ", ".join(dict.fromkeys(region.fixed_by))
+            refusals.append(Refusal(where, f"no weights can take the factor {factor:g}: held by {holders}"))
+            continue
+        touched = _rescale(graph, region, exponents, factor)
+        changes.append(Change(where, f"factor {factor:g} into {', '.join(touched)}"))
+        source = node.args[0]
+        assert isinstance(source, fx.Node)
+        replace(node, source)
+    return PassResult(cleanup(graph), tuple(changes), tuple(refusals))
+
+
+def _rescale(
+    graph: fx.GraphModule, region: Region, exponents: dict[fx.Node, Fraction], factor: float
+) -> list[str]:
+    """Give every layer at the border of the region the weights its tensors' scales ask for."""
+
+    def scale(tensor: object) -> float:
+        return float(factor ** exponents.get(tensor, Fraction(0)))  # type: ignore[call-overload]
+
+    touched = []
+    for node in graph.graph.nodes:
+        if node.target in LAYERS:
+            before, after = scale(argument(node, "input")), scale(node)
+            if before == after == 1:
+                continue
+            _multiply(graph, argument(node, "weight"), after / before)
+            _multiply(graph, argument(node, "bias"), after)
+            touched.append(module_path(node))
+        elif node.op == "get_attr" and scale(node) != 1:
+            _multiply(graph, node, scale(node))
+            touched.append(str(node.target))
+    return touched
+
+
+def _multiply(graph: fx.GraphModule, read: object, factor: float) -> None:
+    stored = constant(graph, read)
+    if stored is None or factor == 1:
+        return
+    assert isinstance(read, fx.Node)
+    with torch.no_grad():
+        scaled = (stored.double() * factor).to(stored.dtype)
+    if isinstance(attribute(graph, str(read.target)), torch.nn.Parameter):
+        set_parameter(graph, read, scaled)
+    else:
+        attribute(graph, str(read.target)).copy_(scaled)
