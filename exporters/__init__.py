@@ -1,3 +1,20 @@
 """File formats. One format is one module with `export` and `load`; a new one is a file and a word here."""
 
-FORMATS = ()
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, cast
+
+if TYPE_CHECKING:
+    from mocovit_deploy.artifact import Format
+
+FORMATS = ("onnx", "tflite")
+
+
+def format_named(name: str) -> Format:
+    """The module of a format; `UsageError` with the known ones where there is none."""
+    from mocovit_deploy.errors import unknown_choice
+
+    if name not in FORMATS:
+        raise unknown_choice("format", name, FORMATS)
+    return cast("Format", importlib.import_module(f"exporters.{name}"))

@@ -1,1 +1,22 @@
 """Mobile vision networks from PyTorch to verified ONNX, Core ML and TFLite files."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mocovit_deploy.passes.result import PassResult
+    from mocovit_deploy.passes.run import reparameterize
+
+__all__ = ["PassResult", "reparameterize"]
+
+_HOMES = {"PassResult": "mocovit_deploy.passes.result", "reparameterize": "mocovit_deploy.passes.run"}
+
+
+def __getattr__(name: str) -> object:
+    """Import torch when something that needs it is asked for, not before."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'mocovit_deploy' has no attribute {name!r}")
+    import importlib
+
+    return getattr(importlib.import_module(_HOMES[name]), name)

@@ -55,6 +55,46 @@ class Artifact:
         return any(BATCH in tensor.shape for tensor in self.inputs)
 
 
+@dataclass(frozen=True)
+class ExportJob:
+    """What one exporter is asked to write. Shapes and layouts are the network's own, as PyTorch has them."""
+
+    path: Path
+    """Written exactly here; whoever asks has staged it and renames it when it is proven."""
+    recipe: str
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+    layout: str
+    """"nhwc" or "nchw": what images in the file look like, where the format leaves a choice."""
+    opset: int
+    simplify: bool
+    dynamic_batch: bool
+    description: Mapping[str, str]
+    """Written into the file's own metadata where the format has a place for it."""
+
+
+@dataclass(frozen=True)
+class Written:
+    """What an exporter wrote: the tensors as the file has them, and what made it."""
+
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+    tools: Mapping[str, str]
+
+
+class Format(Protocol):
+    """A module in `exporters/`."""
+
+    SUFFIX: str
+    RECIPES: tuple[str, ...]
+    FREE_BATCH: bool
+    """Can its files leave the batch to the caller?"""
+
+    def export(self, graph: Any, example: Any, job: ExportJob) -> Written: ...
+
+    def load(self, artifact: Artifact) -> Predictor: ...
+
+
 class Predictor(Protocol):
     """A file loaded into a runtime: call it with named arrays, get named arrays."""
 
@@ -88,6 +128,11 @@ def manifest_path(artifact_path: Path) -> Path:
 
 def golden_path(artifact_path: Path) -> Path:
     return artifact_path.with_name(artifact_path.name + ".golden.npz")
+
+
+def to_layout(array: Array, spec: TensorSpec) -> Array:
+    """An image array (..., C, H, W) as the file wants it; anything else as it is."""
+    return np.ascontiguousarray(np.moveaxis(array, -3, -1)) if spec.layout == "nhwc" else array
 
 
 def digest(path: Path) -> str:

@@ -17,8 +17,8 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 
-from mocovit_deploy.errors import ConversionError
-from mocovit_deploy.graph import cleanup, module_path, nodes_calling
+from mocovit_deploy.errors import ConversionError, first_line
+from mocovit_deploy.graph import cleanup, module_path, nodes_calling, returns_view
 
 WRAPPERS = ("wrap_with_autocast", "wrap_with_set_grad_enabled")
 
@@ -114,12 +114,6 @@ def _inline(graph: fx.GraphModule, node: fx.Node) -> None:
     graph.graph.erase_node(node)
 
 
-def _aliases_input(node: fx.Node) -> bool:
-    """Does this operation return a view of one of its inputs?"""
-    schema = getattr(node.target, "_schema", None)
-    return bool(schema and any(r.alias_info and not r.alias_info.is_write for r in schema.returns))
-
-
 def _functionalize(graph: fx.GraphModule) -> None:
     """Replace `relu_(x)` and its like by `relu(x)`; later readers of `x` read the result.
 
@@ -164,8 +158,8 @@ def _alias_group(node: fx.Node) -> set[fx.Node]:
         if current in group:
             continue
         group.add(current)
-        todo += [user for user in current.users if _aliases_input(user) and user.args[0] is current]
-        if _aliases_input(current) and isinstance(current.args[0], fx.Node):
+        todo += [user for user in current.users if returns_view(user) and user.args[0] is current]
+        if returns_view(current) and isinstance(current.args[0], fx.Node):
             todo.append(current.args[0])
     return group
 
@@ -183,5 +177,4 @@ def _explain(error: Exception, module: nn.Module) -> str:
         if id(owner) in paths:
             where = f"{paths[id(owner)]} ({type(owner).__name__})"
             line = f", {file}:{number}: {linecache.getline(file, number).strip()}"
-    reason = next((text.strip() for text in str(error).splitlines() if text.strip()), type(error).__name__)
-    return f"torch.export cannot take {where}{line}: {reason}"
+    return f"torch.export cannot take {where}{line}: {first_line(error)}"

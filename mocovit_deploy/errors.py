@@ -86,6 +86,13 @@ def unknown_choice(what: str, given: str, choices: Iterable[str]) -> UsageError:
     return UsageError(f"unknown {what} {given!r}{hint} (choose from {', '.join(known)})")
 
 
+def first_line(error: BaseException) -> str:
+    """What went wrong at the root of an exception chain, in one line."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+
+
 def needs_extra(module: str, extra: str) -> ModuleType:
     """Import `module`, or raise a `MissingToolError` that names the extra which brings it.
 

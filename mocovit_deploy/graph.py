@@ -81,15 +81,19 @@ def constant(graph: fx.GraphModule, node: Any) -> Tensor | None:
     return None
 
 
-def readers(graph: fx.GraphModule, read: fx.Node) -> list[fx.Node]:
-    """All nodes that use the tensor behind a `get_attr` node, under whatever names it is registered."""
-    tensor = attribute(graph, str(read.target))
-    return [
-        user
-        for node in graph.graph.nodes
-        if node.op == "get_attr" and attribute(graph, str(node.target)).data_ptr() == tensor.data_ptr()
-        for user in node.users
-    ]
+def count_readers(graph: fx.GraphModule) -> dict[fx.Node, int]:
+    """For each `get_attr` node: how many nodes use its tensor, under whatever names it is registered."""
+    stored = {node: attribute(graph, str(node.target)) for node in graph.graph.nodes if node.op == "get_attr"}
+    users: dict[int, int] = {}
+    for node, tensor in stored.items():
+        users[tensor.data_ptr()] = users.get(tensor.data_ptr(), 0) + len(node.users)
+    return {node: users[tensor.data_ptr()] for node, tensor in stored.items()}
+
+
+def returns_view(node: fx.Node) -> bool:
+    """Does this operation return its input's own memory?"""
+    schema = getattr(node.target, "_schema", None)
+    return bool(schema and any(r.alias_info and not r.alias_info.is_write for r in schema.returns))
 
 
 def set_argument(node: fx.Node, name: str, value: Any) -> None:

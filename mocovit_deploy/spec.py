@@ -62,7 +62,8 @@ class ExportRequest:
     simplify: bool = True
     dynamic_batch: bool = False
     verify: bool = True
-    verbose: bool = False
+    without: tuple[str, ...] = ()
+    """Passes to leave out."""
 
 
 @dataclass(frozen=True)

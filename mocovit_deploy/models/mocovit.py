@@ -22,6 +22,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mocovit_deploy.errors import UsageError
+from mocovit_deploy.models.arguments import parse_arguments
+from mocovit_deploy.spec import ModelSpec
 
 # kind       kernel  expanded  out  SE     stride
 LAYERS = (
@@ -55,6 +57,10 @@ WIDTHS = {
 }
 PUBLISHED = ("mocovit_1_0",)
 """The names with published totals; every other width is an extrapolation."""
+
+NAMES = tuple(WIDTHS)
+INPUT_NAMES = ("image",)
+OUTPUT_NAMES = ("logits",)
 
 
 @dataclass(frozen=True)
@@ -241,3 +247,15 @@ class MoCoViT(nn.Module):
         x = F.relu(self.features(F.adaptive_avg_pool2d(x, 1)))
         logits: Tensor = self.classifier(self.dropout(x.flatten(1)))
         return logits
+
+
+def knows(name: str) -> bool:
+    return name in WIDTHS
+
+
+def build(spec: ModelSpec) -> MoCoViT:
+    """The network a `ModelSpec` names. Raises `UsageError` for an argument `MoCoViTConfig` does not have."""
+    if spec.input.channels != 3:
+        raise UsageError(f"{spec.name} takes 3 channels, not {spec.input.channels}")
+    given = parse_arguments(MoCoViTConfig, dict(spec.arguments))
+    return MoCoViT(MoCoViTConfig(**{"width": WIDTHS[spec.name], "num_classes": spec.num_classes, **given}))

@@ -14,6 +14,7 @@ Source    arXiv:1502.03167, section 3.1
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -29,9 +30,9 @@ from mocovit_deploy.graph import (
     cleanup,
     constant,
     copy_graph,
+    count_readers,
     module_path,
     nodes_calling,
-    readers,
     replace,
     set_argument,
     set_parameter,
@@ -45,10 +46,11 @@ LAYERS = CONVOLUTIONS + TRANSPOSED_CONVOLUTIONS + LINEARS
 
 def fold_batchnorm(graph: fx.GraphModule) -> PassResult:
     graph = copy_graph(graph)
+    readers = count_readers(graph)
     changes, refusals = [], []
     for norm in nodes_calling(graph, *BATCH_NORMS):
         where = module_path(norm)
-        why = why_not(graph, norm)
+        why = why_not(graph, norm, readers)
         if why is not None:
             refusals.append(Refusal(where, why))
             continue
@@ -59,9 +61,9 @@ def fold_batchnorm(graph: fx.GraphModule) -> PassResult:
     return PassResult(cleanup(graph), tuple(changes), tuple(refusals))
 
 
-def why_not(graph: fx.GraphModule, norm: fx.Node) -> str | None:
+def why_not(graph: fx.GraphModule, norm: fx.Node, readers: Mapping[fx.Node, int]) -> str | None:
     """Why this BatchNorm cannot be folded into what comes before it, or None where it can."""
-    return _why_not_constant(graph, norm) or _why_not_into_producer(graph, norm)
+    return _why_not_constant(graph, norm) or _why_not_into_producer(graph, norm, readers)
 
 
 def _why_not_constant(graph: fx.GraphModule, norm: fx.Node) -> str | None:
@@ -77,7 +79,9 @@ def _why_not_constant(graph: fx.GraphModule, norm: fx.Node) -> str | None:
     return None
 
 
-def _why_not_into_producer(graph: fx.GraphModule, norm: fx.Node) -> str | None:
+def _why_not_into_producer(
+    graph: fx.GraphModule, norm: fx.Node, readers: Mapping[fx.Node, int]
+) -> str | None:
     layer = norm.args[0]
     assert isinstance(layer, fx.Node)
     if layer.target not in LAYERS:
@@ -96,7 +100,7 @@ def _why_not_into_producer(graph: fx.GraphModule, norm: fx.Node) -> str | None:
             continue
         if constant(graph, value) is None:
             return f"the {name} of {module_path(layer)} is computed by the network, not stored"
-        if len(readers(graph, value)) > 1:
+        if readers.get(value, 1) > 1:
             return f"{module_path(layer)} is called more than once, or shares its {name}"
     if not all(bool(t.isfinite().all()) for t in _folded(graph, layer, norm)):
         return f"folding it into {module_path(layer)} would overflow: its variance is too close to zero"

@@ -17,6 +17,7 @@ q(t) = 1/2; whatever else reads t, a convolution for instance, takes c**-1/2 int
 from __future__ import annotations
 
 import operator
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
@@ -30,8 +31,8 @@ from mocovit_deploy.graph import (
     argument,
     aten,
     constant,
+    count_readers,
     module_path,
-    readers,
     value_of,
 )
 
@@ -101,16 +102,21 @@ def _like(node: fx.Node, source: fx.Node) -> bool:
 class Region:
     """All tensors whose scales hang together with those around one multiplication, and their laws."""
 
+    readers: Mapping[fx.Node, int]
     tensors: set[fx.Node] = field(default_factory=set)
     laws: list[tuple[dict[fx.Node, int], int]] = field(default_factory=list)
     """Each: the coefficients of the exponents, and what they sum to."""
     fixed_by: list[str] = field(default_factory=list)
     """The operations that hold some tensor of the region at its true value."""
 
+    def owns(self, read: fx.Node) -> bool:
+        """Is this stored tensor read in one place only, so that it may be changed?"""
+        return self.readers.get(read, 1) == 1
+
 
 def region_of(graph: fx.GraphModule, factor: fx.Node) -> Region:
     """Everything tied to the multiplication `factor`, with the laws that dropping it asks for."""
-    region, seen = Region(), set()
+    region, seen = Region(count_readers(graph)), set()
     todo: list[fx.Node] = [factor]
     while todo:
         tensor = todo.pop()
@@ -121,7 +127,7 @@ def region_of(graph: fx.GraphModule, factor: fx.Node) -> Region:
             if operation not in seen:
                 seen.add(operation)
                 todo += _tie(graph, region, operation, factor)
-            if _holds(graph, operation, tensor):
+            if _holds(graph, region, operation, tensor):
                 region.laws.append(({tensor: 1}, 0))
                 region.fixed_by.append(f"{_name(operation)} of {module_path(operation)}")
     return region
@@ -161,22 +167,17 @@ def _kind(graph: fx.GraphModule, operation: fx.Node) -> str:
     return "other"
 
 
-def _holds(graph: fx.GraphModule, operation: fx.Node, tensor: fx.Node) -> bool:
+def _holds(graph: fx.GraphModule, region: Region, operation: fx.Node, tensor: fx.Node) -> bool:
     """Does `operation`, which makes or reads `tensor`, need or give it at its true value?"""
     if operation.op == "get_attr":
-        return not _own(graph, operation)
+        return not region.owns(operation)
     kind = _kind(graph, operation)
     if kind == "layer":
         data = argument(operation, "input")
         parameters = [argument(operation, "weight"), argument(operation, "bias")]
-        stored = all(p is None or (constant(graph, p) is not None and _own(graph, p)) for p in parameters)
+        stored = all(p is None or (constant(graph, p) is not None and region.owns(p)) for p in parameters)
         return not stored or tensor not in (operation, data) or tensor in parameters
     return kind == "other"
-
-
-def _own(graph: fx.GraphModule, read: Any) -> bool:
-    """Is this stored tensor read in one place only, so that it may be changed?"""
-    return isinstance(read, fx.Node) and len(readers(graph, read)) == 1
 
 
 def _name(operation: fx.Node) -> str:

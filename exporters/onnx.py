@@ -1,0 +1,127 @@
+"""ONNX: torch's exporter, onnxsim, onnx.checker; run by ONNX Runtime."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from mocovit_deploy.artifact import Array, Artifact, ExportJob, Written
+from mocovit_deploy.errors import ConversionError, first_line, needs_extra
+
+if TYPE_CHECKING:
+    from torch import Tensor, fx
+
+SUFFIX = ".onnx"
+RECIPES = ("fp32",)
+FREE_BATCH = True
+OPSETS = range(13, 24)
+MODULE_KEY = "module"
+"""Each node's `metadata_props` entry that names the torch module it came from."""
+
+
+def export(graph: fx.GraphModule, example: Sequence[Tensor], job: ExportJob) -> Written:
+    """Write `graph` as an ONNX file with static shapes, or with a free batch.
+
+    Raises `ConversionError` where a converter cannot take the graph, cannot reach the opset, or writes
+    something that onnx.checker refuses; `MissingToolError` where the extra is not installed.
+    """
+    onnx = needs_extra("onnx", "onnx")
+    needs_extra("onnxscript", "onnx")
+    model = _convert(graph, example, job)
+    modules = {output: _module_path(node) for node in model.graph.node for output in node.output}
+    if job.simplify:
+        model = _simplify(model)
+    for node in model.graph.node:
+        del node.metadata_props[:]
+        path = next((modules[output] for output in node.output if modules.get(output)), None)
+        if path:
+            node.metadata_props.add(key=MODULE_KEY, value=path)
+    onnx.helper.set_model_props(model, dict(job.description))
+    model.producer_name = "mocovit-deploy"
+    try:
+        onnx.checker.check_model(model, full_check=True)
+    except onnx.checker.ValidationError as error:
+        raise ConversionError(f"onnx.checker refuses the file that was made: {error}") from error
+    job.path.write_bytes(model.SerializeToString(deterministic=True))
+    return Written(inputs=job.inputs, outputs=job.outputs, tools=_versions())
+
+
+def _convert(graph: fx.GraphModule, example: Sequence[Tensor], job: ExportJob) -> Any:
+    import torch
+
+    batch = torch.export.Dim("batch", min=1)
+    try:
+        program = torch.onnx.export(
+            graph,
+            tuple(example),
+            dynamo=True,
+            opset_version=job.opset,
+            input_names=[tensor.name for tensor in job.inputs],
+            output_names=[tensor.name for tensor in job.outputs],
+            dynamic_shapes=tuple({0: batch} for _ in example) if job.dynamic_batch else None,
+            verbose=False,
+        )
+    except Exception as error:
+        raise ConversionError(f"torch.onnx.export cannot write this network: {first_line(error)}") from error
+    assert program is not None
+    model = program.model_proto
+    opset = next(imported.version for imported in model.opset_import if imported.domain == "")
+    if opset != job.opset:
+        raise ConversionError(
+            f"the ONNX exporter wrote opset {opset}, not {job.opset}: an operation has no form in opset "
+            f"{job.opset}; choose --opset {opset}"
+        )
+    return model
+
+
+def _simplify(model: Any) -> Any:
+    onnxsim = needs_extra("onnxsim", "onnx")
+    simplified, valid = onnxsim.simplify(model)
+    if not valid:
+        raise ConversionError("onnxsim changed what the file computes; leave it out with --no-simplify")
+    return simplified
+
+
+def _module_path(node: Any) -> str:
+    """The torch module of a node, from the scopes that torch's exporter recorded."""
+    for entry in node.metadata_props:
+        if entry.key == "pkg.torch.onnx.name_scopes":
+            scopes = [scope for scope in json.loads(entry.value.replace("'", '"'))[:-1] if scope]
+            return str(scopes[-1]) if scopes else ""
+    return ""
+
+
+def _versions() -> dict[str, str]:
+    from importlib.metadata import version
+
+    return {name: version(name) for name in ("torch", "onnx", "onnxscript", "onnxsim")}
+
+
+class _OnnxRuntime:
+    """An ONNX file in ONNX Runtime's CPU provider."""
+
+    arithmetic = "fp32"
+
+    def __init__(self, artifact: Artifact) -> None:
+        onnxruntime = needs_extra("onnxruntime", "onnx")
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 3
+        self.runtime = f"onnxruntime {onnxruntime.__version__}"
+        try:
+            self._session = onnxruntime.InferenceSession(
+                str(artifact.path), options, providers=["CPUExecutionProvider"]
+            )
+        except Exception as error:
+            raise ConversionError(
+                f"{artifact.path}: {self.runtime} cannot load it: {first_line(error)}"
+            ) from error
+        self._outputs = [output.name for output in self._session.get_outputs()]
+
+    def __call__(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        return dict(zip(self._outputs, self._session.run(None, dict(inputs)), strict=True))
+
+
+def load(artifact: Artifact) -> _OnnxRuntime:
+    """The file in ONNX Runtime. Works without torch."""
+    return _OnnxRuntime(artifact)

@@ -1,0 +1,191 @@
+"""mocovit-export and mocovit-parity: words in, exit status out.
+
+Nothing heavy is imported before it is needed: --help costs what bare Python costs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from mocovit_deploy.errors import DeployError, UsageError
+from mocovit_deploy.spec import ExportRequest, InputSpec, ModelSpec
+
+STATUSES = """exit status:
+  0 done and checked         4 parity failed or not run      7 device unusable
+  1 internal error           5 accuracy below the bar        8 a missing extra or tool
+  2 usage                    6 slower than the bar
+  3 conversion failed"""
+
+EXPORT_EXAMPLES = """examples:
+  mocovit-export                                      mocovit_1_0 as ONNX and TFLite into build/
+  mocovit-export --format tflite --checkpoint mine.safetensors --num-classes 10 --image-size 96
+  mocovit-export --format onnx --dynamic batch --opset 17 --output-dir out
+  mocovit-export --summary --json                     what each layer costs; writes no file
+"""
+
+PARITY_EXAMPLES = """examples:
+  mocovit-parity build/mocovit_1_0_224_fp32.tflite
+  mocovit-parity build/*.onnx build/*.tflite --json
+
+Needs the file, its .json and its .golden.npz, and the file's runtime; not torch.
+"""
+
+
+class Parser(argparse.ArgumentParser):
+    """An ArgumentParser whose complaints are `UsageError`s: one line, like every other mistake."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(f"{message} (see {self.prog} --help)")
+
+
+class _Version(argparse.Action):
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        from importlib.metadata import version
+
+        sys.stdout.write(f"{parser.prog} {version('mocovit-deploy')}\n")
+        parser.exit()
+
+
+def _parser(program: str, description: str, examples: str) -> Parser:
+    parser = Parser(
+        prog=program,
+        description=description,
+        epilog=f"{examples}\n{STATUSES}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON report on stdout")
+    parser.add_argument("--verbose", action="store_true", help="show converters' output and tracebacks")
+    parser.add_argument("--version", action=_Version, nargs=0, help="print the version and stop")
+    return parser
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(word for word in text.split(",") if word)
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE")
+    return name, value
+
+
+def _positive(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a positive whole number")
+    return int(text)
+
+
+def _export_parser() -> Parser:
+    parser = _parser("mocovit-export", "Write a PyTorch network as proven files.", EXPORT_EXAMPLES)
+    add = parser.add_argument
+    add("--model", default="mocovit_1_0", metavar="NAME", help="which network (default: %(default)s)")
+    add(
+        "--model-arg",
+        type=_pair,
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="an option of the network",
+    )
+    add("--checkpoint", type=Path, metavar="FILE", help="a state dict: .pt, .pth or .safetensors")
+    add("--num-classes", type=_positive, default=1000, metavar="N")
+    add("--image-size", "--imgsz", type=_positive, default=224, metavar="PIXELS")
+    add("--batch", type=_positive, default=1, metavar="N", help="images per run (default: %(default)s)")
+    add("--dynamic", choices=["batch"], help="leave the batch to the caller of the file (ONNX)")
+    add("--seed", type=int, default=0, metavar="N", help="for random weights and random inputs")
+    add(
+        "--format",
+        type=_words,
+        default=("onnx", "tflite"),
+        metavar="LIST",
+        help="of onnx, tflite (default: both)",
+    )
+    add("--precision", type=_words, default=("fp32",), metavar="LIST", help="of fp32 (default: fp32)")
+    add("--layout", default="nhwc", metavar="NAME", help="of images in TFLite files: nhwc (default) or nchw")
+    add("--opset", type=_positive, default=18, metavar="N", help="of ONNX files (default: %(default)s)")
+    add("--no-simplify", action="store_true", help="leave onnxsim out")
+    add("--without", action="append", default=[], metavar="PASS", help="leave a pass out")
+    add("--no-verify", action="store_true", help="do not check the files (they are not proven then)")
+    add("--output-dir", type=Path, default=Path("build"), metavar="DIR", help="default: %(default)s")
+    add("--summary", action="store_true", help="print what each layer costs, and write no file")
+    return parser
+
+
+def _export(words: Sequence[str]) -> int:
+    given = _export_parser().parse_args(words)
+    request = ExportRequest(
+        model=ModelSpec(
+            name=given.model,
+            arguments=tuple(given.model_arg),
+            checkpoint=given.checkpoint,
+            num_classes=given.num_classes,
+            input=InputSpec(size=given.image_size, batch=given.batch),
+            seed=given.seed,
+        ),
+        formats=given.format,
+        precisions=given.precision,
+        output_dir=given.output_dir,
+        layout=given.layout,
+        opset=given.opset,
+        simplify=not given.no_simplify,
+        dynamic_batch=given.dynamic == "batch",
+        verify=not given.no_verify,
+        without=tuple(given.without),
+    )
+    from mocovit_deploy import commands
+
+    if given.summary:
+        return commands.summary(request, as_json=given.json, verbose=given.verbose)
+    return commands.export(request, as_json=given.json, verbose=given.verbose)
+
+
+def _parity(words: Sequence[str]) -> int:
+    parser = _parser("mocovit-parity", "Check files against the network they came from.", PARITY_EXAMPLES)
+    parser.add_argument("files", type=Path, nargs="+", metavar="FILE", help="written by mocovit-export")
+    given = parser.parse_args(words)
+    from mocovit_deploy import commands
+
+    return commands.parity(given.files, as_json=given.json, verbose=given.verbose)
+
+
+def run(program: str, command: Callable[[Sequence[str]], int], words: Sequence[str] | None = None) -> int:
+    """Run a command; its errors become one line on stderr and their exit status."""
+    given = sys.argv[1:] if words is None else list(words)
+    verbose = "--verbose" in given
+    signal.signal(signal.SIGTERM, _stop)
+    try:
+        return command(given)
+    except DeployError as error:
+        if verbose:
+            traceback.print_exc()
+        sys.stderr.write(f"{program}: {error}\n")
+        return error.exit_status
+    except KeyboardInterrupt:
+        sys.stderr.write(f"{program}: interrupted\n")
+        return 130
+    except Exception as error:  # noqa: BLE001 - a defect of ours: one line, and a status that says so
+        if verbose:
+            traceback.print_exc()
+        hint = "" if verbose else "; run again with --verbose for the traceback"
+        sys.stderr.write(f"{program}: internal error: {type(error).__name__}: {error}{hint}\n")
+        return DeployError.exit_status
+
+
+def _stop(_signal: int, _frame: object) -> NoReturn:
+    """SIGTERM unwinds like an exception, so that staging folders and temporary files go."""
+    raise SystemExit(143)
+
+
+def export_main() -> int:
+    return run("mocovit-export", _export)
+
+
+def parity_main() -> int:
+    return run("mocovit-parity", _parity)

@@ -1,0 +1,191 @@
+"""What the commands do once their words are understood, and what they print."""
+
+from __future__ import annotations
+
+import json
+import resource
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
+
+from exporters import format_named
+from mocovit_deploy.artifact import digest, read_golden, read_manifest
+from mocovit_deploy.errors import DeployError, ParityError
+from mocovit_deploy.parity.verdict import PASS, ParityReport, check, not_run
+from mocovit_deploy.quiet import quiet
+from mocovit_deploy.spec import ExportRequest
+from mocovit_deploy.stages import Stages
+from mocovit_deploy.table import megabytes, table
+
+if TYPE_CHECKING:
+    from mocovit_deploy.export import Export
+
+REPORT_SCHEMA_VERSION = 1
+HEADER = ("file", "size", "runtime", "max error", "SQNR", "top-1", "verdict")
+
+
+def export(request: ExportRequest, *, as_json: bool, verbose: bool) -> int:
+    """Export, check, print; the exit status is the first failure's."""
+    with quiet(not verbose) as stderr:
+        from mocovit_deploy.export import export_model, worst_error
+
+        stages = Stages(_terminal(stderr))
+        done = export_model(request, stages)
+    if not done.network.trained:
+        sys.stderr.write(
+            f"note: {done.network.name} has no checkpoint: its weights are {done.network.weights}. "
+            "Speed and size are real, predictions are not.\n"
+        )
+    if as_json:
+        _print_json(_export_json(done, stages))
+    else:
+        sys.stdout.write(_export_text(done, stages, request))
+    error = worst_error(done)
+    for outcome in done.outcomes:
+        if outcome.error is not None and outcome.error is not error:
+            sys.stderr.write(f"{outcome.format} {outcome.recipe}: {outcome.error}\n")
+    if error is not None:
+        raise error
+    return 0
+
+
+def summary(request: ExportRequest, *, as_json: bool, verbose: bool) -> int:
+    """Print parameters, MACs and activation bytes, layer by layer."""
+    with quiet(not verbose):
+        import torch
+
+        from mocovit_deploy.capture import capture
+        from mocovit_deploy.models.load import load_network
+        from mocovit_deploy.summary import render, summarize
+
+        network = load_network(request.model)
+        graph = capture(network.module, (torch.zeros(request.model.input.shape),))
+        counted = summarize(network.module, graph)
+    if as_json:
+        _print_json({"schema_version": REPORT_SCHEMA_VERSION, "model": network.name, **counted.as_json()})
+    else:
+        sys.stdout.write(f"{network.name} at {request.model.input.size} pixels\n\n{render(counted)}\n")
+    return 0
+
+
+def parity(files: Sequence[Path], *, as_json: bool, verbose: bool) -> int:
+    """Check files from what lies beside them; all are checked before any failure ends the command."""
+    results: list[tuple[Path, ParityReport, DeployError | None]] = []
+    for path in files:
+        with quiet(not verbose):
+            results.append((path, *_check_file(path)))
+    if as_json:
+        reports = [{"file": str(path), **report.as_json()} for path, report, _ in results]
+        _print_json({"schema_version": REPORT_SCHEMA_VERSION, "files": reports})
+    else:
+        rows = [_row(path, report) for path, report, _ in results]
+        sys.stdout.write(f"{table(HEADER, rows)}\n")
+    errors = [error for _, _, error in results if error is not None]
+    for error in errors[1:]:
+        sys.stderr.write(f"{error}\n")
+    if errors:
+        raise errors[0]
+    return 0
+
+
+def _check_file(path: Path) -> tuple[ParityReport, DeployError | None]:
+    try:
+        artifact = read_manifest(path)
+        golden = read_golden(artifact)
+        report = check(artifact, golden, format_named(artifact.format).load(artifact))
+    except DeployError as error:
+        return not_run(str(error)), error
+    if report.verdict != PASS:
+        return report, ParityError(f"{path}: parity {report.verdict}: {report.reason}")
+    if digest(path) != artifact.sha256:
+        sys.stderr.write(f"note: {path} was changed after its export; what is judged is the file as it is\n")
+    return report, None
+
+
+def _row(path: Path, report: ParityReport) -> tuple[str, ...]:
+    size = megabytes(_size_bytes(path)) if path.exists() else "-"
+    if not report.outputs:
+        return (path.name, size, report.runtime or "-", "-", "-", "-", report.verdict)
+    worst = max(report.outputs, key=lambda one: (not one.finite, one.max_error))
+    top1 = worst.top1_agreement
+    return (
+        path.name,
+        size,
+        f"{report.runtime}, {report.arithmetic}",
+        f"{worst.max_error:.1e} of range",
+        f"{worst.sqnr_db:.0f} dB",
+        "-" if top1 is None else f"{top1:.0%}",
+        report.verdict,
+    )
+
+
+def _size_bytes(path: Path) -> int:
+    members = [p for p in path.rglob("*") if p.is_file()] if path.is_dir() else [path]
+    return sum(member.stat().st_size for member in members)
+
+
+def _export_text(done: Export, stages: Stages, request: ExportRequest) -> str:
+    lines = [f"{done.network.name}, weights {done.network.weights}"]
+    for proof in done.passes.proofs:
+        error = "nothing to prove" if proof.error is None else f"float64 error {proof.error:.1e}"
+        refused = f", {len(proof.refusals)} refused" if proof.refusals else ""
+        lines.append(f"  {proof.name:<16} {len(proof.changes):>4} changed{refused}, {error}")
+    lines += [f"  refused: {refusal.where}: {refusal.why}" for refusal in done.passes.refusals]
+    written = [outcome for outcome in done.outcomes if outcome.artifact is not None]
+    if written:
+        rows = [_row(o.artifact.path, o.report) for o in written if o.artifact is not None]
+        lines += ["", table(HEADER, rows)]
+        tolerances = {o.report.tolerance.max_error for o in written if o.report.tolerance is not None}
+        samples = len(written[0].report.samples)
+        bound = " and ".join(f"{value:.0e}" for value in sorted(tolerances))
+        lines.append(f"\ntolerance {bound or 'none'}, {samples} samples, judged against the original network")
+    spent = "   ".join(f"{name} {seconds:.1f} s" for name, seconds in stages.seconds.items())
+    lines += [f"written to {request.output_dir}/", spent]
+    return "\n".join(lines) + "\n"
+
+
+def _export_json(done: Export, stages: Stages) -> dict[str, Any]:
+    return {
+        "schema_version": REPORT_SCHEMA_VERSION,
+        "model": done.network.name,
+        "weights": done.network.weights,
+        "trained": done.network.trained,
+        "passes": [
+            {
+                "name": proof.name,
+                "error_float64": proof.error,
+                "bound": proof.bound,
+                "changes": [vars(change) for change in proof.changes],
+                "refusals": [vars(refusal) for refusal in proof.refusals],
+            }
+            for proof in done.passes.proofs
+        ],
+        "files": [
+            {
+                "format": outcome.format,
+                "recipe": outcome.recipe,
+                "path": str(outcome.artifact.path) if outcome.artifact else None,
+                "sha256": outcome.artifact.sha256 if outcome.artifact else None,
+                "error": str(outcome.error) if outcome.error else None,
+                "parity": outcome.report.as_json(),
+            }
+            for outcome in done.outcomes
+        ],
+        "seconds": {name: round(seconds, 3) for name, seconds in stages.seconds.items()},
+        "peak_memory_bytes": _peak_memory_bytes(),
+    }
+
+
+def _peak_memory_bytes() -> int:
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+def _terminal(stderr: TextIO) -> TextIO | None:
+    return stderr if stderr.isatty() else None
+
+
+def _print_json(document: dict[str, Any]) -> None:
+    json.dump(document, sys.stdout, indent=2, allow_nan=False)
+    sys.stdout.write("\n")

@@ -1,0 +1,86 @@
+"""The line: a request in, proven files on disk out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from exporters import format_named
+from mocovit_deploy.capture import capture
+from mocovit_deploy.errors import DeployError, UsageError, unknown_choice
+from mocovit_deploy.models.load import Network, load_network
+from mocovit_deploy.passes import PASSES
+from mocovit_deploy.passes.result import PassResult
+from mocovit_deploy.passes.run import run_passes
+from mocovit_deploy.prove import Line, Outcome, run_original, write_and_prove
+from mocovit_deploy.spec import LAYOUTS, ExportRequest
+from mocovit_deploy.stages import Stages
+from mocovit_deploy.staging import staged
+
+
+@dataclass(frozen=True)
+class Export:
+    """Everything one call of `export_model` did."""
+
+    network: Network
+    passes: PassResult
+    outcomes: tuple[Outcome, ...]
+
+
+def export_model(request: ExportRequest, stages: Stages) -> Export:
+    """Export one network to every format and precision asked for, and prove each file.
+
+    A file takes its name only after its verdict; one that fails goes to `rejected/` in the output folder,
+    and what stood under its name before stays. One format's failure does not stop the next.
+
+    Raises `UsageError`, `ConversionError` or `MissingToolError` where nothing could be begun.
+    """
+    _refuse_impossible(request)
+    with staged(request.output_dir) as staging:
+        with stages("network"):
+            network = load_network(request.model)
+        with stages("reference"):
+            reference = run_original(network, request)
+        with stages("capture"):
+            example = _example(request)
+            graph = capture(network.module, example, request.dynamic_batch)
+        with stages("passes"):
+            passes = run_passes(graph, example, [p for p in PASSES if p not in request.without])
+        line = Line(request, network, reference, passes, example, staging, stages)
+        outcomes = [
+            write_and_prove(line, name, recipe) for name in request.formats for recipe in request.precisions
+        ]
+    return Export(network, passes, tuple(outcomes))
+
+
+def _example(request: ExportRequest) -> tuple[Tensor, ...]:
+    """Random input for capture; a free batch is captured at two, because torch.export takes one as fixed."""
+    batch, *rest = request.model.input.shape
+    generator = torch.Generator().manual_seed(request.model.seed)
+    return (torch.randn(max(batch, 2) if request.dynamic_batch else batch, *rest, generator=generator),)
+
+
+def _refuse_impossible(request: ExportRequest) -> None:
+    """Everything that is wrong with a request and can be known before any work."""
+    for name in request.formats:
+        exporter = format_named(name)
+        for recipe in request.precisions:
+            if recipe not in exporter.RECIPES:
+                raise unknown_choice(f"precision for {name}", recipe, exporter.RECIPES)
+        if request.dynamic_batch and not exporter.FREE_BATCH:
+            raise UsageError(
+                f"{name} files have a fixed batch; leave out --dynamic batch, or leave out {name}"
+            )
+    if request.layout not in LAYOUTS:
+        raise unknown_choice("layout", request.layout, LAYOUTS)
+    for name in request.without:
+        if name not in PASSES:
+            raise unknown_choice("pass", name, PASSES)
+
+
+def worst_error(export: Export) -> DeployError | None:
+    """The error that decides the exit status of a whole call: conversion, then parity, then the rest."""
+    errors = [outcome.error for outcome in export.outcomes if outcome.error is not None]
+    return min(errors, key=lambda error: error.exit_status, default=None)

@@ -1,0 +1,86 @@
+"""State dicts from .pt, .pth and .safetensors files into a network, strictly or not at all."""
+
+from __future__ import annotations
+
+import pickle
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from mocovit_deploy.errors import UsageError, first_line, needs_extra
+
+SUFFIXES = (".pt", ".pth", ".safetensors")
+LISTED_AT_MOST = 20
+
+
+def load_checkpoint(module: nn.Module, path: Path) -> None:
+    """Load the state dict in `path` into `module`: every tensor of both, or `UsageError` and nothing.
+
+    The error lists every key that is missing, unexpected or of another shape, and every tensor with NaN or
+    infinity in it. Pickled code is never run (`weights_only=True`).
+    """
+    given = read_state_dict(path)
+    wanted = module.state_dict()
+    counters = {key for key in wanted if key.endswith("num_batches_tracked")}
+    missing = wanted.keys() - given.keys() - counters
+    problems = [f"missing {key} {_shape(wanted[key])}" for key in wanted if key in missing]
+    problems += [f"unexpected {key} {_shape(given[key])}" for key in given if key not in wanted]
+    problems += [
+        f"{key} has shape {_shape(given[key])}, the network wants {_shape(wanted[key])}"
+        for key in wanted
+        if key in given and given[key].shape != wanted[key].shape
+    ]
+    problems += [
+        f"{key} holds NaN or infinity"
+        for key, value in given.items()
+        if value.is_floating_point() and not bool(value.isfinite().all())
+    ]
+    if problems:
+        shown = "\n  ".join(problems[:LISTED_AT_MOST])
+        rest = len(problems) - LISTED_AT_MOST
+        more = f"\n  and {rest} more" if rest > 0 else ""
+        raise UsageError(f"{path}: does not fit the network, nothing was loaded\n  {shown}{more}")
+    module.load_state_dict({**{key: wanted[key] for key in counters}, **given}, strict=True)
+
+
+def read_state_dict(path: Path) -> Mapping[str, Tensor]:
+    """The tensors of a checkpoint file by name; `UsageError` where it is not a plain state dict."""
+    if path.suffix not in SUFFIXES:
+        raise UsageError(f"{path}: not a checkpoint name I know (choose from {', '.join(SUFFIXES)})")
+    if not path.is_file():
+        raise UsageError(f"{path}: no such file")
+    found = _read_safetensors(path) if path.suffix == ".safetensors" else _read_pickle(path)
+    if not isinstance(found, Mapping) or not all(
+        isinstance(key, str) and isinstance(value, Tensor) for key, value in found.items()
+    ):
+        raise UsageError(f"{path}: holds a {type(found).__name__}, not a state dict of tensors by name")
+    return found
+
+
+def _read_safetensors(path: Path) -> object:
+    safetensors = needs_extra("safetensors.torch", "export")
+    try:
+        return safetensors.load_file(path)
+    except Exception as error:
+        raise UsageError(f"{path}: damaged or not a safetensors file ({first_line(error)})") from error
+
+
+def _read_pickle(path: Path) -> object:
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        if "weights_only" not in str(error).lower():
+            raise UsageError(f"{path}: damaged or not a checkpoint ({first_line(error)})") from error
+        raise UsageError(
+            f"{path}: holds pickled code or objects, which are not run; save the tensors alone with "
+            "torch.save(network.state_dict(), path), or as .safetensors"
+        ) from error
+    except (EOFError, OSError, RuntimeError, ValueError, KeyError, IndexError, zipfile.BadZipFile) as error:
+        raise UsageError(f"{path}: damaged or not a checkpoint ({first_line(error)})") from error
+
+
+def _shape(tensor: Tensor) -> str:
+    return "x".join(map(str, tensor.shape)) or "scalar"

@@ -1,0 +1,82 @@
+"""Two arrays, the original's and a file's, into numbers. Nothing here decides.
+
+All numbers are computed in float64 over all samples together. With e the expected values, f the found ones:
+
+    max_abs   max |e - f|
+    max_error max_abs / (max e - min e)
+    rmse      sqrt(mean (e - f)^2)
+    sqnr_db   10 log10( sum e^2 / sum (e - f)^2 )          infinite where they are equal
+    cosine    <e, f> / (|e| |f|)
+    liveliness  largest spread of one output element over the samples / (max e - min e)
+    top1_agreement  share of rows whose largest element is at the same place (outputs of two axes)
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from mocovit_deploy.artifact import Array
+
+
+@dataclass(frozen=True)
+class Difference:
+    """How one output of a file differs from the original network's."""
+
+    output: str
+    finite: bool
+    """Neither side holds NaN or infinity. Where this is false the other numbers are NaN."""
+    max_abs: float
+    max_error: float
+    rmse: float
+    sqnr_db: float
+    cosine: float
+    liveliness: float
+    top1_agreement: float | None
+    worst_sample: int
+
+
+def compare(output: str, expected: Array, found: Array) -> Difference:
+    """Compare one output over all samples; both are (samples, ...), of the same shape.
+
+    Raises `ValueError` where the shapes differ: that is another network, not an error to measure.
+    """
+    if expected.shape != found.shape:
+        raise ValueError(f"output {output}: expected shape {expected.shape}, found {found.shape}")
+    e, f = expected.astype(np.float64), found.astype(np.float64)
+    if not (np.isfinite(e).all() and np.isfinite(f).all()) or e.size == 0:
+        nan = float("nan")
+        bad = ~np.isfinite(f).reshape(len(f), -1).all(axis=1) if len(f) else np.zeros(1)
+        return Difference(output, False, nan, nan, nan, nan, nan, nan, None, int(np.argmax(bad)))
+    error = np.abs(e - f)
+    spread = float(e.max() - e.min()) or float(np.abs(e).max()) or 1.0
+    noise, signal = float((error**2).sum()), float((e**2).sum())
+    norms = float(np.linalg.norm(e) * np.linalg.norm(f))
+    return Difference(
+        output=output,
+        finite=True,
+        max_abs=float(error.max()),
+        max_error=float(error.max()) / spread,
+        rmse=float(np.sqrt((error**2).mean())),
+        sqnr_db=10 * float(np.log10(signal / noise))
+        if noise and signal
+        else float("inf" if not noise else "-inf"),
+        cosine=float((e * f).sum()) / norms if norms else float(noise == 0),
+        liveliness=float((e.max(axis=0) - e.min(axis=0)).max()) / spread,
+        top1_agreement=_top1_agreement(e, f),
+        worst_sample=int(error.reshape(len(e), -1).max(axis=1).argmax()),
+    )
+
+
+def _decibels(signal: float, noise: float) -> float:
+    if not noise:
+        return float("inf")
+    return 10 * float(np.log10(signal / noise)) if signal else float("-inf")
+
+
+def _top1_agreement(expected: Array, found: Array) -> float | None:
+    """For classifier outputs, (samples, batch, classes) with at least two classes."""
+    if expected.ndim != 3 or expected.shape[-1] < 2:
+        return None
+    return float((expected.argmax(-1) == found.argmax(-1)).mean())

@@ -1,0 +1,79 @@
+"""The inputs every file is checked on: crops and scales of two real photographs, and random numbers."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from mocovit_deploy.errors import MissingToolError, needs_extra
+from mocovit_deploy.spec import InputSpec, Preprocessing
+
+FloatArray = npt.NDArray[np.float32]
+
+# photograph   left  top   side      as fractions of its height; the side is what is seen
+CROPS = (
+    ("china", 0.25, 0.0, 1.0),
+    ("china", 0.0, 0.3, 0.5),
+    ("china", 0.3, 0.55, 0.35),
+    ("flower", 0.25, 0.0, 1.0),
+    ("flower", 0.5, 0.25, 0.5),
+    ("flower", 0.0, 0.4, 0.35),
+)
+RANDOM_SAMPLES = 2
+
+
+def samples(spec: InputSpec, seed: int) -> tuple[tuple[str, ...], FloatArray]:
+    """Names and inputs, (samples, batch, C, S, S) float32, preprocessed; a batch holds shifted copies.
+
+    Networks whose input is not one or three channels get random samples alone, and their names say so.
+    """
+    generator = np.random.default_rng(seed)
+    noise = generator.standard_normal((RANDOM_SAMPLES, *spec.shape), dtype=np.float32)
+    names = tuple(f"random {i}" for i in range(RANDOM_SAMPLES))
+    if spec.channels not in (1, 3):
+        return names, noise
+    pictures = np.stack([_batch(crop, spec) for crop in CROPS])
+    titles = tuple(f"{name} {side:.0%} at {left:.2f},{top:.2f}" for name, left, top, side in CROPS)
+    return titles + names, np.concatenate([pictures, noise])
+
+
+def _batch(crop: tuple[str, float, float, float], spec: InputSpec) -> FloatArray:
+    one = preprocess(_pixels(crop, spec), spec.preprocessing)
+    return np.stack([np.roll(one, 7 * i, axis=-1) for i in range(spec.batch)])
+
+
+def preprocess(pixels: npt.NDArray[np.uint8], how: Preprocessing) -> FloatArray:
+    """uint8 (S, S, C) RGB or grey -> float32 (C, S, S) as the network was trained on."""
+    ordered = pixels[..., ::-1] if how.colour_order == "BGR" else pixels
+    channels = pixels.shape[-1]
+    mean, std = (np.array(v[:channels], np.float64) for v in (how.mean, how.std))
+    normalised = (ordered.astype(np.float64) * how.scale - mean) / std
+    return np.ascontiguousarray(normalised.transpose(2, 0, 1), dtype=np.float32)
+
+
+def _pixels(crop: tuple[str, float, float, float], spec: InputSpec) -> npt.NDArray[np.uint8]:
+    """One square crop of a photograph, scaled to (S, S, C)."""
+    image_module = needs_extra("PIL.Image", "export")
+    name, left, top, side = crop
+    with image_module.open(_photograph(name)) as opened:
+        photograph = opened.convert("RGB" if spec.channels == 3 else "L")
+    unit = photograph.height
+    box = (left * unit, top * unit, (left + side) * unit, (top + side) * unit)
+    scaled = photograph.resize((spec.size, spec.size), box=box)
+    return np.asarray(scaled, np.uint8).reshape(spec.size, spec.size, spec.channels)
+
+
+def _photograph(name: str) -> Path:
+    """A photograph that scikit-learn ships, found without importing scikit-learn (which takes a second)."""
+    found = importlib.util.find_spec("sklearn")
+    for folder in (found.submodule_search_locations or []) if found else []:
+        path = Path(folder, "datasets", "images", f"{name}.jpg")
+        if path.is_file():
+            return path
+    raise MissingToolError(
+        f"scikit-learn, which ships the photograph {name}.jpg, is not installed; in a checkout of "
+        "mocovit-deploy, run: pip install '.[export]'"
+    )

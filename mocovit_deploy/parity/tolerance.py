@@ -1,0 +1,29 @@
+"""The one table of tolerances, keyed by format, recipe and the arithmetic that really ran.
+
+Each entry carries what was measured when it was set, so that a reader can see how much room it leaves.
+There is no default: an untabled combination has no verdict.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tolerance:
+    """How far a file may be from the original network."""
+
+    max_error: float
+    """Largest absolute difference, relative to the range of the original's output over all samples."""
+    measured: float
+    """The same quantity for `mocovit_1_0` when this entry was set."""
+
+
+TOLERANCES = {
+    # (format, recipe, arithmetic)
+    ("onnx", "fp32", "fp32"): Tolerance(max_error=1e-5, measured=4e-7),
+    ("tflite", "fp32", "fp32"): Tolerance(max_error=1e-5, measured=6e-7),
+}
+
+LIVELINESS = 100.0
+"""How many times the tolerance an output must vary with the input for a comparison to prove anything."""

@@ -1,0 +1,121 @@
+"""Run a file on its golden inputs and judge it: pass, fail, or not run, always with a reason."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from mocovit_deploy.artifact import Array, Artifact, Golden, Predictor
+from mocovit_deploy.parity.compare import Difference, compare
+from mocovit_deploy.parity.tolerance import LIVELINESS, TOLERANCES, Tolerance
+
+PASS, FAIL, NOT_RUN = "pass", "fail", "not run"
+
+
+@dataclass(frozen=True)
+class ParityReport:
+    """The verdict on one file, and everything it rests on."""
+
+    verdict: str
+    reason: str
+    runtime: str
+    arithmetic: str
+    samples: tuple[str, ...]
+    tolerance: Tolerance | None
+    outputs: tuple[Difference, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain data for manifests and reports; infinities and NaN become None, which JSON can say."""
+        return _finite(dataclasses.asdict(self))  # type: ignore[no-any-return]
+
+
+def check(artifact: Artifact, golden: Golden, predictor: Predictor) -> ParityReport:
+    """Run every golden input through `predictor` and compare with the original network's outputs."""
+    found = run_golden(artifact, golden, predictor)
+    return judge(artifact, golden, found, predictor.runtime, predictor.arithmetic)
+
+
+def run_golden(artifact: Artifact, golden: Golden, predictor: Predictor) -> dict[str, Array]:
+    """The outputs of a file for all golden inputs, each (samples, ...).
+
+    A file with a free batch also runs all samples as one batch; should that differ from running them one
+    by one, the batched outputs are what is returned, so that the comparison sees it.
+    """
+    one_by_one = [
+        predictor({name: array[i] for name, array in golden.inputs.items()}) for i in range(len(golden))
+    ]
+    alone = {name: np.stack([result[name] for result in one_by_one]) for name in golden.outputs}
+    if not artifact.dynamic_batch:
+        return alone
+    together = predictor({name: np.concatenate(list(array)) for name, array in golden.inputs.items()})
+    batched = {name: together[name].reshape(alone[name].shape) for name in alone}
+
+    def error(found: Mapping[str, Array], name: str) -> float:
+        return float(np.abs(found[name] - golden.outputs[name]).max())
+
+    # Written so that a NaN in the batched outputs counts as worse.
+    return {
+        name: alone[name] if error(batched, name) <= error(alone, name) else batched[name] for name in alone
+    }
+
+
+def judge(
+    artifact: Artifact, golden: Golden, found: Mapping[str, Array], runtime: str, arithmetic: str
+) -> ParityReport:
+    """Judge outputs that were computed anywhere, a phone included."""
+    outputs = tuple(
+        compare(name, expected, np.asarray(found[name])) for name, expected in golden.outputs.items()
+    )
+    tolerance = TOLERANCES.get((artifact.format, artifact.recipe, arithmetic))
+    verdict, reason = _decide(artifact, golden, outputs, tolerance, arithmetic)
+    return ParityReport(verdict, reason, runtime, arithmetic, golden.names, tolerance, outputs)
+
+
+def not_run(reason: str) -> ParityReport:
+    """The report on a file that could not be executed: never a pass."""
+    return ParityReport(NOT_RUN, reason, "", "", (), None, ())
+
+
+def _decide(
+    artifact: Artifact,
+    golden: Golden,
+    outputs: tuple[Difference, ...],
+    tolerance: Tolerance | None,
+    arithmetic: str,
+) -> tuple[str, str]:
+    if not outputs or not len(golden):
+        return NOT_RUN, "the golden file holds nothing to compare"
+    if tolerance is None:
+        return NOT_RUN, f"no tolerance for {artifact.format} {artifact.recipe} computed in {arithmetic}"
+    for one in outputs:
+        sample = golden.names[one.worst_sample]
+        if not one.finite:
+            return FAIL, f"{one.output} is NaN or infinite on {sample}"
+        if not one.max_error <= tolerance.max_error:
+            return FAIL, (
+                f"{one.output} is off by {one.max_error:.1e} of its range on {sample}, "
+                f"the tolerance is {tolerance.max_error:.0e}"
+            )
+    for one in outputs:
+        if len(golden) > 1 and one.liveliness < LIVELINESS * tolerance.max_error:
+            return NOT_RUN, (
+                f"{one.output} hardly depends on the input (it varies by {one.liveliness:.1e} of its range), "
+                "so a comparison would prove nothing; check the weights"
+            )
+    worst = max(one.max_error for one in outputs)
+    return PASS, f"max error {worst:.1e} of the output range, tolerance {tolerance.max_error:.0e}"
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return value

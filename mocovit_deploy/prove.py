@@ -1,0 +1,160 @@
+"""One file: written, judged against the original network, and only then given its name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from importlib.metadata import version
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from exporters import format_named
+from mocovit_deploy.artifact import (
+    Array,
+    Artifact,
+    ExportJob,
+    Golden,
+    Written,
+    digest,
+    golden_path,
+    to_layout,
+    write_golden,
+    write_manifest,
+)
+from mocovit_deploy.errors import ConversionError, DeployError, ParityError
+from mocovit_deploy.models.load import Network
+from mocovit_deploy.parity.samples import samples
+from mocovit_deploy.parity.verdict import PASS, ParityReport, check, not_run
+from mocovit_deploy.passes.result import PassResult
+from mocovit_deploy.spec import BATCH, ExportRequest, TensorSpec
+from mocovit_deploy.stages import Stages
+from mocovit_deploy.staging import Staging
+
+
+@dataclass(frozen=True)
+class Reference:
+    """The original network on the parity samples: what every file of one export is judged against."""
+
+    names: tuple[str, ...]
+    inputs: dict[str, Array]
+    """(samples, N, C, H, W) as PyTorch has them."""
+    outputs: dict[str, Array]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One file: written, judged and put in its place; or the error that stood in the way."""
+
+    format: str
+    recipe: str
+    artifact: Artifact | None
+    report: ParityReport
+    error: DeployError | None
+
+
+@dataclass(frozen=True)
+class Line:
+    """What all files of one export share."""
+
+    request: ExportRequest
+    network: Network
+    reference: Reference
+    passes: PassResult
+    example: tuple[Tensor, ...]
+    staging: Staging
+    stages: Stages
+
+
+def run_original(network: Network, request: ExportRequest) -> Reference:
+    """Run the original network, in float32, on the parity samples.
+
+    Raises `ConversionError` where its own outputs are not finite or not what its source said.
+    """
+    names, inputs = samples(request.model.input, request.model.seed)
+    with torch.no_grad():
+        results = [
+            [leaf.numpy() for leaf in torch.utils._pytree.tree_leaves(network.module(torch.from_numpy(one)))]
+            for one in inputs
+        ]
+    if len(results[0]) != len(network.output_names):
+        raise ConversionError(
+            f"{network.name} gives {len(results[0])} outputs, not {len(network.output_names)}"
+        )
+    stacked = [np.stack(column) for column in zip(*results, strict=True)]
+    for name, column in zip(network.output_names, stacked, strict=True):
+        if not np.isfinite(column).all():
+            raise ConversionError(f"{network.name} itself gives NaN or infinity in {name}: check its weights")
+    outputs = dict(zip(network.output_names, stacked, strict=True))
+    return Reference(names, {network.input_names[0]: inputs}, outputs)
+
+
+def write_and_prove(line: Line, format_name: str, recipe: str) -> Outcome:
+    """Write one file in the staging folder, judge it there, and publish it under its name or as rejected."""
+    exporter = format_named(format_name)
+    stem = f"{line.network.name.replace('/', '_')}_{line.request.model.input.size}_{recipe}"
+    job = _job(line, recipe, stem + exporter.SUFFIX)
+    verify = line.request.verify
+    try:
+        with line.stages(f"{format_name} {recipe}"):
+            written = exporter.export(line.passes.graph, line.example, job)
+        with line.stages(f"parity {format_name} {recipe}"):
+            golden = _golden(line.reference, written)
+            write_golden(job.path, golden)
+            artifact = _artifact(line, job, format_name, written)
+            report = check(artifact, golden, exporter.load(artifact)) if verify else not_run("--no-verify")
+            artifact = replace(artifact, parity=report.as_json())
+            write_manifest(artifact)
+    except DeployError as error:
+        return Outcome(format_name, recipe, None, not_run(str(error)), error)
+    accepted = report.verdict == PASS or not verify
+    placed = line.staging.publish(job.path, rejected=not accepted)
+    failure = None if accepted else ParityError(f"{placed}: parity {report.verdict}: {report.reason}")
+    return Outcome(format_name, recipe, replace(artifact, path=placed), report, failure)
+
+
+def _golden(reference: Reference, written: Written) -> Golden:
+    inputs = {spec.name: to_layout(reference.inputs[spec.name], spec) for spec in written.inputs}
+    return Golden(reference.names, inputs, reference.outputs)
+
+
+def _artifact(line: Line, job: ExportJob, format_name: str, written: Written) -> Artifact:
+    proofs = tuple(
+        {"name": proof.name, "changes": len(proof.changes), "error_float64": proof.error}
+        for proof in line.passes.proofs
+    )
+    return Artifact(
+        path=job.path,
+        format=format_name,
+        recipe=job.recipe,
+        model=line.network.name,
+        weights=line.network.weights,
+        inputs=written.inputs,
+        outputs=written.outputs,
+        preprocessing=line.request.model.input.preprocessing,
+        sha256=digest(job.path),
+        golden_sha256=digest(golden_path(job.path)),
+        tools={"mocovit-deploy": version("mocovit-deploy"), **written.tools},
+        passes=proofs,
+    )
+
+
+def _job(line: Line, recipe: str, file_name: str) -> ExportJob:
+    request = line.request
+
+    def described(name: str, array: Array) -> TensorSpec:
+        shape: tuple[int | str, ...] = array.shape[1:]
+        free = (BATCH, *shape[1:]) if request.dynamic_batch else shape
+        return TensorSpec(name, free, str(array.dtype), "nchw" if len(shape) == 4 else "")
+
+    return ExportJob(
+        path=line.staging.folder / file_name,
+        recipe=recipe,
+        inputs=tuple(described(name, array) for name, array in line.reference.inputs.items()),
+        outputs=tuple(described(name, array) for name, array in line.reference.outputs.items()),
+        layout=request.layout,
+        opset=request.opset,
+        simplify=request.simplify,
+        dynamic_batch=request.dynamic_batch,
+        description={"model": line.network.name, "weights": line.network.weights},
+    )

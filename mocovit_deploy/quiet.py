@@ -1,0 +1,42 @@
+"""Keep the converters' warnings, C++ logs and progress bars out of sight.
+
+C++ libraries write to the file descriptors, not to sys.stdout, so it is the descriptors that are redirected.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from typing import TextIO
+
+
+@contextlib.contextmanager
+def quiet(enabled: bool = True) -> Iterator[TextIO]:
+    """Send what is written to stdout and stderr inside the block to a file that is thrown away.
+
+    Yields a stream that still reaches the user's real stderr, for progress and for one's own words.
+    """
+    sys.stdout.flush()
+    sys.stderr.flush()
+    if not enabled:
+        yield sys.stderr
+        return
+    saved = [os.dup(1), os.dup(2)]
+    try:
+        with (
+            tempfile.TemporaryFile() as hidden,
+            os.fdopen(os.dup(saved[1]), "w", buffering=1) as real_stderr,
+        ):
+            os.dup2(hidden.fileno(), 1)
+            os.dup2(hidden.fileno(), 2)
+            yield real_stderr
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os.dup2(saved[0], 1)
+        os.dup2(saved[1], 2)
+        for descriptor in saved:
+            os.close(descriptor)

@@ -1,0 +1,33 @@
+"""Names, times and shows the stages of long work."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import TextIO
+
+
+@dataclass
+class Stages:
+    """`with stages("capture"): ...` shows the stage on a terminal and keeps the seconds it took."""
+
+    terminal: TextIO | None = None
+    """Where to show progress; None for silence."""
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextlib.contextmanager
+    def __call__(self, name: str) -> Iterator[None]:
+        self._show(f"{name} ...")
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[name] = time.perf_counter() - start
+            self._show(f"{name} {self.seconds[name]:.1f} s\n")
+
+    def _show(self, text: str) -> None:
+        if self.terminal is not None:
+            self.terminal.write(f"\r\x1b[K{text}")
+            self.terminal.flush()
