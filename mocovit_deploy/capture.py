@@ -170,11 +170,10 @@ def _explain(error: Exception, module: nn.Module) -> str:
     where, line = type(module).__name__, ""
     torch_folder = str(Path(torch.__file__).parent)
     for frame, number in traceback.walk_tb(error.__traceback__):
-        file = frame.f_code.co_filename
-        if file.startswith(torch_folder) or file == __file__:
+        file, owner = frame.f_code.co_filename, frame.f_locals.get("self")
+        if id(owner) not in paths:
             continue
-        owner = frame.f_locals.get("self")
-        if id(owner) in paths:
-            where = f"{paths[id(owner)]} ({type(owner).__name__})"
+        where = f"{paths[id(owner)]} ({type(owner).__name__})"
+        if not file.startswith(torch_folder):
             line = f", {file}:{number}: {linecache.getline(file, number).strip()}"
     return f"torch.export cannot take {where}{line}: {first_line(error)}"

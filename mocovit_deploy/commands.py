@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from exporters import format_named
 from mocovit_deploy.artifact import digest, read_golden, read_manifest
-from mocovit_deploy.errors import DeployError, ParityError
+from mocovit_deploy.errors import DeployError, ParityError, needs_extra
 from mocovit_deploy.parity.verdict import PASS, ParityReport, check, not_run
 from mocovit_deploy.quiet import quiet
 from mocovit_deploy.spec import ExportRequest
@@ -28,6 +28,7 @@ HEADER = ("file", "size", "runtime", "max error", "SQNR", "top-1", "verdict")
 def export(request: ExportRequest, *, as_json: bool, verbose: bool) -> int:
     """Export, check, print; the exit status is the first failure's."""
     with quiet(not verbose) as stderr:
+        needs_extra("torch", "export")
         from mocovit_deploy.export import export_model, worst_error
 
         stages = Stages(_terminal(stderr))
@@ -53,7 +54,7 @@ def export(request: ExportRequest, *, as_json: bool, verbose: bool) -> int:
 def summary(request: ExportRequest, *, as_json: bool, verbose: bool) -> int:
     """Print parameters, MACs and activation bytes, layer by layer."""
     with quiet(not verbose):
-        import torch
+        torch = needs_extra("torch", "export")
 
         from mocovit_deploy.capture import capture
         from mocovit_deploy.models.load import load_network

@@ -140,7 +140,10 @@ def copy_graph(graph: fx.GraphModule) -> fx.GraphModule:
 
 
 def in_double(graph: fx.GraphModule) -> fx.GraphModule:
-    """A float64 copy: weights, the dtype arguments of operations, and the recorded values."""
+    """A float64 copy: weights and the dtype arguments of operations.
+
+    What was recorded of each value stays, dtype included, so that a pass decides alike on both.
+    """
 
     def widen(value: Any) -> Any:
         return torch.float64 if value in (torch.float32, torch.float16, torch.bfloat16) else value
@@ -150,9 +153,6 @@ def in_double(graph: fx.GraphModule) -> fx.GraphModule:
         if node.op == "call_function":
             node.args = fx.node.map_aggregate(node.args, widen)
             node.kwargs = fx.node.map_aggregate(node.kwargs, widen)
-        value = node.meta.get("val")
-        if isinstance(value, Tensor) and value.is_floating_point():
-            node.meta["val"] = value.double()
     wide.recompile()
     return wide
 

@@ -47,6 +47,7 @@ LAYERS = (
 STEM_CHANNELS = 16
 TAIL_CHANNELS = 960
 FEATURES = 1280
+SE_RATIO = 0.25
 
 WIDTHS = {
     "mocovit_0_5": 0.5,
@@ -73,7 +74,7 @@ class MoCoViTConfig:
     """Not stated; costs nothing; 4 divides the channels at every width."""
     transformer_se: tuple[bool, bool, bool, bool] = (False, True, False, True)
     """GhostNet's column; with ratio 1/4 it gives the published parameters, SE everywhere does not."""
-    se_ratio: float = 0.25
+    transformer_se_ratio: float = 0.25
     refiner_kernel: int = 3
     """The Ghost module's own kernel; 5 fits the published totals as well."""
     refiner_batchnorm: bool = True
@@ -143,15 +144,13 @@ class GhostBottleneck(nn.Module):
     (B, inputs, H, W) -> (B, outputs, H / stride, W / stride). Source: arXiv:1911.11907, section 3.2.
     """
 
-    def __init__(
-        self, inputs: int, kernel: int, expanded: int, outputs: int, se: bool, stride: int, se_ratio: float
-    ) -> None:
+    def __init__(self, inputs: int, kernel: int, expanded: int, outputs: int, se: bool, stride: int) -> None:
         super().__init__()
         self.up = Ghost(inputs, expanded, relu=True)
         self.depthwise = (
             conv_bn(expanded, expanded, kernel, stride, groups=expanded) if stride > 1 else nn.Identity()
         )
-        self.se = SqueezeExcite(expanded, se_ratio) if se else nn.Identity()
+        self.se = SqueezeExcite(expanded, SE_RATIO) if se else nn.Identity()
         self.down = Ghost(expanded, outputs, relu=False)
         if stride == 1 and inputs == outputs:
             self.shortcut: nn.Module = nn.Identity()
@@ -204,7 +203,7 @@ class TransformerBlock(nn.Module):
         super().__init__()
         self.attention = MobileSelfAttention(channels, config)
         self.up = Ghost(channels, expanded, relu=config.ffn_relu)
-        self.se = SqueezeExcite(expanded, config.se_ratio) if se else nn.Identity()
+        self.se = SqueezeExcite(expanded, config.transformer_se_ratio) if se else nn.Identity()
         self.down = Ghost(expanded, channels, relu=False)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -228,11 +227,7 @@ class MoCoViT(nn.Module):
         transformer_se = iter(config.transformer_se)
         for kind, kernel, expanded, outputs, se, stride in LAYERS:
             if kind == "ghost":
-                blocks.append(
-                    GhostBottleneck(
-                        channels, kernel, wide(expanded), wide(outputs), se, stride, config.se_ratio
-                    )
-                )
+                blocks.append(GhostBottleneck(channels, kernel, wide(expanded), wide(outputs), se, stride))
             else:
                 blocks.append(TransformerBlock(channels, wide(expanded), next(transformer_se), config))
             channels = wide(outputs)

@@ -1,0 +1,46 @@
+# Every target sets itself up: its own virtual environment, the exact versions of requirements.lock.
+PYTHON ?= python3
+VENV := .venv
+READY := $(VENV)/ready
+ARGS ?=
+
+.PHONY: export parity test test-slow lint docs speed runtimes clean
+
+export: $(READY)
+	$(VENV)/bin/mocovit-export $(ARGS)
+
+parity: $(READY)
+	$(VENV)/bin/mocovit-parity $(ARGS)
+
+test: lint
+	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n 2 --dist worksteal $(ARGS)
+
+test-slow: $(READY)
+	$(VENV)/bin/python -m pytest -m slow $(ARGS)
+
+lint: $(READY)
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+	PYTHONPATH=. $(VENV)/bin/lint-imports --no-cache
+
+docs: $(READY)
+	$(VENV)/bin/python docs/make_cli_reference.py
+
+speed: $(READY)
+	$(VENV)/bin/python benchmarks/export_speed.py $(ARGS)
+
+runtimes: $(READY)
+	$(VENV)/bin/python benchmarks/runtime_matrix.py $(ARGS)
+
+# torch comes last and without a hash: a CPU build that pip can find is taken, and everything it needs is there.
+$(READY): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed; say which with: make PYTHON=python3.11 ...")'
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check torch==2.13.0
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	touch $(READY)
+
+clean:
+	rm -rf $(VENV) build

@@ -1,0 +1,118 @@
+import dataclasses
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mocovit_deploy.artifact import Artifact, Golden
+from mocovit_deploy.parity.tolerance import TOLERANCES, Tolerance
+from mocovit_deploy.parity.verdict import check, judge, not_run, run_golden
+from mocovit_deploy.spec import BATCH, Preprocessing, TensorSpec
+
+GENERATOR = np.random.default_rng(0)
+NAMES = ("one", "two", "three")
+INPUTS = GENERATOR.normal(size=(3, 1, 4)).astype(np.float32)
+GOLDEN = Golden(NAMES, {"x": INPUTS}, {"y": INPUTS * 2})
+
+
+def artifact(batch=1):
+    spec = TensorSpec("x", (batch, 4), "float32")
+    return Artifact(Path("f"), "onnx", "fp32", "m", "w", (spec,), (spec,), Preprocessing(), "", "")
+
+
+class Doubler:
+    runtime, arithmetic = "test 1.0", "fp32"
+
+    def __init__(self, spoil=lambda y: y):
+        self.spoil = spoil
+
+    def __call__(self, inputs):
+        return {"y": self.spoil(inputs["x"] * 2)}
+
+
+def test_pass():
+    report = check(artifact(), GOLDEN, Doubler())
+    assert report.verdict == "pass"
+    assert report.tolerance.max_error == 1e-5
+    assert (report.runtime, report.arithmetic, report.samples) == ("test 1.0", "fp32", NAMES)
+
+
+@pytest.mark.parametrize("factor", [1 + 1e-3, 0.5, 2, -1, np.nan, np.inf])
+def test_fail(factor):
+    report = check(artifact(), GOLDEN, Doubler(lambda y: y * np.float32(factor)))
+    assert report.verdict == "fail"
+    assert any(name in report.reason for name in NAMES)
+
+
+def test_a_single_wrong_number_fails():
+    def spoil(y):
+        y = y.copy()
+        y.flat[0] += 1e-3
+        return y
+
+    assert check(artifact(), GOLDEN, Doubler(spoil)).verdict == "fail"
+
+
+def test_nan_on_both_sides_fails():
+    poisoned = Golden(NAMES, {"x": INPUTS}, {"y": np.full_like(INPUTS, np.nan)})
+    assert check(artifact(), poisoned, Doubler(lambda y: y * np.nan)).verdict == "fail"
+
+
+def test_an_arithmetic_without_a_tolerance_is_not_run():
+    report = judge(artifact(), GOLDEN, {"y": INPUTS * 2}, "test", "fp8")
+    assert report.verdict == "not run"
+    assert "no tolerance for onnx fp32 computed in fp8" in report.reason
+
+
+def test_outputs_that_ignore_the_input_prove_nothing():
+    dead = Golden(NAMES, {"x": INPUTS}, {"y": np.broadcast_to(np.arange(4.0, dtype=np.float32), (3, 1, 4))})
+    report = judge(artifact(), dead, {"y": dead.outputs["y"]}, "test", "fp32")
+    assert report.verdict == "not run"
+    assert "hardly depends on the input" in report.reason
+
+
+def test_an_empty_golden_file_proves_nothing():
+    empty = Golden((), {"x": INPUTS[:0]}, {})
+    assert judge(artifact(), empty, {}, "test", "fp32").verdict == "not run"
+
+
+class WrongInBatches(Doubler):
+    def __init__(self, wrong):
+        super().__init__()
+        self.wrong = wrong
+
+    def __call__(self, inputs):
+        result = super().__call__(inputs)
+        return {"y": result["y"] + self.wrong} if len(inputs["x"]) > 1 else result
+
+
+def test_a_free_batch_is_tried_as_one_batch():
+    assert check(artifact(BATCH), GOLDEN, Doubler()).verdict == "pass"
+    for wrong in (0.1, np.nan):
+        assert check(artifact(BATCH), GOLDEN, WrongInBatches(wrong)).verdict == "fail"
+        assert check(artifact(1), GOLDEN, WrongInBatches(wrong)).verdict == "pass"
+
+
+def test_run_golden_stacks_the_samples():
+    assert np.array_equal(run_golden(artifact(), GOLDEN, Doubler())["y"], INPUTS * 2)
+
+
+def test_reports_are_json_even_with_nan():
+    report = check(artifact(), GOLDEN, Doubler(lambda y: y * np.nan))
+    text = json.dumps(report.as_json(), allow_nan=False)
+    assert json.loads(text)["outputs"][0]["max_error"] is None
+    assert not_run("because").as_json()["verdict"] == "not run"
+
+
+def test_tolerances_leave_room_but_not_much():
+    for key, tolerance in TOLERANCES.items():
+        assert tolerance.measured < tolerance.max_error, key
+        assert tolerance.max_error <= 100 * tolerance.measured, f"{key}: too loose for what was measured"
+
+
+def test_a_tolerance_has_no_defaults_and_cannot_change():
+    with pytest.raises(TypeError):
+        Tolerance()
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        next(iter(TOLERANCES.values())).max_error = 1
