@@ -13,7 +13,7 @@ parity: $(READY)
 	$(VENV)/bin/mocovit-parity $(ARGS)
 
 test: lint
-	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n 2 --dist worksteal $(ARGS)
+	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 test-slow: $(READY)
 	$(VENV)/bin/python -m pytest -m slow $(ARGS)

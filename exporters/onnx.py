@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 SUFFIX = ".onnx"
 RECIPES = ("fp32",)
 FREE_BATCH = True
-OPSETS = range(13, 24)
+NATIVE_OPSET = 18
+"""What torch's exporter writes by itself; lower ones are reached with onnx.version_converter."""
 MODULE_KEY = "module"
 """Each node's `metadata_props` entry that names the torch module it came from."""
 
@@ -30,6 +31,7 @@ def export(graph: fx.GraphModule, example: Sequence[Tensor], job: ExportJob) -> 
     needs_extra("onnxscript", "onnx")
     model = _convert(graph, example, job)
     modules = {output: _module_path(node) for node in model.graph.node for output in node.output}
+    model = _converted_down(model, job.opset)
     if job.simplify:
         model = _simplify(model)
     for node in model.graph.node:
@@ -41,8 +43,9 @@ def export(graph: fx.GraphModule, example: Sequence[Tensor], job: ExportJob) -> 
     model.producer_name = "mocovit-deploy"
     try:
         onnx.checker.check_model(model, full_check=True)
-    except onnx.checker.ValidationError as error:
-        raise ConversionError(f"onnx.checker refuses the file that was made: {error}") from error
+    except Exception as error:
+        reason = first_line(error)
+        raise ConversionError(f"onnx.checker refuses what was made in opset {job.opset}: {reason}") from error
     job.path.write_bytes(model.SerializeToString(deterministic=True))
     return Written(inputs=job.inputs, outputs=job.outputs, tools=_versions())
 
@@ -56,7 +59,7 @@ def _convert(graph: fx.GraphModule, example: Sequence[Tensor], job: ExportJob) -
             graph,
             tuple(example),
             dynamo=True,
-            opset_version=job.opset,
+            opset_version=max(job.opset, NATIVE_OPSET),
             input_names=[tensor.name for tensor in job.inputs],
             output_names=[tensor.name for tensor in job.outputs],
             dynamic_shapes=tuple({0: batch} for _ in example) if job.dynamic_batch else None,
@@ -65,14 +68,33 @@ def _convert(graph: fx.GraphModule, example: Sequence[Tensor], job: ExportJob) -
     except Exception as error:
         raise ConversionError(f"torch.onnx.export cannot write this network: {first_line(error)}") from error
     assert program is not None
-    model = program.model_proto
-    opset = next(imported.version for imported in model.opset_import if imported.domain == "")
-    if opset != job.opset:
-        raise ConversionError(
-            f"the ONNX exporter wrote opset {opset}, not {job.opset}: an operation has no form in opset "
-            f"{job.opset}; choose --opset {opset}"
-        )
+    return program.model_proto
+
+
+def _converted_down(model: Any, opset: int) -> Any:
+    """The model in the opset asked for, and in no other: a converter that gives up leaves its own."""
+    from onnx import version_converter
+
+    if opset < NATIVE_OPSET:
+        try:
+            model = version_converter.convert_version(model, opset)
+        except Exception as error:
+            reason = first_line(error)
+            raise ConversionError(f"this network has no form in ONNX opset {opset}: {reason}") from error
+        _without_leftovers(model)
+    written = next(imported.version for imported in model.opset_import if imported.domain == "")
+    if written != opset:
+        raise ConversionError(f"this network has no form in ONNX opset {opset}, only in {written}")
     return model
+
+
+def _without_leftovers(model: Any) -> None:
+    """Drop an attribute that onnx.version_converter forgets on reductions it takes from opset 18 to 17."""
+    for node in model.graph.node:
+        if node.op_type.startswith("Reduce"):
+            kept = [attribute for attribute in node.attribute if attribute.name != "noop_with_empty_axes"]
+            del node.attribute[:]
+            node.attribute.extend(kept)
 
 
 def _simplify(model: Any) -> Any:

@@ -66,7 +66,10 @@ def _parser(program: str, description: str, examples: str) -> Parser:
 
 
 def _words(text: str) -> tuple[str, ...]:
-    return tuple(word for word in text.split(",") if word)
+    words = tuple(word for word in text.split(",") if word)
+    if not words:
+        raise argparse.ArgumentTypeError(f"{text!r} names nothing")
+    return words
 
 
 def _pair(text: str) -> tuple[str, str]:

@@ -92,7 +92,7 @@ def run_original(network: Network, request: ExportRequest) -> Reference:
 def write_and_prove(line: Line, format_name: str, recipe: str) -> Outcome:
     """Write one file in the staging folder, judge it there, and publish it under its name or as rejected."""
     exporter = format_named(format_name)
-    stem = f"{line.network.name.replace('/', '_')}_{line.request.model.input.size}_{recipe}"
+    stem = f"{line.network.name}_{line.request.model.input.size}_{recipe}"
     job = _job(line, recipe, stem + exporter.SUFFIX)
     verify = line.request.verify
     try:

@@ -29,14 +29,14 @@ def artifact(tmp_path):
         ("one",), {"image": np.ones((1, 1, 3, 8, 8), np.float32)}, {"logits": np.zeros((1, 1, 4))}
     )
     write_golden(path, golden)
-    image = TensorSpec("image", (BATCH, 3, 8, 8), "float32", "nchw")
+    spec = TensorSpec("image", (BATCH, 3, 8, 8), "float32", "nchw")
     made = Artifact(
         path,
         "onnx",
         "fp32",
         "net",
         "random, seed 0",
-        (image,),
+        (spec,),
         (TensorSpec("logits", (1, 4), "float32"),),
         Preprocessing(mean=(0.5, 0.5, 0.5)),
         digest(path),

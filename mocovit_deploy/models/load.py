@@ -42,12 +42,17 @@ def load_network(spec: ModelSpec) -> Network:
         weights = f"{spec.checkpoint.name}, sha256 {digest(spec.checkpoint)[:16]}"
     return Network(
         module=module.eval(),
-        name=spec.name,
+        name=_short(spec.name),
         weights=weights,
         trained=spec.checkpoint is not None,
         input_names=source.INPUT_NAMES,
         output_names=source.OUTPUT_NAMES,
     )
+
+
+def _short(name: str) -> str:
+    """What files are called: "net" for "path/to/file.py:net", "timm_ghostnet_100" for "timm/ghostnet_100"."""
+    return name.rpartition(":")[2].replace("/", "_")
 
 
 def source_of(name: str) -> ModuleType:

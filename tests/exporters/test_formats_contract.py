@@ -1,0 +1,192 @@
+"""Laws every listed format keeps; being in FORMATS is enough to be held to them."""
+
+import dataclasses
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from exporters import FORMATS, format_named
+from mocovit_deploy.artifact import digest, manifest_path, read_golden, read_manifest
+from mocovit_deploy.errors import DeployError, UsageError
+from mocovit_deploy.export import export_model
+from mocovit_deploy.parity.verdict import check, run_golden
+from mocovit_deploy.spec import ExportRequest, InputSpec, ModelSpec
+from mocovit_deploy.stages import Stages
+
+TINY = "tiny_networks:tiny"
+PAIRS = [(name, recipe) for name in FORMATS for recipe in format_named(name).RECIPES]
+
+
+@pytest.fixture(scope="session")
+def tiny_request(tmp_path_factory):
+    """The tiny network at 32 pixels with ten classes, in every format and recipe, from one capture."""
+    return ExportRequest(
+        ModelSpec(TINY, input=InputSpec(size=32), seed=3),
+        formats=FORMATS,
+        output_dir=tmp_path_factory.mktemp("exports"),
+    )
+
+
+@pytest.fixture(scope="session")
+def exported(tiny_request):
+    """Path by (format, recipe)."""
+    done = export_model(tiny_request, Stages())
+    for outcome in done.outcomes:
+        assert outcome.error is None, outcome.error
+    return {(o.format, o.recipe): o.artifact.path for o in done.outcomes}
+
+
+@pytest.mark.parametrize(("name", "recipe"), PAIRS)
+def test_the_file_the_manifest_and_the_golden_file(exported, name, recipe):
+    path = exported[name, recipe]
+    assert path.name == f"tiny_32_{recipe}{format_named(name).SUFFIX}"
+    artifact = read_manifest(path)
+    assert artifact.sha256 == digest(path)
+    assert (artifact.format, artifact.recipe, artifact.model) == (name, recipe, "tiny")
+    assert artifact.weights == "random, seed 3"
+    assert artifact.parity["verdict"] == "pass"
+    assert {"mocovit-deploy", "torch"} <= set(artifact.tools)
+    golden = read_golden(artifact)
+    assert [spec.name for spec in artifact.inputs] == list(golden.inputs) == ["image"]
+    assert [spec.name for spec in artifact.outputs] == list(golden.outputs) == ["logits"]
+    for spec, array in zip(artifact.inputs, golden.inputs.values(), strict=True):
+        assert array.shape == (len(golden), *spec.shape)
+        assert str(array.dtype) == spec.dtype
+
+
+@pytest.mark.parametrize(("name", "recipe"), PAIRS)
+def test_the_check_can_be_repeated_from_the_files(exported, name, recipe):
+    artifact = read_manifest(exported[name, recipe])
+    report = check(artifact, read_golden(artifact), format_named(name).load(artifact))
+    assert report.verdict == "pass"
+    assert report.outputs[0].max_error <= 1e-5
+
+
+@pytest.mark.parametrize(("name", "recipe"), PAIRS)
+def test_golden_outputs_of_another_network_fail(exported, name, recipe):
+    artifact = read_manifest(exported[name, recipe])
+    golden = read_golden(artifact)
+    nudged = {key: value * np.float32(1 + 1e-4) for key, value in golden.outputs.items()}
+    predictor = format_named(name).load(artifact)
+    assert check(artifact, dataclasses.replace(golden, outputs=nudged), predictor).verdict == "fail"
+
+
+@pytest.mark.parametrize(("name", "recipe"), PAIRS)
+def test_nudged_weights_fail(exported, name, recipe, tmp_path):
+    """Scale a run of weights in the file itself, wherever the format keeps them, and check the file."""
+    source = read_manifest(exported[name, recipe])
+    changed = dataclasses.replace(source, path=tmp_path / source.path.name)
+    copy = shutil.copytree if source.path.is_dir() else shutil.copyfile
+    copy(source.path, changed.path)
+    files = [p for p in changed.path.rglob("*") if p.is_file()] if changed.path.is_dir() else [changed.path]
+    _nudge(max(files, key=lambda p: p.stat().st_size))
+    report = check(changed, read_golden(source), format_named(name).load(changed))
+    assert report.verdict == "fail"
+
+
+def _nudge(path):
+    """Find 128 consecutive float32 numbers that look like weights, and scale them."""
+    data, count = path.read_bytes(), 128
+    for shift in range(4):
+        values = np.frombuffer(data, np.float32, (len(data) - shift) // 4, shift)
+        for start in range(0, len(values) - count, 16):
+            block = values[start : start + count]
+            if np.isfinite(block).all() and 1e-2 < np.abs(block).mean() < np.abs(block).max() < 10:
+                at = shift + 4 * start
+                nudged = (block * np.float32(1.05)).tobytes()
+                path.write_bytes(data[:at] + nudged + data[at + len(nudged) :])
+                return
+    raise AssertionError("no weights found")
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_file_that_is_no_model_is_refused(exported, name, tmp_path):
+    artifact = read_manifest(exported[name, "fp32"])
+    for content in (b"", b"not a model", b"\0" * 10_000):
+        broken = dataclasses.replace(artifact, path=tmp_path / artifact.path.name)
+        broken.path.write_bytes(content)
+        with pytest.raises(DeployError, match=str(tmp_path)):
+            format_named(name).load(broken)
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_load_and_import_need_no_torch(exported, name):
+    code = (
+        "import sys; sys.modules['torch'] = None\n"
+        "from pathlib import Path\nfrom exporters import format_named\n"
+        "from mocovit_deploy.artifact import read_golden, read_manifest\n"
+        "from mocovit_deploy.parity.verdict import check\n"
+        "a = read_manifest(Path(sys.argv[2]))\n"
+        "print(check(a, read_golden(a), format_named(sys.argv[1]).load(a)).verdict)"
+    )
+    command = [sys.executable, "-c", code, name, str(exported[name, "fp32"])]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.stdout.strip().endswith("pass"), done.stderr
+
+
+def test_unknown_format():
+    with pytest.raises(UsageError, match="did you mean 'onnx'"):
+        format_named("onx")
+
+
+def test_a_format_that_computes_something_else_is_rejected_and_the_old_file_stays(
+    tiny_request, exported, monkeypatch, tmp_path
+):
+    """Export again with a network that the file's writer gets wrong: the old file must survive."""
+    request = dataclasses.replace(tiny_request, formats=("onnx",), output_dir=tmp_path)
+    good = export_model(request, Stages()).outcomes[0].artifact.path
+    before = digest(good)
+    onnx = format_named("onnx")
+    real = onnx.export
+
+    def wrong(graph, example, job):
+        state = {k: v * 1.01 if k.endswith("classifier.weight") else v for k, v in graph.state_dict().items()}
+        graph.load_state_dict(state)
+        return real(graph, example, job)
+
+    monkeypatch.setattr(onnx, "export", wrong)
+    outcome = export_model(request, Stages()).outcomes[0]
+    assert outcome.report.verdict == "fail"
+    assert outcome.error.exit_status == 4
+    assert outcome.artifact.path == tmp_path / "rejected" / good.name
+    assert digest(good) == before
+    assert read_manifest(outcome.artifact.path).parity["verdict"] == "fail"
+    assert manifest_path(good).exists()
+
+
+def test_a_killed_export_leaves_the_old_file(tiny_request, tmp_path, monkeypatch):
+    request = dataclasses.replace(tiny_request, formats=("onnx",), output_dir=tmp_path)
+    (tmp_path / "tiny_32_fp32.onnx").write_text("old")
+
+    def die(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(format_named("onnx"), "export", die)
+    with pytest.raises(KeyboardInterrupt):
+        export_model(request, Stages())
+    assert [p.name for p in tmp_path.iterdir()] == ["tiny_32_fp32.onnx"]
+    assert (tmp_path / "tiny_32_fp32.onnx").read_text() == "old"
+
+
+def test_one_formats_failure_does_not_stop_the_next(tiny_request, tmp_path, monkeypatch):
+    from mocovit_deploy.errors import ConversionError
+    from mocovit_deploy.export import worst_error
+
+    def fail(*_):
+        raise ConversionError("cannot write this")
+
+    monkeypatch.setattr(format_named("tflite"), "export", fail)
+    request = dataclasses.replace(tiny_request, formats=("tflite", "onnx"), output_dir=tmp_path)
+    done = export_model(request, Stages())
+    assert [o.report.verdict for o in done.outcomes] == ["not run", "pass"]
+    assert worst_error(done).exit_status == 3
+
+
+def test_batched_outputs_are_compared(exported):
+    artifact = read_manifest(exported["onnx", "fp32"])
+    golden = read_golden(artifact)
+    outputs = run_golden(artifact, golden, format_named("onnx").load(artifact))
+    assert outputs["logits"].shape == (len(golden), 1, 10)

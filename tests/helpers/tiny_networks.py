@@ -1,0 +1,36 @@
+"""A network of one block of each kind, for tests that export: `tests/helpers/tiny_networks.py:tiny`."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from mocovit_deploy.models.mocovit import GhostBottleneck, MoCoViTConfig, TransformerBlock, conv_bn
+
+
+class Tiny(nn.Module):
+    """Stem, one Ghost bottleneck with everything in it, one transformer block, classifier."""
+
+    def __init__(self, classes: int) -> None:
+        super().__init__()
+        self.stem = conv_bn(3, 8, 3, stride=2, relu=True)
+        self.ghost = GhostBottleneck(8, 5, 24, 16, True, 2)
+        self.transformer = TransformerBlock(16, 32, True, MoCoViTConfig())
+        self.dropout = nn.Dropout(0.1)
+        self.classifier = nn.Linear(16, classes)
+
+    def forward(self, image: Tensor) -> Tensor:
+        x = self.transformer(self.ghost(self.stem(image)))
+        logits: Tensor = self.classifier(self.dropout(x.mean((2, 3))))
+        return logits
+
+
+def tiny(classes: str = "10") -> nn.Module:
+    return Tiny(int(classes))
+
+
+def not_a_network() -> str:
+    return "not a network"
+
+
+def failing() -> nn.Module:
+    raise ValueError("out of cheese")
