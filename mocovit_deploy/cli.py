@@ -8,13 +8,11 @@ from __future__ import annotations
 import argparse
 import signal
 import sys
-import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NoReturn
 
 from mocovit_deploy.errors import DeployError, UsageError
-from mocovit_deploy.spec import ExportRequest, InputSpec, ModelSpec
 
 STATUSES = """exit status:
   0 done and checked         4 parity failed or not run      7 device unusable
@@ -123,6 +121,9 @@ def _export_parser() -> Parser:
 
 def _export(words: Sequence[str]) -> int:
     given = _export_parser().parse_args(words)
+    from mocovit_deploy import commands
+    from mocovit_deploy.spec import ExportRequest, InputSpec, ModelSpec
+
     request = ExportRequest(
         model=ModelSpec(
             name=given.model,
@@ -142,8 +143,6 @@ def _export(words: Sequence[str]) -> int:
         verify=not given.no_verify,
         without=tuple(given.without),
     )
-    from mocovit_deploy import commands
-
     if given.summary:
         return commands.summary(request, as_json=given.json, verbose=given.verbose)
     return commands.export(request, as_json=given.json, verbose=given.verbose)
@@ -167,7 +166,7 @@ def run(program: str, command: Callable[[Sequence[str]], int], words: Sequence[s
         return command(given)
     except DeployError as error:
         if verbose:
-            traceback.print_exc()
+            _print_traceback()
         sys.stderr.write(f"{program}: {error}\n")
         return error.exit_status
     except KeyboardInterrupt:
@@ -175,10 +174,16 @@ def run(program: str, command: Callable[[Sequence[str]], int], words: Sequence[s
         return 130
     except Exception as error:  # noqa: BLE001 - a defect of ours: one line, and a status that says so
         if verbose:
-            traceback.print_exc()
+            _print_traceback()
         hint = "" if verbose else "; run again with --verbose for the traceback"
         sys.stderr.write(f"{program}: internal error: {type(error).__name__}: {error}{hint}\n")
         return DeployError.exit_status
+
+
+def _print_traceback() -> None:
+    import traceback
+
+    traceback.print_exc()
 
 
 def _stop(_signal: int, _frame: object) -> NoReturn:

@@ -28,10 +28,10 @@ HEADER = ("file", "size", "runtime", "max error", "SQNR", "top-1", "verdict")
 def export(request: ExportRequest, *, as_json: bool, verbose: bool) -> int:
     """Export, check, print; the exit status is the first failure's."""
     with quiet(not verbose) as stderr:
-        needs_extra("torch", "export")
-        from mocovit_deploy.export import export_model, worst_error
-
         stages = Stages(_terminal(stderr))
+        with stages("imports"):
+            needs_extra("torch", "export")
+            from mocovit_deploy.export import export_model, worst_error
         done = export_model(request, stages)
     if not done.network.trained:
         sys.stderr.write(

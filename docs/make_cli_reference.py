@@ -1,0 +1,28 @@
+"""Write docs/cli.md from the commands' own --help; a test compares the two."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+from pathlib import Path
+
+from mocovit_deploy import cli
+
+COMMANDS = (("mocovit-export", cli._export), ("mocovit-parity", cli._parity))
+
+
+def reference() -> str:
+    """The text of docs/cli.md."""
+    os.environ["COLUMNS"] = "100"
+    parts = ["# Command line\n\nMade by `make docs` from `--help`.\n"]
+    for name, command in COMMANDS:
+        out = io.StringIO()
+        with contextlib.redirect_stdout(out), contextlib.suppress(SystemExit):
+            command(["--help"])
+        parts.append(f"## {name}\n\n```\n{out.getvalue()}```\n")
+    return "\n".join(parts)
+
+
+if __name__ == "__main__":
+    Path(__file__).with_name("cli.md").write_text(reference())

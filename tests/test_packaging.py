@@ -1,0 +1,113 @@
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("wheel")
+    source = folder / "source"
+    source.mkdir()
+    for name in ("pyproject.toml", "README.md", "LICENSE", "mocovit_deploy", "exporters", "benchmarks"):
+        (source / name).symlink_to(ROOT / name)
+    command = [sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation", "--quiet"]
+    subprocess.run([*command, "-w", str(folder), str(source)], check=True, timeout=120)
+    return next(folder.glob("*.whl"))
+
+
+def test_the_wheel_holds_three_packages_and_nothing_else(wheel):
+    with zipfile.ZipFile(wheel) as archive:
+        tops = {name.split("/")[0] for name in archive.namelist()}
+    assert {top for top in tops if not top.endswith(".dist-info")} == {
+        "mocovit_deploy",
+        "exporters",
+        "benchmarks",
+    }
+
+
+@pytest.fixture(scope="module")
+def bare_environment(wheel, tmp_path_factory):
+    """A virtual environment with this wheel and numpy, and nothing else: what the core asks for."""
+    folder = tmp_path_factory.mktemp("bare")
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder)], check=True, timeout=120)
+    packages = next((folder / "lib").glob("python*")) / "site-packages"
+    home = Path(np.__file__).parent.parent
+    for name in ("numpy", "numpy.libs"):
+        if (home / name).exists():
+            (packages / name).symlink_to(home / name)
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(packages)
+    return folder / "bin" / "python"
+
+
+def run(python, program, *words):
+    code = f"import sys; from mocovit_deploy.cli import {program}_main; sys.exit({program}_main())"
+    environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+    return subprocess.run(
+        [str(python), "-c", code, *words],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env=environment,
+        cwd="/",
+    )
+
+
+@pytest.mark.parametrize("program", ["export", "parity"])
+def test_help_and_version_need_no_extra(bare_environment, program):
+    for word in ("--help", "--version"):
+        done = run(bare_environment, program, word)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout
+
+
+def test_exporting_without_torch_names_the_extra(bare_environment, tmp_path):
+    done = run(bare_environment, "export", "--output-dir", str(tmp_path))
+    assert done.returncode == 8
+    assert done.stderr.startswith("mocovit-export: torch is not installed; ")
+    assert done.stderr.endswith("run: pip install '.[export]'\n")
+
+
+def test_parity_without_the_runtime_names_it(bare_environment, tmp_path):
+    from mocovit_deploy.export import export_model
+    from mocovit_deploy.spec import ExportRequest, InputSpec, ModelSpec
+    from mocovit_deploy.stages import Stages
+
+    model = ModelSpec("tiny_networks:tiny", input=InputSpec(size=32))
+    done = export_model(ExportRequest(model, ("onnx",), output_dir=tmp_path), Stages())
+    checked = run(bare_environment, "parity", str(done.outcomes[0].artifact.path))
+    assert checked.returncode == 8
+    assert "onnxruntime is not installed" in checked.stderr
+    assert "not run" in checked.stdout
+
+
+def test_every_module_of_the_core_imports_without_extras(bare_environment):
+    modules = [
+        "mocovit_deploy",
+        "mocovit_deploy.artifact",
+        "mocovit_deploy.cli",
+        "mocovit_deploy.commands",
+        "mocovit_deploy.errors",
+        "mocovit_deploy.parity.compare",
+        "mocovit_deploy.parity.samples",
+        "mocovit_deploy.parity.tolerance",
+        "mocovit_deploy.parity.verdict",
+        "mocovit_deploy.spec",
+        "mocovit_deploy.staging",
+        "exporters",
+        "exporters.onnx",
+        "exporters.tflite",
+        "benchmarks",
+    ]
+    code = "import importlib, sys\nfor name in sys.argv[1:]: importlib.import_module(name)"
+    done = subprocess.run(
+        [str(bare_environment), "-c", code, *modules], capture_output=True, text=True, cwd="/"
+    )
+    assert done.returncode == 0, done.stderr
