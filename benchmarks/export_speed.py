@@ -79,9 +79,7 @@ def _export() -> dict[str, Any]:
 
 def _help_over_python(rounds: int) -> tuple[str, str]:
     """Median and least extra wall time of --help over `python -c pass`, alternating."""
-    help_command = (
-        "import sys; from mocovit_deploy.cli import export_main; sys.argv[1:] = ['--help']; export_main()"
-    )
+    main = "from mocovit_deploy.cli import export_main; export_main()"
     extra_s = []
     for _ in range(rounds):
         start = time.perf_counter()

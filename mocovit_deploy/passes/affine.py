@@ -18,6 +18,32 @@ class Affine:
     scale: Tensor
     shift: Tensor
 
+    def split(self, sizes: list[int]) -> list[Affine]:
+        """The maps of consecutive channel ranges, as a concat has them."""
+        return [
+            Affine(scale, shift)
+            for scale, shift in zip(self.scale.split(sizes), self.shift.split(sizes), strict=True)
+        ]
+
+    def after(self, first: Affine) -> Affine:
+        """The map that does `first`, then this one."""
+        return Affine(self.scale * first.scale, self.scale * first.shift + self.shift)
+
+    @property
+    def finite(self) -> bool:
+        return bool(self.scale.isfinite().all() and self.shift.isfinite().all())
+
+    def border_for(self, value: float) -> float | None:
+        """The one number x with scale * x + shift = value in every channel, or None where there is none.
+
+        Padding with it before the map is padding with `value` after it.
+        """
+        if bool((self.scale == 0).any()):
+            return None
+        borders = (value - self.shift) / self.scale
+        first = float(borders[0])
+        return first if bool((borders == first).all()) else None
+
 
 def of_batchnorm(
     mean: Tensor, variance: Tensor, gamma: Tensor | None, beta: Tensor | None, epsilon: float
@@ -49,3 +75,18 @@ def after_layer(
         scaled = (grouped * spread).flatten(0, 1)
     shift = affine.shift if bias is None else bias.double() * affine.scale + affine.shift
     return scaled.to(weight.dtype), shift.to(weight.dtype)
+
+
+def before_layer(
+    weight: Tensor, bias: Tensor | None, affine: Affine, groups: int = 1
+) -> tuple[Tensor, Tensor]:
+    """Weight and bias of the layer that computes what this layer computes of `affine`; no padding in it.
+
+    Shapes: weight (Cout, Cin / groups, ...), bias (Cout,) or None, the map over (Cin,); the same shapes back.
+    """
+    per_group = (groups, 1, -1, *[1] * (weight.dim() - 2))
+    grouped = weight.double().reshape(groups, -1, *weight.shape[1:])  # (g, Cout/g, Cin/g, ...)
+    scaled = grouped * affine.scale.reshape(per_group)
+    pushed = (grouped * affine.shift.reshape(per_group)).flatten(0, 1).flatten(1).sum(1)  # (Cout,)
+    shift = pushed if bias is None else bias.double() + pushed
+    return scaled.flatten(0, 1).to(weight.dtype), shift.to(weight.dtype)
