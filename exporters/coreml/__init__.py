@@ -1,10 +1,10 @@
 """Core ML: write an `.mlpackage` from a captured graph, and run a saved one on any system.
 
-    write.py       export()        coremltools.convert, float32 or float16
-    read.py                        the saved file as plain data (program.py)
-    execute.py                     that program in numpy, operation by operation (semantics/)
-    predictor.py   load()          the two together
-    native.py      load_native()   Core ML itself, on macOS
+write.py       export()        coremltools.convert, float32 or float16
+read.py                        the saved file as plain data (program.py)
+execute.py                     that program in numpy, operation by operation (semantics/)
+predictor.py   load()          the two together
+native.py      load_native()   Core ML itself, on macOS
 """
 
 from exporters.coreml.execute import NotExecutable

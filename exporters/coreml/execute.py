@@ -35,7 +35,7 @@ _DTYPES = {"fp16": np.float32, "fp32": np.float32, "bool": np.bool_}
 """How a declared type is held; any other is an integer type of the same name in numpy."""
 
 
-class NotExecutable(ParityError):
+class NotExecutable(ParityError):  # noqa: N818 (it is a state of the file, like "not run")
     """The program holds operations without reference semantics. Nothing was executed: verdict "not run".
 
     `operations` lists (kind, output name, reason) for each of them.
@@ -74,8 +74,9 @@ def _refusal(
     if refuse is None:
         return None
     single = {parameter: name for parameter, name in operation.operands.items() if isinstance(name, str)}
+    constants = program.constants
     return refuse(
-        {parameter: program.constants[name] for parameter, name in single.items() if name in program.constants},
+        {parameter: constants[name] for parameter, name in single.items() if name in constants},
         {parameter: shapes[name] for parameter, name in single.items() if name in shapes},
     )
 

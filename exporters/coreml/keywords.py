@@ -1,8 +1,8 @@
 """ATen operations whose keyword arguments coremltools drops, spelled out in operations without them.
 
-The `torch.export` front end of coremltools 9.0 reads positional arguments, and of the keywords only those that
-an operation's translator asks for. It asks for none of these, and says nothing: a tanh GELU is written as an
-exact one (1.4e-4 of the output's range on timm's efficientvit_l1), `add(x, y, alpha=2)` as x + y.
+The `torch.export` front end of coremltools 9.0 reads positional arguments, and of the keywords only those
+that an operation's translator asks for. It asks for none of these, and says nothing: a tanh GELU is written
+as an exact one (1.4e-4 of the output's range on timm's efficientvit_l1), `add(x, y, alpha=2)` as x + y.
 
     add(x, y, alpha=a)         x + a y
     sub(x, y, alpha=a)         x - a y

@@ -5,7 +5,7 @@ Written from coremltools' documentation; no machine this was developed on can ru
 
 from __future__ import annotations
 
-import sys
+import platform
 from collections.abc import Mapping
 from typing import Any
 
@@ -21,7 +21,7 @@ COMPUTE_UNITS = ("CPU_ONLY", "CPU_AND_GPU", "CPU_AND_NE", "ALL")
 class NativePredictor:
     """Core ML with a fixed choice of processors.
 
-    `arithmetic` is what the file asks for. In a float16 file Core ML is free to compute parts of it in float32.
+    `arithmetic` is what the file asks for; Core ML is free to compute parts of a float16 file in float32.
     """
 
     def __init__(self, model: Any, runtime: str, arithmetic: str) -> None:
@@ -45,14 +45,8 @@ def load_native(artifact: Artifact, compute_units: str) -> NativePredictor:
     """
     if compute_units not in COMPUTE_UNITS:
         raise unknown_choice("compute unit", compute_units, COMPUTE_UNITS)
-    if sys.platform != "darwin":
-        raise MissingToolError("Core ML runs on macOS only; use the numpy reference (exporters.coreml.load) here")
-    return _load_on_macos(artifact, compute_units)
-
-
-def _load_on_macos(artifact: Artifact, compute_units: str) -> NativePredictor:
-    import platform
-
+    if platform.system() != "Darwin":
+        raise MissingToolError("Core ML runs on macOS only; here, use the numpy reference (load)")
     ct = coremltools()
     try:
         with quiet():

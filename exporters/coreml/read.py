@@ -29,8 +29,9 @@ def read(path: Path) -> Program:
     try:
         with quiet():
             function = _main_function(ct, path)
-    except (OSError, RuntimeError, ValueError, TypeError, NotImplementedError, KeyError) as error:
-        reason = str(error).strip().partition("\n")[0]
+    # A damaged file makes coremltools, protobuf or the blob reader fail, with anything.
+    except Exception as error:
+        reason = str(error).strip().partition("\n")[0] or type(error).__name__
         raise UsageError(f"{path}: not a Core ML program this version reads ({reason})") from error
     return _transcribe(function)
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import tempfile
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -35,7 +37,7 @@ PASSES_THAT_CANNOT_ACT = (
     "common::loop_invariant_elimination",
     "common::prefer_state_in_downstream",
 )
-"""Left out of coremltools' pipeline, because around every pass it validates the whole program (12 ms of it)."""
+"""Left out of coremltools' pipeline, which validates the whole program around every pass (12 ms of it)."""
 
 
 def export(
@@ -47,16 +49,18 @@ def export(
     inputs: tuple[TensorSpec, ...],
     outputs: tuple[TensorSpec, ...],
     minimum_deployment_target: str = "iOS16",
+    description: Mapping[str, str] = MappingProxyType({}),
 ) -> None:
     """Write `graph` to `path` (a folder) as an ML program that computes in float32 or float16.
 
     `recipe` is a key of `PRECISIONS`. Inputs and outputs get the names of the specs and stay float32 in both
     recipes: an app can replace one file by the other without touching its code, and float16 arrays exist only
-    from iOS 16 on. `minimum_deployment_target` is a name of `coremltools.target`.
+    from iOS 16 on. `minimum_deployment_target` is a name of `coremltools.target`. `description` (key to text)
+    and the recipe become user-defined metadata of the file.
 
     Raises `UsageError` for a recipe, a target or a tensor that Core ML files cannot have here,
-    `ConversionError` when coremltools cannot convert the graph, `MissingToolError` without coremltools. On any
-    error nothing is left at `path`.
+    `ConversionError` when coremltools cannot convert the graph, `MissingToolError` without coremltools. On
+    any error nothing is left at `path`.
     """
     if recipe not in PRECISIONS:
         raise unknown_choice("Core ML recipe", recipe, PRECISIONS)
@@ -76,17 +80,16 @@ def export(
             minimum_deployment_target=target,
             pass_pipeline=pipeline,
         )
-    model.user_defined_metadata["mocovit_deploy.recipe"] = recipe
-    # coremltools saves to names that end in .mlpackage only, and the caller's may not (it renames at the end).
+    for key, text in {**description, "recipe": recipe}.items():
+        model.user_defined_metadata[f"mocovit_deploy.{key}"] = text
+    # coremltools saves only to names that end in .mlpackage, and the caller's need not.
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=".coreml-") as scratch:
         package = Path(scratch) / "model.mlpackage"
         model.save(str(package))
         package.rename(path)
 
 
-def _convert(
-    ct: Any, graph: torch.fx.GraphModule, example: tuple[torch.Tensor, ...], **options: Any
-) -> Any:
+def _convert(ct: Any, graph: torch.fx.GraphModule, example: tuple[torch.Tensor, ...], **options: Any) -> Any:
     import torch
 
     try:
@@ -109,7 +112,7 @@ def _require_plain_tensors(inputs: tuple[TensorSpec, ...]) -> None:
 
 
 def _target(ct: Any, name: str) -> Any:
-    known = [target.name for target in ct.target if target.name.startswith(("iOS", "macOS"))]
-    if name not in ct.target.__members__ or not name.startswith(("iOS", "macOS")):
-        raise unknown_choice("Core ML deployment target", name, known)
-    return ct.target[name]
+    known = {key: target for key, target in ct.target.__members__.items() if target >= ct.target.iOS15}
+    if name not in known:
+        raise unknown_choice("Core ML deployment target (ML programs need iOS 15)", name, known)
+    return known[name]

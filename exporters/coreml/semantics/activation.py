@@ -1,5 +1,8 @@
 """Activations. Each is the formula of coremltools' documentation, written so that a NaN stays a NaN."""
 
+# numpy's stubs give Any for arithmetic between an array and a plain number.
+# mypy: disable-error-code="no-any-return"
+
 from __future__ import annotations
 
 import numpy as np

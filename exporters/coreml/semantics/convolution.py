@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from exporters.coreml.semantics.spatial import extent, padded, positions, resolve_pads, shifts
+from exporters.coreml.semantics.spatial import Index, extent, padded, positions, resolve_pads, shifts
 from mocovit_deploy.artifact import Array
 
 
@@ -47,8 +47,8 @@ def _depthwise(
     y = np.zeros((*x.shape[:2], *out), x.dtype)
     product = np.empty_like(y)
     for index, seen in shifts(x, weight.shape[2:], strides, dilations, out):
-        taps = weight[(slice(None), 0, *index)].reshape(-1, *(1 for _ in out))
-        np.multiply(seen, taps, out=product)
+        tap: Index = (slice(None), 0, *index)
+        np.multiply(seen, weight[tap].reshape(-1, *(1 for _ in out)), out=product)
         y += product
     return y
 
@@ -68,7 +68,8 @@ def _by_matrix(
     if x.shape[2:] != out or any(taps > 1 for taps in kernel):
         columns = np.empty((batch, channels, *kernel, *out), x.dtype)
         for index, seen in shifts(x, kernel, strides, dilations, out):
-            columns[(slice(None), slice(None), *index)] = seen
+            tap: Index = (slice(None), slice(None), *index)
+            columns[tap] = seen
     filters = weight.reshape(groups, weight.shape[0] // groups, -1)
     y = filters @ columns.reshape(batch, groups, filters.shape[-1], -1)
     return y.reshape(batch, weight.shape[0], *out)
@@ -100,15 +101,14 @@ def conv_transpose(
     features = groups * weight.shape[1]
     products = products.reshape(batch, features, *kernel, *space)
     canvas = np.zeros((batch, features, *full), x.dtype)
-    for index, seen in shifts(canvas, kernel, strides, dilations, space):
-        seen += products[(slice(None), slice(None), *index)]
+    for index, met in shifts(canvas, kernel, strides, dilations, space):
+        tap: Index = (slice(None), slice(None), *index)
+        np.add(met, products[tap], out=met)
 
     cut, out = _transposed_crop(pad_type, pad, space, full, strides, output_shape)
-    missing = tuple(
-        (0, max(0, start + n - f)) for start, n, f in zip(cut, out, full, strict=True)
-    )
-    kept = tuple(slice(start, start + n) for start, n in zip(cut, out, strict=True))
-    y = padded(canvas, missing, 0.0)[(..., *kept)]
+    missing = tuple((0, max(0, start + n - f)) for start, n, f in zip(cut, out, full, strict=True))
+    kept: Index = (..., *(slice(start, start + n) for start, n in zip(cut, out, strict=True)))
+    y = padded(canvas, missing, 0.0)[kept]
     return y if bias is None else _add_bias(y.copy(), bias)
 
 

@@ -1,5 +1,8 @@
 """Element by element, with numpy's broadcasting (MIL's is the same)."""
 
+# numpy's stubs give Any for arithmetic between an array and a plain number.
+# mypy: disable-error-code="no-any-return"
+
 from __future__ import annotations
 
 from collections.abc import Callable

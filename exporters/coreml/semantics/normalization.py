@@ -1,5 +1,8 @@
 """Normalizations, in the order of their formulas: subtract, divide, scale, offset."""
 
+# numpy's stubs give Any for arithmetic between an array and a plain number.
+# mypy: disable-error-code="no-any-return"
+
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -39,9 +42,7 @@ def layer_norm(
     return _affine(_normalized(x, over, epsilon), gamma, beta, shape)
 
 
-def instance_norm(
-    x: Array, epsilon: Array, gamma: Array | None = None, beta: Array | None = None
-) -> Array:
+def instance_norm(x: Array, epsilon: Array, gamma: Array | None = None, beta: Array | None = None) -> Array:
     """x (N, C, *space), every channel of every sample by itself; gamma and beta (C,)."""
     space = tuple(range(2, x.ndim))
     return _affine(_normalized(x, space, epsilon), gamma, beta, (-1, *(1 for _ in space)))

@@ -43,9 +43,7 @@ def avg_pool(
     counted = np.ones((1, 1, *x.shape[2:]), x.dtype)
     if not exclude_padding_from_average:
         counted = padded(counted, declared, 1.0)
-        pads = tuple(
-            (0, after - known) for (_, after), (_, known) in zip(pads, declared, strict=True)
-        )
+        pads = tuple((0, after - known) for (_, after), (_, known) in zip(pads, declared, strict=True))
     return total / _reduce(np.add, padded(counted, pads, 0.0), kernel_sizes, strides, out)
 
 

@@ -1,4 +1,7 @@
-"""Reductions over axes, and running sums. `axes` absent means all of them; a result without axes has shape ()."""
+"""Reductions over axes (all of them where `axes` is absent), and running sums."""
+
+# numpy's stubs give Any for arithmetic between an array and a plain number.
+# mypy: disable-error-code="no-any-return"
 
 from __future__ import annotations
 
@@ -51,7 +54,9 @@ def cumsum(x: Array, axis: int, exclusive: bool, reverse: bool) -> Array:
     along = np.flip(x, axis) if reverse else x
     sums = np.cumsum(along, axis)
     if exclusive:
-        sums = sums - along
+        first = [(0, 0)] * x.ndim
+        first[axis] = (1, 0)
+        sums = np.take(np.pad(sums, first), range(x.shape[axis]), axis)
     return np.flip(sums, axis) if reverse else sums
 
 

@@ -1,10 +1,13 @@
 """Resizing the last two axes (H, W).
 
-Linear interpolation works axis by axis: where each output sample falls between the input's, its "grid", is what
-the modes differ in. The formulas are those of coremltools' documentation of `resize_bilinear` and
-`upsample_bilinear`. Nearest-neighbour resizing to any size (`resize_nearest_neighbor`, `resize`) is left out: which
-sample is the nearest is not documented.
+Linear interpolation works axis by axis: where each output sample falls between the input's, its "grid", is
+what the modes differ in. The formulas are those of coremltools' documentation of `resize_bilinear` and
+`upsample_bilinear`. Nearest-neighbour resizing to any size (`resize_nearest_neighbor`, `resize`) is left out:
+which sample is the nearest is not documented.
 """
+
+# numpy's stubs give Any for arithmetic between an array and a plain number.
+# mypy: disable-error-code="no-any-return"
 
 from __future__ import annotations
 
@@ -26,7 +29,8 @@ def upsample_bilinear(
     """The scale only decides the output's size; the grid is computed from the two sizes."""
     half = not align_corners if half_pixel_centers is None else half_pixel_centers
     mode = "STRICT_ALIGN_CORNERS" if align_corners else "UNALIGN_CORNERS" if half else "DEFAULT"
-    return _bilinear(x, _scaled(x.shape[-2], scale_factor_height), _scaled(x.shape[-1], scale_factor_width), mode)
+    height, width = _scaled(x.shape[-2], scale_factor_height), _scaled(x.shape[-1], scale_factor_width)
+    return _bilinear(x, height, width, mode)
 
 
 def resize_bilinear(x: Array, target_size_height: int, target_size_width: int, sampling_mode: str) -> Array:
@@ -102,7 +106,7 @@ def refuse_ambiguous_nearest(
         out = _scaled(size, factor)
         by_factor = np.floor(np.arange(out, dtype=np.float32) / np.float32(factor)).astype(np.int64)
         if not np.array_equal(_source(size, out), by_factor):
-            return f"{parameter} {float(factor):g}: Core ML does not say which sample of {size} is the nearest"
+            return f"{parameter} {float(factor):g}: which of {size} samples is the nearest is not documented"
     return None
 
 

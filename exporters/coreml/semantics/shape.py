@@ -131,28 +131,32 @@ def pixel_shuffle(x: Array, upscale_factor: int) -> Array:
     """(N, C f f, H, W) -> (N, C, H f, W f), the channel index being (c, i, j)."""
     n, c, h, w = x.shape
     f = upscale_factor
-    return x.reshape(n, c // f**2, f, f, h, w).transpose(0, 1, 4, 2, 5, 3).reshape(n, c // f**2, h * f, w * f)
+    blocks = x.reshape(n, c // f**2, f, f, h, w)
+    return blocks.transpose(0, 1, 4, 2, 5, 3).reshape(n, c // f**2, h * f, w * f)
 
 
 def pixel_unshuffle(x: Array, downscale_factor: int) -> Array:
     """(N, C, H f, W f) -> (N, C f f, H, W), the inverse of `pixel_shuffle`."""
     n, c, h, w = x.shape
     f = downscale_factor
-    return x.reshape(n, c, h // f, f, w // f, f).transpose(0, 1, 3, 5, 2, 4).reshape(n, c * f**2, h // f, w // f)
+    blocks = x.reshape(n, c, h // f, f, w // f, f)
+    return blocks.transpose(0, 1, 3, 5, 2, 4).reshape(n, c * f**2, h // f, w // f)
 
 
 def depth_to_space(x: Array, block_size: int) -> Array:
     """(N, b b C, H, W) -> (N, C, H b, W b), the channel index being (i, j, c): TensorFlow's order."""
     n, c, h, w = x.shape
     b = block_size
-    return x.reshape(n, b, b, c // b**2, h, w).transpose(0, 3, 4, 1, 5, 2).reshape(n, c // b**2, h * b, w * b)
+    blocks = x.reshape(n, b, b, c // b**2, h, w)
+    return blocks.transpose(0, 3, 4, 1, 5, 2).reshape(n, c // b**2, h * b, w * b)
 
 
 def space_to_depth(x: Array, block_size: int) -> Array:
     """(N, C, H b, W b) -> (N, b b C, H, W), the inverse of `depth_to_space`."""
     n, c, h, w = x.shape
     b = block_size
-    return x.reshape(n, c, h // b, b, w // b, b).transpose(0, 3, 5, 1, 2, 4).reshape(n, c * b**2, h // b, w // b)
+    blocks = x.reshape(n, c, h // b, b, w // b, b)
+    return blocks.transpose(0, 3, 5, 1, 2, 4).reshape(n, c * b**2, h // b, w // b)
 
 
 OPERATIONS = (

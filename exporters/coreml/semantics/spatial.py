@@ -7,12 +7,16 @@ number for each of them, `pads` one pair (before, after).
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 
 from mocovit_deploy.artifact import Array
 
 Pads = tuple[tuple[int, int], ...]
+
+Index = tuple[Any, ...]
+"""What stands in the brackets of an array."""
 
 
 def resolve_pads(
@@ -25,8 +29,8 @@ def resolve_pads(
     """Padding (before, after) of each spatial axis, for a window that covers `extent` samples.
 
     "same" makes ceil(space / stride) positions and puts the odd sample after, "same_lower" before. That is
-    the rule of coremltools' type inference; the text of its documentation gives another one, which contradicts
-    the output shape for strides above 1.
+    the rule of coremltools' type inference; the text of its documentation gives another one, which
+    contradicts the output's shape for strides above 1.
     """
     if pad_type == "valid":
         return tuple((0, 0) for _ in space)
@@ -64,8 +68,9 @@ def padded(x: Array, pads: Pads, value: float) -> Array:
     space = x.shape[2:]
     sizes = [size + before + after for size, (before, after) in zip(space, pads, strict=True)]
     out = np.full((*x.shape[:2], *sizes), value, x.dtype)
-    middle = [slice(before, before + size) for size, (before, _) in zip(space, pads, strict=True)]
-    out[(..., *middle)] = x
+    middle = (slice(before, before + size) for size, (before, _) in zip(space, pads, strict=True))
+    inside: Index = (..., *middle)
+    out[inside] = x
     return out
 
 
@@ -74,8 +79,9 @@ def shifts(
 ) -> Iterator[tuple[tuple[int, ...], Array]]:
     """For each place of the kernel, its index and the view (N, C, *out) of the samples it meets."""
     for index in np.ndindex(*kernel):
-        view = tuple(
+        steps = (
             slice(i * int(d), i * int(d) + (n - 1) * int(s) + 1, int(s))
             for i, d, s, n in zip(index, dilations, strides, out, strict=True)
         )
-        yield index, x[(..., *view)]
+        view: Index = (..., *steps)
+        yield index, x[view]
