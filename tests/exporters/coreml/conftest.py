@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,19 @@ from exporters.coreml.read import read
 from exporters.coreml.toolchain import coremltools, quiet, uncollected
 from mocovit_deploy.artifact import Array
 
-pytest.importorskip("coremltools", reason="coremltools is not installed")
-torch = pytest.importorskip("torch", reason="torch, the reference of these tests, is not installed")
+MISSING = [name for name in ("coremltools", "torch") if importlib.util.find_spec(name) is None]
+
+
+class _Skipped(pytest.Module):
+    """A file of tests that is not imported, because what it imports is missing."""
+
+    def collect(self) -> Any:
+        pytest.skip(f"not installed: {', '.join(MISSING)}", allow_module_level=True)
+
+
+def pytest_pycollect_makemodule(module_path: Path, parent: Any) -> Any:
+    return _Skipped.from_parent(parent, path=module_path) if MISSING else None
+
 
 PRECISIONS = {"fp32": np.float32, "fp16": np.float16}
 
@@ -84,6 +96,8 @@ def agree(request: pytest.FixtureRequest, save: Callable[..., Program]) -> Calla
         stored = [rounded(array) for array in inputs]
         program = save(stored, lambda mb, *xs: build(mb, rounded, *xs), target)
         found = execute(program, {f"x{i}": array for i, array in enumerate(stored)}, name)
+
+        import torch
 
         def tensor(array: Any) -> Any:
             given = rounded(array)
