@@ -32,8 +32,8 @@ PROBED_IN_VAIN = (
 
 def coremltools() -> ModuleType:
     """The package, imported at the first call. Raises `MissingToolError` when it is not installed."""
-    if "coremltools" in sys.modules:
-        return sys.modules["coremltools"]
+    if imported := sys.modules.get("coremltools"):
+        return imported
     with _absent(PROBED_IN_VAIN), quiet():
         return needs_extra("coremltools", "coreml")
 
@@ -49,7 +49,7 @@ def _absent(names: tuple[str, ...]) -> Iterator[None]:
         yield
     finally:
         for name in hidden:
-            del sys.modules[name]
+            sys.modules.pop(name, None)
 
 
 @contextlib.contextmanager

@@ -8,6 +8,8 @@ import sys
 import pytest
 
 from exporters.coreml import toolchain
+from exporters.coreml.read import read
+from mocovit_deploy.errors import MissingToolError
 
 
 def test_importing_the_format_imports_nothing_heavy():
@@ -26,6 +28,12 @@ def test_packages_probed_in_vain_are_hidden_only_meanwhile():
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120)
     assert (done.returncode, done.stdout, done.stderr) == (0, "[]\n", "")
+
+
+def test_without_coremltools_the_error_names_the_extra(monkeypatch, tmp_path):
+    monkeypatch.setitem(sys.modules, "coremltools", None)
+    with pytest.raises(MissingToolError, match=r"pip install '\.\[coreml\]'"):
+        read(tmp_path)
 
 
 def test_garbage_collection_comes_back():
