@@ -10,8 +10,11 @@ native.py      load_native()   Core ML itself, on macOS
 from exporters.coreml.execute import NotExecutable
 from exporters.coreml.native import load_native
 from exporters.coreml.predictor import load
-from exporters.coreml.write import export
+from exporters.coreml.write import PRECISIONS, export
 
 SUFFIX = ".mlpackage"
+RECIPES = tuple(PRECISIONS)
+FREE_BATCH = False
+"""The batch of a file is fixed."""
 
-__all__ = ["SUFFIX", "NotExecutable", "export", "load", "load_native"]
+__all__ = ["FREE_BATCH", "RECIPES", "SUFFIX", "NotExecutable", "export", "load", "load_native"]
