@@ -31,6 +31,8 @@ from mocovit_deploy.errors import ParityError
 
 ARITHMETICS = ("fp32", "fp16")
 
+NAMED_AT_MOST = 5
+
 _DTYPES = {"fp16": np.float32, "fp32": np.float32, "bool": np.bool_}
 """How a declared type is held; any other is an integer type of the same name in numpy."""
 
@@ -38,17 +40,21 @@ _DTYPES = {"fp16": np.float32, "fp32": np.float32, "bool": np.bool_}
 class NotExecutable(ParityError):  # noqa: N818 (it is a state of the file, like "not run")
     """The program holds operations without reference semantics. Nothing was executed: verdict "not run".
 
-    `operations` lists (kind, output name, reason) for each of them.
+    `operations` lists (kind, output name, reason) for each of them; the message names the first few.
     """
 
     def __init__(self, operations: tuple[tuple[str, str, str], ...]) -> None:
         self.operations = operations
-        listed = "; ".join(f"{kind} (output {name}): {reason}" for kind, name, reason in operations)
-        super().__init__(f"not run, no reference semantics for {listed}; run the file on macOS instead")
+        shown = [f"{kind} (output {name}): {reason}" for kind, name, reason in operations[:NAMED_AT_MOST]]
+        if more := len(operations) - len(shown):
+            shown.append(f"and {more} more")
+        super().__init__(
+            f"not run, no reference semantics for {'; '.join(shown)}; run the file on macOS instead"
+        )
 
 
 def require_executable(program: Program) -> None:
-    """Raise `NotExecutable` if any operation of `program` cannot be executed, naming all of them."""
+    """Raise `NotExecutable`, listing them all, if any operation of `program` cannot be executed."""
     shapes = {value.name: value.shape for value in program.inputs}
     shapes |= {value.name: value.shape for step in program.operations for value in step.outputs}
     refused = tuple(

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import tempfile
+import textwrap
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -42,7 +43,7 @@ PASSES_THAT_CANNOT_ACT = (
 
 def export(
     graph: torch.fx.GraphModule,
-    example: tuple[torch.Tensor, ...],
+    example: Sequence[torch.Tensor],
     path: Path,
     *,
     recipe: str,
@@ -89,17 +90,17 @@ def export(
         package.rename(path)
 
 
-def _convert(ct: Any, graph: torch.fx.GraphModule, example: tuple[torch.Tensor, ...], **options: Any) -> Any:
+def _convert(ct: Any, graph: torch.fx.GraphModule, example: Sequence[torch.Tensor], **options: Any) -> Any:
     import torch
 
     try:
         with quiet(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            exported = torch.export.export(graph, example).run_decompositions(spelled_out())
+            exported = torch.export.export(graph, tuple(example)).run_decompositions(spelled_out())
             return ct.convert(exported, convert_to="mlprogram", skip_model_load=True, **options)
     # A converter can fail with anything, and whatever it is, the conversion has failed.
     except Exception as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
+        reason = textwrap.shorten(str(error), 300, placeholder=" ...") or type(error).__name__
         raise ConversionError(f"coremltools {ct.__version__} cannot convert the graph: {reason}") from error
 
 

@@ -42,6 +42,13 @@ def test_an_unknown_parameter_of_a_known_operation_is_refused():
         require_executable(program)
 
 
+def test_many_unknown_operations_are_all_listed_and_the_message_stays_short():
+    steps = [step("lstm", f"h{i}", x="x") for i in range(9)]
+    with pytest.raises(NotExecutable, match=r"output h4\): unknown operation; and 4 more; run") as caught:
+        require_executable(straight(*steps, outputs=("h8",)))
+    assert len(caught.value.operations) == 9
+
+
 def test_a_saved_program_with_an_unknown_operation_is_refused(save):
     x = np.zeros((1, 4), np.float32)
     program = save([x], lambda mb, x: mb.topk(x=mb.relu(x=x), k=2, axis=1))
