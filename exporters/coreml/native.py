@@ -1,0 +1,57 @@
+"""A saved Core ML file in Core ML itself, through `MLModel.predict`: macOS only.
+
+Written from coremltools' documentation; no machine this was developed on can run it (docs/coreml.md).
+"""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from exporters.coreml.toolchain import coremltools, quiet
+from mocovit_deploy.artifact import Array, Artifact
+from mocovit_deploy.errors import MissingToolError, ParityError, unknown_choice
+
+COMPUTE_UNITS = ("CPU_ONLY", "CPU_AND_GPU", "CPU_AND_NE", "ALL")
+
+
+class NativePredictor:
+    """Core ML with a fixed choice of processors.
+
+    `arithmetic` is what the file asks for; Core ML is free to compute parts of a float16 file in float32.
+    """
+
+    def __init__(self, model: Any, runtime: str, arithmetic: str) -> None:
+        self._model = model
+        self.runtime = runtime
+        self.arithmetic = arithmetic
+
+    def __call__(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        try:
+            outputs = self._model.predict({name: np.ascontiguousarray(a) for name, a in inputs.items()})
+        except (RuntimeError, TypeError, ValueError) as error:
+            raise ParityError(f"Core ML failed to run the file: {error}") from error
+        return {name: np.asarray(array) for name, array in outputs.items()}
+
+
+def load_native(artifact: Artifact, compute_units: str) -> NativePredictor:
+    """Load the file into Core ML on this Mac, with `compute_units` one of `COMPUTE_UNITS`.
+
+    Raises `MissingToolError` anywhere but on macOS, `UsageError` for another word, `ParityError` when Core ML
+    refuses the file.
+    """
+    if compute_units not in COMPUTE_UNITS:
+        raise unknown_choice("compute unit", compute_units, COMPUTE_UNITS)
+    if platform.system() != "Darwin":
+        raise MissingToolError("Core ML runs on macOS only; here, use the numpy reference (load)")
+    ct = coremltools()
+    try:
+        with quiet():
+            model = ct.models.MLModel(str(artifact.path), compute_units=ct.ComputeUnit[compute_units])
+    except (OSError, RuntimeError, ValueError) as error:
+        raise ParityError(f"{artifact.path}: Core ML does not load it ({error})") from error
+    runtime = f"Core ML of macOS {platform.mac_ver()[0]}, {compute_units}"
+    return NativePredictor(model, runtime, "fp16" if artifact.recipe == "fp16" else "fp32")

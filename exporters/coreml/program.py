@@ -1,0 +1,70 @@
+"""A saved Core ML program as plain data: what `read` makes and `execute` runs. Numpy only.
+
+Values are named, as in the file. A constant is the Python or numpy value itself: arrays of floats are
+always float32 here (every float16 number is a float32 number), whatever the file stores; what the file
+declares is kept in `Value.dtype`, and `execute` rounds to it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from mocovit_deploy.artifact import Array
+
+Operand = str | tuple[str, ...]
+"""Names of values: one, or a tuple where the operation takes several under one parameter (`concat`)."""
+
+Constant = Array | str | bool | int
+"""A number of the file is a zero-dimensional array when it is a float, an `int` when it is an integer."""
+
+
+@dataclass(frozen=True)
+class Value:
+    """A tensor that an operation makes, or that the caller gives."""
+
+    name: str
+    dtype: str
+    """As MIL spells it: "fp16", "fp32", "int32", "bool", ..."""
+    shape: tuple[int | None, ...]
+    """None where the dimension is known only when the program runs."""
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One step: `outputs = kind(**operands)`, with MIL's own names for the kind and its parameters."""
+
+    kind: str
+    operands: Mapping[str, Operand]
+    outputs: tuple[Value, ...]
+
+    @property
+    def name(self) -> str:
+        return self.outputs[0].name if self.outputs else "(no output)"
+
+    def reads(self) -> tuple[str, ...]:
+        names: list[str] = []
+        for operand in self.operands.values():
+            names += (operand,) if isinstance(operand, str) else operand
+        return tuple(names)
+
+
+@dataclass(frozen=True)
+class Program:
+    """A straight line of operations (control flow is one operation here, and has no semantics)."""
+
+    inputs: tuple[Value, ...]
+    outputs: tuple[str, ...]
+    operations: tuple[Operation, ...]
+    constants: Mapping[str, Constant]
+
+    @property
+    def arithmetic(self) -> str:
+        """ "fp16" when an operation other than a cast makes float16 values, else "fp32"."""
+        halves = (
+            value.dtype == "fp16"
+            for operation in self.operations
+            if operation.kind != "cast"
+            for value in operation.outputs
+        )
+        return "fp16" if any(halves) else "fp32"

@@ -1,0 +1,100 @@
+"""From a saved `.mlpackage` to a `Program`: the only place that looks into coremltools' own objects.
+
+coremltools predicts on macOS only, but its front end "milproto" turns the protocol buffer of the file and its
+weights back into a MIL program on any system. What is judged is therefore the file, not the converter's
+memory of it. No torch.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from exporters.coreml.program import Constant, Operand, Operation, Program, Value
+from exporters.coreml.toolchain import coremltools, quiet
+from mocovit_deploy.errors import UsageError
+
+
+def read(path: Path) -> Program:
+    """Read the program of an `.mlpackage`, weights included.
+
+    Raises `UsageError` when the folder is not a readable ML program with one function, `MissingToolError`
+    when coremltools is not installed.
+    """
+    ct = coremltools()
+    if not path.is_dir():
+        raise UsageError(f"{path}: no such .mlpackage folder")
+    try:
+        with quiet():
+            function = _main_function(ct, path)
+    # A damaged file makes coremltools, protobuf or the blob reader fail, with anything.
+    except Exception as error:
+        reason = str(error).strip().partition("\n")[0] or type(error).__name__
+        raise UsageError(f"{path}: not a Core ML program this version reads ({reason})") from error
+    return _transcribe(function)
+
+
+def _main_function(ct: Any, path: Path) -> Any:
+    from coremltools.converters.mil.frontend.milproto import load as milproto
+
+    model = ct.models.MLModel(str(path), skip_model_load=True)
+    spec = model.get_spec()
+    program = milproto.load(spec, spec.specificationVersion, model.weights_dir)
+    if list(program.functions) != ["main"]:
+        raise ValueError(f"functions {', '.join(program.functions)}; only a single 'main' is read")
+    return program.functions["main"]
+
+
+def _transcribe(function: Any) -> Program:
+    constants: dict[str, Constant] = {}
+    operations: list[Operation] = []
+    defined = set(function.inputs)
+    for operation in function.operations:
+        names = [variable.name for variable in operation.outputs]
+        if clash := defined.intersection(names):
+            raise UsageError(f"a Core ML program defines {sorted(clash)[0]!r} twice; it is damaged")
+        defined.update(names)
+        if operation.op_type == "const":
+            constants[names[0]] = _constant(operation.outputs[0].val)
+        elif operation.op_type.startswith("constexpr_"):
+            # Compressed weights: coremltools defines how each kind unpacks.
+            constants[names[0]] = _constant(operation.materialized_val_inference())
+        else:
+            operations.append(_operation(operation))
+    return Program(
+        inputs=tuple(_value(variable) for variable in function.inputs.values()),
+        outputs=tuple(variable.name for variable in function.outputs),
+        operations=tuple(operations),
+        constants=constants,
+    )
+
+
+def _operation(operation: Any) -> Operation:
+    operands: dict[str, Operand] = {}
+    for parameter, variable in operation.inputs.items():
+        if isinstance(variable, (list, tuple)):
+            operands[parameter] = tuple(each.name for each in variable)
+        elif variable is not None:
+            operands[parameter] = variable.name
+    return Operation(operation.op_type, operands, tuple(_value(each) for each in operation.outputs))
+
+
+def _value(variable: Any) -> Value:
+    from coremltools.converters.mil.mil import types
+
+    # A symbol (a dimension left open) is not an integer, neither Python's nor numpy's.
+    shape = tuple(int(n) if isinstance(n, (int, np.integer)) else None for n in variable.shape or ())
+    return Value(variable.name, types.builtin_to_string(variable.dtype), shape)
+
+
+def _constant(value: Any) -> Constant:
+    if isinstance(value, str):
+        return value
+    array = np.asarray(value)
+    if array.dtype.kind == "f":
+        return array.astype(np.float32)
+    if array.ndim == 0 and array.dtype.kind in "biu":
+        return bool(array) if array.dtype.kind == "b" else int(array)
+    return array

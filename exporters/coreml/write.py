@@ -1,0 +1,119 @@
+"""From a captured graph to an `.mlpackage`, through `coremltools.convert`."""
+
+from __future__ import annotations
+
+import tempfile
+import textwrap
+import warnings
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from exporters.coreml.keywords import spelled_out
+from exporters.coreml.toolchain import coremltools, quiet, uncollected
+from mocovit_deploy.errors import ConversionError, UsageError, unknown_choice
+from mocovit_deploy.spec import BATCH, TensorSpec
+
+if TYPE_CHECKING:
+    import torch
+
+PRECISIONS = {"fp32": "FLOAT32", "fp16": "FLOAT16"}
+"""Recipes, and coremltools' names for them."""
+
+PASSES_THAT_CANNOT_ACT = (
+    # Quantized graphs: a recipe here is float.
+    "common::canonicalize_quantized_lut_pattern",
+    "common::dequantize_quantize_pair_elimination",
+    "common::dequantize_to_constexpr",
+    "common::distributive_quantized_binary_op_scale_normalization",
+    "common::int_op_canonicalization",
+    "common::merge_affine_dequantize_with_consecutive_ops",
+    "common::nullify_redundant_quantization_zero_point",
+    # Loops, states and image inputs: a captured graph is a straight line from tensors to tensors.
+    "common::canonicalize_inplace_pattern",
+    "common::image_input_preprocess",
+    "common::loop_invariant_elimination",
+    "common::prefer_state_in_downstream",
+)
+"""Left out of coremltools' pipeline, which validates the whole program around every pass (12 ms of it)."""
+
+
+def export(
+    graph: torch.fx.GraphModule,
+    example: Sequence[torch.Tensor],
+    path: Path,
+    *,
+    recipe: str,
+    inputs: tuple[TensorSpec, ...],
+    outputs: tuple[TensorSpec, ...],
+    minimum_deployment_target: str = "iOS16",
+    description: Mapping[str, str] = MappingProxyType({}),
+) -> None:
+    """Write `graph` to `path` (a folder) as an ML program that computes in float32 or float16.
+
+    `recipe` is a key of `PRECISIONS`. Inputs and outputs get the names of the specs and stay float32 in both
+    recipes: an app can replace one file by the other without touching its code, and float16 arrays exist only
+    from iOS 16 on. `minimum_deployment_target` is a name of `coremltools.target`. `description` (key to text)
+    and the recipe become user-defined metadata of the file.
+
+    Raises `UsageError` for a recipe, a target or a tensor that Core ML files cannot have here,
+    `ConversionError` when coremltools cannot convert the graph, `MissingToolError` without coremltools. On
+    any error nothing is left at `path`.
+    """
+    if recipe not in PRECISIONS:
+        raise unknown_choice("Core ML recipe", recipe, PRECISIONS)
+    _require_plain_tensors(inputs)
+    ct = coremltools()
+    target = _target(ct, minimum_deployment_target)
+    pipeline = ct.PassPipeline()
+    pipeline.remove_passes(PASSES_THAT_CANNOT_ACT)
+    with uncollected():
+        model = _convert(
+            ct,
+            graph,
+            example,
+            inputs=[ct.TensorType(s.name, shape=s.shape, dtype=np.dtype(s.dtype).type) for s in inputs],
+            outputs=[ct.TensorType(s.name, dtype=np.dtype(s.dtype).type) for s in outputs],
+            compute_precision=ct.precision[PRECISIONS[recipe]],
+            minimum_deployment_target=target,
+            pass_pipeline=pipeline,
+        )
+    for key, text in {**description, "recipe": recipe}.items():
+        model.user_defined_metadata[f"mocovit_deploy.{key}"] = text
+    # coremltools saves only to names that end in .mlpackage, and the caller's need not.
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".coreml-") as scratch:
+        package = Path(scratch) / "model.mlpackage"
+        model.save(str(package))
+        package.rename(path)
+
+
+def _convert(ct: Any, graph: torch.fx.GraphModule, example: Sequence[torch.Tensor], **options: Any) -> Any:
+    import torch
+
+    try:
+        with quiet(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            exported = torch.export.export(graph, tuple(example)).run_decompositions(spelled_out())
+            return ct.convert(exported, convert_to="mlprogram", skip_model_load=True, **options)
+    # A converter can fail with anything, and whatever it is, the conversion has failed.
+    except Exception as error:
+        reason = textwrap.shorten(str(error), 300, placeholder=" ...") or type(error).__name__
+        raise ConversionError(f"coremltools {ct.__version__} cannot convert the graph: {reason}") from error
+
+
+def _require_plain_tensors(inputs: tuple[TensorSpec, ...]) -> None:
+    for spec in inputs:
+        if BATCH in spec.shape:
+            raise UsageError(f"Core ML files have a fixed batch: input {spec.name} has shape {spec.shape}")
+        if spec.layout == "nhwc":
+            raise UsageError(f"Core ML images are NCHW: input {spec.name} is declared NHWC")
+
+
+def _target(ct: Any, name: str) -> Any:
+    known = {key: target for key, target in ct.target.__members__.items() if target >= ct.target.iOS15}
+    if name not in known:
+        raise unknown_choice("Core ML deployment target (ML programs need iOS 15)", name, known)
+    return known[name]

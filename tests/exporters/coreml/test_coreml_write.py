@@ -1,0 +1,133 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from exporters import coreml
+from exporters.coreml.read import read
+from mocovit_deploy.artifact import Artifact
+from mocovit_deploy.errors import ConversionError, UsageError
+from mocovit_deploy.spec import BATCH, Preprocessing, TensorSpec
+
+IMAGE = TensorSpec("image", (1, 3, 8, 8), "float32", "nchw")
+EXAMPLE = torch.linspace(-2, 2, 192).reshape(1, 3, 8, 8)
+
+
+class Network(nn.Module):
+    """A convolution and a function after it."""
+
+    def __init__(self, function) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.conv = nn.Conv2d(3, 4, 3, padding=1)
+        self.function = function
+
+    def forward(self, x):
+        return self.function(self.conv(x))
+
+
+def exported(network: nn.Module, path: Path, recipe: str = "fp32", **options) -> tuple[Artifact, np.ndarray]:
+    """Export as the line would (no grad, one functional graph); the artifact and the network's own output."""
+    network = network.eval().requires_grad_(False)
+    graph = torch.export.export(network, (EXAMPLE,)).module(check_guards=False)
+    output = network(EXAMPLE).numpy()
+    specs = {"inputs": (IMAGE,), "outputs": (TensorSpec("features", output.shape, "float32"),), **options}
+    coreml.export(graph, (EXAMPLE,), path, recipe=recipe, **specs)
+    tensors = specs["inputs"], specs["outputs"]
+    return Artifact(path, "coreml", recipe, "m", "w", *tensors, Preprocessing(), "", ""), output
+
+
+@pytest.mark.parametrize(("recipe", "bound"), [("fp32", 1e-6), ("fp16", 2e-3)])
+def test_names_types_and_values(recipe, bound, tmp_path):
+    artifact, expected = exported(Network(torch.tanh), tmp_path / "n.mlpackage", recipe)
+    predictor = coreml.load(artifact)
+    assert predictor.arithmetic == recipe
+    assert [(v.name, v.dtype, v.shape) for v in predictor.program.inputs] == [("image", "fp32", (1, 3, 8, 8))]
+    found = predictor({"image": EXAMPLE.numpy()})
+    assert list(found) == ["features"]
+    assert found["features"].dtype == np.float32
+    assert 0 <= np.abs(found["features"] - expected).max() <= bound
+    produced = {v.name: v.dtype for step in predictor.program.operations for v in step.outputs}
+    assert produced["features"] == "fp32"
+
+
+def test_fp16_halves_the_weights(tmp_path):
+    sizes = {}
+    for recipe in ("fp32", "fp16"):
+        network = nn.Sequential(nn.Conv2d(3, 256, 3), nn.ReLU(), nn.Conv2d(256, 64, 1))
+        exported(network, tmp_path / f"{recipe}.mlpackage", recipe)
+        sizes[recipe] = sum(f.stat().st_size for f in (tmp_path / f"{recipe}.mlpackage").rglob("weight.bin"))
+    assert 1.9 <= sizes["fp32"] / sizes["fp16"] <= 2.1
+
+
+DROPPED_BY_COREMLTOOLS = {
+    "gelu-tanh": lambda x: F.gelu(4 * x, approximate="tanh"),
+    "gelu-exact": lambda x: F.gelu(4 * x),
+    "add-alpha": lambda x: torch.add(x, x * x, alpha=2.5),
+    "add-plain": lambda x: x + x * x,
+    "sub-alpha": lambda x: torch.sub(x, x * x, alpha=2.5),
+    "sub-plain": lambda x: x - x * x,
+    "rsub-alpha": lambda x: torch.rsub(x, x * x, alpha=2.5),
+    "rsub-scalar": lambda x: torch.rsub(x, 3.0, alpha=2.5),
+}
+
+
+@pytest.mark.parametrize("function", DROPPED_BY_COREMLTOOLS.values(), ids=DROPPED_BY_COREMLTOOLS)
+def test_keywords_are_not_lost(function, tmp_path):
+    artifact, expected = exported(Network(function), tmp_path / "n.mlpackage")
+    found = coreml.load(artifact)({"image": EXAMPLE.numpy()})["features"]
+    assert np.abs(found - expected).max() <= 2e-6 * np.ptp(expected)
+
+
+def test_tanh_gelu_is_one_operation(tmp_path):
+    artifact, _ = exported(Network(DROPPED_BY_COREMLTOOLS["gelu-tanh"]), tmp_path / "n.mlpackage")
+    program = read(artifact.path)
+    (gelu,) = [step for step in program.operations if step.kind == "gelu"]
+    assert program.constants[str(gelu.operands["mode"])] == "TANH_APPROXIMATION"
+
+
+def test_writes_to_any_name_and_leaves_nothing_else(tmp_path):
+    exported(Network(torch.relu), tmp_path / ".n.mlpackage.17.tmp")
+    assert [p.name for p in tmp_path.iterdir()] == [".n.mlpackage.17.tmp"]
+    manifest = json.loads((tmp_path / ".n.mlpackage.17.tmp" / "Manifest.json").read_text())
+    assert manifest["fileFormatVersion"] == "1.0.0"
+
+
+def test_metadata_names_the_recipe(tmp_path):
+    import coremltools
+
+    artifact, _ = exported(Network(torch.relu), tmp_path / "n.mlpackage", description={"model": "small"})
+    spec = coremltools.utils.load_spec(str(artifact.path))
+    assert spec.description.metadata.userDefined["mocovit_deploy.recipe"] == "fp32"
+    assert spec.description.metadata.userDefined["mocovit_deploy.model"] == "small"
+    assert spec.specificationVersion == 7  # iOS 16
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"recipe": "int8"}, "unknown Core ML recipe 'int8'.*fp32, fp16"),
+        ({"minimum_deployment_target": "ios17"}, "did you mean 'iOS17'.*macOS13"),
+        ({"minimum_deployment_target": "iOS14"}, "ML programs need iOS 15"),
+        ({"inputs": (TensorSpec("image", (BATCH, 3, 8, 8), "float32"),)}, "fixed batch"),
+        ({"inputs": (TensorSpec("image", (1, 8, 8, 3), "float32", "nhwc"),)}, "NCHW"),
+    ],
+)
+def test_what_cannot_be_asked_for(options, message, tmp_path):
+    with pytest.raises(UsageError, match=message):
+        exported(Network(torch.relu), tmp_path / "n.mlpackage", **options)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_coremltools_cannot_convert_is_a_conversion_error(tmp_path):
+    with pytest.raises(ConversionError, match=r"coremltools .* cannot convert") as caught:
+        exported(Network(lambda x: torch.fmod(x, 0.3)), tmp_path / "n.mlpackage")
+    assert "fmod" in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert list(tmp_path.iterdir()) == []
