@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, cast
 if TYPE_CHECKING:
     from mocovit_deploy.artifact import Format
 
-FORMATS = ("onnx", "tflite")
+FORMATS = ("onnx", "coreml", "tflite")
 
 
 def format_named(name: str) -> Format:

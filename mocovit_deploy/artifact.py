@@ -69,6 +69,8 @@ class ExportJob:
     opset: int
     simplify: bool
     dynamic_batch: bool
+    minimum_deployment_target: str
+    """The oldest system a Core ML file must run on, as in "iOS16"."""
     description: Mapping[str, str]
     """Written into the file's own metadata where the format has a place for it."""
 

@@ -21,7 +21,7 @@ STATUSES = """exit status:
   3 conversion failed"""
 
 EXPORT_EXAMPLES = """examples:
-  mocovit-export                                      mocovit_1_0 as ONNX and TFLite into build/
+  mocovit-export                                      mocovit_1_0 in all formats into build/
   mocovit-export --format tflite --checkpoint mine.safetensors --num-classes 10 --image-size 96
   mocovit-export --format onnx --dynamic batch --opset 17 --output-dir out
   mocovit-export --summary --json                     what each layer costs; writes no file
@@ -111,6 +111,7 @@ def _export_parser() -> Parser:
     add("--precision", type=_words, default=("fp32",), metavar="LIST", help="of fp32 (default: fp32)")
     add("--layout", default="nhwc", metavar="NAME", help="of images in TFLite files: nhwc (default) or nchw")
     add("--opset", type=_positive, default=18, metavar="N", help="of ONNX files (default: %(default)s)")
+    add("--minimum-deployment-target", default="iOS16", metavar="NAME", help="of Core ML files (%(default)s)")
     add("--no-simplify", action="store_true", help="leave onnxsim out")
     add("--without", action="append", default=[], metavar="PASS", help="leave a pass out")
     add("--no-verify", action="store_true", help="do not check the files (they are not proven then)")
@@ -140,6 +141,7 @@ def _export(words: Sequence[str]) -> int:
         opset=given.opset,
         simplify=not given.no_simplify,
         dynamic_batch=given.dynamic == "batch",
+        minimum_deployment_target=given.minimum_deployment_target,
         verify=not given.no_verify,
         without=tuple(given.without),
     )

@@ -156,5 +156,6 @@ def _job(line: Line, recipe: str, file_name: str) -> ExportJob:
         opset=request.opset,
         simplify=request.simplify,
         dynamic_batch=request.dynamic_batch,
+        minimum_deployment_target=request.minimum_deployment_target,
         description={"model": line.network.name, "weights": line.network.weights},
     )

@@ -54,13 +54,14 @@ class ExportRequest:
     """One call of `mocovit-export`."""
 
     model: ModelSpec
-    formats: tuple[str, ...] = ("onnx", "tflite")
+    formats: tuple[str, ...] = ("onnx", "coreml", "tflite")
     precisions: tuple[str, ...] = ("fp32",)
     output_dir: Path = Path("build")
     layout: str = "nhwc"
     opset: int = 18
     simplify: bool = True
     dynamic_batch: bool = False
+    minimum_deployment_target: str = "iOS16"
     verify: bool = True
     without: tuple[str, ...] = ()
     """Passes to leave out."""

@@ -1,16 +1,26 @@
 """Core ML: write an `.mlpackage` from a captured graph, and run a saved one on any system.
 
-write.py       export()        coremltools.convert, float32 or float16
+write.py       write_package()        coremltools.convert, float32 or float16
 read.py                        the saved file as plain data (program.py)
 execute.py                     that program in numpy, operation by operation (semantics/)
 predictor.py   load()          the two together
 native.py      load_native()   Core ML itself, on macOS
 """
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib.metadata import version
+from typing import TYPE_CHECKING
+
 from exporters.coreml.execute import NotExecutable
 from exporters.coreml.native import load_native
 from exporters.coreml.predictor import load
-from exporters.coreml.write import PRECISIONS, export
+from exporters.coreml.write import PRECISIONS, write_package
+from mocovit_deploy.artifact import ExportJob, Written
+
+if TYPE_CHECKING:
+    from torch import Tensor, fx
 
 SUFFIX = ".mlpackage"
 RECIPES = tuple(PRECISIONS)
@@ -18,3 +28,19 @@ FREE_BATCH = False
 """The batch of a file is fixed."""
 
 __all__ = ["FREE_BATCH", "RECIPES", "SUFFIX", "NotExecutable", "export", "load", "load_native"]
+
+
+def export(graph: fx.GraphModule, example: Sequence[Tensor], job: ExportJob) -> Written:
+    """Write `graph` as an ML program; see `write_package` for what it raises."""
+    write_package(
+        graph,
+        example,
+        job.path,
+        recipe=job.recipe,
+        inputs=job.inputs,
+        outputs=job.outputs,
+        minimum_deployment_target=job.minimum_deployment_target,
+        description=job.description,
+    )
+    tools = {name: version(name) for name in ("torch", "coremltools")}
+    return Written(inputs=job.inputs, outputs=job.outputs, tools=tools)

@@ -41,7 +41,7 @@ PASSES_THAT_CANNOT_ACT = (
 """Left out of coremltools' pipeline, which validates the whole program around every pass (12 ms of it)."""
 
 
-def export(
+def write_package(
     graph: torch.fx.GraphModule,
     example: Sequence[torch.Tensor],
     path: Path,

@@ -22,6 +22,8 @@ class Tolerance:
 TOLERANCES = {
     # (format, recipe, arithmetic)
     ("onnx", "fp32", "fp32"): Tolerance(max_error=1e-5, measured=4e-7),
+    ("coreml", "fp32", "fp32"): Tolerance(max_error=1e-5, measured=5.4e-7),
+    ("coreml", "fp16", "fp16"): Tolerance(max_error=5e-3, measured=1.2e-3),
     ("tflite", "fp32", "fp32"): Tolerance(max_error=1e-5, measured=6e-7),
 }
 

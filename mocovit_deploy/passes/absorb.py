@@ -54,9 +54,11 @@ def stored(graph: fx.GraphModule, node: fx.Node, name: str) -> Any:
 
 def map_of(graph: fx.GraphModule, norm: fx.Node) -> Affine:
     """The affine map a BatchNorm with stored statistics is."""
-    names = ("running_mean", "running_var", "weight", "bias")
+    mean, variance, gamma, beta = (
+        stored(graph, norm, name) for name in ("running_mean", "running_var", "weight", "bias")
+    )
     with torch.no_grad():
-        return affine.of_batchnorm(*(stored(graph, norm, name) for name in names), argument(norm, "eps"))
+        return affine.of_batchnorm(mean, variance, gamma, beta, argument(norm, "eps"))
 
 
 def before(graph: fx.GraphModule, norm: fx.Node, readers: Readers) -> Plan | str:

@@ -22,7 +22,9 @@ class Affine:
         """The maps of consecutive channel ranges, as a concat has them."""
         return [
             Affine(scale, shift)
-            for scale, shift in zip(self.scale.split(sizes), self.shift.split(sizes), strict=True)
+            for scale, shift in zip(
+                torch.split(self.scale, sizes), torch.split(self.shift, sizes), strict=True
+            )
         ]
 
     def after(self, first: Affine) -> Affine:

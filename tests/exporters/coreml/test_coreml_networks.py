@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from exporters import coreml
+from exporters.coreml.write import write_package
 from mocovit_deploy.artifact import Artifact
 from mocovit_deploy.spec import Preprocessing, TensorSpec
 
@@ -40,7 +41,7 @@ def errors(network: nn.Module, x: torch.Tensor, folder: Path, recipe: str) -> tu
     path = folder / f"{recipe}.mlpackage"
     image = TensorSpec("image", tuple(x.shape), "float32")
     logits = TensorSpec("logits", expected.shape, "float32")
-    coreml.export(flat(network, x), (x,), path, recipe=recipe, inputs=(image,), outputs=(logits,))
+    write_package(flat(network, x), (x,), path, recipe=recipe, inputs=(image,), outputs=(logits,))
     artifact = Artifact(path, "coreml", recipe, "m", "w", (image,), (logits,), Preprocessing(), "", "")
     found = coreml.load(artifact)({"image": x.numpy()})["logits"]
     difference = found - expected
@@ -123,7 +124,7 @@ def test_the_comparison_can_fail(tmp_path):
     image = TensorSpec("image", tuple(x.shape), "float32")
     logits = TensorSpec("logits", before.shape, "float32")
     path = tmp_path / "n.mlpackage"
-    coreml.export(graph, (x,), path, recipe="fp32", inputs=(image,), outputs=(logits,))
+    write_package(graph, (x,), path, recipe="fp32", inputs=(image,), outputs=(logits,))
     artifact = Artifact(path, "coreml", "fp32", "m", "w", (image,), (logits,), Preprocessing(), "", "")
     found = coreml.load(artifact)({"image": x.numpy()})["logits"]
     assert np.abs(found - before).max() / np.ptp(before) > 1e-5

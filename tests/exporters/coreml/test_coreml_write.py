@@ -11,6 +11,7 @@ from torch import nn
 
 from exporters import coreml
 from exporters.coreml.read import read
+from exporters.coreml.write import write_package
 from mocovit_deploy.artifact import Artifact
 from mocovit_deploy.errors import ConversionError, UsageError
 from mocovit_deploy.spec import BATCH, Preprocessing, TensorSpec
@@ -38,7 +39,7 @@ def exported(network: nn.Module, path: Path, recipe: str = "fp32", **options) ->
     graph = torch.export.export(network, (EXAMPLE,)).module(check_guards=False)
     output = network(EXAMPLE).numpy()
     specs = {"inputs": (IMAGE,), "outputs": (TensorSpec("features", output.shape, "float32"),), **options}
-    coreml.export(graph, (EXAMPLE,), path, recipe=recipe, **specs)
+    write_package(graph, (EXAMPLE,), path, recipe=recipe, **specs)
     tensors = specs["inputs"], specs["outputs"]
     return Artifact(path, "coreml", recipe, "m", "w", *tensors, Preprocessing(), "", ""), output
 
