@@ -1,13 +1,14 @@
-/* How the bench tells an observer (the counting plugin) where an inference begins and ends.
+/* How a measured program tells an observer (the counting plugin of the emulator) where it is.
  *
  * A marker is prctl(MARKER_MAGIC, what, number). The kernel does not know this option and answers EINVAL,
  * so markers are harmless on a phone; an emulator's plugin sees the system call.
  *
- *   MARKER_STOP    counting stops
- *   MARKER_START   counting starts; one START .. STOP per inference
- *   MARKER_TICK    between START and STOP: note the counters as they are now, under `number`. Sent, with
- *                  --ticks=1 only, each time the runtime's own profiler reads the clock, so that the
- *                  difference of two ticks is what one operator cost. `number` counts from 0 in each region.
+ *   MARKER_STOP    the inference is over: counting stops
+ *   MARKER_START   an inference begins: counting starts. One START .. STOP per inference
+ *   MARKER_TICK    sent by libcountingclock.so, see counting_clock.c: `number` is the tick, counted from 1
+ *                  since the program started. Between START and STOP an observer notes the counters as they
+ *                  are now under that number; the difference of two ticks is what one operator cost.
+ *                  Outside START .. STOP it is ignored.
  */
 #ifndef MOCOVIT_MARKERS_H
 #define MOCOVIT_MARKERS_H
