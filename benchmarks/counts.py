@@ -12,9 +12,9 @@ from mocovit_deploy.errors import DeviceError
 PLUGIN_SCHEMA_VERSION = 1
 
 CLASSES = (
-    "branch", "integer", "integer_multiply", "load", "store", "simd_load", "simd_store", "prefetch",
-    "simd_fma_f32", "simd_fma_f16", "simd_dot_i8", "simd_matmul_i8", "simd_widening_mla", "simd_other",
-    "fp_scalar", "system", "other",
+    "branch", "integer", "integer_multicycle", "load", "store", "atomic", "simd_load", "simd_store",
+    "prefetch", "simd_fma_f32", "simd_fma_f16", "simd_dot_i8", "simd_matmul_i8", "simd_widening_mla",
+    "simd_other", "fp_scalar", "system", "other",
 )  # fmt: skip
 """Every instruction is of exactly one class, so the classes of a count add up to its instructions."""
 
@@ -22,9 +22,9 @@ MAC_WIDTHS = ("fp32", "fp16", "int8_dot", "int8_matmul", "widening_mla")
 """Multiply-accumulates by the kind of SIMD instruction that does them: FMLA on single and on half lanes,
 SDOT/UDOT, SMMLA/UMMLA, SMLAL/UMLAL and their kin."""
 
-CYCLE_UNITS = 12
-"""Cycle bounds are counted in twelfths: every throughput in the port models divides twelve, so no sum of
-theirs is ever rounded, and two runs agree to the last digit."""
+CYCLE_UNITS = 24
+"""Cycle bounds are counted in 24ths: every throughput in the port models divides 24, so no sum of theirs
+is ever rounded, and two runs agree to the last digit."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +40,15 @@ class HotBlock:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Tick:
+    """What the inference had executed when the program noted `number` (native/markers.h)."""
+
+    number: int
+    instructions: int
+    cycle_bounds_x24: Mapping[str, int]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Counts:
     """Exact counts of one inference, everything between its two marks, all threads together.
 
@@ -51,11 +60,15 @@ class Counts:
     loaded_bytes: int
     stored_bytes: int
     macs: Mapping[str, int]
-    cycle_bounds_x12: Mapping[str, int]
-    """By core: the port-pressure bound in twelfths of a cycle. A throughput bound: caches never miss."""
+    cycle_bounds_x24: Mapping[str, int]
+    """By core: the port-pressure bound in 24ths of a cycle. A throughput bound: caches never miss."""
+    ticks: tuple[Tick, ...] = ()
+    """In the order they were noted; empty unless operators are profiled."""
     hottest: tuple[HotBlock, ...] = ()
 
     def __post_init__(self) -> None:
+        if set(self.by_class) != set(CLASSES) or set(self.macs) != set(MAC_WIDTHS):
+            raise ValueError("classes or widths are not those of this version")
         if sum(self.by_class.values()) != self.instructions:
             raise ValueError(f"classes add up to {sum(self.by_class.values())}, not {self.instructions}")
 
@@ -65,7 +78,7 @@ class Counts:
 
     def cycle_bound(self, core: str) -> float:
         """Cycles one inference takes at least on `core`; `KeyError` if the plugin does not model it."""
-        return self.cycle_bounds_x12[core] / CYCLE_UNITS
+        return self.cycle_bounds_x24[core] / CYCLE_UNITS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,6 +86,8 @@ class PluginOutput:
     """What the plugin wrote for one run of a program."""
 
     schema_version: int
+    unbalanced_marks: int
+    """Ends without a begin, begins within a region, a region still open at the end: all must be 0."""
     regions: tuple[Counts, ...]
     """One per marked region, in order: for the bench, one per inference."""
 
@@ -90,6 +105,8 @@ def parse(document: Any, where: str) -> PluginOutput:
             "build it again: mocovit-bench emulator"
         )
     output = records.build(PluginOutput, document, where)
+    if output.unbalanced_marks:
+        raise DeviceError(f"{where}: a marked region was left open or ended twice; the program did not finish")
     if not output.regions:
         raise DeviceError(f"{where}: the program marked no region, so nothing was counted")
     return output

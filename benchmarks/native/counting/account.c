@@ -32,6 +32,7 @@ void account_init(struct account *account, unsigned hottest_wanted)
     g_mutex_init(&account->lock);
     account->blocks = g_hash_table_new(block_hash, block_equal);
     account->regions = g_array_new(FALSE, TRUE, sizeof(struct region));
+    account->open_ticks = g_array_new(FALSE, FALSE, sizeof(struct tick));
     account->hottest_wanted = hottest_wanted;
 }
 
@@ -72,6 +73,7 @@ void account_begin(struct account *account)
     g_mutex_lock(&account->lock);
     account->unbalanced_marks += account->open;
     account->open = true;
+    g_array_set_size(account->open_ticks, 0);
     g_hash_table_iter_init(&walk, account->blocks);
     while (g_hash_table_iter_next(&walk, &key, NULL)) {
         struct block *block = key;
@@ -80,19 +82,51 @@ void account_begin(struct account *account)
     g_mutex_unlock(&account->lock);
 }
 
-static void add_block(struct region *region, const struct block *block, uint64_t executions)
+static void add_block(struct sums *sums, const struct block *block, uint64_t executions)
 {
     for (int class = 0; class < A64_CLASSES; class++) {
-        region->mix.by_class[class] += executions * block->mix.by_class[class];
+        sums->mix.by_class[class] += executions * block->mix.by_class[class];
     }
     for (int mac = 0; mac < A64_MACS; mac++) {
-        region->mix.macs[mac] += executions * block->mix.macs[mac];
+        sums->mix.macs[mac] += executions * block->mix.macs[mac];
     }
     for (int core = 0; core < CORES; core++) {
-        region->bounds[core] += executions * block->bounds[core];
+        sums->bounds[core] += executions * block->bounds[core];
     }
-    region->mix.loaded_bytes += executions * block->mix.loaded_bytes;
-    region->mix.stored_bytes += executions * block->mix.stored_bytes;
+    sums->mix.loaded_bytes += executions * block->mix.loaded_bytes;
+    sums->mix.stored_bytes += executions * block->mix.stored_bytes;
+}
+
+/* Sum what has been executed since the region began. Where `executed` is given, list the blocks there. */
+static struct sums sum_blocks(struct account *account, GArray *executed)
+{
+    struct sums sums = {0};
+    GHashTableIter walk;
+    gpointer key;
+    g_hash_table_iter_init(&walk, account->blocks);
+    while (g_hash_table_iter_next(&walk, &key, NULL)) {
+        const struct block *block = key;
+        struct hot_block hot = {block, qemu_plugin_u64_sum(block->executions) - block->executions_at_start};
+        if (hot.executions > 0) {
+            add_block(&sums, block, hot.executions);
+            if (executed) {
+                g_array_append_val(executed, hot);
+            }
+        }
+    }
+    return sums;
+}
+
+void account_tick(struct account *account, uint64_t number)
+{
+    g_mutex_lock(&account->lock);
+    if (account->open) {
+        struct sums sums = sum_blocks(account, NULL);
+        struct tick tick = {.number = number, .instructions = mix_instructions(&sums.mix)};
+        memcpy(tick.bounds, sums.bounds, sizeof tick.bounds);
+        g_array_append_val(account->open_ticks, tick);
+    }
+    g_mutex_unlock(&account->lock);
 }
 
 /* Most instructions first; equal ones by address, so that the order is the same in every run. */
@@ -108,8 +142,6 @@ static gint hotter_first(gconstpointer left, gconstpointer right)
 
 void account_end(struct account *account)
 {
-    GHashTableIter walk;
-    gpointer key;
     g_mutex_lock(&account->lock);
     if (!account->open) {
         account->unbalanced_marks++;
@@ -117,17 +149,9 @@ void account_end(struct account *account)
         return;
     }
     account->open = false;
-    struct region region = {0};
     GArray *executed = g_array_new(FALSE, FALSE, sizeof(struct hot_block));
-    g_hash_table_iter_init(&walk, account->blocks);
-    while (g_hash_table_iter_next(&walk, &key, NULL)) {
-        struct block *block = key;
-        struct hot_block hot = {block, qemu_plugin_u64_sum(block->executions) - block->executions_at_start};
-        if (hot.executions > 0) {
-            add_block(&region, block, hot.executions);
-            g_array_append_val(executed, hot);
-        }
-    }
+    struct region region = {.sums = sum_blocks(account, executed), .ticks = account->open_ticks};
+    account->open_ticks = g_array_new(FALSE, FALSE, sizeof(struct tick));
     g_array_sort(executed, hotter_first);
     region.hottest_length = MIN(executed->len, account->hottest_wanted);
     g_array_set_size(executed, region.hottest_length);

@@ -28,10 +28,23 @@ struct hot_block {
     uint64_t executions;
 };
 
-/* One marked region: the sums over all blocks, and the blocks with most instructions in it. */
-struct region {
+/* Sums over all blocks. */
+struct sums {
     struct mix mix;
     uint64_t bounds[CORES];
+};
+
+/* What a region had executed when the program noted a number. */
+struct tick {
+    uint64_t number;
+    uint64_t instructions;
+    uint64_t bounds[CORES];
+};
+
+/* One marked region, and the blocks with most instructions in it. */
+struct region {
+    struct sums sums;
+    GArray *ticks; /* struct tick */
     struct hot_block *hottest;
     unsigned hottest_length;
 };
@@ -40,6 +53,7 @@ struct account {
     GMutex lock;
     GHashTable *blocks; /* a set, by address and words */
     GArray *regions;    /* struct region */
+    GArray *open_ticks; /* of the open region */
     bool open;
     unsigned unbalanced_marks; /* an end without a begin, or a begin within a region */
     unsigned hottest_wanted;
@@ -51,6 +65,7 @@ void account_init(struct account *account, unsigned hottest_wanted);
 struct block *account_block(struct account *account, uint64_t address, const uint32_t *words, unsigned length);
 
 void account_begin(struct account *account);
+void account_tick(struct account *account, uint64_t number); /* outside a region: ignored */
 void account_end(struct account *account);
 
 #endif

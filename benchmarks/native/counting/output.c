@@ -25,17 +25,30 @@ static void write_hot_block(FILE *stream, const struct hot_block *hot)
     fprintf(stream, "]}");
 }
 
+static void write_tick(FILE *stream, const struct tick *tick)
+{
+    fprintf(stream, "{\"number\": %" PRIu64 ", \"instructions\": %" PRIu64 ", ", tick->number,
+            tick->instructions);
+    write_object(stream, "cycle_bounds_x24", core_names, tick->bounds, CORES);
+    fprintf(stream, "}");
+}
+
 static void write_region(FILE *stream, const struct region *region)
 {
-    const struct mix *mix = &region->mix;
+    const struct mix *mix = &region->sums.mix;
     fprintf(stream, "{\"instructions\": %" PRIu64 ", ", mix_instructions(mix));
     write_object(stream, "by_class", a64_class_names, mix->by_class, A64_CLASSES);
     fprintf(stream, ", \"loaded_bytes\": %" PRIu64, mix->loaded_bytes);
     fprintf(stream, ", \"stored_bytes\": %" PRIu64 ", ", mix->stored_bytes);
     write_object(stream, "macs", a64_mac_names, mix->macs, A64_MACS);
     fprintf(stream, ", ");
-    write_object(stream, "cycle_bounds_x24", core_names, region->bounds, CORES);
-    fprintf(stream, ", \"hottest\": [");
+    write_object(stream, "cycle_bounds_x24", core_names, region->sums.bounds, CORES);
+    fprintf(stream, ", \"ticks\": [");
+    for (guint n = 0; n < region->ticks->len; n++) {
+        fprintf(stream, "%s", n ? ", " : "");
+        write_tick(stream, &g_array_index(region->ticks, struct tick, n));
+    }
+    fprintf(stream, "], \"hottest\": [");
     for (unsigned n = 0; n < region->hottest_length; n++) {
         fprintf(stream, "%s", n ? ", " : "");
         write_hot_block(stream, &region->hottest[n]);

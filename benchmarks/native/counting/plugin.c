@@ -2,8 +2,9 @@
  *
  * A plugin for qemu-aarch64 (user mode) that counts what a program executes between marks it sets itself:
  *
- *     prctl(0x4d56424e, 1)    begin a region
- *     prctl(0x4d56424e, 0)    end it
+ *     prctl(MARKER_MAGIC, MARKER_START)      begin a region
+ *     prctl(MARKER_MAGIC, MARKER_TICK, n)    note, under the number n, what the region has executed so far
+ *     prctl(MARKER_MAGIC, MARKER_STOP)       end it
  *
  * On a real kernel that option is unknown, the call returns EINVAL, and nothing else happens.
  *
@@ -14,10 +15,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../markers.h"
 #include "output.h"
 
 #define PRCTL 167 /* the number of that system call on AArch64 Linux */
-#define MARK 0x4d56424e
 #define PLUGIN_API 3
 
 QEMU_PLUGIN_EXPORT int qemu_plugin_version = PLUGIN_API;
@@ -41,17 +42,23 @@ static void on_translation(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
 }
 
 static void on_system_call(qemu_plugin_id_t id, unsigned processor, int64_t number, uint64_t option,
-                           uint64_t begin, uint64_t a3, uint64_t a4, uint64_t a5, uint64_t a6, uint64_t a7,
+                           uint64_t marker, uint64_t tick, uint64_t a4, uint64_t a5, uint64_t a6, uint64_t a7,
                            uint64_t a8)
 {
-    (void)id, (void)processor, (void)a3, (void)a4, (void)a5, (void)a6, (void)a7, (void)a8;
-    if (number != PRCTL || option != MARK) {
+    (void)id, (void)processor, (void)a4, (void)a5, (void)a6, (void)a7, (void)a8;
+    if (number != PRCTL || option != MARKER_MAGIC) {
         return;
     }
-    if (begin) {
+    switch (marker) {
+    case MARKER_START:
         account_begin(&account);
-    } else {
+        break;
+    case MARKER_TICK:
+        account_tick(&account, tick);
+        break;
+    case MARKER_STOP:
         account_end(&account);
+        break;
     }
 }
 
