@@ -13,6 +13,7 @@ kept.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import shutil
 import tempfile
@@ -20,6 +21,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from mocovit_deploy.errors import StableDeviceError
+
+_NOT_OURS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
+"""What the user's disk says, as opposed to a mistake of this program."""
 
 
 def cache_root() -> Path:
@@ -48,7 +52,7 @@ def building(final: Path) -> Iterator[Path]:
         yield temporary
         _publish(temporary, final)
     except OSError as error:
-        if error.filename is None or Path(str(error.filename)).is_relative_to(final.parent):
+        if error.errno in _NOT_OURS:
             raise _no_room(final.parent, error) from error
         raise
     finally:
