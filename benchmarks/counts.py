@@ -106,7 +106,7 @@ def parse(document: Any, where: str) -> PluginOutput:
         )
     output = records.build(PluginOutput, document, where)
     if output.unbalanced_marks:
-        raise DeviceError(f"{where}: a marked region was left open or ended twice; the program did not finish")
+        raise DeviceError(f"{where}: a region was left open or ended twice; the program did not finish")
     if not output.regions:
         raise DeviceError(f"{where}: the program marked no region, so nothing was counted")
     return output
