@@ -42,6 +42,8 @@ CONFIGURE = (
     "--disable-werror", "--disable-download",
 )  # fmt: skip
 
+_RPATH = "$ORIGIN/../lib"
+
 REQUIREMENTS = Path(__file__).parent / "native" / "counting" / "build-requirements.txt"
 
 _MACHINES = {"x86_64": ("amd64", "x86_64-linux-gnu"), "aarch64": ("arm64", "aarch64-linux-gnu")}
@@ -209,7 +211,8 @@ def _configure(
         [
             source / "configure", *CONFIGURE, f"--python={work / 'tools' / 'bin' / 'python'}",
             f"--extra-cflags=-I{prefix / 'usr' / 'include'}",
-            f"--extra-ldflags=-s -L{libraries} -Wl,-rpath-link,{libraries} -Wl,-rpath,$ORIGIN/../lib",
+            # RPATH, not RUNPATH: it holds for the libraries' own libraries too.
+            f"--extra-ldflags=-s -L{libraries} -Wl,--disable-new-dtags,-rpath,{_RPATH}",
         ],
         environment,
         build_folder,
@@ -219,10 +222,26 @@ def _configure(
 def _collect(source: Path, prefix: Path, triplet: str, folder: Path) -> None:
     for name in ("bin", "lib"):
         (folder / name).mkdir()
-    shutil.copy2(source / "build" / "qemu-aarch64", folder / "bin" / "qemu-aarch64")
+    libraries = prefix / "usr" / "lib" / triplet
+    program = folder / "bin" / "qemu-aarch64"
+    program.write_bytes(_without_build_folder((source / "build" / "qemu-aarch64").read_bytes(), libraries))
+    program.chmod(0o755)
     for library in LIBRARIES:
-        shutil.copy2(prefix / "usr" / "lib" / triplet / library, folder / "lib" / library)
+        shutil.copy2(libraries / library, folder / "lib" / library)
     _collect_headers(source, prefix, triplet, folder)
+
+
+def _without_build_folder(program: bytes, libraries: Path) -> bytes:
+    """Cut the build's own folder out of the library path that meson wrote into `program`.
+
+    It lies below /tmp and is about to vanish; left in, whoever makes a folder of that name later could put
+    libraries into this program. The path is a string in a table, so it may be shortened in place.
+    """
+    tail = f":{libraries}".encode()
+    written = _RPATH.encode() + tail
+    if program.count(str(libraries).encode()) != 1 or program.count(written) != 1:
+        raise DeployError("qemu was linked with another library path than expected; it is not used")
+    return program.replace(written, _RPATH.encode() + bytes(len(tail)))
 
 
 def _collect_headers(source: Path, prefix: Path, triplet: str, folder: Path) -> None:

@@ -236,6 +236,16 @@ def _plan_conditions(plan: Plan) -> dict[str, str]:
     return {f"plan {name}": str(value) for name, value in fields.items()}
 
 
+def differences(one: Report, other: Report) -> list[str]:
+    """The conditions in which two reports differ, each with both values; none if they may be compared."""
+    left, right = one.conditions, other.conditions
+    return [
+        f"{name} ({left.get(name, 'absent')} and {right.get(name, 'absent')})"
+        for name in sorted(left.keys() | right.keys())
+        if left.get(name) != right.get(name)
+    ]
+
+
 def tool_versions() -> dict[str, str]:
     """What wrote a report: this package and the Python it ran under."""
     from importlib import metadata
