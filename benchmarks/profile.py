@@ -99,11 +99,11 @@ def _ticks(
 
     XNNPACK reads the clock once when it begins a piece and once after each operator; LiteRT reads it
     before and after each operator of its own, and says when. So reads can be counted through, and every
-    stated one is a check on the count.
+    stated one is a check on the count. The inference itself is the event "Invoke".
     """
     invoke = next((event for event in everything if event["name"] == "Invoke" and event["start_us"] > 0), None)
     if invoke is None:
-        return [None] * len(events)  # TFLite 1.x does not say when an inference began
+        raise DeployError("the profile does not say where the inference began; profile again")
     now = round(invoke["start_us"])
     end = now + round(invoke["elapsed_us"])
     found: list[tuple[int, int] | None] = []

@@ -187,7 +187,8 @@ int main(int argc, char **argv)
     struct samples warmup = {0}, taken = {0};
     unsigned char *data = read_inputs(&options, &inputs);
     double first_ms = run_samples(runtime, &options, &inputs, &outputs, data);
-    write_inputs(runtime, &inputs, data); /* what is timed is the first sample */
+    if (options.samples > 1)
+        write_inputs(runtime, &inputs, data); /* what is timed is the first sample */
     warm_up(runtime, &options, &warmup);
     take_samples(runtime, &options, &taken);
 

@@ -59,9 +59,9 @@ class BenchReport:
 
 
 def timing_options(plan: Plan) -> list[str]:
-    """The bench's words for a plan: warm up, then sample."""
+    """The bench's words for a plan: warm up, then sample. The bench's first inference is a warm-up run too."""
     return [
-        f"--warmup-runs={plan.warmup_runs}", f"--warmup-min-s={plan.warmup_min_s:g}",
+        f"--warmup-runs={max(0, plan.warmup_runs - 1)}", f"--warmup-min-s={plan.warmup_min_s:g}",
         f"--runs={plan.runs}", f"--min-s={plan.min_s:g}",
     ]  # fmt: skip
 
@@ -75,7 +75,7 @@ def run_bench(
     many the input file holds (None: no input file, the bench makes numbers up). Raises `UsageError` for a
     model the runtime refuses, in its own words, `TransientDeviceError` when time was up.
     """
-    given = [f"--input={INPUT}", f"--samples={samples}", f"--output={OUTPUT}"] if samples is not None else []
+    given = [f"--input={INPUT}", f"--samples={samples}"] if samples is not None else []
     words = [
         *command, f"--model={model}", f"--threads={plan.threads}", f"--fp16={int(plan.fp16_arithmetic)}",
         f"--deadline-s={plan.deadline_s:g}", f"--report={REPORT}", *given, *options,

@@ -10,7 +10,7 @@ from typing import Protocol
 from benchmarks.operators import Operator, tensor_names
 from benchmarks.plan import Plan
 from benchmarks.profile import arithmetic, read_profile
-from benchmarks.targets.bench_process import BenchReport, Tensor, read_outputs, write_inputs
+from benchmarks.targets.bench_process import OUTPUT, BenchReport, Tensor, read_outputs, write_inputs
 from benchmarks.targets.context import GoldenRun
 from mocovit_deploy.artifact import Array, Artifact, Golden
 from mocovit_deploy.errors import UsageError
@@ -64,7 +64,8 @@ def run_samples(
         _check_names(artifact, golden.outputs, order.outputs, "output")
         write_inputs(folder, golden, order.inputs, samples=len(golden))
     samples = None if golden is None else len(golden)
-    report = execute([f"--per-op={profiled}"], samples=samples)
+    keep = [] if golden is None else [f"--output={OUTPUT}"]
+    report = execute([f"--per-op={profiled}", *keep], samples=samples)
     outputs: dict[str, Array] = {}
     if golden is not None:
         _check_types(artifact, golden.inputs, order.inputs, report.inputs)
