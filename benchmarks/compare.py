@@ -134,7 +134,7 @@ def _one(old: Report, new: Report) -> Comparison:
         raise UsageError(f"{old.subject.file}: counts and measured times do not compare")
     if differing := differences(old, new):
         raise UsageError(
-            f"{old.subject.file}: not made in the same way ({'; '.join(differing)}); measure OLD again like NEW"
+            f"{old.subject.file}: not made in the same way ({'; '.join(differing)}); measure OLD again"
         )
     if isinstance(old, LatencyReport) and isinstance(new, LatencyReport):
         return _times(old, new)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks import calibration, records
 from benchmarks.counts import Counts
 from benchmarks.report import Modelled
-from mocovit_deploy.errors import DeployError, UsageError, unknown_choice
+from mocovit_deploy.errors import DeployError, unknown_choice
 
 DEVICES = ("snapdragon_855",)
 """Names of the files in benchmarks/devices/."""
@@ -95,8 +94,4 @@ def load(name: str) -> DeviceFile:
 
 def read(path: Path) -> DeviceFile:
     """A device file from anywhere; `UsageError` says what in it does not fit."""
-    try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise UsageError(f"{path}: not a device file ({error})") from None
-    return records.build(DeviceFile, document, str(path))
+    return records.build(DeviceFile, records.read_toml(path), str(path))

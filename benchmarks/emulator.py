@@ -1,7 +1,8 @@
 """The emulator that counts: a qemu-aarch64 that loads plugins, and our plugin compiled for it.
 
 Counting needs it; everything else, running files under any qemu included, works without. It is looked for,
-in this order, in the user's cache folder (where `mocovit-bench emulator` builds it) and in the PATH.
+in this order, in the user's cache folder (where `mocovit-bench emulator` builds it), in $MOCOVIT_QEMU and
+in the PATH.
 Whichever is found runs a program of known instructions before it is used; one that miscounts is refused.
 """
 
@@ -9,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 import shutil
 import tempfile
@@ -93,7 +95,7 @@ def self_check(emulator: Emulator) -> None:
     """Count the known program; `DeployError` unless every number is right."""
     with tempfile.TemporaryDirectory(prefix="mocovit-check-") as name:
         program, output = Path(name) / "program", Path(name) / "counts.json"
-        program.write_bytes(emulator_check.elf())
+        program.write_bytes(emulator_check.elf(emulator_check.PROGRAM))
         program.chmod(0o755)
         command = emulator.command(cpu="cortex-a76", output=output, hottest=0)
         done = run([*command, program], deadline_s=_CHECK_S)
@@ -170,9 +172,13 @@ def _recorded_version(home: Path) -> str:
 
 
 def _own_qemu() -> tuple[Path, str] | None:
-    """A qemu-aarch64 in the PATH that loads plugins and is new enough, with its version."""
-    found = shutil.which("qemu-aarch64")
-    if found is None or "-plugin" not in run([found, "--help"], deadline_s=_CHECK_S).stdout:
+    """$MOCOVIT_QEMU or the PATH's qemu-aarch64, if it loads plugins and is new enough, with its version."""
+    found = os.environ.get("MOCOVIT_QEMU") or shutil.which("qemu-aarch64")
+    if (
+        not found
+        or not Path(found).is_file()
+        or "-plugin" not in run([found, "--help"], deadline_s=_CHECK_S).stdout
+    ):
         return None
     said = run([found, "--version"], deadline_s=_CHECK_S).stdout
     version = re.search(r"version ((\d+)\.(\d+)[.\d]*)", said)

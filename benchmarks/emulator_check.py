@@ -6,10 +6,11 @@ An emulator that miscounts it is not used. The words were assembled with LLVM; a
 from __future__ import annotations
 
 import struct
+from collections.abc import Sequence
 
 from benchmarks.counts import CLASSES, MAC_WIDTHS, Counts
 
-PROGRAM = (
+ASSEMBLY = (
     (0x528849C0, "mov w0, #0x424e"),
     (0x72A9AAC0, "movk w0, #0x4d56, lsl #16"),
     (0xD2800021, "mov x1, #1"),
@@ -34,6 +35,8 @@ PROGRAM = (
     (0xD4000001, "svc #0"),  # exit(0)
 )
 
+PROGRAM = tuple(word for word, _ in ASSEMBLY)
+
 
 def _of(keys: tuple[str, ...], **values: int) -> dict[str, int]:
     return {key: values.get(key, 0) for key in keys}
@@ -54,9 +57,9 @@ EXPECTED = Counts(
 )  # fmt: skip
 
 
-def elf() -> bytes:
-    """The program as a static AArch64 Linux executable: a header, one segment, the code."""
-    code = b"".join(struct.pack("<I", word) for word, _ in PROGRAM)
+def elf(words: Sequence[int]) -> bytes:
+    """A static AArch64 Linux executable of these A64 words: a header, one segment, the code."""
+    code = b"".join(struct.pack("<I", word) for word in words)
     base, header, segment = 0x400000, 64, 56
     start = header + segment
     identity = b"\x7fELF" + bytes((2, 1, 1)) + bytes(9)  # 64 bits, little-endian, version 1

@@ -1,4 +1,4 @@
-"""Frozen dataclasses to JSON and back, checked against their annotations on the way in.
+"""Frozen dataclasses to JSON and back (and from TOML), checked against their annotations on the way in.
 
 A report is read by machines, weeks later, to decide whether a change may land. So reading is strict: a
 missing or unknown field, a string where a number belongs or a NaN is refused with its place in the document.
@@ -10,6 +10,7 @@ import contextlib
 import dataclasses
 import json
 import math
+import tomllib
 import types
 import typing
 from collections.abc import Mapping
@@ -47,6 +48,16 @@ def read_json(path: Path) -> Any:
         raise UsageError(f"{path}: cannot be read ({error.strerror})") from None
     except (ValueError, RecursionError) as error:
         raise UsageError(f"{path}: not a JSON report ({error})") from None
+
+
+def read_toml(path: Path) -> Any:
+    """The TOML document at `path`; `UsageError` if it is absent or not TOML."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UsageError(f"{path}: no such file") from None
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise UsageError(f"{path}: cannot be read as TOML ({error})") from None
 
 
 def _refuse_constant(name: str) -> float:
