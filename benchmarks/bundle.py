@@ -94,7 +94,9 @@ def open_bundle(path: Path) -> Bundle:
         )
         version = record["schema_version"]
     except FileNotFoundError:
-        raise UsageError(f"{path}: no bundle (it has no {_RECORD}); make one with: mocovit-bench bundle") from None
+        raise UsageError(
+            f"{path}: no bundle (no {_RECORD} in it); make one with: mocovit-bench bundle"
+        ) from None
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise UsageError(f"{path / _RECORD}: not a bundle's record ({error!r})") from None
     if version != SCHEMA_VERSION:
@@ -113,7 +115,7 @@ def _verify(bundle: Bundle) -> None:
                 else "was altered"
             )  # fmt: skip
             raise UsageError(
-                f"{bundle.path}: broken bundle, {name} {what}; remove the folder and run: mocovit-bench bundle"
+                f"{bundle.path}: broken bundle, {name} {what}; remove it and run: mocovit-bench bundle"
             )
     if missing := {BENCH, LOADER, CLOCK, bundle.library} - set(bundle.files):
         raise UsageError(f"{bundle.path}: broken bundle, its record has no {', '.join(sorted(missing))}")

@@ -70,5 +70,6 @@ def _publish(temporary: Path, final: Path) -> None:
 
 def _no_room(folder: Path, error: OSError) -> StableDeviceError:
     return StableDeviceError(
-        f"cannot write into {folder} ({error.strerror or error}); make room, or set XDG_CACHE_HOME to another folder"
+        f"cannot write into {folder} ({error.strerror or error}); "
+        "make room, or set XDG_CACHE_HOME to another folder"
     )

@@ -60,7 +60,9 @@ def fetch_packages(
         )
     found = []
     for name in names:
-        candidates = sorted(into.glob(f"{name}_*_{architecture}.deb")) + sorted(into.glob(f"{name}_*_all.deb"))
+        candidates = sorted(into.glob(f"{name}_*_{architecture}.deb")) + sorted(
+            into.glob(f"{name}_*_all.deb")
+        )
         if len(candidates) != 1:
             raise DeployError(f"{into}: {len(candidates)} packages {name} after a download, one was expected")
         deb = candidates[0]
@@ -102,7 +104,9 @@ def mirror() -> str:
     given = os.environ.get("MOCOVIT_DEBIAN_MIRROR")
     if given:
         if not re.fullmatch(r"(https?|file)://\S+", given):
-            raise UsageError(f"MOCOVIT_DEBIAN_MIRROR={given!r} is no address; give http://, https:// or file://")
+            raise UsageError(
+                f"MOCOVIT_DEBIAN_MIRROR={given!r} is no address; give http://, https:// or file://"
+            )
         return given
     for address, suite in _configured_sources(_SOURCES):
         # Derived distributions and the security archive have other layouts and other keys.

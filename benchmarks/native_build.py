@@ -58,7 +58,7 @@ def host_bench(lock: Lock, *, deadline_s: float) -> Path:
 
 
 def zig_cc(compiler: Compiler, *, target: str | None, deadline_s: float) -> list[str]:
-    """The start of a command line of zig's C compiler, installed first if need be; no target: this machine."""
+    """The start of a command line of zig's C compiler, installed first if need be."""
     folder = cache_root() / "tools" / f"{compiler.package}-{compiler.version}"
     install_tool(compiler, folder, deadline_s=deadline_s)
     program = folder / compiler.package / "zig"
@@ -68,7 +68,9 @@ def zig_cc(compiler: Compiler, *, target: str | None, deadline_s: float) -> list
 def compile_bench(compiler: Sequence[str], output: Path, *, deadline_s: float) -> None:
     """Compile the bench with the C compiler `compiler`; `DeployError` holds its first words if it fails."""
     parts = [SOURCES / part for part in BENCH_PARTS]
-    _compile([*compiler, *_PROGRAM, "-o", str(output), *map(str, parts), "-ldl", "-lm"], deadline_s=deadline_s)
+    _compile(
+        [*compiler, *_PROGRAM, "-o", str(output), *map(str, parts), "-ldl", "-lm"], deadline_s=deadline_s
+    )
 
 
 def compile_clock(compiler: Sequence[str], output: Path, *, deadline_s: float) -> None:
@@ -85,4 +87,6 @@ def _compile(command: Sequence[str], *, deadline_s: float) -> None:
     )
     if not done.ok:
         lines = [line for line in done.stderr.splitlines() if "error" in line.lower()]
-        raise DeployError(f"the native bench does not compile with {command[0]}: {(lines or [done.reason()])[0]}")
+        raise DeployError(
+            f"the native bench does not compile with {command[0]}: {(lines or [done.reason()])[0]}"
+        )

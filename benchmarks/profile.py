@@ -101,7 +101,9 @@ def _ticks(
     before and after each operator of its own, and says when. So reads can be counted through, and every
     stated one is a check on the count. The inference itself is the event "Invoke".
     """
-    invoke = next((event for event in everything if event["name"] == "Invoke" and event["start_us"] > 0), None)
+    invoke = next(
+        (event for event in everything if event["name"] == "Invoke" and event["start_us"] > 0), None
+    )
     if invoke is None:
         raise DeployError("the profile does not say where the inference began; profile again")
     now = round(invoke["start_us"])
@@ -112,7 +114,9 @@ def _ticks(
         if piece is None:
             start, stop = now + 1, now + 2
             if (round(event["start_us"]), round(event["elapsed_us"])) != (start, 1):
-                raise DeployError(f"ticks do not fit the profile at {event['name']}: this runtime reads its clock otherwise")
+                raise DeployError(
+                    f"ticks do not fit the profile at {event['name']}: this runtime reads its clock otherwise"
+                )
         else:
             start = now if piece == previous else now + 1
             stop = start + 1
@@ -126,9 +130,15 @@ def _ticks(
 def _onnxruntime(profile: Sequence[Any], operators: Sequence[Operator]) -> tuple[Executed, ...]:
     """ONNX Runtime writes one trace, at the end: the last inferences in it are those that were profiled."""
     trace = profile[-1]
-    bounds = [(event["ts"], event["ts"] + event["dur"]) for event in trace if event.get("name") == "model_run"]
+    bounds = [
+        (event["ts"], event["ts"] + event["dur"]) for event in trace if event.get("name") == "model_run"
+    ]
     runs = [
-        [e for e in trace if e.get("cat") == "Node" and e["name"].endswith("_kernel_time") and start <= e["ts"] < end]
+        [
+            e
+            for e in trace
+            if e.get("cat") == "Node" and e["name"].endswith("_kernel_time") and start <= e["ts"] < end
+        ]
         for start, end in bounds[-len(profile) :]
     ]
     if not runs or len({tuple(event["name"] for event in run) for run in runs}) != 1:
@@ -140,7 +150,9 @@ def _onnxruntime(profile: Sequence[Any], operators: Sequence[Operator]) -> tuple
             where=_onnx_where(event["name"].removesuffix("_kernel_time"), module_of),
             partition=None,
             elapsed_us=tuple(float(run[n]["dur"]) for run in runs),
-            dtype=next((kind for shape in event["args"].get("input_type_shape", [])[:1] for kind in shape), ""),
+            dtype=next(
+                (kind for shape in event["args"].get("input_type_shape", [])[:1] for kind in shape), ""
+            ),
         )
         for n, event in enumerate(runs[0])
     )
@@ -200,7 +212,9 @@ def counted(executed: Sequence[Executed], instructions_at: Mapping[int, int]) ->
             return ()
         missing = [tick for tick in op.ticks if tick not in instructions_at]
         if missing:
-            raise DeployError(f"no count was noted at tick {missing[0]}; build the emulator again: mocovit-bench emulator")
+            raise DeployError(
+                f"no count was noted at tick {missing[0]}; build the emulator again: mocovit-bench emulator"
+            )
         spent = instructions_at[op.ticks[1]] - instructions_at[op.ticks[0]]
         found.append(
             CountedOperator(index=n, kind=op.name, where=op.where, partition=op.partition, instructions=spent)

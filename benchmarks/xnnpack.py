@@ -1,4 +1,4 @@
-"""What is known of XNNPACK from outside: which of its operators come from which of a file's, and which it refuses."""
+"""What is known of XNNPACK from outside: which operators it makes of a file's, and which it leaves out."""
 
 from __future__ import annotations
 
@@ -61,9 +61,17 @@ _COMES_FROM = {
 _NO_INT8 = ("HARD_SWISH", "DIV", "SOFTMAX", "BATCH_MATMUL", "SUM", "GELU", "RSQRT", "SQRT", "EXP")
 """Kinds that were seen to stay outside XNNPACK in int8 and inside it in float, with LiteRT 2.3.0."""
 
-_ARITHMETIC = (("fp16", ("F16", "PF16", "float16")), ("int8", ("QS8", "QC8", "QU8", "QD8", "QDU8", "QP8", "PQS8", "int8", "uint8")), ("fp32", ("F32", "PF32", "float")))
-_MULTIPLIES = ("Convolution", "Fully Connected", "Batch Matrix Multiply", "Conv", "Gemm", "MatMul", "QLinearConv",
-               "FusedConv", "NhwcFusedConv", "QLinearMatMul", "QGemm", "FusedMatMul", "CONV_2D", "FULLY_CONNECTED")  # fmt: skip
+_ARITHMETIC = (
+    ("fp16", ("F16", "PF16", "float16")),
+    ("int8", ("QS8", "QC8", "QU8", "QD8", "QDU8", "QP8", "PQS8", "int8", "uint8")),
+    ("fp32", ("F32", "PF32", "float")),
+)
+_MULTIPLIES = (
+    "Convolution", "Fully Connected", "Batch Matrix Multiply",  # XNNPACK's names
+    "CONV_2D", "FULLY_CONNECTED", "DEPTHWISE_CONV_2D", "BATCH_MATMUL",  # TFLite's
+    "Conv", "FusedConv", "NhwcFusedConv", "Gemm", "MatMul", "FusedMatMul",  # ONNX Runtime's
+    "QLinearConv", "QLinearMatMul", "QGemm",
+)  # fmt: skip
 
 
 def match(delegated: Sequence[str], operators: Sequence[Operator]) -> list[Operator | None]:

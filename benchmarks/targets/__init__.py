@@ -1,3 +1,3 @@
-"""Where a file is executed. A target is a module with `measure` and `run_golden`; a new one is a file and a word."""
+"""Where a file is executed. A target is a module with `measure` and `run_golden`."""
 
 TARGETS = ("host", "emulated")

@@ -13,13 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from benchmarks.plan import Plan
 from benchmarks.process import Finished, run
-from mocovit_deploy.artifact import Array, Golden
 from mocovit_deploy.errors import DeployError, StableDeviceError, TransientDeviceError, UsageError
 
+SCHEMA_VERSION = 1
 INPUT, OUTPUT, REPORT = "input.bin", "output.bin", "report.json"
 
 # Exit statuses of native/bench.h.
@@ -59,15 +57,21 @@ class BenchReport:
 
 
 def timing_options(plan: Plan) -> list[str]:
-    """The bench's words for a plan: warm up, then sample. The bench's first inference is a warm-up run too."""
+    """The bench's words for a plan. Its very first inference comes before the warm-up, and is told apart."""
     return [
-        f"--warmup-runs={max(0, plan.warmup_runs - 1)}", f"--warmup-min-s={plan.warmup_min_s:g}",
+        f"--warmup-runs={plan.warmup_runs}", f"--warmup-min-s={plan.warmup_min_s:g}",
         f"--runs={plan.runs}", f"--min-s={plan.min_s:g}",
     ]  # fmt: skip
 
 
 def run_bench(
-    command: Sequence[str], model: str, plan: Plan, options: Sequence[str], *, folder: Path, samples: int | None
+    command: Sequence[str],
+    model: str,
+    plan: Plan,
+    options: Sequence[str],
+    *,
+    folder: Path,
+    samples: int | None,
 ) -> BenchReport:
     """Run the bench in `folder` and read its report.
 
@@ -93,7 +97,7 @@ def _failure(done: Finished, plan: Plan) -> DeployError:
     said = _last_words(done)
     if done.timed_out or done.status == _DEADLINE:
         return TransientDeviceError(
-            f"the run did not end within its deadline of {plan.deadline_s:g} s and was stopped; give it more time"
+            f"the run did not end within its deadline of {plan.deadline_s:g} s; give it more time"
         )
     if done.status in (_MODEL, _INFERENCE):
         return UsageError(f"{plan.runtime} cannot run the model: {said}")
@@ -116,8 +120,6 @@ def read_report(path: Path) -> BenchReport:
     """Read the bench's report; `DeployError` unless it is whole and its numbers are numbers."""
     try:
         document = json.loads(path.read_bytes())
-        if document["bench_report"] != 1:
-            raise ValueError(f"schema {document['bench_report']}")
         found = BenchReport(
             runtime_version=str(document["runtime_version"]),
             cpu=int(document["cpu"]),
@@ -132,6 +134,10 @@ def read_report(path: Path) -> BenchReport:
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DeployError(f"{path.name}: the bench left no report that can be read ({error!r})") from None
+    if document["bench_report"] != SCHEMA_VERSION:
+        raise DeployError(
+            f"{path.name}: bench report of schema {document['bench_report']}, not {SCHEMA_VERSION}"
+        )
     if not all(math.isfinite(ms) for ms in (*found.warmup_ms, *found.samples_ms, found.load_ms)):
         raise DeployError(f"{path.name}: a time in the bench's report is no number")
     return found
@@ -140,32 +146,3 @@ def read_report(path: Path) -> BenchReport:
 def _tensor(document: Mapping[str, Any]) -> Tensor:
     shape = tuple(int(size) for size in document["shape"])
     return Tensor(str(document["name"]), str(document["dtype"]), shape, int(document["bytes"]))
-
-
-def write_inputs(folder: Path, golden: Golden, order: Sequence[str], *, samples: int) -> None:
-    """Write the first `samples` samples' inputs, one by one, in the order in which the runtime takes them."""
-    with (folder / INPUT).open("wb") as stream:
-        for sample in range(samples):
-            for name in order:
-                array = np.ascontiguousarray(golden.inputs[name][sample])
-                stream.write(array.astype(array.dtype.newbyteorder("<"), copy=False).tobytes())
-
-
-def read_outputs(folder: Path, tensors: Sequence[Tensor], names: Sequence[str], samples: int) -> dict[str, Array]:
-    """The outputs of every sample, by name, with the samples as the first axis.
-
-    Raises `DeployError` when the file is not as long as its tensors make it.
-    """
-    raw = (folder / OUTPUT).read_bytes()
-    each = sum(tensor.bytes for tensor in tensors)
-    if len(raw) != each * samples:
-        raise DeployError(f"{OUTPUT}: {len(raw)} bytes, {samples} samples take {each * samples}")
-    found: dict[str, Array] = {}
-    offset = 0
-    for name, tensor in zip(names, tensors, strict=True):
-        dtype = np.dtype(tensor.dtype).newbyteorder("<")
-        pieces = [raw[sample * each + offset :][: tensor.bytes] for sample in range(samples)]
-        arrays = [np.frombuffer(piece, dtype).reshape(tensor.shape) for piece in pieces]
-        found[name] = np.stack(arrays).astype(np.dtype(tensor.dtype))
-        offset += tensor.bytes
-    return found

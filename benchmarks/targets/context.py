@@ -63,7 +63,9 @@ def verdict_of(artifact: Artifact, context: Context, run: GoldenRun) -> str:
     if context.verify is None:
         return "not run: no check was asked for"
     if context.golden is None:
-        raise ParityError(f"{artifact.path}: no golden file to check it against; export again, or give --no-verify")
+        raise ParityError(
+            f"{artifact.path}: no golden file to check it against; export again, or give --no-verify"
+        )
     found = context.verify(artifact, context.golden, run.outputs, run.runtime, run.arithmetic)
     if found.verdict != "pass":
         raise ParityError(f"{artifact.path}: parity {found.verdict} on this target: {found.reason}")

@@ -18,7 +18,7 @@ from benchmarks.bundle import Bundle
 from benchmarks.counts import Counts, typical
 from benchmarks.emulator import Emulator
 from benchmarks.lock import read_lock
-from benchmarks.operators import Operator, by_kind, read_operators
+from benchmarks.operators import by_kind, read_operators
 from benchmarks.plan import Plan
 from benchmarks.profile import counted, partitions
 from benchmarks.report import CountedOperator, CountReport, Engine, Subject, tool_versions
@@ -128,7 +128,9 @@ class _Execute:
         if self.counter is None:
             start = self.place.qemu.command(cpu)
         else:
-            start = self.counter.command(cpu=cpu, output=self.place.folder / self.output, hottest=self.hottest)
+            start = self.counter.command(
+                cpu=cpu, output=self.place.folder / self.output, hottest=self.hottest
+            )
         command = [*start, "-L", str(self.place.folder / "prefix"), *self.place.program(clock=self.clock)]
         return run_bench(command, "model", self.plan, options, folder=self.place.folder, samples=samples)
 
@@ -165,14 +167,18 @@ def _per_operator(checked: GoldenRun, folder: Path) -> tuple[CountedOperator, ..
 def _warnings(plan: Plan, counts: Counts, checked: GoldenRun) -> tuple[str, ...]:
     found = []
     if plan.threads > 1:
-        found.append("counts are of all threads together, waiting included; no milliseconds are modelled from them")
+        found.append(
+            "counts are of all threads together, waiting included; no milliseconds are modelled from them"
+        )
     if plan.threads > CORES:
         found.append(f"{plan.threads} threads on the {CORES} cores that are played")
     if plan.per_op and plan.runtime == "onnxruntime":
-        found.append("ONNX Runtime does not tell where in its counts an operator begins; no count per operator")
+        found.append(
+            "ONNX Runtime does not tell where in its counts an operator begins; no count per operator"
+        )
     executed = _arithmetic(counts)
     if executed not in (checked.arithmetic, "unknown"):
-        found.append(f"most multiply-accumulates executed were {executed}, the runtime's operators say {checked.arithmetic}")
+        found.append(f"most multiplications executed were {executed}, the operators say {checked.arithmetic}")
     return tuple(found)
 
 

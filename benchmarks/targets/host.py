@@ -18,7 +18,7 @@ from pathlib import Path
 
 from benchmarks.lock import read_lock
 from benchmarks.native_build import host_bench
-from benchmarks.operators import Operator, by_kind, read_operators
+from benchmarks.operators import by_kind, read_operators
 from benchmarks.plan import Plan
 from benchmarks.profile import partitions, timed
 from benchmarks.report import Device, Engine, LatencyReport, Subject, tool_versions
@@ -90,7 +90,7 @@ def run_golden(artifact: Artifact, plan: Plan, context: Context) -> GoldenRun:
 
 
 @contextmanager
-def _prepared(artifact: Artifact, plan: Plan, runtime: _Installed) -> Iterator[tuple[Path, "_Execute", Path]]:
+def _prepared(artifact: Artifact, plan: Plan, runtime: _Installed) -> Iterator[tuple[Path, _Execute, Path]]:
     bench = host_bench(read_lock(), deadline_s=plan.deadline_s)
     with tempfile.TemporaryDirectory(prefix="mocovit-host-") as name:
         folder = Path(name)
@@ -122,7 +122,9 @@ def _installed(runtime: str) -> _Installed:
     folder = Path(found.origin).parent if found and found.origin else None
     libraries = sorted(folder.glob(pattern)) if folder else []
     if not libraries:
-        raise MissingToolError(f"{distribution} is not installed; in a checkout of mocovit-deploy, run: pip install '.[{extra}]'")
+        raise MissingToolError(
+            f"{distribution} is not installed; in a checkout of mocovit-deploy, run: pip install '.[{extra}]'"
+        )
     return _Installed(libraries[0], metadata.version(distribution))
 
 
@@ -145,7 +147,9 @@ def _cpu_model() -> str:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
         return "unknown"
-    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "unknown")
+    return next(
+        (line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "unknown"
+    )
 
 
 def _state() -> dict[str, str | float]:
@@ -165,7 +169,11 @@ def _warnings(plan: Plan) -> tuple[str, ...]:
     found = []
     cores = os.cpu_count() or 1
     if plan.threads > cores:
-        found.append(f"{plan.threads} threads on {cores} cores wait for each other; give --threads {cores} or fewer")
+        found.append(
+            f"{plan.threads} threads on {cores} cores wait for each other; give --threads {cores} or fewer"
+        )
     if os.getloadavg()[0] > cores:
-        found.append("the machine was busy with other work: times are upper bounds; repeat on a quiet machine")
+        found.append(
+            "the machine was busy with other work: times are upper bounds; repeat on a quiet machine"
+        )
     return tuple(found)

@@ -24,7 +24,7 @@ class Qemu:
     version: str
 
     def command(self, cpu: str) -> list[str]:
-        """The start of a command line. The guest's environment is empty, so that no variable of ours shows."""
+        """The start of a command line. The guest's environment is empty."""
         return ["env", "-i", str(self.path), "-cpu", cpu]
 
 
