@@ -167,7 +167,8 @@ def fake_qemu(folder: Path, *, version: str, plugins: bool) -> None:
     option = "-plugin [file=]<file>" if plugins else "-cpu model"
     program = folder / "qemu-aarch64"
     program.write_text(
-        f'#!/bin/sh\nif [ "$1" = --help ]; then echo "{option}"; else echo "qemu-aarch64 version {version}"; fi\n'
+        f'#!/bin/sh\nif [ "$1" = --help ]; then echo "{option}"; exit; fi\n'
+        f'echo "qemu-aarch64 version {version}"\n'
     )
     program.chmod(0o755)
 
@@ -250,12 +251,12 @@ def test_time_runs_out(tmp_path: Path) -> None:
 
 
 def test_build_folder_is_cut_out_of_the_library_path() -> None:
-    libraries = Path("/tmp/build/lib")
-    program = b"head $ORIGIN/../lib:/tmp/build/lib\0tail"
+    libraries = Path("/build/lib")
+    program = b"head $ORIGIN/../lib:/build/lib\0tail"
     cut = emulator_build._without_build_folder(program, libraries)
-    assert cut == b"head $ORIGIN/../lib" + bytes(len(":/tmp/build/lib")) + b"\0tail"
+    assert cut == b"head $ORIGIN/../lib" + bytes(len(":/build/lib")) + b"\0tail"
     with pytest.raises(DeployError, match="another library path"):
-        emulator_build._without_build_folder(program + b"/tmp/build/lib", libraries)
+        emulator_build._without_build_folder(program + b"/build/lib", libraries)
 
 
 @pytest.mark.slow

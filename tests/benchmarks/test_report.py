@@ -65,7 +65,7 @@ def test_plan_that_cannot_be_measured(changes: dict[str, Any], complaint: str) -
 def test_samples_that_are_no_times(
     latency_report: Callable[..., LatencyReport], changes: dict[str, Any]
 ) -> None:
-    with pytest.raises(ValueError, match="sample|warmup"):
+    with pytest.raises(ValueError, match=r"sample|warmup"):
         latency_report(**changes)
 
 

@@ -57,7 +57,7 @@ def test_summary_by_hand() -> None:
 
 
 def test_interval_is_seeded_and_holds_the_median() -> None:
-    values = [10 + 0.1 * (n * 7919 % 23) for n in range(40)]
+    values = np.random.default_rng(0).normal(10, 1, 40).tolist()
     one, two = bootstrap_median(values, seed=0), bootstrap_median(values, seed=0)
     assert one == two
     assert one is not None
