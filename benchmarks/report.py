@@ -207,8 +207,8 @@ class CountReport:
     def repeatable(self) -> bool:
         """Whether this runtime executes the same instructions every time.
 
-        On one thread LiteRT and TFLite do, to the last one. ONNX Runtime varies by some 4e-5, and waiting
-        threads spin for as long as they happen to wait.
+        On one thread LiteRT and TFLite do, to the last one. ONNX Runtime varies by up to 0.25 %, and
+        waiting threads spin for as long as they happen to wait.
         """
         return self.plan.threads == 1 and self.plan.runtime in ("litert", "tflite")
 
