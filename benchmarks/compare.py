@@ -20,8 +20,8 @@ ONNXRUNTIME_NOISE_PERCENT = 0.5
 """One thread: counts of MobileNetV2 varied by up to 0.25 % between inferences, with everything held still."""
 
 THREADS_NOISE_PERCENT = 10.0
-"""More threads: they spin while they wait, which added 1 to 9 % of instructions to networks of usual size, and
-multiplied those of tiny ones; so what is seen to scatter counts as well."""
+"""More threads: they spin while they wait, which added 1 to 9 % of instructions to networks of usual size
+and multiplied those of tiny ones; so what is seen to scatter counts as well."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -213,7 +213,7 @@ def _figures(report: CountReport) -> dict[str, int]:
 
 
 def _noise_percent(report: CountReport) -> float:
-    """What a report's counts vary by: as is known of its runtime, or as its own runs show, if that is more."""
+    """What a report's counts vary by: as known of its runtime, or as its own runs show, if that is more."""
     seen = 100 * (max(report.instructions_by_run) / min(report.instructions_by_run) - 1)
     if report.repeatable:
         return seen
