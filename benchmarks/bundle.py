@@ -73,12 +73,18 @@ def find_or_build(lock: Lock, runtime: str, *, deadline_s: float) -> Bundle:
     when the disk is full.
     """
     wheel = lock.runtime(runtime)
-    key = hashlib.sha256(LOCK_FILE.read_bytes() + sources_digest().encode() + b"1").hexdigest()[:16]
-    final = cache_root() / "bundles" / f"{runtime}-aarch64-{key}"
+    final = place(runtime)
     if not final.is_dir():
         with building(final) as folder:
             _fill(folder, lock, runtime, wheel, deadline_s=deadline_s)
     return open_bundle(final)
+
+
+def place(runtime: str) -> Path:
+    """Where the bundle of `runtime` is kept. The folder's name changes with all that goes into it."""
+    ingredients = LOCK_FILE.read_bytes() + sources_digest().encode() + str(SCHEMA_VERSION).encode()
+    key = hashlib.sha256(ingredients).hexdigest()[:16]
+    return cache_root() / "bundles" / f"{runtime}-aarch64-{key}"
 
 
 def open_bundle(path: Path) -> Bundle:

@@ -57,8 +57,8 @@ def _counts(report: CountReport) -> Iterator[str]:
         yield "  modelled      nothing: no device file is calibrated for this core and thread count"
     else:
         yield (
-            f"  modelled      {m.modelled_ms:.3g} ms on {m.device} ({m.core} at {m.clock_hz / 1e9:.2f} GHz), "
-            f"not measured: bound {m.bound_ms:.3g} ms x {m.factor:g}, off by up to {m.error_band_percent:.0f} %"
+            f"  modelled      {m.modelled_ms:.3g} ms on {m.device} ({m.core}, {m.clock_hz / 1e9:.2f} GHz), "
+            f"not measured: bound {m.bound_ms:.3g} x {m.factor:g}, off by up to {m.error_band_percent:.0f} %"
         )
 
 
