@@ -98,10 +98,15 @@ def judge(comparisons: Sequence[Comparison], *, fail_above_percent: float) -> No
         raise SlowerError(f"slower by more than {fail_above_percent:g} %: {listed}")
 
 
+def amount(value: float) -> str:
+    """A count in full, a small figure to four digits: "121,045,555", "10.24"."""
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+
+
 def describe(comparison: Comparison) -> str:
     """One comparison in one line."""
     c = comparison
-    line = f"{c.what} {c.old:,.6g} to {c.new:,.6g} {c.unit} ({c.percent:+.3g} %"
+    line = f"{c.what} {amount(c.old)} to {amount(c.new)} {c.unit} ({c.percent:+.3g} %"
     if c.interval_percent is not None:
         line += f", between {c.interval_percent.low:+.3g} and {c.interval_percent.high:+.3g} %"
         if c.interval_percent.low <= 0 <= c.interval_percent.high:

@@ -217,7 +217,6 @@ class CountReport:
         """What two reports must share before their counts may be compared."""
         return {
             "emulator": self.emulator,
-            "cpu": str(self.plan.cpu),
             **_engine_conditions(self.engine),
             **_plan_conditions(self.plan),
         }
@@ -231,9 +230,11 @@ def _engine_conditions(engine: Engine) -> dict[str, str]:
 
 
 def _plan_conditions(plan: Plan) -> dict[str, str]:
-    # fp16_arithmetic is a choice one compares, as a recipe is; the rest says how it was measured.
-    fields = {name: value for name, value in records.plain(plan).items() if name != "fp16_arithmetic"}
-    return {f"plan {name}": str(value) for name, value in fields.items()}
+    # fp16_arithmetic is a choice one compares, as a recipe is, and a deadline that was met changed nothing;
+    # the rest says how it was measured.
+    free = ("fp16_arithmetic", "deadline_s")
+    fields = records.plain(plan).items()
+    return {f"plan {name}": str(value) for name, value in fields if name not in free}
 
 
 def differences(one: Report, other: Report) -> list[str]:

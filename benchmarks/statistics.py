@@ -107,6 +107,8 @@ def pool(reports: Sequence[LatencyReport]) -> tuple[float, ...]:
         differing = differences(first, other)
         if first.subject.sha256 != other.subject.sha256:
             differing.append(f"file ({first.subject.file} and {other.subject.file})")
+        if first.engine.arithmetic != other.engine.arithmetic:
+            differing.append(f"arithmetic ({first.engine.arithmetic} and {other.engine.arithmetic})")
         if differing:
             raise UsageError(f"these reports are not of one kind and are not merged: {'; '.join(differing)}")
     return tuple(ms for report in reports for ms in report.samples_ms)

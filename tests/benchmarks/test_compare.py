@@ -158,6 +158,11 @@ def test_files_are_matched_by_name(count_report: Count) -> None:
     assert [(c.old_file, round(c.percent)) for c in compare(old, new)] == [("a", 10), ("b", 5)]
 
 
+def test_large_counts_are_written_in_full(count_report: Count) -> None:
+    (found,) = compare([count_report(363_136_665)], [count_report(363_136_668)])
+    assert "cycle bound 121,045,555 to 121,045,556 cycles" in describe(found)
+
+
 def test_one_file_each_is_compared_whatever_it_is_called(count_report: Count) -> None:
     (found,) = compare([count_report(subject=subject("a"))], [count_report(subject=subject("b"))])
     assert (found.old_file, found.new_file) == ("a", "b")

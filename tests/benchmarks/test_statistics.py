@@ -115,6 +115,11 @@ def test_samples_of_one_kind_are_pooled(latency_report: Callable[..., LatencyRep
         ("plan", Plan(threads=2), "plan threads"),
         ("engine", Engine(runtime="litert", version="2.2.0", build="b" * 64, arithmetic="fp32"), "runtime"),
         ("engine", Engine(runtime="litert", version="2.3.0", build="c" * 64, arithmetic="fp32"), "build"),
+        (
+            "engine",
+            Engine(runtime="litert", version="2.3.0", build="b" * 64, arithmetic="fp16"),
+            "arithmetic",
+        ),
         ("subject", Subject(file="o", sha256="d" * 64, format="tflite", recipe="fp32", model="o"), "file"),
     ],
 )

@@ -85,7 +85,12 @@ QEMU_PLUGIN_EXPORT int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_
         if (g_str_has_prefix(argv[n], "out=")) {
             output_path = g_strdup(argv[n] + strlen("out="));
         } else if (g_str_has_prefix(argv[n], "hottest=")) {
-            hottest = (unsigned)strtoul(argv[n] + strlen("hottest="), NULL, 10);
+            char *end;
+            hottest = (unsigned)strtoul(argv[n] + strlen("hottest="), &end, 10);
+            if (*end) {
+                fprintf(stderr, "counting plugin: %s: give a whole number\n", argv[n]);
+                return -1;
+            }
         } else {
             fprintf(stderr, "counting plugin: unknown argument %s\n", argv[n]);
             return -1;
