@@ -11,17 +11,24 @@ Only argparse is imported before the words are understood, so that --help is imm
 from __future__ import annotations
 
 import argparse
+import contextlib
+import errno
 import os
+import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from types import FrameType
+from typing import NoReturn
 
 from benchmarks.plan import CPUS, MAX_THREADS, RUNTIMES
 from benchmarks.targets import TARGETS
-from mocovit_deploy.errors import DeployError, UsageError, unknown_choice
+from mocovit_deploy.errors import DeployError, DeviceError, UsageError, unknown_choice
 
 PROGRAM = "mocovit-bench"
 INTERRUPTED = 130  # what a shell reports for a program ended by Ctrl-C
+TERMINATED = 143  # and by SIGTERM
+_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -30,16 +37,38 @@ def main(argv: Sequence[str] | None = None) -> int:
         arguments = build_parser().parse_args(argv)
         from benchmarks import commands
 
-        return commands.run_command(arguments)
+        with _ending_on_sigterm():
+            return commands.run_command(arguments)
     except DeployError as error:
         print(f"{PROGRAM}: error: {error}", file=sys.stderr)
         return error.exit_status
-    except KeyboardInterrupt:
-        print(f"{PROGRAM}: interrupted", file=sys.stderr)
-        return INTERRUPTED
     except BrokenPipeError:  # the reader of our output has gone; there is nobody to tell
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:
+        if error.errno not in _DISK:
+            raise
+        from tempfile import gettempdir
+
+        print(f"{PROGRAM}: error: {error.strerror}: make room in {gettempdir()}", file=sys.stderr)
+        return DeviceError.exit_status
+    except KeyboardInterrupt:
+        print(f"{PROGRAM}: interrupted", file=sys.stderr)
+        return INTERRUPTED
+
+
+@contextlib.contextmanager
+def _ending_on_sigterm() -> Iterator[None]:
+    """Turn SIGTERM into an exception, which passes every `finally`: what we have started ends with us."""
+    before = signal.signal(signal.SIGTERM, _terminate)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _terminate(number: int, frame: FrameType | None) -> NoReturn:
+    raise SystemExit(TERMINATED)
 
 
 def build_parser() -> argparse.ArgumentParser:

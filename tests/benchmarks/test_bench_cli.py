@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import json
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -179,7 +182,8 @@ def test_googles_binary_is_measured_with_on_request(
     binary = tmp_path / "benchmark_model"
     binary.write_text(
         "#!/bin/sh\necho 'count=50 first=2 curr=2 min=1000 max=3000 avg=2000 std=1'\n"
-        "echo 'Inference timings in us: Init: 7, First inference: 9, Warmup (avg): 3, Inference (avg): 2000'\n"
+        "echo 'Inference timings in us: Init: 7, First inference: 9, Warmup (avg): 3, "
+        "Inference (avg): 2000'\n"
     )
     binary.chmod(0o755)
     assert main(["run", str(tiny), "--benchmark-binary", str(binary), "--json", *QUICK]) == 0
@@ -197,3 +201,42 @@ def test_an_interrupt_is_no_traceback(
     monkeypatch.setattr(commands.host, "measure", interrupt)
     assert main(["run", str(tiny), "--no-verify", *QUICK]) == 130
     assert "interrupted" in capsys.readouterr().err
+
+
+def test_a_full_disk_is_no_traceback(
+    tiny: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(commands.host, "measure", full)
+    assert main(["run", str(tiny), "--no-verify", *QUICK]) == 7
+    assert "make room" in capsys.readouterr().err
+
+
+def test_ended_from_outside_it_leaves_no_bench_behind(tiny: Path) -> None:
+    words = ["run", str(tiny), "--no-verify", "--target", "host", "--min-s", "100"]
+    program = subprocess.Popen(
+        [sys.executable, "-c", f"import sys; from benchmarks.cli import main; sys.exit(main({words!r}))"],
+        stderr=subprocess.DEVNULL,
+    )
+    bench = _wait_for_child(program.pid)
+    program.terminate()
+    assert program.wait(timeout=20) == 143
+    for _ in range(50):
+        if not Path(f"/proc/{bench}").exists():
+            return
+        time.sleep(0.1)
+    pytest.fail("the bench outlived the command")
+
+
+def _wait_for_child(parent: int) -> int:
+    """The pid of the bench that `parent` runs for long (it starts several, which end at once)."""
+    children = Path(f"/proc/{parent}/task/{parent}/children")
+    for _ in range(200):
+        time.sleep(0.1)
+        for child in children.read_text().split():
+            with contextlib.suppress(FileNotFoundError):
+                if b"--min-s=100" in Path(f"/proc/{child}/cmdline").read_bytes():
+                    return int(child)
+    raise AssertionError("the bench did not start")

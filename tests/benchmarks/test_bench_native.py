@@ -183,7 +183,9 @@ def test_the_counting_clock_counts_its_reads(tmp_path: Path) -> None:
         "int main(void) { struct timespec t; for (int k = 0; k < 3; k++) clock_gettime(CLOCK_REALTIME, &t);\n"
         'printf("%ld %ld\\n", (long)t.tv_sec, t.tv_nsec); return 0; }\n'
     )
-    subprocess.run(["cc", "-o", str(tmp_path / "program"), str(program)], check=True, timeout=60)
+    subprocess.run(
+        [str(shutil.which("cc")), "-o", str(tmp_path / "program"), str(program)], check=True, timeout=60
+    )
     done = subprocess.run(
         [str(tmp_path / "program")], env={"LD_PRELOAD": str(tmp_path / "clock.so")},
         capture_output=True, text=True, timeout=10,

@@ -11,6 +11,7 @@ from benchmarks.benchmark_model import measure, parse
 from benchmarks.plan import Plan
 from mocovit_deploy.errors import TransientDeviceError, UsageError
 
+# ruff: noqa: E501 - recorded text
 PI_2021 = """STARTING!
 Loaded model quicknet.tflite
 The input model file size (MB): 3.34914

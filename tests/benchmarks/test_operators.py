@@ -24,7 +24,8 @@ def readers() -> None:
 def test_a_tflite_files_operators_have_kinds_types_and_modules() -> None:
     found = read_operators(MODELS / "tiny.tflite", "tflite")
     assert [operator.kind for operator in found] == [
-        "PAD", "CONV_2D", "HARD_SWISH", "DEPTHWISE_CONV_2D", "CONV_2D", "TRANSPOSE", "MEAN", "FULLY_CONNECTED",
+        "PAD", "CONV_2D", "HARD_SWISH", "DEPTHWISE_CONV_2D", "CONV_2D", "TRANSPOSE", "MEAN",
+        "FULLY_CONNECTED",
     ]  # fmt: skip
     assert [operator.where for operator in found[:5]] == ["stem", "stem", "(root)", "depthwise", "pointwise"]
     assert {operator.dtype for operator in found} == {"float32"}

@@ -206,7 +206,9 @@ def test_a_qemu_that_is_too_old_or_none_is_refused(
 def test_a_qemu_of_debian_12_will_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     program = tmp_path / "qemu-aarch64-static"
     program.write_text(
-        "#!/bin/sh\n[ \"$1\" = -cpu ] && echo ' cortex-a76' && exit\necho 'qemu-aarch64 version 7.2.18 (Debian 1:7.2)'\n"
+        "#!/bin/sh\n"
+        "[ \"$1\" = -cpu ] && echo ' cortex-a76' && exit\n"
+        "echo 'qemu-aarch64 version 7.2.18 (Debian 1:7.2)'\n"
     )
     program.chmod(0o755)
     monkeypatch.setenv(qemu.VARIABLE, str(program))
