@@ -1,9 +1,8 @@
 """The emulator that counts: a qemu-aarch64 that loads plugins, and our plugin compiled for it.
 
 Counting needs it; everything else, running files under any qemu included, works without. It is looked for,
-in this order, in the user's cache folder (where `mocovit-bench emulator` builds it), in $MOCOVIT_QEMU and
-in the PATH.
-Whichever is found runs a program of known instructions before it is used; one that miscounts is refused.
+in this order, in $MOCOVIT_QEMU, in the user's cache folder (where `mocovit-bench emulator` builds it) and in
+the PATH; one that loads no plugins is passed over. Whichever is found runs a program of known instructions before it is used; one that miscounts is refused.
 """
 
 from __future__ import annotations
@@ -70,24 +69,22 @@ def find(*, deadline_s: float = BUILD_DEADLINE_S) -> Emulator:
 
     Raises `MissingToolError` when there is none: then `mocovit-bench emulator` makes one.
     """
-    built = _home("qemu")
-    if (built / "emulator.json").is_file():
-        return _ready(built / "bin" / "qemu-aarch64", _recorded_version(built), built, deadline_s)
-    own, headers = _own_qemu(), _home("headers")
-    if own is not None and headers.is_dir():
-        return _ready(*own, headers, deadline_s)
+    built, headers, own = _built(), _headers(), _own_qemu()
+    if own is not None and headers is not None and (own.named or built is None):
+        return _ready(own.path, own.version, headers, deadline_s)
+    if built is not None:
+        return _ready(built / "bin" / "qemu-aarch64", _recorded_version(built), built / "include", deadline_s)
     raise MissingToolError("counting needs an emulator that loads plugins; run: mocovit-bench emulator")
 
 
 def find_or_build(*, say: Say, deadline_s: float = BUILD_DEADLINE_S) -> Emulator:
     """Like `find`, but fetch and build what is missing; `say` is told what is being done, line by line."""
-    if not (_home("qemu") / "emulator.json").is_file():
-        own = _own_qemu()
-        if own is None:
-            emulator_build.build(_home("qemu"), deadline_s=deadline_s, say=say)
-        elif not _home("headers").is_dir():
-            say(f"using {own[0]} (qemu {own[1]}), which loads plugins")
-            emulator_build.fetch_headers_only(_home("headers"), deadline_s=deadline_s, say=say)
+    own = _own_qemu()
+    if own is None and _built() is None:
+        emulator_build.build(_home("qemu"), deadline_s=deadline_s, say=say)
+    elif own is not None and _headers() is None:
+        say(f"using {own.path} (qemu {own.version}), which loads plugins")
+        emulator_build.fetch_headers_only(_home("headers"), deadline_s=deadline_s, say=say)
     return find(deadline_s=deadline_s)
 
 
@@ -145,8 +142,7 @@ def _plugin_parts(sources: Path) -> list[Path]:
     return sorted(sources.glob("*.c"))
 
 
-def _ready(qemu: Path, version: str, home: Path, deadline_s: float) -> Emulator:
-    include = home / "include"
+def _ready(qemu: Path, version: str, include: Path, deadline_s: float) -> Emulator:
     sources_digest = plugin_digest(PLUGIN_SOURCES)
     key = hashlib.sha256(
         f"{sources_digest} {digest(include / 'qemu-plugin.h')} {_FLAGS}".encode()
@@ -164,6 +160,16 @@ def _home(kind: str) -> Path:
     return cache_root() / "emulator" / f"{kind}-{emulator_build.recipe_key()}"
 
 
+def _built() -> Path | None:
+    home = _home("qemu")
+    return home if (home / "emulator.json").is_file() else None
+
+
+def _headers() -> Path | None:
+    folders = (_home("qemu") / "include", _home("headers") / "include")
+    return next((folder for folder in folders if folder.is_dir()), None)
+
+
 def _recorded_version(home: Path) -> str:
     record: dict[str, Any] = json.loads((home / "emulator.json").read_text(encoding="utf-8"))
     if digest(home / "bin" / "qemu-aarch64") != record["sha256"]:
@@ -171,20 +177,27 @@ def _recorded_version(home: Path) -> str:
     return str(record["qemu"])
 
 
-def _own_qemu() -> tuple[Path, str] | None:
-    """$MOCOVIT_QEMU or the PATH's qemu-aarch64, if it loads plugins and is new enough, with its version."""
-    found = os.environ.get("MOCOVIT_QEMU") or shutil.which("qemu-aarch64")
-    if (
-        not found
-        or not Path(found).is_file()
-        or "-plugin" not in run([found, "--help"], deadline_s=_CHECK_S).stdout
-    ):
+@dataclass(frozen=True)
+class _Own:
+    path: Path
+    version: str
+    named: bool
+    """Whether the user named it, rather than having it in the PATH."""
+
+
+def _own_qemu() -> _Own | None:
+    """$MOCOVIT_QEMU or the PATH's qemu-aarch64, if it loads plugins and is new enough."""
+    named = os.environ.get("MOCOVIT_QEMU")
+    found = named or shutil.which("qemu-aarch64")
+    if not found or not Path(found).is_file():
+        return None
+    if "-plugin" not in run([found, "--help"], deadline_s=_CHECK_S).stdout:
         return None
     said = run([found, "--version"], deadline_s=_CHECK_S).stdout
     version = re.search(r"version ((\d+)\.(\d+)[.\d]*)", said)
     if version is None or (int(version[2]), int(version[3])) < OLDEST_QEMU:
         return None
-    return Path(found), version[1]
+    return _Own(Path(found), version[1], named is not None)
 
 
 def _escape(word: str) -> str:

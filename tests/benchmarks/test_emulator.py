@@ -200,6 +200,23 @@ def test_qemu_of_the_user_is_taken_only_if_it_counts(bare_machine: Path, tmp_pat
         emulator.find()
 
 
+def test_qemu_of_the_user_counts(
+    counting_emulator: Emulator, bare_machine: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A real one, named in the environment, with headers fetched but no emulator built."""
+    headers = counting_emulator.qemu.parents[1] / "include"
+    if not headers.is_dir():
+        pytest.skip("the emulator is the user's own: its headers are elsewhere")
+    home = tmp_path / "cache" / "mocovit-deploy" / "emulator" / f"headers-{emulator_build.recipe_key()}"
+    shutil.copytree(headers, home / "include")
+    monkeypatch.setenv("PATH", f"{bare_machine}:/usr/bin:/bin")
+    monkeypatch.setenv("MOCOVIT_QEMU", str(counting_emulator.qemu))
+    found = emulator.find_or_build(say=lambda _: None)
+    assert found.identity == counting_emulator.identity
+    assert found.qemu == counting_emulator.qemu
+    assert found.plugin.is_relative_to(tmp_path)
+
+
 def test_altered_emulator_is_refused(
     counting_emulator: Emulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
