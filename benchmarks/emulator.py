@@ -2,7 +2,8 @@
 
 Counting needs it; everything else, running files under any qemu included, works without. It is looked for,
 in this order, in $MOCOVIT_QEMU, in the user's cache folder (where `mocovit-bench emulator` builds it) and in
-the PATH; one that loads no plugins is passed over. Whichever is found runs a program of known instructions before it is used; one that miscounts is refused.
+the PATH; one that loads no plugins is passed over. Whichever is found runs a program of known instructions
+before it is used; one that miscounts is refused.
 """
 
 from __future__ import annotations
