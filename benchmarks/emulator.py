@@ -103,7 +103,8 @@ def self_check(emulator: Emulator) -> None:
     if regions != (emulator_check.EXPECTED,):
         raise DeployError(
             f"{emulator.identity} miscounts a known program ({regions[0].instructions} instructions, not "
-            f"{emulator_check.EXPECTED.instructions}); build it again: mocovit-bench emulator"
+            f"{emulator_check.EXPECTED.instructions}); remove {cache_root() / 'emulator'}, then run: "
+            "mocovit-bench emulator"
         )
 
 
