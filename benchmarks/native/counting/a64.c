@@ -37,7 +37,11 @@ static unsigned bytes_exclusive_pair(uint32_t word) { return bits(word, 30, 30) 
 
 static unsigned bytes_simd_pair(uint32_t word) { return 8u << bits(word, 31, 30); }
 
-static unsigned bytes_authenticated(uint32_t word) { return (void)word, 8; }
+static unsigned bytes_authenticated(uint32_t word)
+{
+    (void)word; /* LDRAA and LDRAB load 64 bits, always */
+    return 8;
+}
 
 /* One B, H, S, D register by size; Q has size 00 and the upper bit of opc set. */
 static unsigned bytes_simd_register(uint32_t word)
@@ -78,7 +82,11 @@ static unsigned macs_f16(uint32_t word) { return macs_of(word, 8); }
 
 static unsigned macs_dot(uint32_t word) { return macs_of(word, 16); }
 
-static unsigned macs_matmul(uint32_t word) { return (void)word, 32; } /* 2x8 by 8x2 */
+static unsigned macs_matmul(uint32_t word)
+{
+    (void)word; /* 2x8 by 8x2, always 128 bits */
+    return 32;
+}
 
 /* SMLAL takes the lower, SMLAL2 the upper 64 bits: 8, 4 or 2 lanes either way. */
 static unsigned macs_widening(uint32_t word) { return 8u >> bits(word, 23, 22); }

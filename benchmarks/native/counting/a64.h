@@ -31,7 +31,8 @@ enum a64_class {
 };
 
 /* Multiply-accumulates, by the instruction that does them. Products without a sum (FMUL, SMULL) and scalar
- * arithmetic are not counted: no convolution kernel does its work in them. */
+ * arithmetic are not counted: no convolution kernel does its work in them. Nor is FMLAL (halves into singles):
+ * the cores that are played do not have it. */
 enum a64_mac {
     A64_MAC_FP32,
     A64_MAC_FP16,

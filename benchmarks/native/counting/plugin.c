@@ -29,9 +29,9 @@ static char *output_path;
 static void on_translation(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
 {
     (void)id;
-    size_t length = qemu_plugin_tb_n_insns(tb);
+    unsigned length = (unsigned)qemu_plugin_tb_n_insns(tb);
     uint32_t *words = g_new0(uint32_t, length);
-    for (size_t n = 0; n < length; n++) {
+    for (unsigned n = 0; n < length; n++) {
         uint8_t *bytes = (uint8_t *)&words[n];
         qemu_plugin_insn_data(qemu_plugin_tb_get_insn(tb, n), bytes, sizeof *words);
         words[n] = (uint32_t)bytes[3] << 24 | bytes[2] << 16 | bytes[1] << 8 | bytes[0];
