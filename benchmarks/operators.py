@@ -84,8 +84,11 @@ def _read_onnx(path: Path) -> tuple[Operator, ...]:
 
 
 def _onnx_module(node: Any) -> str:
-    """The innermost module of the scope that torch.onnx wrote beside the node, or the node's name."""
+    """The module written beside the node: by our exporter under "module", by torch.onnx as the innermost of
+    its scopes; the node's name where there is neither."""
     metadata = {entry.key: entry.value for entry in node.metadata_props}
+    if "module" in metadata:
+        return metadata["module"] or ROOT
     scopes = re.findall(r"'([^']*)'", metadata.get("pkg.torch.onnx.name_scopes", ""))
     if not scopes:
         return str(node.name)

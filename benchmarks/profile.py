@@ -97,9 +97,10 @@ def _ticks(
 ) -> list[tuple[int, int] | None]:
     """Between which reads of the clock each operator ran.
 
-    XNNPACK reads the clock once when it begins a piece and once after each operator; LiteRT reads it
-    before and after each operator of its own, and says when. So reads can be counted through, and every
-    stated one is a check on the count. The inference itself is the event "Invoke".
+    XNNPACK reads the clock once when it begins a piece, and then after each operator (several times for one
+    that consists of several, as a concatenation does), so an operator took as many reads as it claims
+    microseconds. LiteRT reads it before and after each operator of its own, and says when. So reads can be
+    counted through, and every stated one is a check on the count. The inference itself is the event "Invoke".
     """
     invoke = next(
         (event for event in everything if event["name"] == "Invoke" and event["start_us"] > 0), None
@@ -119,7 +120,7 @@ def _ticks(
                 )
         else:
             start = now if piece == previous else now + 1
-            stop = start + 1
+            stop = start + round(event["elapsed_us"])
         found.append((start, stop))
         previous, now = piece, stop
     if now + 1 != end:

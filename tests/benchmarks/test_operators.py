@@ -40,6 +40,15 @@ def test_an_onnx_files_operators_have_kinds_and_modules() -> None:
     assert [op.where for op in found if op.kind == "Conv"] == ["stem", "depthwise", "pointwise"]
 
 
+def test_a_module_written_beside_a_node_is_taken_as_it_is(tmp_path: Path) -> None:
+    onnx = pytest.importorskip("onnx", reason="onnx is not installed")
+    node = onnx.helper.make_node("Relu", ["x"], ["y"], name="relu")
+    node.metadata_props.add(key="module", value="blocks.0.act")
+    graph = onnx.helper.make_graph([node], "g", [], [])
+    onnx.save(onnx.helper.make_model(graph), str(tmp_path / "m.onnx"))
+    assert [op.where for op in read_operators(tmp_path / "m.onnx", "onnx")] == ["blocks.0.act"]
+
+
 def test_a_format_without_a_list_has_none() -> None:
     assert read_operators(MODELS / "tiny.tflite", "coreml") == ()
 
@@ -141,6 +150,15 @@ def test_ticks_lead_to_instructions_per_operator(split: tuple[Operator, ...]) ->
     assert [op.instructions for op in counted(found, at)] == [500, 40, 1000, 100, 100]
     with pytest.raises(DeployError, match="tick 35"):
         counted(found, {tick: at[tick] for tick in at if tick != 35})
+
+
+def test_an_operator_of_several_parts_takes_several_ticks() -> None:
+    run = [
+        event("other", "Invoke", 0, 10, 6),
+        event("profiled", "Copy (NC, X32)", 0, elapsed_us=3),
+        event("profiled", CONV, 1),
+    ]
+    assert [op.ticks for op in read_profile("litert", [run], (), ticking=True)] == [(11, 14), (14, 15)]
 
 
 @pytest.mark.parametrize(
