@@ -55,6 +55,13 @@ class GoldenRun:
     executed: tuple[Executed, ...]
 
 
+def arithmetic_note(asked_fp16: bool, arithmetic: str) -> tuple[str, ...]:
+    """A word when half precision was asked for and something else was computed, as in a file in int8."""
+    if not asked_fp16 or arithmetic == "fp16":
+        return ()
+    return (f"half precision was asked for, but XNNPACK computed this file in {arithmetic}",)
+
+
 def verdict_of(artifact: Artifact, context: Context, run: GoldenRun) -> str:
     """Judge a golden run, in words for a report. Raises `ParityError` unless it passed.
 

@@ -23,7 +23,7 @@ from benchmarks.plan import Plan
 from benchmarks.profile import counted, partitions
 from benchmarks.report import CountedOperator, CountReport, Engine, Subject, tool_versions
 from benchmarks.targets.bench_process import BenchReport, run_bench, timing_options
-from benchmarks.targets.context import Context, GoldenRun, verdict_of
+from benchmarks.targets.context import Context, GoldenRun, arithmetic_note, verdict_of
 from benchmarks.targets.golden_run import keep_first_sample, run_samples
 from benchmarks.targets.prefix import CORES, write_prefix
 from benchmarks.targets.qemu import Qemu, check_cpu, find_qemu
@@ -165,7 +165,7 @@ def _per_operator(checked: GoldenRun, folder: Path) -> tuple[CountedOperator, ..
 
 
 def _warnings(plan: Plan, counts: Counts, checked: GoldenRun) -> tuple[str, ...]:
-    found = []
+    found = list(arithmetic_note(plan.fp16_arithmetic, checked.arithmetic))
     if plan.threads > 1:
         found.append(
             "counts are of all threads together, waiting included; no milliseconds are modelled from them"

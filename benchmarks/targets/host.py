@@ -23,7 +23,7 @@ from benchmarks.plan import Plan
 from benchmarks.profile import partitions, timed
 from benchmarks.report import Device, Engine, LatencyReport, Subject, tool_versions
 from benchmarks.targets.bench_process import BenchReport, run_bench, timing_options
-from benchmarks.targets.context import Context, GoldenRun, verdict_of
+from benchmarks.targets.context import Context, GoldenRun, arithmetic_note, verdict_of
 from benchmarks.targets.golden_run import keep_first_sample, run_samples
 from mocovit_deploy.artifact import Artifact, digest
 from mocovit_deploy.errors import MissingToolError, UsageError
@@ -73,7 +73,7 @@ def measure(artifact: Artifact, plan: Plan, context: Context) -> LatencyReport:
         operators_by_kind=by_kind(operators),
         partitions=partitions(checked.executed, operators) if artifact.format == "tflite" else None,
         operators=timed(checked.executed) if plan.per_op else (),
-        warnings=_warnings(plan),
+        warnings=(*_warnings(plan), *arithmetic_note(plan.fp16_arithmetic, checked.arithmetic)),
         tools=tool_versions(),
     )
 

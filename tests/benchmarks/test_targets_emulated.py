@@ -121,6 +121,14 @@ def test_half_precision_is_proved_by_counts() -> None:
 
 
 @pytest.mark.usefixtures("counting_emulator")
+def test_half_precision_that_was_not_computed_is_said() -> None:
+    need_bundle("litert")
+    artifact, context = context_of("tiny_int8.tflite", worst=0.2)
+    report = emulated.measure(artifact, counting_plan(fp16_arithmetic=True), context)
+    assert any("computed this file in int8" in warning for warning in report.warnings)
+
+
+@pytest.mark.usefixtures("counting_emulator")
 def test_the_report_claims_no_measured_time(tmp_path: Path) -> None:
     need_bundle("litert")
     artifact, context = context_of("tiny.tflite")
