@@ -99,7 +99,7 @@ def judge(comparisons: Sequence[Comparison], *, fail_above_percent: float) -> No
 
 
 def amount(value: float) -> str:
-    """A count in full, a small figure to four digits: "121,045,555", "10.24"."""
+    """A count in full, a small figure to four digits: "121,045,513", "10.24"."""
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
 
 
