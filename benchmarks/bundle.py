@@ -56,12 +56,12 @@ class Bundle:
     def size_bytes(self) -> int:
         return sum((self.path / name).stat().st_size for name in self.files)
 
-    def command(self, *, preload_clock: bool = False) -> list[str]:
-        """How the bench is started, in words that hold for this machine's view of the folder."""
-        preload = ["--preload", str(self.path / CLOCK)] if preload_clock else []
+    def command(self, at: Path, *, preload_clock: bool = False) -> list[str]:
+        """How the bench is started where the folder is seen as `at`: here, on a phone, or through a link."""
+        preload = ["--preload", str(at / CLOCK)] if preload_clock else []
         return [
-            str(self.path / LOADER), "--library-path", str(self.path), *preload, str(self.path / BENCH),
-            f"--runtime={self.runtime}", f"--library={self.path / self.library}",
+            str(at / LOADER), "--library-path", str(at), *preload, str(at / BENCH),
+            f"--runtime={self.runtime}", f"--library={at / self.library}",
         ]  # fmt: skip
 
 

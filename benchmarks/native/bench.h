@@ -46,7 +46,7 @@ struct options {
 #define MAX_TENSORS 64
 
 struct tensor {
-    char name[256];
+    const char *name;
     const char *dtype; /* numpy's name for it */
     int rank;
     int64_t shape[MAX_RANK];
@@ -85,9 +85,10 @@ double now_ms(void);
 void *allocate(size_t bytes);
 void mark(int what);
 void open_library(const char *path);
-void *symbol(const char *name);          /* ends the program if the library has no such function */
-void *optional_symbol(const char *name); /* NULL instead */
+void *symbol(const char *name); /* ends the program if the library has no such function */
+char *copy_text(const char *);
 size_t element_size(const char *dtype);
+void check_tensor_count(size_t count);
 
 /* json.c */
 void json_string(FILE *, const char *);

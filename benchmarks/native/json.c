@@ -1,15 +1,13 @@
 /* Writing JSON: strings escaped, numbers with all their digits. */
 #include "bench.h"
 
-#include <math.h>
-
 void json_string(FILE *out, const char *text)
 {
     fputc('"', out);
     for (const unsigned char *c = (const unsigned char *)text; *c; c++) {
         if (*c == '"' || *c == '\\')
             fprintf(out, "\\%c", *c);
-        else if (*c < 0x20 || *c >= 0x7f) /* names that are not ASCII keep their bytes, as Latin-1 */
+        else if (*c < 0x20) /* the rest is UTF-8 already, as JSON is */
             fprintf(out, "\\u%04x", *c);
         else
             fputc(*c, out);

@@ -1,14 +1,15 @@
 /* LiteRT 2.x through its C interface (libLiteRt.so). XNNPACK is its default on CPUs.
  *
- * Declarations follow litert/c/{litert_model,litert_compiled_model,litert_tensor_buffer,litert_profiler}.h
- * of LiteRT 2.3; handles are opaque pointers, so void * stands for each of them.
+ * Functions are declared here as litert/c/{litert_environment,litert_model,litert_options,
+ * litert_opaque_options,litert_compiled_model,litert_tensor_buffer,litert_profiler}.h of LiteRT 2.3 have
+ * them. Handles are opaque pointers, so void * stands for each; a status of 0 is success.
  */
 #include "bench.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-enum { LITERT_CPU = 1 };                 /* kLiteRtHwAcceleratorCpu */
+enum { HARDWARE_CPU = 1 };                    /* LiteRtHwAccelerators */
 enum { LOCK_TO_READ = 0, LOCK_TO_WRITE = 1 }; /* LiteRtTensorBufferLockMode */
 
 /* XNNPACK's delegate flags: what LiteRT sets by itself for int8, and half precision arithmetic. */
@@ -18,14 +19,14 @@ enum { XNNPACK_QS8 = 1, XNNPACK_QU8 = 2, XNNPACK_FORCE_FP16 = 4 };
  * word holds the rank in seven bits and a flag for strides in the eighth. */
 struct ranked_type {
     int32_t element;
-    uint32_t rank_and_flags;
+    uint32_t rank_and_flag;
     int32_t dimensions[8];
     uint32_t strides[8];
 };
 _Static_assert(sizeof(struct ranked_type) == 72, "as LiteRT asserts it");
 
-/* ProfiledEventData of LiteRT 2.3. The two memory records are not used here, but they set the size. */
-struct litert_event {
+/* ProfiledEventData. The two memory records are not used here, but they set its size. */
+struct profiled_event {
     const char *tag;
     int32_t type;
     uint64_t start_us, elapsed_us;
@@ -35,14 +36,47 @@ struct litert_event {
 };
 enum { EVENT_OPERATOR = 1 << 1, EVENT_DELEGATE_OPERATOR = 1 << 2, EVENT_PROFILED_OPERATOR = 1 << 3 };
 
+typedef void (*release)(void *payload);
+
+#define LITERT_FUNCTIONS(F)                                                                                     \
+    F(LiteRtCreateEnvironment, (int count, const void *options, void **environment))                            \
+    F(LiteRtCreateModelFromFile, (void *environment, const char *path, void **model))                           \
+    F(LiteRtCreateOptions, (void **options))                                                                    \
+    F(LiteRtSetOptionsHardwareAccelerators, (void *options, int hardware))                                      \
+    F(LiteRtCreateOpaqueOptions, (const char *identifier, void *payload, release, void **opaque))               \
+    F(LiteRtAddOpaqueOptions, (void *options, void *opaque))                                                    \
+    F(LiteRtCreateCompiledModel, (void *environment, void *model, void *options, void **compiled))              \
+    F(LiteRtGetModelSignature, (void *model, size_t index, void **signature))                                   \
+    F(LiteRtGetNumSignatureInputs, (void *signature, size_t *count))                                            \
+    F(LiteRtGetNumSignatureOutputs, (void *signature, size_t *count))                                           \
+    F(LiteRtGetSignatureInputName, (void *signature, size_t index, const char **name))                          \
+    F(LiteRtGetSignatureOutputName, (void *signature, size_t index, const char **name))                         \
+    F(LiteRtGetSignatureInputTensorByIndex, (void *signature, size_t index, void **tensor))                     \
+    F(LiteRtGetSignatureOutputTensorByIndex, (void *signature, size_t index, void **tensor))                    \
+    F(LiteRtGetRankedTensorType, (void *tensor, struct ranked_type *))                                          \
+    F(LiteRtGetCompiledModelInputBufferRequirements, (void *compiled, size_t signature, size_t, void **needs))  \
+    F(LiteRtGetCompiledModelOutputBufferRequirements, (void *compiled, size_t signature, size_t, void **needs)) \
+    F(LiteRtCreateManagedTensorBufferFromRequirements,                                                          \
+      (void *environment, const struct ranked_type *, void *needs, void **buffer))                              \
+    F(LiteRtGetTensorBufferPackedSize, (void *buffer, size_t *bytes))                                           \
+    F(LiteRtLockTensorBuffer, (void *buffer, void **memory, int mode))                                          \
+    F(LiteRtUnlockTensorBuffer, (void *buffer))                                                                 \
+    F(LiteRtRunCompiledModel, (void *compiled, size_t signature, size_t, void **inputs, size_t, void **outputs)) \
+    F(LiteRtCompiledModelGetProfiler, (void *compiled, void **profiler))                                        \
+    F(LiteRtStartProfiler, (void *profiler))                                                                    \
+    F(LiteRtStopProfiler, (void *profiler))                                                                     \
+    F(LiteRtResetProfiler, (void *profiler))                                                                    \
+    F(LiteRtGetNumProfilerEvents, (void *profiler, int *count))                                                 \
+    F(LiteRtGetProfilerEvents, (void *profiler, int count, struct profiled_event *))
+
+#define DECLARE(name, arguments) static int(*name) arguments;
+LITERT_FUNCTIONS(DECLARE)
+
 static void *environment, *model, *compiled, *profiler;
 static void *input_buffers[MAX_TENSORS], *output_buffers[MAX_TENSORS];
 static size_t input_count, output_count;
-static int (*run)(void *, size_t, size_t, void **, size_t, void **);
-static int (*lock)(void *, void **, int);
-static int (*unlock)(void *);
 
-/* LiteRT prints its reason on standard error by itself; the status number says which call it was. */
+/* LiteRT prints its reason on standard error by itself; this says which step it was. */
 static void check(int status, enum status kind, const char *doing)
 {
     if (status)
@@ -68,145 +102,141 @@ static const char *dtype_of(int32_t element)
     }
 }
 
-static void no_release(void *payload)
+static void keep(void *payload)
 {
-    (void)payload; /* static text */
+    (void)payload; /* it is static: there is nothing to release */
 }
 
-static void add_options(void *options, const char *identifier, const char *toml)
+static void add_options(void *options, const char *identifier, char *toml)
 {
-    int (*create)(const char *, void *, void (*)(void *), void **) = symbol("LiteRtCreateOpaqueOptions");
-    int (*add)(void *, void *) = symbol("LiteRtAddOpaqueOptions");
     void *opaque;
-    check(create(identifier, (void *)(uintptr_t)toml, no_release, &opaque), STATUS_MODEL, "making options");
-    check(add(options, opaque), STATUS_MODEL, "adding options");
+    check(LiteRtCreateOpaqueOptions(identifier, toml, keep, &opaque), STATUS_MODEL, "making options");
+    check(LiteRtAddOpaqueOptions(options, opaque), STATUS_MODEL, "adding options");
 }
 
 static void *compilation_options(const struct options *asked)
 {
-    static char xnnpack[64];
+    static char xnnpack[64], profiling[] = "enable_profiling = true\n";
     void *options;
-    check(((int (*)(void **))symbol("LiteRtCreateOptions"))(&options), STATUS_MODEL, "making options");
-    check(((int (*)(void *, int))symbol("LiteRtSetOptionsHardwareAccelerators"))(options, LITERT_CPU),
-          STATUS_MODEL, "choosing the CPU");
+    check(LiteRtCreateOptions(&options), STATUS_MODEL, "making options");
+    check(LiteRtSetOptionsHardwareAccelerators(options, HARDWARE_CPU), STATUS_MODEL, "choosing the CPU");
     int length = snprintf(xnnpack, sizeof xnnpack, "num_threads = %ld\n", asked->threads);
     if (asked->fp16)
         snprintf(xnnpack + length, sizeof xnnpack - (size_t)length, "flags = %d\n",
                  XNNPACK_QS8 | XNNPACK_QU8 | XNNPACK_FORCE_FP16);
     add_options(options, "xnnpack", xnnpack);
     if (asked->per_op)
-        add_options(options, "runtime_options_string", "enable_profiling = true\n");
+        add_options(options, "runtime_options_string", profiling);
     return options;
 }
 
-/* Describes one tensor of the signature and makes the buffer it travels in. */
-static void *make_buffer(void *signature, size_t index, const char *side, struct tensor *tensor)
+/* Describes one tensor and makes the buffer it travels in. */
+static void *make_buffer(const char *name, void *handle, void *needs, struct tensor *tensor)
 {
-    char name[64];
-    void *handle, *requirements, *buffer;
-    const char *given;
     struct ranked_type type;
+    void *buffer;
+    size_t packed;
     memset(&type, 0, sizeof type);
-
-    snprintf(name, sizeof name, "LiteRtGetSignature%sTensorByIndex", side);
-    check(((int (*)(void *, size_t, void **))symbol(name))(signature, index, &handle), STATUS_MODEL, name);
-    snprintf(name, sizeof name, "LiteRtGetSignature%sName", side);
-    check(((int (*)(void *, size_t, const char **))symbol(name))(signature, index, &given), STATUS_MODEL, name);
-    snprintf(name, sizeof name, "LiteRtGetCompiledModel%sBufferRequirements", side);
-    check(((int (*)(void *, size_t, size_t, void **))symbol(name))(compiled, 0, index, &requirements),
-          STATUS_MODEL, name);
-    check(((int (*)(void *, struct ranked_type *))symbol("LiteRtGetRankedTensorType"))(handle, &type),
-          STATUS_MODEL, "asking for a tensor's type");
-
-    snprintf(tensor->name, sizeof tensor->name, "%s", given);
+    check(LiteRtGetRankedTensorType(handle, &type), STATUS_MODEL, "asking for a tensor's type");
+    tensor->name = copy_text(name);
     tensor->dtype = dtype_of(type.element);
-    tensor->rank = (int)(type.rank_and_flags & 0x7f);
+    tensor->rank = (int)(type.rank_and_flag & 0x7f);
     if (tensor->rank > MAX_RANK)
-        fail(STATUS_MODEL, "tensor %s has %d dimensions", given, tensor->rank);
+        fail(STATUS_MODEL, "tensor %s has %d dimensions", name, tensor->rank);
     tensor->bytes = element_size(tensor->dtype);
     for (int axis = 0; axis < tensor->rank; axis++) {
         if (type.dimensions[axis] < 1)
-            fail(STATUS_MODEL, "dimension %d of tensor %s is not fixed; export with a fixed shape", axis, given);
+            fail(STATUS_MODEL, "dimension %d of tensor %s is not fixed; export with a fixed shape", axis, name);
         tensor->shape[axis] = type.dimensions[axis];
         tensor->bytes *= (size_t)type.dimensions[axis];
     }
-    int (*create)(void *, const struct ranked_type *, void *, void **) =
-        symbol("LiteRtCreateManagedTensorBufferFromRequirements");
-    check(create(environment, &type, requirements, &buffer), STATUS_MODEL, "making a buffer");
-    size_t packed;
-    check(((int (*)(void *, size_t *))symbol("LiteRtGetTensorBufferPackedSize"))(buffer, &packed), STATUS_MODEL,
-          "asking for a buffer's size");
+    check(LiteRtCreateManagedTensorBufferFromRequirements(environment, &type, needs, &buffer), STATUS_MODEL,
+          "making a buffer");
+    check(LiteRtGetTensorBufferPackedSize(buffer, &packed), STATUS_MODEL, "asking for a buffer's size");
     if (packed != tensor->bytes)
-        fail(STATUS_MODEL, "tensor %s takes %zu bytes, its buffer holds %zu", given, tensor->bytes, packed);
+        fail(STATUS_MODEL, "tensor %s takes %zu bytes, its buffer holds %zu", name, tensor->bytes, packed);
     return buffer;
 }
 
-static size_t make_buffers(void *signature, const char *side, struct tensors *tensors, void **buffers)
+static void describe_inputs(void *signature, struct tensors *inputs)
 {
-    char name[64];
-    snprintf(name, sizeof name, "LiteRtGetNumSignature%ss", side);
-    check(((int (*)(void *, size_t *))symbol(name))(signature, &tensors->count), STATUS_MODEL, name);
-    if (tensors->count > MAX_TENSORS)
-        fail(STATUS_MODEL, "%zu tensors on one side, at most %d are served", tensors->count, MAX_TENSORS);
-    for (size_t k = 0; k < tensors->count; k++)
-        buffers[k] = make_buffer(signature, k, side, &tensors->at[k]);
-    return tensors->count;
+    const char *name;
+    void *tensor, *needs;
+    check(LiteRtGetNumSignatureInputs(signature, &inputs->count), STATUS_MODEL, "counting inputs");
+    check_tensor_count(inputs->count);
+    for (size_t k = 0; k < inputs->count; k++) {
+        check(LiteRtGetSignatureInputName(signature, k, &name), STATUS_MODEL, "asking for an input's name");
+        check(LiteRtGetSignatureInputTensorByIndex(signature, k, &tensor), STATUS_MODEL, "asking for an input");
+        check(LiteRtGetCompiledModelInputBufferRequirements(compiled, 0, k, &needs), STATUS_MODEL,
+              "asking what an input needs");
+        input_buffers[k] = make_buffer(name, tensor, needs, &inputs->at[k]);
+    }
+    input_count = inputs->count;
+}
+
+static void describe_outputs(void *signature, struct tensors *outputs)
+{
+    const char *name;
+    void *tensor, *needs;
+    check(LiteRtGetNumSignatureOutputs(signature, &outputs->count), STATUS_MODEL, "counting outputs");
+    check_tensor_count(outputs->count);
+    for (size_t k = 0; k < outputs->count; k++) {
+        check(LiteRtGetSignatureOutputName(signature, k, &name), STATUS_MODEL, "asking for an output's name");
+        check(LiteRtGetSignatureOutputTensorByIndex(signature, k, &tensor), STATUS_MODEL, "asking for an output");
+        check(LiteRtGetCompiledModelOutputBufferRequirements(compiled, 0, k, &needs), STATUS_MODEL,
+              "asking what an output needs");
+        output_buffers[k] = make_buffer(name, tensor, needs, &outputs->at[k]);
+    }
+    output_count = outputs->count;
 }
 
 static void load(const struct options *options, struct tensors *inputs, struct tensors *outputs)
 {
+#define FIND(name, arguments) name = (int(*) arguments)symbol(#name);
+    LITERT_FUNCTIONS(FIND)
     void *signature;
-    run = symbol("LiteRtRunCompiledModel");
-    lock = symbol("LiteRtLockTensorBuffer");
-    unlock = symbol("LiteRtUnlockTensorBuffer");
-    check(((int (*)(int, const void *, void **))symbol("LiteRtCreateEnvironment"))(0, NULL, &environment),
-          STATUS_LIBRARY, "starting");
-    check(((int (*)(void *, const char *, void **))symbol("LiteRtCreateModelFromFile"))(
-              environment, options->model, &model),
-          STATUS_MODEL, "reading the model");
-    check(((int (*)(void *, void *, void *, void **))symbol("LiteRtCreateCompiledModel"))(
-              environment, model, compilation_options(options), &compiled),
-          STATUS_MODEL, "compiling the model");
-    check(((int (*)(void *, size_t, void **))symbol("LiteRtGetModelSignature"))(model, 0, &signature), STATUS_MODEL,
-          "asking for the model's signature");
-    input_count = make_buffers(signature, "Input", inputs, input_buffers);
-    output_count = make_buffers(signature, "Output", outputs, output_buffers);
+    check(LiteRtCreateEnvironment(0, NULL, &environment), STATUS_LIBRARY, "starting");
+    check(LiteRtCreateModelFromFile(environment, options->model, &model), STATUS_MODEL, "reading the model");
+    check(LiteRtCreateCompiledModel(environment, model, compilation_options(options), &compiled), STATUS_MODEL,
+          "compiling the model");
+    check(LiteRtGetModelSignature(model, 0, &signature), STATUS_MODEL, "asking for the model's signature");
+    describe_inputs(signature, inputs);
+    describe_outputs(signature, outputs);
 }
 
 static const char *version(void)
 {
-    return ""; /* the interface has no call for it; the library's digest in the bundle identifies it */
+    return ""; /* the interface has no call for it; the library's digest identifies it */
 }
 
 static void write_input(size_t index, const void *data, size_t bytes)
 {
     void *memory;
-    check(lock(input_buffers[index], &memory, LOCK_TO_WRITE), STATUS_INFERENCE, "locking an input");
+    check(LiteRtLockTensorBuffer(input_buffers[index], &memory, LOCK_TO_WRITE), STATUS_INFERENCE, "locking an input");
     memcpy(memory, data, bytes);
-    check(unlock(input_buffers[index]), STATUS_INFERENCE, "unlocking an input");
+    check(LiteRtUnlockTensorBuffer(input_buffers[index]), STATUS_INFERENCE, "unlocking an input");
 }
 
 static void invoke(void)
 {
-    check(run(compiled, 0, input_count, input_buffers, output_count, output_buffers), STATUS_INFERENCE,
-          "running the model");
+    check(LiteRtRunCompiledModel(compiled, 0, input_count, input_buffers, output_count, output_buffers),
+          STATUS_INFERENCE, "running the model");
 }
 
 static void read_output(size_t index, void *data, size_t bytes)
 {
     void *memory;
-    check(lock(output_buffers[index], &memory, LOCK_TO_READ), STATUS_INFERENCE, "locking an output");
+    check(LiteRtLockTensorBuffer(output_buffers[index], &memory, LOCK_TO_READ), STATUS_INFERENCE, "locking an output");
     memcpy(data, memory, bytes);
-    check(unlock(output_buffers[index]), STATUS_INFERENCE, "unlocking an output");
+    check(LiteRtUnlockTensorBuffer(output_buffers[index]), STATUS_INFERENCE, "unlocking an output");
 }
 
 static void profile_begin(void)
 {
-    check(((int (*)(void *, void **))symbol("LiteRtCompiledModelGetProfiler"))(compiled, &profiler), STATUS_INFERENCE,
-          "asking for the profiler");
+    check(LiteRtCompiledModelGetProfiler(compiled, &profiler), STATUS_INFERENCE, "asking for the profiler");
     if (!profiler)
         fail(STATUS_INFERENCE, "this LiteRT has no profiler");
-    check(((int (*)(void *))symbol("LiteRtStartProfiler"))(profiler), STATUS_INFERENCE, "starting the profiler");
+    check(LiteRtStartProfiler(profiler), STATUS_INFERENCE, "starting the profiler");
 }
 
 static const char *kind_of(int32_t type)
@@ -221,13 +251,11 @@ static void profile_end(FILE *out, bool last)
 {
     int count = 0;
     (void)last;
-    check(((int (*)(void *))symbol("LiteRtStopProfiler"))(profiler), STATUS_INFERENCE, "stopping the profiler");
-    check(((int (*)(void *, int *))symbol("LiteRtGetNumProfilerEvents"))(profiler, &count), STATUS_INFERENCE,
-          "counting the profile's events");
-    struct litert_event *events = allocate((size_t)count * sizeof *events + 1);
+    check(LiteRtStopProfiler(profiler), STATUS_INFERENCE, "stopping the profiler");
+    check(LiteRtGetNumProfilerEvents(profiler, &count), STATUS_INFERENCE, "counting the profile's events");
+    struct profiled_event *events = allocate((size_t)count * sizeof *events);
     if (count > 0)
-        check(((int (*)(void *, int, struct litert_event *))symbol("LiteRtGetProfilerEvents"))(profiler, count, events),
-              STATUS_INFERENCE, "reading the profile");
+        check(LiteRtGetProfilerEvents(profiler, count, events), STATUS_INFERENCE, "reading the profile");
     fputc('[', out);
     for (int k = 0; k < count; k++) {
         /* The structure is not declared stable: better no profile than a wrong one. */
@@ -238,7 +266,7 @@ static void profile_end(FILE *out, bool last)
     }
     fputc(']', out);
     free(events);
-    check(((int (*)(void *))symbol("LiteRtResetProfiler"))(profiler), STATUS_INFERENCE, "resetting the profiler");
+    check(LiteRtResetProfiler(profiler), STATUS_INFERENCE, "resetting the profiler");
 }
 
 const struct runtime litert_runtime = {

@@ -1,7 +1,7 @@
 /* ONNX Runtime through its C interface (libonnxruntime.so).
  *
  * The interface is one table of functions that only ever grows at its end, so a function is known by its
- * place in the table. Places and signatures follow OrtApi in onnxruntime_c_api.h, version 16.
+ * place in the table. Places and arguments are those of OrtApi in onnxruntime_c_api.h, version 16.
  */
 #include "bench.h"
 
@@ -11,41 +11,47 @@
 
 enum { API_VERSION = 16, LOG_ERRORS = 3, OPTIMIZE_ALL = 99 };
 
-enum place {
-    GET_ERROR_MESSAGE = 2,
-    CREATE_ENV = 3,
-    CREATE_SESSION = 7,
-    RUN = 9,
-    CREATE_SESSION_OPTIONS = 10,
-    ENABLE_PROFILING = 14,
-    SET_OPTIMIZATION = 23,
-    SET_INTRA_THREADS = 24,
-    SET_INTER_THREADS = 25,
-    INPUT_COUNT = 30,
-    OUTPUT_COUNT = 31,
-    INPUT_TYPE = 33,
-    OUTPUT_TYPE = 34,
-    INPUT_NAME = 36,
-    OUTPUT_NAME = 37,
-    CREATE_TENSOR = 48,
-    TENSOR_DATA = 51,
-    AS_TENSOR_INFO = 55,
-    ELEMENT_TYPE = 60,
-    DIMENSION_COUNT = 61,
-    DIMENSIONS = 62,
-    DEFAULT_ALLOCATOR = 78,
-    END_PROFILING = 110,
-};
-
 typedef void *status; /* NULL means success */
 
+/* name as in OrtApi, place in the table, arguments; handles are opaque pointers */
+#define ORT_FUNCTIONS(F)                                                                            \
+    F(CreateEnv, 3, (int log_level, const char *log_id, void **environment))                        \
+    F(CreateSession, 7, (void *environment, const char *path, void *options, void **session))       \
+    F(Run, 9,                                                                                       \
+      (void *session, const void *options, const char *const *input_names, void *const *inputs,     \
+       size_t input_count, const char *const *output_names, size_t output_count, void **outputs))   \
+    F(CreateSessionOptions, 10, (void **options))                                                   \
+    F(EnableProfiling, 14, (void *options, const char *prefix))                                     \
+    F(SetSessionGraphOptimizationLevel, 23, (void *options, int level))                             \
+    F(SetIntraOpNumThreads, 24, (void *options, int threads))                                       \
+    F(SetInterOpNumThreads, 25, (void *options, int threads))                                       \
+    F(SessionGetInputCount, 30, (const void *session, size_t *count))                               \
+    F(SessionGetOutputCount, 31, (const void *session, size_t *count))                              \
+    F(SessionGetInputTypeInfo, 33, (const void *session, size_t index, void **type))                \
+    F(SessionGetOutputTypeInfo, 34, (const void *session, size_t index, void **type))               \
+    F(SessionGetInputName, 36, (const void *session, size_t index, void *allocator, char **name))   \
+    F(SessionGetOutputName, 37, (const void *session, size_t index, void *allocator, char **name))  \
+    F(CreateTensorAsOrtValue, 48,                                                                   \
+      (void *allocator, const int64_t *shape, size_t rank, int element, void **value))              \
+    F(GetTensorMutableData, 51, (void *value, void **data))                                         \
+    F(CastTypeInfoToTensorInfo, 55, (const void *type, const void **tensor_info))                   \
+    F(GetTensorElementType, 60, (const void *tensor_info, int *element))                            \
+    F(GetDimensionsCount, 61, (const void *tensor_info, size_t *rank))                              \
+    F(GetDimensions, 62, (const void *tensor_info, int64_t *shape, size_t rank))                    \
+    F(GetAllocatorWithDefaultOptions, 78, (void **allocator))                                       \
+    F(SessionEndProfiling, 110, (void *session, void *allocator, char **path))
+
+#define DECLARE(name, place, arguments) static status(*name) arguments;
+ORT_FUNCTIONS(DECLARE)
+static const char *(*GetErrorMessage)(status);
+enum { GET_ERROR_MESSAGE = 2 };
+
 struct api_base {
-    const void *(*get_api)(uint32_t version);
+    void *const *(*get_api)(uint32_t version);
     const char *(*get_version)(void);
 };
 
 static const struct api_base *base;
-static void *const *table;
 static void *session, *allocator;
 static char *input_names[MAX_TENSORS], *output_names[MAX_TENSORS];
 static void *input_values[MAX_TENSORS], *output_values[MAX_TENSORS];
@@ -54,7 +60,7 @@ static size_t input_count, output_count;
 static void check(status failure, enum status kind)
 {
     if (failure)
-        fail(kind, "ONNX Runtime: %s", ((const char *(*)(status))table[GET_ERROR_MESSAGE])(failure));
+        fail(kind, "ONNX Runtime: %s", GetErrorMessage(failure));
 }
 
 static const char *dtype_of(int type)
@@ -68,24 +74,21 @@ static const char *dtype_of(int type)
 }
 
 /* Describes one input or output and makes the value it travels in. */
-static void *make_value(enum place type_of, enum place name_of, size_t index, struct tensor *tensor, char **name)
+static void *make_value(const char *name, void *type, struct tensor *tensor)
 {
-    void *type, *value;
+    void *value;
     const void *info;
     int element;
     size_t rank;
-    check(((status(*)(void *, size_t, void *, char **))table[name_of])(session, index, allocator, name), STATUS_MODEL);
-    check(((status(*)(void *, size_t, void **))table[type_of])(session, index, &type), STATUS_MODEL);
-    check(((status(*)(const void *, const void **))table[AS_TENSOR_INFO])(type, &info), STATUS_MODEL);
+    check(CastTypeInfoToTensorInfo(type, &info), STATUS_MODEL);
     if (!info)
-        fail(STATUS_MODEL, "%s is not a tensor", *name);
-    check(((status(*)(const void *, int *))table[ELEMENT_TYPE])(info, &element), STATUS_MODEL);
-    check(((status(*)(const void *, size_t *))table[DIMENSION_COUNT])(info, &rank), STATUS_MODEL);
+        fail(STATUS_MODEL, "%s is not a tensor", name);
+    check(GetTensorElementType(info, &element), STATUS_MODEL);
+    check(GetDimensionsCount(info, &rank), STATUS_MODEL);
     if (rank > MAX_RANK)
-        fail(STATUS_MODEL, "tensor %s has %zu dimensions", *name, rank);
-    check(((status(*)(const void *, int64_t *, size_t))table[DIMENSIONS])(info, tensor->shape, rank), STATUS_MODEL);
-
-    snprintf(tensor->name, sizeof tensor->name, "%s", *name);
+        fail(STATUS_MODEL, "tensor %s has %zu dimensions", name, rank);
+    check(GetDimensions(info, tensor->shape, rank), STATUS_MODEL);
+    tensor->name = copy_text(name);
     tensor->dtype = dtype_of(element);
     tensor->rank = (int)rank;
     tensor->bytes = element_size(tensor->dtype);
@@ -93,61 +96,78 @@ static void *make_value(enum place type_of, enum place name_of, size_t index, st
         if (tensor->shape[axis] < 1 && axis == 0)
             tensor->shape[axis] = 1; /* a batch that the caller chooses: one image */
         if (tensor->shape[axis] < 1)
-            fail(STATUS_MODEL, "dimension %zu of tensor %s is not fixed; export with a fixed shape", axis, *name);
+            fail(STATUS_MODEL, "dimension %zu of tensor %s is not fixed; export with a fixed shape", axis, name);
         tensor->bytes *= (size_t)tensor->shape[axis];
     }
-    check(((status(*)(void *, const int64_t *, size_t, int, void **))table[CREATE_TENSOR])(
-              allocator, tensor->shape, rank, element, &value),
-          STATUS_MODEL);
+    check(CreateTensorAsOrtValue(allocator, tensor->shape, rank, element, &value), STATUS_MODEL);
     return value;
 }
 
-static size_t count_of(enum place which)
+static void describe_inputs(struct tensors *inputs)
 {
-    size_t count;
-    check(((status(*)(void *, size_t *))table[which])(session, &count), STATUS_MODEL);
-    if (count > MAX_TENSORS)
-        fail(STATUS_MODEL, "%zu tensors on one side, at most %d are served", count, MAX_TENSORS);
-    return count;
+    check(SessionGetInputCount(session, &inputs->count), STATUS_MODEL);
+    check_tensor_count(inputs->count);
+    for (size_t k = 0; k < inputs->count; k++) {
+        void *type;
+        check(SessionGetInputName(session, k, allocator, &input_names[k]), STATUS_MODEL);
+        check(SessionGetInputTypeInfo(session, k, &type), STATUS_MODEL);
+        input_values[k] = make_value(input_names[k], type, &inputs->at[k]);
+    }
+    input_count = inputs->count;
+}
+
+static void describe_outputs(struct tensors *outputs)
+{
+    check(SessionGetOutputCount(session, &outputs->count), STATUS_MODEL);
+    check_tensor_count(outputs->count);
+    for (size_t k = 0; k < outputs->count; k++) {
+        void *type;
+        check(SessionGetOutputName(session, k, allocator, &output_names[k]), STATUS_MODEL);
+        check(SessionGetOutputTypeInfo(session, k, &type), STATUS_MODEL);
+        output_values[k] = make_value(output_names[k], type, &outputs->at[k]);
+    }
+    output_count = outputs->count;
 }
 
 static void *session_options(const struct options *asked)
 {
     void *options;
-    check(((status(*)(void **))table[CREATE_SESSION_OPTIONS])(&options), STATUS_MODEL);
-    check(((status(*)(void *, int))table[SET_INTRA_THREADS])(options, (int)asked->threads), STATUS_MODEL);
-    check(((status(*)(void *, int))table[SET_INTER_THREADS])(options, 1), STATUS_MODEL);
-    check(((status(*)(void *, int))table[SET_OPTIMIZATION])(options, OPTIMIZE_ALL), STATUS_MODEL);
+    check(CreateSessionOptions(&options), STATUS_MODEL);
+    check(SetIntraOpNumThreads(options, (int)asked->threads), STATUS_MODEL);
+    check(SetInterOpNumThreads(options, 1), STATUS_MODEL);
+    check(SetSessionGraphOptimizationLevel(options, OPTIMIZE_ALL), STATUS_MODEL);
     if (asked->per_op) {
         char prefix[4096];
         snprintf(prefix, sizeof prefix, "%s.trace", asked->report ? asked->report : "bench");
-        check(((status(*)(void *, const char *))table[ENABLE_PROFILING])(options, prefix), STATUS_MODEL);
+        check(EnableProfiling(options, prefix), STATUS_MODEL);
     }
     return options;
+}
+
+static void find_functions(void)
+{
+    const struct api_base *(*get_base)(void) = symbol("OrtGetApiBase");
+    base = get_base();
+    void *const *table = base->get_api(API_VERSION);
+    if (!table)
+        fail(STATUS_LIBRARY, "ONNX Runtime %s does not offer version %d of its interface", base->get_version(),
+             API_VERSION);
+#define FIND(name, place, arguments) name = (status(*) arguments)table[place];
+    ORT_FUNCTIONS(FIND)
+    GetErrorMessage = (const char *(*)(status))table[GET_ERROR_MESSAGE];
 }
 
 static void load(const struct options *asked, struct tensors *inputs, struct tensors *outputs)
 {
     void *environment;
+    find_functions();
     if (asked->fp16)
         fail(STATUS_USAGE, "ONNX Runtime has no half precision arithmetic to ask for; use litert or tflite");
-    base = ((const struct api_base *(*)(void))symbol("OrtGetApiBase"))();
-    table = base->get_api(API_VERSION);
-    if (!table)
-        fail(STATUS_LIBRARY, "ONNX Runtime %s does not offer version %d of its interface", base->get_version(),
-             API_VERSION);
-    check(((status(*)(int, const char *, void **))table[CREATE_ENV])(LOG_ERRORS, "bench", &environment),
-          STATUS_LIBRARY);
-    check(((status(*)(void *, const char *, void *, void **))table[CREATE_SESSION])(
-              environment, asked->model, session_options(asked), &session),
-          STATUS_MODEL);
-    check(((status(*)(void **))table[DEFAULT_ALLOCATOR])(&allocator), STATUS_MODEL);
-    inputs->count = input_count = count_of(INPUT_COUNT);
-    outputs->count = output_count = count_of(OUTPUT_COUNT);
-    for (size_t k = 0; k < input_count; k++)
-        input_values[k] = make_value(INPUT_TYPE, INPUT_NAME, k, &inputs->at[k], &input_names[k]);
-    for (size_t k = 0; k < output_count; k++)
-        output_values[k] = make_value(OUTPUT_TYPE, OUTPUT_NAME, k, &outputs->at[k], &output_names[k]);
+    check(CreateEnv(LOG_ERRORS, "bench", &environment), STATUS_LIBRARY);
+    check(CreateSession(environment, asked->model, session_options(asked), &session), STATUS_MODEL);
+    check(GetAllocatorWithDefaultOptions(&allocator), STATUS_MODEL);
+    describe_inputs(inputs);
+    describe_outputs(outputs);
 }
 
 static const char *version(void)
@@ -158,7 +178,7 @@ static const char *version(void)
 static void *data_of(void *value)
 {
     void *data;
-    check(((status(*)(void *, void **))table[TENSOR_DATA])(value, &data), STATUS_INFERENCE);
+    check(GetTensorMutableData(value, &data), STATUS_INFERENCE);
     return data;
 }
 
@@ -169,9 +189,7 @@ static void write_input(size_t index, const void *data, size_t bytes)
 
 static void invoke(void)
 {
-    check(((status(*)(void *, const void *, const char *const *, const void *const *, size_t, const char *const *,
-                      size_t, void **))table[RUN])(
-              session, NULL, (const char *const *)input_names, (const void *const *)input_values, input_count,
+    check(Run(session, NULL, (const char *const *)input_names, input_values, input_count,
               (const char *const *)output_names, output_count, output_values),
           STATUS_INFERENCE);
 }
@@ -195,7 +213,7 @@ static void profile_end(FILE *out, bool last)
         fputs("null", out);
         return;
     }
-    check(((status(*)(void *, void *, char **))table[END_PROFILING])(session, allocator, &path), STATUS_INFERENCE);
+    check(SessionEndProfiling(session, allocator, &path), STATUS_INFERENCE);
     FILE *trace = fopen(path, "r");
     if (!trace)
         fail(STATUS_INTERNAL, "%s: the profile cannot be read", path);

@@ -1,7 +1,8 @@
 /* The TFLite C interface (libLiteRtRuntimeCApi.so of the 1.x wheels, or any libtensorflowlite_c.so).
  *
- * Declarations follow tflite/core/c/{c_api,c_api_experimental}.h and tflite/profiling/telemetry/c/profiler.h
- * of LiteRT 1.4; handles are opaque pointers. XNNPACK is not applied by default here, so it is created.
+ * Functions are declared here as tflite/core/c/{c_api,c_api_experimental}.h and
+ * tflite/profiling/telemetry/c/profiler.h of LiteRT 1.4 have them. Handles are opaque pointers, so void *
+ * stands for each; a status of 0 is success. XNNPACK is not applied by default here, so it is created.
  */
 #include "bench.h"
 
@@ -37,12 +38,34 @@ struct event {
     double start_us, elapsed_us;
 };
 
+#define TFLITE_FUNCTIONS(F)                                                                    \
+    F(void *, TfLiteModelCreateFromFile, (const char *path))                                   \
+    F(void *, TfLiteInterpreterOptionsCreate, (void))                                          \
+    F(void, TfLiteInterpreterOptionsSetNumThreads, (void *options, int32_t threads))           \
+    F(void, TfLiteInterpreterOptionsSetTelemetryProfiler, (void *options, struct telemetry *)) \
+    F(void, TfLiteInterpreterOptionsAddDelegate, (void *options, void *delegate))              \
+    F(struct xnnpack_options, TfLiteXNNPackDelegateOptionsDefault, (void))                     \
+    F(void *, TfLiteXNNPackDelegateCreate, (const struct xnnpack_options *))                   \
+    F(void *, TfLiteInterpreterCreate, (void *model, void *options))                           \
+    F(int, TfLiteInterpreterAllocateTensors, (void *interpreter))                              \
+    F(int, TfLiteInterpreterInvoke, (void *interpreter))                                       \
+    F(int32_t, TfLiteInterpreterGetInputTensorCount, (void *interpreter))                      \
+    F(int32_t, TfLiteInterpreterGetOutputTensorCount, (void *interpreter))                     \
+    F(void *, TfLiteInterpreterGetInputTensor, (void *interpreter, int32_t index))             \
+    F(const void *, TfLiteInterpreterGetOutputTensor, (void *interpreter, int32_t index))      \
+    F(const char *, TfLiteTensorName, (const void *tensor))                                    \
+    F(int, TfLiteTensorType, (const void *tensor))                                             \
+    F(int32_t, TfLiteTensorNumDims, (const void *tensor))                                      \
+    F(int32_t, TfLiteTensorDim, (const void *tensor, int32_t axis))                            \
+    F(size_t, TfLiteTensorByteSize, (const void *tensor))                                      \
+    F(int, TfLiteTensorCopyFromBuffer, (void *tensor, const void *data, size_t bytes))         \
+    F(int, TfLiteTensorCopyToBuffer, (const void *tensor, void *data, size_t bytes))           \
+    F(const char *, TfLiteVersion, (void))
+
+#define DECLARE(result, name, arguments) static result(*name) arguments;
+TFLITE_FUNCTIONS(DECLARE)
+
 static void *interpreter;
-static int (*run)(void *);
-static void *(*input_tensor)(void *, int);
-static const void *(*output_tensor)(void *, int);
-static int (*copy_in)(void *, const void *, size_t);
-static int (*copy_out)(const void *, void *, size_t);
 static struct event *events;
 static size_t event_count, event_capacity;
 static bool recording;
@@ -111,16 +134,16 @@ static struct telemetry profiler = {NULL,          ignore_event,  ignore_operato
 
 static void describe(const void *handle, struct tensor *tensor)
 {
-    const char *name = ((const char *(*)(const void *))symbol("TfLiteTensorName"))(handle);
-    snprintf(tensor->name, sizeof tensor->name, "%s", name ? name : "");
-    tensor->dtype = dtype_of(((int (*)(const void *))symbol("TfLiteTensorType"))(handle));
-    tensor->rank = ((int32_t (*)(const void *))symbol("TfLiteTensorNumDims"))(handle);
+    const char *name = TfLiteTensorName(handle);
+    tensor->name = copy_text(name ? name : "");
+    tensor->dtype = dtype_of(TfLiteTensorType(handle));
+    tensor->rank = TfLiteTensorNumDims(handle);
     if (tensor->rank > MAX_RANK)
         fail(STATUS_MODEL, "tensor %s has %d dimensions", tensor->name, tensor->rank);
-    tensor->bytes = ((size_t (*)(const void *))symbol("TfLiteTensorByteSize"))(handle);
+    tensor->bytes = TfLiteTensorByteSize(handle);
     size_t expected = element_size(tensor->dtype);
     for (int axis = 0; axis < tensor->rank; axis++) {
-        tensor->shape[axis] = ((int32_t (*)(const void *, int32_t))symbol("TfLiteTensorDim"))(handle, axis);
+        tensor->shape[axis] = TfLiteTensorDim(handle, axis);
         expected *= (size_t)tensor->shape[axis];
     }
     if (expected != tensor->bytes)
@@ -128,66 +151,53 @@ static void describe(const void *handle, struct tensor *tensor)
              tensor->bytes);
 }
 
-static void add_xnnpack(void *options, const struct options *asked)
+static void *make_xnnpack(const struct options *asked)
 {
-    struct xnnpack_options xnnpack;
-    memset(&xnnpack, 0, sizeof xnnpack);
-    xnnpack = ((struct xnnpack_options(*)(void))symbol("TfLiteXNNPackDelegateOptionsDefault"))();
-    xnnpack.threads = (int32_t)asked->threads;
+    struct xnnpack_options options = TfLiteXNNPackDelegateOptionsDefault();
+    options.threads = (int32_t)asked->threads;
     if (asked->fp16)
-        xnnpack.flags |= XNNPACK_FORCE_FP16;
-    void *delegate =
-        ((void *(*)(const struct xnnpack_options *))symbol("TfLiteXNNPackDelegateCreate"))(&xnnpack);
+        options.flags |= XNNPACK_FORCE_FP16;
+    void *delegate = TfLiteXNNPackDelegateCreate(&options);
     if (!delegate)
         fail(STATUS_MODEL, "XNNPACK cannot be created");
-    ((void (*)(void *, void *))symbol("TfLiteInterpreterOptionsAddDelegate"))(options, delegate);
-}
-
-static size_t checked_count(int32_t count)
-{
-    if (count < 0 || count > MAX_TENSORS)
-        fail(STATUS_MODEL, "%d tensors on one side, at most %d are served", count, MAX_TENSORS);
-    return (size_t)count;
+    return delegate;
 }
 
 static void load(const struct options *asked, struct tensors *inputs, struct tensors *outputs)
 {
-    run = symbol("TfLiteInterpreterInvoke");
-    input_tensor = symbol("TfLiteInterpreterGetInputTensor");
-    output_tensor = symbol("TfLiteInterpreterGetOutputTensor");
-    copy_in = symbol("TfLiteTensorCopyFromBuffer");
-    copy_out = symbol("TfLiteTensorCopyToBuffer");
-    void *model = ((void *(*)(const char *))symbol("TfLiteModelCreateFromFile"))(asked->model);
+#define FIND(result, name, arguments) name = (result(*) arguments)symbol(#name);
+    TFLITE_FUNCTIONS(FIND)
+    void *model = TfLiteModelCreateFromFile(asked->model);
     if (!model)
         fail(STATUS_MODEL, "%s: TFLite cannot read it", asked->model);
-    void *options = ((void *(*)(void))symbol("TfLiteInterpreterOptionsCreate"))();
-    ((void (*)(void *, int32_t))symbol("TfLiteInterpreterOptionsSetNumThreads"))(options, (int32_t)asked->threads);
+    void *options = TfLiteInterpreterOptionsCreate();
+    TfLiteInterpreterOptionsSetNumThreads(options, (int32_t)asked->threads);
     if (asked->per_op)
-        ((void (*)(void *, void *))symbol("TfLiteInterpreterOptionsSetTelemetryProfiler"))(options, &profiler);
-    add_xnnpack(options, asked);
-    interpreter = ((void *(*)(void *, void *))symbol("TfLiteInterpreterCreate"))(model, options);
+        TfLiteInterpreterOptionsSetTelemetryProfiler(options, &profiler);
+    TfLiteInterpreterOptionsAddDelegate(options, make_xnnpack(asked));
+    interpreter = TfLiteInterpreterCreate(model, options);
     if (!interpreter)
         fail(STATUS_MODEL, "%s: TFLite cannot run it", asked->model);
-    if (((int (*)(void *))symbol("TfLiteInterpreterAllocateTensors"))(interpreter))
+    if (TfLiteInterpreterAllocateTensors(interpreter))
         fail(STATUS_MODEL, "%s: TFLite cannot allocate its tensors", asked->model);
-    inputs->count = checked_count(((int32_t (*)(void *))symbol("TfLiteInterpreterGetInputTensorCount"))(interpreter));
-    outputs->count =
-        checked_count(((int32_t (*)(void *))symbol("TfLiteInterpreterGetOutputTensorCount"))(interpreter));
+    inputs->count = (size_t)TfLiteInterpreterGetInputTensorCount(interpreter);
+    outputs->count = (size_t)TfLiteInterpreterGetOutputTensorCount(interpreter);
+    check_tensor_count(inputs->count);
+    check_tensor_count(outputs->count);
     for (size_t k = 0; k < inputs->count; k++)
-        describe(input_tensor(interpreter, (int)k), &inputs->at[k]);
+        describe(TfLiteInterpreterGetInputTensor(interpreter, (int32_t)k), &inputs->at[k]);
     for (size_t k = 0; k < outputs->count; k++)
-        describe(output_tensor(interpreter, (int)k), &outputs->at[k]);
+        describe(TfLiteInterpreterGetOutputTensor(interpreter, (int32_t)k), &outputs->at[k]);
 }
 
 static const char *version(void)
 {
-    const char *(*ask)(void) = optional_symbol("TfLiteVersion");
-    return ask ? ask() : "";
+    return TfLiteVersion();
 }
 
 static void write_input(size_t index, const void *data, size_t bytes)
 {
-    if (copy_in(input_tensor(interpreter, (int)index), data, bytes))
+    if (TfLiteTensorCopyFromBuffer(TfLiteInterpreterGetInputTensor(interpreter, (int32_t)index), data, bytes))
         fail(STATUS_INFERENCE, "TFLite does not take input %zu", index);
 }
 
@@ -196,7 +206,7 @@ static void invoke(void)
 {
     double start_us = recording ? 1e3 * now_ms() : 0;
     uint32_t handle = recording ? add_event("Invoke", "other", 0, start_us, 0) : 0;
-    if (run(interpreter))
+    if (TfLiteInterpreterInvoke(interpreter))
         fail(STATUS_INFERENCE, "TFLite failed while running the model");
     if (recording)
         events[handle].elapsed_us = 1e3 * now_ms() - start_us;
@@ -204,7 +214,7 @@ static void invoke(void)
 
 static void read_output(size_t index, void *data, size_t bytes)
 {
-    if (copy_out(output_tensor(interpreter, (int)index), data, bytes))
+    if (TfLiteTensorCopyToBuffer(TfLiteInterpreterGetOutputTensor(interpreter, (int32_t)index), data, bytes))
         fail(STATUS_INFERENCE, "TFLite does not give output %zu", index);
 }
 

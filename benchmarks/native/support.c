@@ -83,18 +83,25 @@ void open_library(const char *path)
         fail(STATUS_LIBRARY, "the runtime cannot be loaded: %s", dlerror());
 }
 
-void *optional_symbol(const char *name)
-{
-    return dlsym(library, name);
-}
-
 void *symbol(const char *name)
 {
-    void *address = optional_symbol(name);
+    void *address = dlsym(library, name);
     if (!address)
         fail(STATUS_LIBRARY, "the runtime has no function %s; it is another runtime or another version",
              name);
     return address;
+}
+
+char *copy_text(const char *text)
+{
+    size_t length = strlen(text) + 1;
+    return memcpy(allocate(length), text, length);
+}
+
+void check_tensor_count(size_t count)
+{
+    if (count > MAX_TENSORS)
+        fail(STATUS_MODEL, "%zu inputs or outputs; at most %d are served", count, MAX_TENSORS);
 }
 
 size_t element_size(const char *dtype)

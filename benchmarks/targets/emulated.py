@@ -33,6 +33,7 @@ from mocovit_deploy.errors import UsageError
 DEFAULT_DEVICE = "snapdragon_855"
 _HOTTEST = 5
 _COUNTS, _TICKS = "counts.json", "ticks.json"
+_BUNDLE, _MODEL = "b", "model"
 
 
 def measure(artifact: Artifact, plan: Plan, context: Context) -> CountReport:
@@ -108,11 +109,6 @@ class _Place:
     bundle: Bundle
     qemu: Qemu
 
-    def program(self, *, clock: bool) -> list[str]:
-        return Bundle(
-            Path("b"), self.bundle.runtime, self.bundle.version, self.bundle.library, self.bundle.files
-        ).command(preload_clock=clock)
-
 
 @dataclass(frozen=True)
 class _Execute:
@@ -131,8 +127,9 @@ class _Execute:
             start = self.counter.command(
                 cpu=cpu, output=self.place.folder / self.output, hottest=self.hottest
             )
-        command = [*start, "-L", str(self.place.folder / "prefix"), *self.place.program(clock=self.clock)]
-        return run_bench(command, "model", self.plan, options, folder=self.place.folder, samples=samples)
+        program = self.place.bundle.command(Path(_BUNDLE), preload_clock=self.clock)
+        command = [*start, "-L", str(self.place.folder / "prefix"), *program]
+        return run_bench(command, _MODEL, self.plan, options, folder=self.place.folder, samples=samples)
 
 
 @contextmanager
@@ -143,8 +140,8 @@ def _prepared(artifact: Artifact, plan: Plan, context: Context, qemu: Qemu) -> I
     bundle = _bundle(plan, context)
     with tempfile.TemporaryDirectory(prefix="mocovit-emulated-") as name:
         folder = Path(name)
-        (folder / "b").symlink_to(bundle.path)
-        (folder / "model").symlink_to(artifact.path.resolve())
+        (folder / _BUNDLE).symlink_to(bundle.path)
+        (folder / _MODEL).symlink_to(artifact.path.resolve())
         write_prefix(folder / "prefix", plan.cpu)
         yield _Place(folder, bundle, qemu)
 

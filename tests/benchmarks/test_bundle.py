@@ -40,9 +40,9 @@ def folder(tmp_path: Path) -> Path:
 def test_a_whole_bundle_opens(folder: Path) -> None:
     found = open_bundle(folder)
     assert (found.runtime, found.version) == ("litert", "2.3.0")
-    command = found.command()
+    command = found.command(folder)
     assert command[:4] == [str(folder / LOADER), "--library-path", str(folder), str(folder / "bench")]
-    assert "--preload" in found.command(preload_clock=True)
+    assert "--preload" in found.command(folder, preload_clock=True)
 
 
 def alter(path: Path) -> None:
