@@ -6,19 +6,22 @@ import argparse
 import dataclasses
 import statistics
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from benchmarks import prose, records, subject
 from benchmarks.advice import advise
 from benchmarks.plan import Plan, counting_plan
 from benchmarks.report import LatencyReport, Report, read, to_json, write
-from benchmarks.targets import emulated, host
 from benchmarks.targets.context import Context, Verify
+from benchmarks.targets.load import Target, load_target
 from mocovit_deploy.artifact import Artifact
 from mocovit_deploy.errors import UsageError
 
 DEFAULT_CPU = "cortex-a76"
+
+_Prepared = tuple[Artifact, Plan, Context]
 
 
 def run_command(arguments: argparse.Namespace) -> int:
@@ -38,7 +41,7 @@ def _run(arguments: argparse.Namespace) -> None:
     reports = []
     for path in arguments.files:
         artifact, plan, context = _prepare(arguments, path)
-        report = _measure(arguments.target, artifact, plan, context)
+        report = load_target(arguments.target).measure(artifact, plan, context)
         _explain(report)
         reports.append(report)
     if arguments.output is not None:
@@ -68,32 +71,44 @@ def _run_benchmark_model(arguments: argparse.Namespace) -> None:
 
 
 def _ab(arguments: argparse.Namespace) -> None:
-    """Measure in the order A B B A A B ...: what drifts slowly is in both halves of a pair and cancels."""
+    """Which of two files is faster. Counts are exact, so each is counted once; times are taken in turn."""
+    sides = [_prepare(arguments, path) for path in (arguments.a, arguments.b)]
+    target = load_target(arguments.target)
+    document = (
+        _ab_counts(target, sides) if arguments.target == "emulated" else _ab_times(target, sides, arguments)
+    )
+    if arguments.json:
+        print(records.to_json({"schema_version": 1, **document}), end="")
+
+
+def _ab_counts(target: Target, sides: Sequence[_Prepared]) -> dict[str, Any]:
     from benchmarks.compare import compare, describe
+
+    reports = [target.measure(*side) for side in sides]
+    for report in reports:
+        _explain(report)
+    (comparison,) = compare(reports[:1], reports[1:])
+    _say(f"{comparison.old_file} against {comparison.new_file}: {describe(comparison)}")
+    return {"reports": reports, "comparison": comparison}
+
+
+def _ab_times(target: Target, sides: Sequence[_Prepared], arguments: argparse.Namespace) -> dict[str, Any]:
+    """Measure in the order A B B A A B ...: what drifts slowly is in both halves of a pair and cancels."""
     from benchmarks.statistics import paired
 
-    sides = [_prepare(arguments, path) for path in (arguments.a, arguments.b)]
-    if arguments.target == "emulated":
-        reports = [_measure("emulated", *side) for side in sides]
-        for report in reports:
-            _explain(report)
-        (comparison,) = compare(reports[:1], reports[1:])
-        _say(f"{comparison.old_file} against {comparison.new_file}: {describe(comparison)}")
-        document = {"schema_version": 1, "reports": reports, "comparison": comparison}
-    else:
-        measured: list[list[LatencyReport]] = [[], []]
-        for turn in range(arguments.rounds):
-            for which in (0, 1) if turn % 2 == 0 else (1, 0):
-                artifact, plan, context = sides[which]
-                if measured[which]:  # outputs do not change between rounds; one check is enough
-                    context = dataclasses.replace(context, verify=None)
-                measured[which].append(host.measure(artifact, plan, context))
-        medians = [[statistics.median(report.samples_ms) for report in side] for side in measured]
-        result = paired(*medians)
-        _say(_paired_line(arguments.a, arguments.b, result.ratio, result.decided, medians))
-        document = {"schema_version": 1, "reports": [*measured[0], *measured[1]], "paired": result}
-    if arguments.json:
-        print(records.to_json(document), end="")
+    measured: list[list[LatencyReport]] = [[], []]
+    for turn in range(arguments.rounds):
+        for which in (0, 1) if turn % 2 == 0 else (1, 0):
+            artifact, plan, context = sides[which]
+            if measured[which]:  # outputs do not change between rounds; one check is enough
+                context = dataclasses.replace(context, verify=None)
+            report = target.measure(artifact, plan, context)
+            if isinstance(report, LatencyReport):
+                measured[which].append(report)
+    medians = [[statistics.median(report.samples_ms) for report in side] for side in measured]
+    result = paired(*medians)
+    _say(_paired_line(arguments.a, arguments.b, result.ratio, result.decided, medians))
+    return {"reports": [*measured[0], *measured[1]], "paired": result}
 
 
 def _paired_line(a: Path, b: Path, ratio: float, decided: bool, medians: Sequence[Sequence[float]]) -> str:
@@ -163,7 +178,7 @@ def _calibrate(arguments: argparse.Namespace) -> None:
     print(records.to_json(document), end="")
 
 
-def _prepare(arguments: argparse.Namespace, path: Path) -> tuple[Artifact, Plan, Context]:
+def _prepare(arguments: argparse.Namespace, path: Path) -> _Prepared:
     artifact, golden = subject.load(path, checked=not arguments.no_verify)
     plan = _plan(arguments, subject.runtime_for(artifact, arguments.runtime))
     verify = None if arguments.no_verify else _judge()
@@ -203,14 +218,6 @@ def _plan(arguments: argparse.Namespace, runtime: str) -> Plan:
                 f"--{word.replace('_', '-')} goes with --target host; counts need no repetition in time"
             )
     return counting_plan(**{"cpu": DEFAULT_CPU, **common, **given})
-
-
-def _measure(target: str, artifact: Artifact, plan: Plan, context: Context) -> Report:
-    targets: dict[str, Callable[[Artifact, Plan, Context], Report]] = {
-        "host": host.measure,
-        "emulated": emulated.measure,
-    }
-    return targets[target](artifact, plan, context)
 
 
 def _explain(report: Report) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import inspect
 import json
 import shutil
 import subprocess
@@ -15,9 +16,11 @@ from typing import Any
 
 import pytest
 
-from benchmarks import commands
 from benchmarks.cli import build_parser, main
 from benchmarks.report import CountReport, read, write
+from benchmarks.targets import TARGETS, host
+from benchmarks.targets.load import Target, load_target
+from mocovit_deploy.errors import UsageError
 
 MODELS = Path(__file__).parent / "models"
 QUICK = ["--target", "host", "--runs", "3", "--min-s", "0", "--warmup-runs", "1", "--warmup-min-s", "0"]
@@ -140,13 +143,13 @@ def test_ab_measures_in_turn(
     other = tiny.with_name("other.tflite")
     shutil.copy(tiny, other)
     order: list[str] = []
-    measure = commands.host.measure
+    measure = host.measure
 
     def noted(artifact: Any, plan: Any, context: Any) -> Any:
         order.append(artifact.path.name[0])
         return measure(artifact, plan, context)
 
-    monkeypatch.setattr(commands.host, "measure", noted)
+    monkeypatch.setattr(host, "measure", noted)
     assert main(["ab", str(tiny), str(other), "--rounds", "4", "--no-verify", "--json", *QUICK]) == 0
     assert "".join(order) == "toottoot"
     document = json.loads(capsys.readouterr().out)
@@ -198,7 +201,7 @@ def test_an_interrupt_is_no_traceback(
     def interrupt(*_: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(commands.host, "measure", interrupt)
+    monkeypatch.setattr(host, "measure", interrupt)
     assert main(["run", str(tiny), "--no-verify", *QUICK]) == 130
     assert "interrupted" in capsys.readouterr().err
 
@@ -209,7 +212,7 @@ def test_a_full_disk_is_no_traceback(
     def full(*_: Any) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(commands.host, "measure", full)
+    monkeypatch.setattr(host, "measure", full)
     assert main(["run", str(tiny), "--no-verify", *QUICK]) == 7
     assert "make room" in capsys.readouterr().err
 
@@ -240,3 +243,16 @@ def _wait_for_child(parent: int) -> int:
                 if b"--min-s=100" in Path(f"/proc/{child}/cmdline").read_bytes():
                     return int(child)
     raise AssertionError("the bench did not start")
+
+
+@pytest.mark.parametrize("name", TARGETS)
+def test_every_target_offers_what_a_target_must(name: str) -> None:
+    module = load_target(name)
+    for function in ("measure", "run_golden"):
+        promised = list(inspect.signature(getattr(Target, function)).parameters)[1:]
+        assert list(inspect.signature(getattr(module, function)).parameters) == promised
+
+
+def test_an_unknown_target_lists_the_known() -> None:
+    with pytest.raises(UsageError, match="did you mean 'host'"):
+        load_target("hots")
