@@ -39,7 +39,7 @@ LIBRARIES = ("libglib-2.0.so.0", "libgmodule-2.0.so.0", "libpcre2-8.so.0", "libz
 CONFIGURE = (
     "--target-list=aarch64-linux-user", "--without-default-features", "--enable-linux-user", "--enable-tcg",
     "--enable-plugins", "--disable-system", "--disable-tools", "--disable-docs", "--disable-guest-agent",
-    "--disable-werror", "--disable-download",
+    "--disable-werror", "--disable-download", "--disable-debug-info",
 )  # fmt: skip
 
 _RPATH = "$ORIGIN/../lib"
