@@ -176,6 +176,7 @@ int main(int argc, char **argv)
 {
     struct options options = parse_options(argc, argv);
     arm_deadline(options.deadline_s);
+    report_crashes();
     const struct runtime *runtime = find_runtime(options.runtime);
     static struct tensors inputs, outputs;
 

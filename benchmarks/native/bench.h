@@ -22,6 +22,7 @@ enum status {
     STATUS_DATA = 5,      /* the input file does not fit the model, or the output cannot be written */
     STATUS_INFERENCE = 6, /* the runtime failed while running the model */
     STATUS_DEADLINE = 7,  /* time was up */
+    STATUS_CRASH = 8,     /* the runtime crashed, as it may on a damaged model */
 };
 
 struct options {
@@ -81,6 +82,7 @@ struct options parse_options(int argc, char **argv);
 /* support.c */
 _Noreturn void fail(enum status, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void arm_deadline(double seconds);
+void report_crashes(void);
 double now_ms(void);
 void *allocate(size_t bytes);
 void mark(int what);

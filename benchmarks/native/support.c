@@ -41,6 +41,32 @@ static void time_is_up(int number)
     _exit(STATUS_DEADLINE);
 }
 
+static void crashed(int number)
+{
+    static const char line[] = "bench: the runtime crashed\n";
+    (void)number;
+    ssize_t written = write(STDERR_FILENO, line, sizeof line - 1);
+    (void)written;
+    _exit(STATUS_CRASH);
+}
+
+/* Runtimes trust a model's tables: a damaged one may lead them anywhere. */
+void report_crashes(void)
+{
+    static const int signals[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT};
+    static char stack[64 * 1024]; /* of its own, for a crash by endless recursion */
+    stack_t alternative = {.ss_sp = stack, .ss_size = sizeof stack};
+    struct sigaction action;
+    memset(&action, 0, sizeof action);
+    action.sa_handler = crashed;
+    action.sa_flags = SA_ONSTACK;
+    if (sigaltstack(&alternative, NULL))
+        fail(STATUS_INTERNAL, "no stack for crashes");
+    for (size_t k = 0; k < sizeof signals / sizeof *signals; k++)
+        if (sigaction(signals[k], &action, NULL))
+            fail(STATUS_INTERNAL, "signal %d cannot be caught", signals[k]);
+}
+
 /* The kernel's own timer: it fires whatever the runtime does, and no clock read can mislead it. */
 void arm_deadline(double seconds)
 {

@@ -21,7 +21,7 @@ SCHEMA_VERSION = 1
 INPUT, OUTPUT, REPORT = "input.bin", "output.bin", "report.json"
 
 # Exit statuses of native/bench.h.
-_USAGE, _LIBRARY, _MODEL, _DATA, _INFERENCE, _DEADLINE = 2, 3, 4, 5, 6, 7
+_USAGE, _LIBRARY, _MODEL, _DATA, _INFERENCE, _DEADLINE, _CRASH = 2, 3, 4, 5, 6, 7, 8
 
 _GRACE_S = 10.0
 """The bench ends itself at its deadline; this much later its whole process group is killed."""
@@ -101,6 +101,8 @@ def _failure(done: Finished, plan: Plan) -> DeployError:
         )
     if done.status in (_MODEL, _INFERENCE):
         return UsageError(f"{plan.runtime} cannot run the model: {said}")
+    if done.status == _CRASH:
+        return UsageError(f"{plan.runtime} crashed on the model: {said}; is the file damaged?")
     if done.status == _LIBRARY:
         return StableDeviceError(f"the runtime does not start: {said}")
     if done.status in (_USAGE, _DATA):
