@@ -1,0 +1,232 @@
+"""What each word of `mocovit-bench` does. Reports go to standard output, all else to standard error."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import statistics
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks import prose, records, subject
+from benchmarks.advice import advise
+from benchmarks.plan import Plan, counting_plan
+from benchmarks.report import LatencyReport, Report, read, to_json, write
+from benchmarks.targets.context import Context, Verify
+from benchmarks.targets.load import Target, load_target
+from mocovit_deploy.artifact import Artifact
+from mocovit_deploy.errors import UsageError
+
+DEFAULT_CPU = "cortex-a76"
+
+_Prepared = tuple[Artifact, Plan, Context]
+
+
+def run_command(arguments: argparse.Namespace) -> int:
+    """Do what the words ask. Raises `DeployError` with the exit status of what went wrong."""
+    commands = {
+        "run": _run, "ab": _ab, "compare": _compare,
+        "bundle": _bundle, "emulator": _emulator, "calibrate": _calibrate,
+    }  # fmt: skip
+    commands[arguments.command](arguments)
+    return 0
+
+
+def _run(arguments: argparse.Namespace) -> None:
+    if arguments.benchmark_binary is not None:
+        _run_benchmark_model(arguments)
+        return
+    reports = []
+    for path in arguments.files:
+        artifact, plan, context = _prepare(arguments, path)
+        report = load_target(arguments.target).measure(artifact, plan, context)
+        _explain(report)
+        reports.append(report)
+    if arguments.output is not None:
+        write(arguments.output, reports)
+    if arguments.json:
+        print(to_json(reports), end="")
+
+
+def _run_benchmark_model(arguments: argparse.Namespace) -> None:
+    from benchmarks import benchmark_model
+
+    if arguments.target != "host":
+        raise UsageError("--benchmark-binary is measured with on --target host only")
+    if arguments.fp16 or arguments.per_op or arguments.output:
+        raise UsageError(
+            "--benchmark-binary gives averages alone: --fp16, --per-op and --output do not go with it"
+        )
+    results = []
+    for path in arguments.files:
+        artifact, _ = subject.load(path, checked=False)
+        plan = _plan(arguments, subject.runtime_for(artifact, None))
+        found = benchmark_model.measure(arguments.benchmark_binary, path, plan)
+        _say(f"{path.name}: {found.describe()}")
+        results.append({"file": path.name, "sha256": artifact.sha256, **records.plain(found)})
+    if arguments.json:
+        print(records.to_json({"schema_version": 1, "benchmark_model": results}), end="")
+
+
+def _ab(arguments: argparse.Namespace) -> None:
+    """Which of two files is faster. Counts are exact, so each is counted once; times are taken in turn."""
+    sides = [_prepare(arguments, path) for path in (arguments.a, arguments.b)]
+    target = load_target(arguments.target)
+    document = (
+        _ab_counts(target, sides) if arguments.target == "emulated" else _ab_times(target, sides, arguments)
+    )
+    if arguments.json:
+        print(records.to_json({"schema_version": 1, **document}), end="")
+
+
+def _ab_counts(target: Target, sides: Sequence[_Prepared]) -> dict[str, Any]:
+    from benchmarks.compare import compare, describe
+
+    reports = [target.measure(*side) for side in sides]
+    for report in reports:
+        _explain(report)
+    (comparison,) = compare(reports[:1], reports[1:])
+    _say(f"{comparison.old_file} against {comparison.new_file}: {describe(comparison)}")
+    return {"reports": reports, "comparison": comparison}
+
+
+def _ab_times(target: Target, sides: Sequence[_Prepared], arguments: argparse.Namespace) -> dict[str, Any]:
+    """Measure in the order A B B A A B ...: what drifts slowly is in both halves of a pair and cancels."""
+    from benchmarks.statistics import paired
+
+    measured: list[list[LatencyReport]] = [[], []]
+    for turn in range(arguments.rounds):
+        for which in (0, 1) if turn % 2 == 0 else (1, 0):
+            artifact, plan, context = sides[which]
+            if measured[which]:  # outputs do not change between rounds; one check is enough
+                context = dataclasses.replace(context, verify=None)
+            report = target.measure(artifact, plan, context)
+            if isinstance(report, LatencyReport):
+                measured[which].append(report)
+    medians = [[statistics.median(report.samples_ms) for report in side] for side in measured]
+    result = paired(*medians)
+    _say(_paired_line(arguments.a, arguments.b, result.ratio, result.decided, medians))
+    return {"reports": [*measured[0], *measured[1]], "paired": result}
+
+
+def _paired_line(a: Path, b: Path, ratio: float, decided: bool, medians: Sequence[Sequence[float]]) -> str:
+    first, second = (statistics.median(side) for side in medians)
+    said = f"{b.name} takes {ratio:.3f} times as long as {a.name} (p50 {second:.3f} ms against {first:.3f} ms"
+    return f"{said}, {len(medians[0])} pairs)" + ("" if decided else "; may be no difference: raise --rounds")
+
+
+def _compare(arguments: argparse.Namespace) -> None:
+    from benchmarks.compare import compare, describe, judge, parse_bar
+
+    bar = None if arguments.fail_above is None else parse_bar(arguments.fail_above)
+    comparisons = compare(read(arguments.old), read(arguments.new))
+    for comparison in comparisons:
+        _say(f"{comparison.new_file}: {describe(comparison)}")
+        for moved in comparison.moved:
+            share = "" if moved.percent is None else f" ({moved.percent:+.3g} %)"
+            _say(f"  {moved.what} {moved.old:,.6g} to {moved.new:,.6g}{share}")
+    if arguments.json:
+        print(records.to_json({"schema_version": 1, "comparisons": comparisons}), end="")
+    if bar is not None:
+        judge(comparisons, fail_above_percent=bar)
+
+
+def _bundle(arguments: argparse.Namespace) -> None:
+    from benchmarks.bundle import find_or_build
+    from benchmarks.lock import read_lock
+
+    lock = read_lock()
+    found = []
+    for runtime in [arguments.runtime] if arguments.runtime else list(lock.runtimes):
+        _say(f"{runtime} {lock.runtime(runtime).version} for aarch64")
+        bundle = find_or_build(lock, runtime, deadline_s=arguments.deadline_s)
+        _say(f"  {bundle.path}  ({len(bundle.files)} files, {bundle.size_bytes / 1e6:.1f} MB, verified)")
+        found.append(
+            {"runtime": runtime, "version": bundle.version, "path": str(bundle.path), "build": bundle.build}
+        )
+    if arguments.json:
+        print(records.to_json({"schema_version": 1, "bundles": found}), end="")
+
+
+def _emulator(arguments: argparse.Namespace) -> None:
+    from benchmarks.emulator import find_or_build
+
+    found = find_or_build(say=_say, deadline_s=arguments.deadline_s)
+    _say(f"{found.identity}: counts right ({found.qemu})")
+    if arguments.json:
+        described = {"qemu": str(found.qemu), "version": found.version, "plugin": str(found.plugin)}
+        print(records.to_json({"schema_version": 1, "emulator": described}), end="")
+
+
+def _calibrate(arguments: argparse.Namespace) -> None:
+    from benchmarks import calibration
+
+    data = calibration.read()
+    if not arguments.json:
+        print(calibration.summary(data))
+        return
+    predictions = calibration.leave_one_out(data.fit.pair, "bound_ms")
+    document = {
+        "schema_version": 1,
+        "factor": calibration.factor(data.fit.pair, "bound_ms"),
+        "errors_percent": calibration.errors(predictions),
+        "error_band_percent": calibration.error_band_percent(data),
+        "left_out": predictions,
+    }
+    print(records.to_json(document), end="")
+
+
+def _prepare(arguments: argparse.Namespace, path: Path) -> _Prepared:
+    artifact, golden = subject.load(path, checked=not arguments.no_verify)
+    plan = _plan(arguments, subject.runtime_for(artifact, arguments.runtime))
+    verify = None if arguments.no_verify else _judge()
+    context = Context(
+        golden=golden, verify=verify, say=_say, bundle=arguments.bundle, device=arguments.device
+    )
+    return artifact, plan, context
+
+
+def _judge() -> Verify:
+    from mocovit_deploy.parity.verdict import judge
+
+    return judge
+
+
+def _plan(arguments: argparse.Namespace, runtime: str) -> Plan:
+    given = {
+        name: value
+        for name in ("runs", "min_s", "warmup_runs", "warmup_min_s", "cpu")
+        if (value := getattr(arguments, name)) is not None
+    }
+    common = {
+        "runtime": runtime,
+        "threads": arguments.threads,
+        "fp16_arithmetic": arguments.fp16,
+        "per_op": arguments.per_op,
+        "deadline_s": arguments.deadline_s,
+    }
+    if arguments.target == "host":
+        for word in ("cpu", "device", "bundle"):
+            if getattr(arguments, word) is not None:
+                raise UsageError(f"--{word} goes with --target emulated; the host is what it is")
+        return Plan(**common, **given)
+    for word in ("min_s", "warmup_runs", "warmup_min_s"):
+        if word in given:
+            raise UsageError(
+                f"--{word.replace('_', '-')} goes with --target host; counts need no repetition in time"
+            )
+    return counting_plan(**{"cpu": DEFAULT_CPU, **common, **given})
+
+
+def _explain(report: Report) -> None:
+    for line in prose.describe(report):
+        _say(line)
+    if isinstance(report, LatencyReport):
+        for advice in advise(report):
+            _say(f"  advice        {advice}")
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)

@@ -1,0 +1,96 @@
+"""Run a program with a time-out, and leave nothing of it behind.
+
+Every child gets a process group of its own, so that ending it ends whatever it has started too. Commands
+are argument lists, never shell strings.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A program that ended: by itself, or because its time was up."""
+
+    argv: tuple[str, ...]
+    status: int
+    """Exit status; minus the signal's number when a signal ended it (as `subprocess` has it)."""
+    stdout: str
+    stderr: str
+    timed_out: bool = False
+
+    @property
+    def ok(self) -> bool:
+        return self.status == 0 and not self.timed_out
+
+    def reason(self) -> str:
+        """Why it failed, in one line: its last words, or what ended it."""
+        if self.timed_out:
+            return "it did not end in time and was stopped"
+        lines = [line.strip() for line in self.stderr.splitlines() if line.strip()]
+        if lines:
+            return lines[-1]
+        if self.status < 0:
+            return f"it was ended by signal {_signal_name(-self.status)}"
+        return f"exit status {self.status}, and no message"
+
+
+def run(
+    argv: Sequence[str | Path],
+    *,
+    deadline_s: float,
+    cwd: Path | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> Finished:
+    """Run `argv` to its end, at most `deadline_s` seconds, and return what became of it.
+
+    `environment` is added to this process's own. Output that is not UTF-8 is kept, with the bytes that
+    are not text replaced. Raises `FileNotFoundError` or `PermissionError` when the program cannot be
+    started at all; everything after the start is in the result.
+    """
+    words = tuple(str(word) for word in argv)
+    child = subprocess.Popen(  # noqa: S603 - an argument list, no shell
+        words,
+        cwd=cwd,
+        env={**os.environ, **(environment or {})},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    )
+    timed_out = False
+    try:
+        stdout, stderr = child.communicate(timeout=deadline_s)
+    except subprocess.TimeoutExpired:
+        timed_out = True
+        end_group(child)
+        stdout, stderr = child.communicate()
+    except BaseException:  # an interrupt, too, must not leave the child running
+        end_group(child)
+        child.wait()
+        raise
+    return Finished(words, child.returncode, _text(stdout), _text(stderr), timed_out)
+
+
+def end_group(child: subprocess.Popen[bytes]) -> None:
+    """Kill a child started in a session of its own, and every process of its group."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(child.pid, signal.SIGKILL)
+
+
+def _text(raw: bytes) -> str:
+    return raw.decode("utf-8", errors="replace")
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return str(number)

@@ -1,0 +1,100 @@
+"""Reports in words, for people: what `mocovit-bench` prints beside the JSON that machines read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from benchmarks.operators import MOVEMENT
+from benchmarks.report import CountedOperator, CountReport, LatencyReport, Partitions, Report, TimedOperator
+from benchmarks.statistics import summarise
+
+
+def describe(report: Report) -> Iterator[str]:
+    """A report, line by line."""
+    yield f"{report.subject.file}  ({report.subject.model}, {report.subject.recipe})"
+    engine = report.engine
+    threads = "1 thread" if report.plan.threads == 1 else f"{report.plan.threads} threads"
+    yield f"  runtime       {engine.runtime} {engine.version}, {engine.arithmetic} arithmetic, {threads}"
+    yield f"  outputs       {report.verified}"
+    if isinstance(report, LatencyReport):
+        yield from _times(report)
+    else:
+        yield from _counts(report)
+    yield from _graph(report)
+    if report.operators:
+        yield from _operators(report.operators)
+    for warning in report.warnings:
+        yield f"  note          {warning}"
+
+
+def _times(report: LatencyReport) -> Iterator[str]:
+    facts = report.device.facts
+    yield f"  device        {', '.join(value for value in facts.values())}"
+    s = summarise(report.samples_ms)
+    yield f"  latency       p50 {s.p50_ms:.3f}  p90 {s.p90_ms:.3f}  p99 {s.p99_ms:.3f}  min {s.min_ms:.3f} ms"
+    if s.mad_ms is not None and s.median_interval_ms is not None:
+        low, high = s.median_interval_ms.low, s.median_interval_ms.high
+        between = f"median between {low:.3f} and {high:.3f} ms"
+        yield f"  spread        MAD {s.mad_ms:.3f} ms, {between}, {s.samples} samples"
+    yield f"  apart         load {report.load_ms:.1f} ms, first inference {report.first_inference_ms:.3f} ms"
+    if report.peak_memory_bytes is not None:
+        yield f"  memory        {report.peak_memory_bytes / 2**20:.1f} MiB at most, the runtime included"
+
+
+def _counts(report: CountReport) -> Iterator[str]:
+    counts = report.counts
+    yield f"  emulated      {report.plan.cpu}, {report.emulator}: counted, not timed"
+    per_run = set(report.instructions_by_run)
+    agree = (
+        "equal in every run" if len(per_run) == 1 else f"{min(per_run):,} to {max(per_run):,} over the runs"
+    )
+    yield f"  instructions  {counts.instructions:,} per inference ({agree})"
+    macs = ", ".join(f"{width} {count:,}" for width, count in counts.macs.items() if count)
+    yield f"  executed MACs {counts.total_macs:,} ({macs or 'none'})"
+    yield f"  memory        {counts.loaded_bytes:,} bytes loaded, {counts.stored_bytes:,} stored"
+    m = report.modelled
+    if m is None:
+        yield "  modelled      nothing: no device file is calibrated for this core and thread count"
+    else:
+        yield (
+            f"  modelled      {m.modelled_ms:.3g} ms on {m.device} ({m.core}, {m.clock_hz / 1e9:.2f} GHz), "
+            f"not measured: bound {m.bound_ms:.3g} x {m.factor:g}, off by up to {m.error_band_percent:.0f} %"
+        )
+
+
+def _graph(report: Report) -> Iterator[str]:
+    kinds = report.operators_by_kind
+    if kinds:
+        listed = ", ".join(f"{kind} {count}" for kind, count in kinds.items())
+        yield f"  operators     {sum(kinds.values())}: {listed}"
+        moved = {kind: kinds[kind] for kind in MOVEMENT if kind in kinds}
+        said = ", ".join(f"{count} {kind}" for kind, count in moved.items()) or "no transpose, no reshape"
+        yield f"  data movement {said}"
+    if report.partitions is not None:
+        yield from _partitions(report.partitions)
+
+
+def _partitions(found: Partitions) -> Iterator[str]:
+    pieces = "1 partition" if found.count == 1 else f"{found.count} partitions"
+    yield f"  {found.delegate:<13} {pieces}, {found.operators_inside} operators inside"
+    for group in found.outside:
+        reason = f": {group.reason}" if group.reason else ""
+        yield f"  outside       {group.count} {group.kind}{reason}"
+
+
+def _operators(operators: Sequence[TimedOperator | CountedOperator]) -> Iterator[str]:
+    yield f"  {'#':>4} {'piece':>5} {_cost_title(operators[0]):>14} {'%':>6}  operator, module"
+    total = sum(_cost(op) for op in operators) or 1.0
+    for op in operators:
+        piece = "-" if op.partition is None else str(op.partition)
+        cost = f"{op.mean_ms:.3f}" if isinstance(op, TimedOperator) else f"{op.instructions:,}"
+        share = 100 * _cost(op) / total
+        yield f"  {op.index:>4} {piece:>5} {cost:>14} {share:>6.1f}  {op.kind}  {op.where}".rstrip()
+
+
+def _cost(op: TimedOperator | CountedOperator) -> float:
+    return op.mean_ms if isinstance(op, TimedOperator) else float(op.instructions)
+
+
+def _cost_title(op: TimedOperator | CountedOperator) -> str:
+    return "mean ms" if isinstance(op, TimedOperator) else "instructions"

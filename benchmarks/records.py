@@ -1,0 +1,112 @@
+"""Frozen dataclasses to JSON and back (and from TOML), checked against their annotations on the way in.
+
+A report is read by machines, weeks later, to decide whether a change may land. So reading is strict: a
+missing or unknown field, a string where a number belongs or a NaN is refused with its place in the document.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import math
+import tomllib
+import types
+import typing
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+from mocovit_deploy.errors import UsageError
+
+Record = TypeVar("Record")
+
+
+def to_json(document: Any) -> str:
+    """`document`, a dataclass or plain data, as indented JSON; `ValueError` for NaN or infinity."""
+    return json.dumps(plain(document), indent=2, allow_nan=False) + "\n"
+
+
+def plain(value: Any) -> Any:
+    """Dictionaries, lists and scalars from dataclasses, mappings and tuples."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): plain(member) for key, member in value.items()}
+    if isinstance(value, (tuple, list)):
+        return [plain(member) for member in value]
+    return value
+
+
+def read_json(path: Path) -> Any:
+    """The JSON document at `path`; `UsageError` if it is absent, not JSON, or holds NaN or infinity."""
+    try:
+        return json.loads(path.read_bytes(), parse_constant=_refuse_constant)
+    except FileNotFoundError:
+        raise UsageError(f"{path}: no such file") from None
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read ({error.strerror})") from None
+    except (ValueError, RecursionError) as error:
+        raise UsageError(f"{path}: not a JSON report ({error})") from None
+
+
+def read_toml(path: Path) -> Any:
+    """The TOML document at `path`; `UsageError` if it is absent or not TOML."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UsageError(f"{path}: no such file") from None
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise UsageError(f"{path}: cannot be read as TOML ({error})") from None
+
+
+def _refuse_constant(name: str) -> float:
+    raise ValueError(f"{name} is no number a report may hold")
+
+
+def build(record: type[Record], value: Any, where: str) -> Record:
+    """Make a `record` of a dictionary, field by field; `UsageError` names `where` it does not fit."""
+    return typing.cast(Record, _value(record, value, where))
+
+
+def _value(kind: Any, value: Any, where: str) -> Any:
+    if dataclasses.is_dataclass(kind) and isinstance(kind, type):
+        return _record(kind, value, where)
+    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if origin in (typing.Union, types.UnionType):
+        return _union(arguments, value, where)
+    if origin is typing.Literal:
+        if not any(value == allowed and type(value) is type(allowed) for allowed in arguments):
+            raise UsageError(f"{where}: {value!r} is not {' or '.join(map(repr, arguments))}")
+        return value
+    if origin is tuple and isinstance(value, list):
+        return tuple(_value(arguments[0], member, f"{where}[{n}]") for n, member in enumerate(value))
+    if origin is not None and issubclass(origin, Mapping) and isinstance(value, dict):
+        return {key: _value(arguments[1], member, f"{where}.{key}") for key, member in value.items()}
+    if kind is float and type(value) in (int, float) and math.isfinite(value):
+        return float(value)
+    if kind in (int, str, bool) and type(value) is kind:
+        return value
+    raise UsageError(f"{where}: {value!r:.60} does not fit; not a report of this version")
+
+
+def _union(kinds: tuple[Any, ...], value: Any, where: str) -> Any:
+    if value is None and type(None) in kinds:
+        return None
+    *others, last = (kind for kind in kinds if kind is not type(None))
+    for kind in others:
+        with contextlib.suppress(UsageError):
+            return _value(kind, value, where)
+    return _value(last, value, where)
+
+
+def _record(kind: type[Any], value: Any, where: str) -> Any:
+    hints = typing.get_type_hints(kind)
+    if not isinstance(value, dict) or set(value) != set(hints):
+        seen = set(value) if isinstance(value, dict) else set()
+        odd = ", ".join(sorted(seen ^ set(hints))) or type(value).__name__
+        raise UsageError(f"{where}: not a {kind.__name__} (missing or unknown: {odd})")
+    try:
+        return kind(**{name: _value(hint, value[name], f"{where}.{name}") for name, hint in hints.items()})
+    except ValueError as error:
+        raise UsageError(f"{where}: {error}") from None

@@ -1,0 +1,292 @@
+"""What a measurement leaves: `LatencyReport` from real hardware, `CountReport` from the emulator.
+
+Raw samples are kept and statistics computed when asked (statistics.py), so a later reader can ask other
+questions. The two kinds share no base: a count report has no field in which a measured time could be put,
+because wall time under emulation says nothing about a phone (it even gets fp32 against int8 wrong).
+
+On disk: `{"schema_version": 1, "reports": [{"kind": "latency" | "counts", ...}, ...]}`.
+"""
+
+from __future__ import annotations
+
+import math
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from benchmarks import records
+from benchmarks.counts import Counts
+from benchmarks.plan import Plan
+from mocovit_deploy.artifact import Artifact, write_atomically
+from mocovit_deploy.errors import UsageError
+
+SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subject:
+    """The file that was measured."""
+
+    file: str
+    sha256: str
+    format: str
+    recipe: str
+    model: str
+
+    @classmethod
+    def of(cls, artifact: Artifact) -> Subject:
+        return cls(
+            file=artifact.path.name,
+            sha256=artifact.sha256,
+            format=artifact.format,
+            recipe=artifact.recipe,
+            model=artifact.model,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Engine:
+    """What executed it."""
+
+    runtime: str
+    version: str
+    build: str
+    """SHA-256 of the bench and everything it loads (the bundle): two builds are two instruments."""
+    arithmetic: str
+    """What this runtime really computed in: "fp32", "fp16" or "int8"."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Device:
+    """Where it was executed: what does not change while it is on, and what does."""
+
+    facts: Mapping[str, str]
+    """Model, SoC, cores, kernel...; all of them must match before two reports compare."""
+    state_before: Mapping[str, str | float] = field(default_factory=dict)
+    """Clocks, temperatures, battery, load; units in the names, as in `cpu7_khz`."""
+    state_after: Mapping[str, str | float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outside:
+    """Operators of one kind that no delegate took."""
+
+    kind: str
+    count: int
+    reason: str
+    """Empty where the runtime does not tell."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Partitions:
+    """How the graph was cut between a delegate and the runtime's own kernels."""
+
+    delegate: str
+    count: int
+    operators_inside: int
+    outside: tuple[Outside, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TimedOperator:
+    """One operator and its time, the mean over the profiled runs."""
+
+    index: int
+    kind: str
+    where: str
+    """The torch module it came from, or the file's own name for it."""
+    partition: int | None
+    mean_ms: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class CountedOperator:
+    """One operator and its instructions in one inference."""
+
+    index: int
+    kind: str
+    where: str
+    partition: int | None
+    instructions: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class LatencyReport:
+    """Times measured on real hardware (targets `host` and `adb`), in milliseconds, raw.
+
+    Raises `ValueError` without a sample, or with one that is not a positive finite number.
+    """
+
+    kind: Literal["latency"] = "latency"
+    subject: Subject
+    target: str
+    plan: Plan
+    engine: Engine
+    device: Device
+    load_ms: float
+    """Opening the file, building the interpreter, packing weights."""
+    first_inference_ms: float
+    """The very first inference, also the first of `warmup_ms`; never among the samples."""
+    warmup_ms: tuple[float, ...]
+    samples_ms: tuple[float, ...]
+    peak_memory_bytes: int | None
+    verified: str
+    """What the outputs were checked against before timing, and the verdict; "not run" with a reason."""
+    operators_by_kind: Mapping[str, int] = field(default_factory=dict)
+    partitions: Partitions | None = None
+    operators: tuple[TimedOperator, ...] = ()
+    warnings: tuple[str, ...] = ()
+    tools: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not self.samples_ms:
+            raise ValueError("a latency report needs a sample")
+        for name in ("samples_ms", "warmup_ms"):
+            if not all(math.isfinite(ms) and ms > 0 for ms in getattr(self, name)):
+                raise ValueError(f"{name}: every time must be a positive number")
+
+    @property
+    def conditions(self) -> dict[str, str]:
+        """What two reports must share before their samples may be pooled or compared."""
+        return {
+            "target": self.target,
+            **{f"device {name}": value for name, value in self.device.facts.items()},
+            **_engine_conditions(self.engine),
+            **_plan_conditions(self.plan),
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Modelled:
+    """Milliseconds that a port model and a fitted factor make of exact counts: modelled, not measured."""
+
+    modelled_ms: float
+    device: str
+    """Name of the device file in benchmarks/devices/."""
+    core: str
+    clock_hz: int
+    bound_ms: float
+    """The cycle bound at that clock, before the factor."""
+    factor: float
+    source: str
+    """Where the factor comes from."""
+    error_band_percent: float
+    """The worst deviation from a published measurement (docs/modelled-against-published.md), either way."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CountReport:
+    """Exact counts from target `emulated`. There is no field for a measured time, on purpose."""
+
+    kind: Literal["counts"] = "counts"
+    emulated: Literal[True] = True
+    subject: Subject
+    plan: Plan
+    engine: Engine
+    emulator: str
+    """The emulator's version and the plugin's digest."""
+    counts: Counts
+    """One inference; where runs differ, the run with the median instruction count."""
+    instructions_by_run: tuple[int, ...]
+    modelled: Modelled | None
+    """None for a core that no device file has."""
+    verified: str
+    operators_by_kind: Mapping[str, int] = field(default_factory=dict)
+    partitions: Partitions | None = None
+    operators: tuple[CountedOperator, ...] = ()
+    warnings: tuple[str, ...] = ()
+    tools: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.counts.instructions not in self.instructions_by_run:
+            raise ValueError("counts are not those of any run")
+
+    @property
+    def repeatable(self) -> bool:
+        """Whether this runtime executes the same instructions every time.
+
+        On one thread LiteRT and TFLite do, to the last one. ONNX Runtime varies by up to 0.25 %, and
+        waiting threads spin for as long as they happen to wait.
+        """
+        return self.plan.threads == 1 and self.plan.runtime in ("litert", "tflite")
+
+    @property
+    def conditions(self) -> dict[str, str]:
+        """What two reports must share before their counts may be compared."""
+        return {
+            "emulator": self.emulator,
+            **_engine_conditions(self.engine),
+            **_plan_conditions(self.plan),
+        }
+
+
+Report = LatencyReport | CountReport
+
+
+def _engine_conditions(engine: Engine) -> dict[str, str]:
+    return {"runtime": f"{engine.runtime} {engine.version}", "build": engine.build}
+
+
+def _plan_conditions(plan: Plan) -> dict[str, str]:
+    # fp16_arithmetic is a choice one compares, as a recipe is, and a deadline that was met changed nothing;
+    # the rest says how it was measured.
+    free = ("fp16_arithmetic", "deadline_s")
+    fields = records.plain(plan).items()
+    return {f"plan {name}": str(value) for name, value in fields if name not in free}
+
+
+def differences(one: Report, other: Report) -> list[str]:
+    """The conditions in which two reports differ, each with both values; none if they may be compared."""
+    left, right = one.conditions, other.conditions
+    return [
+        f"{name} ({left.get(name, 'absent')} and {right.get(name, 'absent')})"
+        for name in sorted(left.keys() | right.keys())
+        if left.get(name) != right.get(name)
+    ]
+
+
+def tool_versions() -> dict[str, str]:
+    """What wrote a report: this package and the Python it ran under."""
+    from importlib import metadata
+
+    try:
+        own = metadata.version("mocovit-deploy")
+    except metadata.PackageNotFoundError:
+        own = "not installed"
+    return {"mocovit-deploy": own, "python": platform.python_version()}
+
+
+def to_json(reports: Sequence[Report]) -> str:
+    """The document that `mocovit-bench` prints with `--json` and writes to a file."""
+    return records.to_json({"schema_version": SCHEMA_VERSION, "reports": list(reports)})
+
+
+def write(path: Path, reports: Sequence[Report]) -> None:
+    """Write reports to `path`, whole or not at all; `UsageError` if the folder cannot be written."""
+    try:
+        write_atomically(path, to_json(reports).encode())
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be written ({error.strerror})") from None
+
+
+def read(path: Path) -> tuple[Report, ...]:
+    """Read what `write` wrote; `UsageError` for anything else, with the place that does not fit."""
+    document = records.read_json(path)
+    version = document.get("schema_version") if isinstance(document, dict) else None
+    if version != SCHEMA_VERSION:
+        raise UsageError(f"{path}: report schema {version}, this version reads {SCHEMA_VERSION}")
+    members = document.get("reports")
+    if not isinstance(members, list) or not members:
+        raise UsageError(f"{path}: holds no reports")
+    return tuple(_read_one(member, f"{path}: reports[{n}]") for n, member in enumerate(members))
+
+
+def _read_one(member: Any, where: str) -> Report:
+    kind = member.get("kind") if isinstance(member, dict) else None
+    if kind == "latency":
+        return records.build(LatencyReport, member, where)
+    if kind == "counts":
+        return records.build(CountReport, member, where)
+    raise UsageError(f"{where}: kind {kind!r} is neither 'latency' nor 'counts'")

@@ -1,0 +1,79 @@
+"""What every target is given besides the file and the plan, and what its golden run gives back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from benchmarks.profile import Executed
+from mocovit_deploy.artifact import Array, Artifact, Golden
+from mocovit_deploy.errors import ParityError
+
+Say = Callable[[str], None]
+"""Told what is being done, line by line."""
+
+
+class Verdict(Protocol):
+    """The two words of a parity report that measuring needs."""
+
+    @property
+    def verdict(self) -> str: ...
+    @property
+    def reason(self) -> str: ...
+
+
+Verify = Callable[[Artifact, Golden, Mapping[str, Array], str, str], Verdict]
+"""(artifact, golden, outputs, runtime, arithmetic) -> verdict: `mocovit_deploy.parity.verdict.judge`."""
+
+
+@dataclass(frozen=True)
+class Context:
+    """The surroundings of one measurement."""
+
+    golden: Golden | None
+    """Inputs to run and outputs to compare with; None: numbers are made up, and nothing can be compared."""
+    verify: Verify | None
+    """Judges the outputs before anything is timed; None when the user asked for no check."""
+    say: Say
+    bundle: Path | None = None
+    """A bundle of the user's own, for targets that need one."""
+    device: str | None = None
+    """A device file's name, for targets that model one."""
+
+
+@dataclass(frozen=True)
+class GoldenRun:
+    """What a target computed for the golden inputs, and what its profiler saw while it did."""
+
+    outputs: Mapping[str, Array]
+    """By name, with the samples as the first axis."""
+    runtime: str
+    """Runtime and version, as in "litert 2.3.0"."""
+    arithmetic: str
+    executed: tuple[Executed, ...]
+
+
+def arithmetic_note(asked_fp16: bool, arithmetic: str) -> tuple[str, ...]:
+    """A word when half precision was asked for and something else was computed, as in a file in int8."""
+    if not asked_fp16 or arithmetic == "fp16":
+        return ()
+    return (f"half precision was asked for, but XNNPACK computed this file in {arithmetic}",)
+
+
+def verdict_of(artifact: Artifact, context: Context, run: GoldenRun) -> str:
+    """Judge a golden run, in words for a report. Raises `ParityError` unless it passed.
+
+    A check that could not run is not a check that passed; only a user who asked for none goes on without.
+    """
+    if context.verify is None:
+        return "not run: no check was asked for"
+    if context.golden is None:
+        raise ParityError(
+            f"{artifact.path}: no golden file to check it against; export again, or give --no-verify"
+        )
+    found = context.verify(artifact, context.golden, run.outputs, run.runtime, run.arithmetic)
+    if found.verdict != "pass":
+        raise ParityError(f"{artifact.path}: parity {found.verdict} on this target: {found.reason}")
+    return f"pass: {found.reason}"

@@ -1,0 +1,173 @@
+"""Read a .tflite's tables without running it: operators, and the tensors it takes and gives.
+
+Uses the schema bindings that ai-edge-litert ships. Weights are never touched.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, TypeVar
+
+from mocovit_deploy.errors import UsageError, needs_extra
+
+ROOT = "(root)"
+"""Where an operator is that the network's own forward calls, outside any submodule."""
+
+_IDENTIFIER = b"TFL3"
+_Read = TypeVar("_Read")
+
+
+@dataclass(frozen=True)
+class Quantization:
+    """real = (stored - zero_point) * scale, one pair for the whole tensor."""
+
+    scale: float
+    zero_point: int
+
+
+@dataclass(frozen=True)
+class FileTensor:
+    """One input or output, by the name its signature gives it, else by the file's own."""
+
+    name: str
+    dtype: str
+    quantization: Quantization | None
+
+
+@dataclass(frozen=True)
+class Interface:
+    """A file's inputs and outputs in two orders: LiteRT follows the signature, TFLite the subgraph."""
+
+    signature_inputs: tuple[FileTensor, ...]
+    signature_outputs: tuple[FileTensor, ...]
+    subgraph_inputs: tuple[FileTensor, ...]
+    subgraph_outputs: tuple[FileTensor, ...]
+
+
+@dataclass(frozen=True)
+class FileOperator:
+    """One operator of the main subgraph: its kind, and its first output."""
+
+    kind: str
+    output: str
+    dtype: str
+
+
+def read_interface(path: Path) -> Interface:
+    """Inputs and outputs. Raises `UsageError` for a file that is no TFLite file, `MissingToolError` without
+    ai-edge-litert."""
+    return _guarded(path, _interface)
+
+
+def read_file_operators(path: Path) -> tuple[FileOperator, ...]:
+    """The operators in order of execution; raises like `read_interface`."""
+    return _guarded(path, _operators)
+
+
+def _guarded(path: Path, read: Callable[[Any, Any], _Read]) -> _Read:
+    """Call `read` on the file's root table; what a damaged flatbuffer raises becomes a `UsageError`."""
+    schema = needs_extra("ai_edge_litert.schema_py_generated", "tflite")
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read ({error.strerror})") from None
+    if data[4:8] != _IDENTIFIER:
+        raise UsageError(f"{path}: not a TFLite file (its bytes 4 to 7 are not 'TFL3')")
+    try:
+        return read(schema.Model.GetRootAs(data, 0), schema)
+    except (struct.error, IndexError, TypeError, ValueError, AttributeError, KeyError) as error:
+        raise UsageError(f"{path}: damaged TFLite file ({error}); export again") from None
+
+
+def _operators(model: Any, schema: Any) -> tuple[FileOperator, ...]:
+    graph = model.Subgraphs(0)
+    found = []
+    for index in range(graph.OperatorsLength()):
+        operator = graph.Operators(index)
+        output = graph.Tensors(operator.Outputs(0)) if operator.OutputsLength() else None
+        kind = _kind(model.OperatorCodes(operator.OpcodeIndex()), schema)
+        if output is None:
+            found.append(FileOperator(kind, "", ""))
+        else:
+            found.append(FileOperator(kind, _text(output.Name()), _dtype(output, schema)))
+    return tuple(found)
+
+
+def _kind(code: Any, schema: Any) -> str:
+    # Old files hold the number in a byte that ends at 127; new ones in both fields.
+    number = max(code.BuiltinCode(), code.DeprecatedBuiltinCode())
+    if number == schema.BuiltinOperator.CUSTOM:
+        return f"CUSTOM {_text(code.CustomCode())}"
+    return _names_of(schema.BuiltinOperator).get(number, f"BUILTIN {number}")
+
+
+def _interface(model: Any, schema: Any) -> Interface:
+    graph = model.Subgraphs(0)
+    inputs = [graph.Inputs(n) for n in range(graph.InputsLength())]
+    outputs = [graph.Outputs(n) for n in range(graph.OutputsLength())]
+    called: dict[int, str] = {}
+    signature_inputs, signature_outputs = inputs, outputs
+    if model.SignatureDefsLength():
+        signature = model.SignatureDefs(0)
+        taken = [signature.Inputs(n) for n in range(signature.InputsLength())]
+        given = [signature.Outputs(n) for n in range(signature.OutputsLength())]
+        called = {entry.TensorIndex(): _text(entry.Name()) for entry in (*taken, *given)}
+        signature_inputs = [entry.TensorIndex() for entry in taken]
+        signature_outputs = [entry.TensorIndex() for entry in given]
+
+    def described(indices: list[int]) -> tuple[FileTensor, ...]:
+        tensors = [(index, graph.Tensors(index)) for index in indices]
+        return tuple(
+            FileTensor(
+                called.get(index) or _text(tensor.Name()), _dtype(tensor, schema), _quantization(tensor)
+            )
+            for index, tensor in tensors
+        )
+
+    return Interface(
+        described(signature_inputs), described(signature_outputs), described(inputs), described(outputs)
+    )
+
+
+def _quantization(tensor: Any) -> Quantization | None:
+    parameters = tensor.Quantization()
+    if parameters is None or parameters.ScaleLength() != 1:
+        return None
+    zero_point = int(parameters.ZeroPoint(0)) if parameters.ZeroPointLength() else 0
+    return Quantization(float(parameters.Scale(0)), zero_point)
+
+
+def _dtype(tensor: Any, schema: Any) -> str:
+    return _names_of(schema.TensorType).get(tensor.Type(), "").lower()
+
+
+@cache
+def _names_of(enumeration: type) -> dict[int, str]:
+    return {value: name for name, value in vars(enumeration).items() if isinstance(value, int)}
+
+
+def _text(raw: bytes | None) -> str:
+    return (raw or b"").decode("utf-8", errors="replace")
+
+
+def module_path(tensor_name: str) -> str:
+    """The torch module in a tensor name of litert_torch, or the name itself.
+
+        a.Wrapper/net.Net_wrapped/torch.nn.Sequential_stages/torch.nn.Conv2d_0;1   ->   stages.0
+
+    Each segment is the class of a module, then `_` and its attribute name. A name that several operators
+    were fused into lists their paths between double semicolons; the last is the operator that computes.
+    """
+    path, _, number = tensor_name.rsplit(";;", maxsplit=1)[-1].rpartition(";")
+    if not path or not number.isdigit():
+        return tensor_name
+    found = [re.fullmatch(r"(?:[\w<>]+\.)*[A-Za-z0-9]+(?:_(\w+))?", part) for part in path.split("/")]
+    if not all(found):
+        return tensor_name
+    names = [match[1] for match in found if match and match[1] and match[1] != "wrapped"]
+    return ".".join(names) or ROOT
