@@ -56,7 +56,7 @@ def run(
     started at all; everything after the start is in the result.
     """
     words = tuple(str(word) for word in argv)
-    child = subprocess.Popen(  # noqa: S603 - an argument list, no shell
+    child = subprocess.Popen(
         words,
         cwd=cwd,
         env={**os.environ, **(environment or {})},
