@@ -82,6 +82,8 @@ class Written:
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
     tools: Mapping[str, str]
+    notes: tuple[str, ...] = ()
+    """What whoever uses this file should know, a sentence each."""
 
 
 class Format(Protocol):

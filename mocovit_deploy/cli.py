@@ -108,7 +108,13 @@ def _export_parser() -> Parser:
         metavar="LIST",
         help="of onnx, tflite (default: both)",
     )
-    add("--precision", type=_words, default=("fp32",), metavar="LIST", help="of fp32 (default: fp32)")
+    add(
+        "--precision",
+        type=_words,
+        default=("fp32",),
+        metavar="LIST",
+        help="of fp32, fp16, fp16_weights (fp32)",
+    )
     add("--layout", default="nhwc", metavar="NAME", help="of images in TFLite files: nhwc (default) or nchw")
     add("--opset", type=_positive, default=18, metavar="N", help="of ONNX files (default: %(default)s)")
     add("--minimum-deployment-target", default="iOS16", metavar="NAME", help="of Core ML files (%(default)s)")

@@ -51,6 +51,7 @@ class Outcome:
     artifact: Artifact | None
     report: ParityReport
     error: DeployError | None
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -110,7 +111,7 @@ def write_and_prove(line: Line, format_name: str, recipe: str) -> Outcome:
     accepted = report.verdict == PASS or not verify
     placed = line.staging.publish(job.path, rejected=not accepted)
     failure = None if accepted else ParityError(f"{placed}: parity {report.verdict}: {report.reason}")
-    return Outcome(format_name, recipe, replace(artifact, path=placed), report, failure)
+    return Outcome(format_name, recipe, replace(artifact, path=placed), report, failure, written.notes)
 
 
 def _golden(reference: Reference, written: Written) -> Golden:

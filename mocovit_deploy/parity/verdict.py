@@ -12,7 +12,7 @@ import numpy as np
 
 from mocovit_deploy.artifact import Array, Artifact, Golden, Predictor
 from mocovit_deploy.parity.compare import Difference, compare
-from mocovit_deploy.parity.tolerance import LIVELINESS, TOLERANCES, Tolerance
+from mocovit_deploy.parity.tolerance import LIVELINESS, MEANT_ARITHMETIC, TOLERANCES, Tolerance
 
 PASS, FAIL, NOT_RUN = "pass", "fail", "not run"
 
@@ -28,6 +28,8 @@ class ParityReport:
     samples: tuple[str, ...]
     tolerance: Tolerance | None
     outputs: tuple[Difference, ...]
+    not_run: str = ""
+    """What the file is made for and this machine could not execute, as in "fp16 arithmetic"."""
 
     def as_json(self) -> dict[str, Any]:
         """Plain data for manifests and reports; infinities and NaN become None, which JSON can say."""
@@ -73,7 +75,9 @@ def judge(
     )
     tolerance = TOLERANCES.get((artifact.format, artifact.recipe, arithmetic))
     verdict, reason = _decide(artifact, golden, outputs, tolerance, arithmetic)
-    return ParityReport(verdict, reason, runtime, arithmetic, golden.names, tolerance, outputs)
+    meant = MEANT_ARITHMETIC.get(artifact.recipe, arithmetic)
+    missing = f"{meant} arithmetic" if meant != arithmetic else ""
+    return ParityReport(verdict, reason, runtime, arithmetic, golden.names, tolerance, outputs, missing)
 
 
 def not_run(reason: str) -> ParityReport:

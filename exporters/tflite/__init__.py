@@ -1,0 +1,52 @@
+"""TFLite: litert-torch (once ai-edge-torch) writes, LiteRT (once tflite-runtime) with XNNPACK runs.
+
+write.py        the fp32 file of a captured graph
+half.py         the mark that lets XNNPACK compute in fp16, and weights stored in fp16
+flatbuffer.py   reading and writing the file's tables
+run.py          load(): a file in the installed runtime
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib.metadata import version
+from typing import TYPE_CHECKING
+
+from exporters.tflite.half import allow_half, store_half
+from exporters.tflite.run import load
+from exporters.tflite.write import convert
+from mocovit_deploy.artifact import ExportJob, Written
+from mocovit_deploy.spec import TensorSpec
+
+if TYPE_CHECKING:
+    from torch import Tensor, fx
+
+SUFFIX = ".tflite"
+RECIPES = ("fp32", "fp16", "fp16_weights")
+FREE_BATCH = False
+
+__all__ = ["FREE_BATCH", "RECIPES", "SUFFIX", "export", "load"]
+
+
+def export(graph: fx.GraphModule, example: Sequence[Tensor], job: ExportJob) -> Written:
+    """Write `graph` as a TFLite file with static shapes, images in `job.layout`, float32 in- and outputs.
+
+    `fp16` computes in half precision from weights kept in fp32, which is fast on every runtime that can;
+    `fp16_weights` halves the file, and is fast from LiteRT 2 on (docs/decisions/0005-fp16.md).
+    """
+    inputs = tuple(_in_file_layout(tensor, job.layout) for tensor in job.inputs)
+    data = convert(graph, example, job, inputs)
+    if job.recipe == "fp16_weights":
+        data = store_half(data)
+    if job.recipe != "fp32":
+        data = allow_half(data)
+    job.path.write_bytes(data)
+    tools = ("torch", "litert-torch", "litert-converter", "ai-edge-quantizer")
+    return Written(inputs=inputs, outputs=job.outputs, tools={name: version(name) for name in tools})
+
+
+def _in_file_layout(tensor: TensorSpec, layout: str) -> TensorSpec:
+    if tensor.layout != "nchw" or layout == "nchw":
+        return tensor
+    n, c, h, w = tensor.shape
+    return TensorSpec(tensor.name, (n, h, w, c), tensor.dtype, "nhwc")

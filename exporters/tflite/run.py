@@ -1,0 +1,78 @@
+"""A TFLite file in the runtime that is installed. Works without torch."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from exporters.tflite.flatbuffer import without_metadata
+from exporters.tflite.half import KEY
+from mocovit_deploy.artifact import Array, Artifact
+from mocovit_deploy.errors import ConversionError, MissingToolError, first_line
+
+
+class LiteRT:
+    """A TFLite file in LiteRT's interpreter, which hands what it can to XNNPACK."""
+
+    def __init__(self, artifact: Artifact) -> None:
+        interpreter_class, self.runtime = _interpreter()
+        try:
+            self._interpreter = interpreter_class(model_path=str(artifact.path))
+            self._interpreter.allocate_tensors()
+            self._run = self._interpreter.get_signature_runner()
+            self.arithmetic = _arithmetic(artifact.path, interpreter_class)
+        except (ValueError, RuntimeError) as error:
+            raise ConversionError(
+                f"{artifact.path}: {self.runtime} cannot load it: {first_line(error)}"
+            ) from error
+
+    def __call__(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        return dict(self._run(**inputs))
+
+
+def _arithmetic(path: Path, interpreter_class: Any) -> str:
+    """What this runtime computes this file in: fp16 if taking the fp16 mark away changes what comes out.
+
+    XNNPACK heeds the mark only on processors with half-precision arithmetic, and says nothing either way.
+    """
+    data = path.read_bytes()
+    if KEY.encode() not in data:
+        return "fp32"
+    marked, plain = (_probe(interpreter_class, one) for one in (data, without_metadata(data, KEY)))
+    return "fp32" if all(np.array_equal(a, b) for a, b in zip(marked, plain, strict=True)) else "fp16"
+
+
+def _probe(interpreter_class: Any, data: bytes) -> list[Array]:
+    """The outputs of a file for seeded random numbers."""
+    generator = np.random.default_rng(0)
+    interpreter = interpreter_class(model_content=data)
+    interpreter.allocate_tensors()
+    for details in interpreter.get_input_details():
+        values = generator.standard_normal(details["shape"]).astype(details["dtype"])
+        interpreter.set_tensor(details["index"], values)
+    interpreter.invoke()
+    return [interpreter.get_tensor(details["index"]) for details in interpreter.get_output_details()]
+
+
+def _interpreter() -> tuple[Any, str]:
+    """The installed interpreter class and what to call it: ai-edge-litert, or else tflite-runtime."""
+    from importlib.metadata import version
+
+    for module, package in (("ai_edge_litert", "ai-edge-litert"), ("tflite_runtime", "tflite-runtime")):
+        try:
+            found = importlib.import_module(f"{module}.interpreter")
+        except ModuleNotFoundError as error:
+            if error.name != module:
+                raise
+            continue
+        return found.Interpreter, f"{package} {version(package)}"
+    raise MissingToolError("no TFLite runtime is installed; run: pip install ai-edge-litert")
+
+
+def load(artifact: Artifact) -> LiteRT:
+    """The file in LiteRT, or in tflite-runtime where only that is installed. Works without torch."""
+    return LiteRT(artifact)
