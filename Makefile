@@ -4,13 +4,18 @@ VENV := .venv
 READY := $(VENV)/ready
 ARGS ?=
 
-.PHONY: export parity test test-slow lint docs speed runtimes clean
+.PHONY: setup export parity bench test test-slow lint docs speed runtimes clean
+
+setup: $(READY)
 
 export: $(READY)
 	$(VENV)/bin/mocovit-export $(ARGS)
 
 parity: $(READY)
 	$(VENV)/bin/mocovit-parity $(ARGS)
+
+bench: $(READY)
+	$(VENV)/bin/mocovit-bench $(ARGS)
 
 test: lint
 	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n 2 --dist loadfile $(ARGS)

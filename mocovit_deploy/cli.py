@@ -30,6 +30,7 @@ EXPORT_EXAMPLES = """examples:
 PARITY_EXAMPLES = """examples:
   mocovit-parity build/mocovit_1_0_224_fp32.tflite
   mocovit-parity build/*.onnx build/*.tflite --json
+  mocovit-parity build/mocovit_1_0_224_fp16.tflite --target emulated      fp16 on an emulated Cortex-A76
 
 Needs the file, its .json and its .golden.npz, and the file's runtime; not torch.
 """
@@ -159,10 +160,13 @@ def _export(words: Sequence[str]) -> int:
 def _parity(words: Sequence[str]) -> int:
     parser = _parser("mocovit-parity", "Check files against the network they came from.", PARITY_EXAMPLES)
     parser.add_argument("files", type=Path, nargs="+", metavar="FILE", help="written by mocovit-export")
+    parser.add_argument(
+        "--target", default="host", metavar="NAME", help="where to execute: host (default) or emulated"
+    )
     given = parser.parse_args(words)
     from mocovit_deploy import commands
 
-    return commands.parity(given.files, as_json=given.json, verbose=given.verbose)
+    return commands.parity(given.files, given.target, as_json=given.json, verbose=given.verbose)
 
 
 def run(program: str, command: Callable[[Sequence[str]], int], words: Sequence[str] | None = None) -> int:

@@ -11,10 +11,11 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, TextIO
 
+from benchmarks.targets import TARGETS
 from exporters import format_named
-from mocovit_deploy.artifact import digest, read_golden, read_manifest
-from mocovit_deploy.errors import DeployError, ParityError, needs_extra
-from mocovit_deploy.parity.verdict import PASS, ParityReport, check, not_run
+from mocovit_deploy.artifact import Artifact, Golden, digest, read_golden, read_manifest
+from mocovit_deploy.errors import DeployError, ParityError, needs_extra, unknown_choice
+from mocovit_deploy.parity.verdict import PASS, ParityReport, check, judge, not_run
 from mocovit_deploy.quiet import quiet
 from mocovit_deploy.spec import ExportRequest
 from mocovit_deploy.stages import Stages
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from mocovit_deploy.export import Export
 
 REPORT_SCHEMA_VERSION = 1
+HOST = "host"
 HEADER = ("file", "size", "runtime", "max error", "SQNR", "top-1", "verdict")
 
 
@@ -74,12 +76,18 @@ def summary(request: ExportRequest, *, as_json: bool, verbose: bool) -> int:
     return 0
 
 
-def parity(files: Sequence[Path], *, as_json: bool, verbose: bool) -> int:
-    """Check files from what lies beside them; all are checked before any failure ends the command."""
+def parity(files: Sequence[Path], target: str, *, as_json: bool, verbose: bool) -> int:
+    """Check files from what lies beside them; all are checked before any failure ends the command.
+
+    `target` is where they are executed: "host" in the runtime installed here, anything else as in
+    `mocovit-bench --target`.
+    """
+    if target not in TARGETS:
+        raise unknown_choice("target", target, TARGETS)
     results: list[tuple[Path, ParityReport, DeployError | None]] = []
     for path in files:
         with quiet(not verbose):
-            results.append((path, *_check_file(path)))
+            results.append((path, *_check_file(path, target)))
     for path, report, _ in results:
         _print_notes(path.name, report)
     if as_json:
@@ -106,11 +114,14 @@ def _torch() -> ModuleType:
     return needs_extra("torch", "export")
 
 
-def _check_file(path: Path) -> tuple[ParityReport, DeployError | None]:
+def _check_file(path: Path, target: str) -> tuple[ParityReport, DeployError | None]:
     try:
         artifact = read_manifest(path)
         golden = read_golden(artifact)
-        report = check(artifact, golden, format_named(artifact.format).load(artifact))
+        if target == HOST:
+            report = check(artifact, golden, format_named(artifact.format).load(artifact))
+        else:
+            report = _check_on(target, artifact, golden)
     except DeployError as error:
         return not_run(str(error)), error
     if report.verdict != PASS:
@@ -118,6 +129,19 @@ def _check_file(path: Path) -> tuple[ParityReport, DeployError | None]:
     if digest(path) != artifact.sha256:
         sys.stderr.write(f"note: {path} was changed after its export; what is judged is the file as it is\n")
     return report, None
+
+
+def _check_on(target: str, artifact: Artifact, golden: Golden) -> ParityReport:
+    """Run the golden inputs where `mocovit-bench` would measure, and judge what comes back."""
+    from benchmarks.plan import counting_plan
+    from benchmarks.subject import runtime_for
+    from benchmarks.targets.context import Context
+    from benchmarks.targets.load import load_target
+
+    plan = counting_plan(runtime=runtime_for(artifact, None))
+    context = Context(golden=golden, verify=None, say=lambda _line: None)
+    run = load_target(target).run_golden(artifact, plan, context)
+    return judge(artifact, golden, run.outputs, run.runtime, run.arithmetic)
 
 
 def _row(path: Path, report: ParityReport) -> tuple[str, ...]:
@@ -141,8 +165,8 @@ def _print_notes(subject: str, report: ParityReport, notes: Sequence[str] = ()) 
     """What a reader of the verdict must not miss, on stderr."""
     if report.not_run:
         sys.stderr.write(
-            f"note: {subject}: this machine computed it in {report.arithmetic}; its {report.not_run} was not "
-            "run and is not proven here (mocovit-parity FILE --target emulated runs it)\n"
+            f"note: {subject}: computed in {report.arithmetic} here; its {report.not_run} was not run and is "
+            "not proven (mocovit-parity FILE --target emulated runs it on an emulated ARM core)\n"
         )
     for note in notes:
         sys.stderr.write(f"note: {subject}: {note}\n")

@@ -36,5 +36,5 @@ TOLERANCES = {
 MEANT_ARITHMETIC = {"fp32": "fp32", "fp16": "fp16", "fp16_weights": "fp16"}
 """What a file of each recipe is made to be computed in."""
 
-LIVELINESS = 100.0
+LIVELINESS = 10.0
 """How many times the tolerance an output must vary with the input for a comparison to prove anything."""

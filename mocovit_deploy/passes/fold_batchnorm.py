@@ -40,7 +40,7 @@ from mocovit_deploy.graph import (
     nodes_calling,
     replace,
 )
-from mocovit_deploy.passes.absorb import Plan, after, before, why_not_constant
+from mocovit_deploy.passes.absorb import Plan, Readers, after, before, why_not_constant
 from mocovit_deploy.passes.result import Change, PassResult, Refusal
 
 
@@ -48,9 +48,9 @@ def fold_batchnorm(graph: fx.GraphModule) -> PassResult:
     graph = copy_graph(graph)
     changes: list[Change] = []
     while True:
-        refusals, folded = [], []
+        refusals, folded, readers = [], [], count_readers(graph)
         for norm in nodes_calling(graph, *BATCH_NORMS):
-            plan = plan_for(graph, norm)
+            plan = plan_for(graph, norm, readers)
             if isinstance(plan, str):
                 refusals.append(Refusal(module_path(norm), plan))
                 continue
@@ -61,11 +61,10 @@ def fold_batchnorm(graph: fx.GraphModule) -> PassResult:
             return PassResult(cleanup(graph), tuple(changes), tuple(refusals))
 
 
-def plan_for(graph: fx.GraphModule, norm: fx.Node) -> Plan | str:
+def plan_for(graph: fx.GraphModule, norm: fx.Node, readers: Readers) -> Plan | str:
     """How to fold this BatchNorm exactly, or why it cannot be."""
     if why := why_not_constant(graph, norm):
         return why
-    readers = count_readers(graph)
     back = before(graph, norm, readers)
     if isinstance(back, Plan):
         return back
