@@ -66,9 +66,9 @@ PIP_NAMES = {"skimage": "scikit-image", "sklearn": "scikit-learn"}
 
 SMALLEST_CROP = 80
 """Pixels of the photograph; the largest crop is its shorter side."""
-DIGIT_SIDE = (0.40, 0.85)
+DIGIT_SIDE = (0.45, 0.85)
 """Of the image's side."""
-CONTRAST = (40, 150)
+CONTRAST = (60, 150)
 """Grey levels, of 255, between the digit's ink and the mean of what is under it."""
 TINT = 30
 """Grey levels by which each channel of the ink may differ from its grey."""
@@ -100,16 +100,21 @@ def held_out() -> Split:
     return Split(digits[TRAINING_DIGITS:], labels[TRAINING_DIGITS:], photographs, HELD_OUT_SEED)
 
 
-def batch(split: Split, indices: Sequence[int], spec: InputSpec) -> tuple[FloatArray, LabelArray]:
+def batch(
+    split: Split, indices: Sequence[int], spec: InputSpec, clutter: float = 1.0
+) -> tuple[FloatArray, LabelArray]:
     """The images of those indices as `spec` wants them, (n, 3, S, S) float32, and their labels (n,)."""
-    pictures = [preprocess(picture(split, index, spec.size), spec.preprocessing) for index in indices]
+    pictures = [preprocess(picture(split, index, spec.size, clutter), spec.preprocessing) for index in indices]
     return np.stack(pictures), split.labels[np.asarray(indices) % len(split.labels)]
 
 
-def picture(split: Split, index: int, size: int) -> ByteArray:
-    """Image `index` of a split: (size, size, 3) RGB."""
+def picture(split: Split, index: int, size: int, clutter: float = 1.0) -> ByteArray:
+    """Image `index` of a split: (size, size, 3) RGB; `clutter` below 1 fades the photograph to plain grey."""
     generator = np.random.default_rng((split.seed, index))
     image = _background(split.photographs, size, generator)
+    if clutter < 1:
+        plain = image.resize((1, 1)).resize(image.size)
+        image = needs_extra("PIL.Image", "export").blend(plain, image, clutter)
     _draw(image, split.digits[index % len(split.digits)], generator)
     return np.asarray(image, np.uint8)
 
@@ -118,7 +123,8 @@ def _background(photographs: Sequence[Image], size: int, generator: np.random.Ge
     photograph = photographs[generator.integers(len(photographs))]
     side = _between(generator, SMALLEST_CROP, min(photograph.size))
     left, top = (_between(generator, 0, extent - side) for extent in photograph.size)
-    return photograph.resize((size, size), box=(left, top, left + side, top + side))
+    box = (left, top, left + side, top + side)
+    return photograph.resize((size, size), box=box, reducing_gap=1.0)  # three times as fast, hardly rougher
 
 
 def _draw(image: Image, digit: ByteArray, generator: np.random.Generator) -> None:
