@@ -83,7 +83,7 @@ def sha256_of(data: bytes) -> str:
 
 
 def write(path: Path, data: bytes, record: Record) -> None:
-    """Write checkpoint and record, each whole or not at all; the record last, for it vouches for the other."""
+    """Write checkpoint and record, each whole or not at all; the record last, for it vouches."""
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, data)
     document = {"schema_version": SCHEMA_VERSION, **dataclasses.asdict(record)}
@@ -104,7 +104,9 @@ def read_record(path: Path) -> Record:
         record = Record(arguments=pairs, **document)
         found = digest(path)
     except FileNotFoundError as error:
-        raise UsageError(f"{error.filename}: no such file; python -m examples.digits.train writes it") from None
+        raise UsageError(
+            f"{error.filename}: no such file; python -m examples.digits.train writes it"
+        ) from None
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UsageError(f"{beside}: not a record of a trained network ({error!r}); train again") from None
     if found != record.sha256:

@@ -23,8 +23,9 @@ if TYPE_CHECKING:
     from torch import nn
 
     from examples.digits.checkpoint import Record
-    from examples.digits.data import FloatArray, LabelArray, Split
+    from examples.digits.data import LabelArray, Split
     from examples.digits.training import Recipe
+    from mocovit_deploy.parity.samples import FloatArray
 
 PROGRAM = "python -m examples.digits.train"
 MODEL, IMAGE_SIZE = "mocovit_0_5", 96

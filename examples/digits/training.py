@@ -14,8 +14,9 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from examples.digits.data import FloatArray, LabelArray
+from examples.digits.data import LabelArray
 from mocovit_deploy.errors import DeployError
+from mocovit_deploy.parity.samples import FloatArray
 
 
 @dataclass(frozen=True)
