@@ -9,7 +9,6 @@ A drop is accuracy lost from the float network to the file, in percent of the im
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 from collections.abc import Sequence
@@ -17,6 +16,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from examples.digits import words
 from examples.digits.train import CHECKPOINT
 from exporters import FORMATS, format_named
 from mocovit_deploy.cli import Parser, run
@@ -73,13 +73,6 @@ def _as_json(row: Row) -> dict[str, Any]:
     }
 
 
-def _pair(word: str) -> tuple[str, str]:
-    name, colon, recipe = word.partition(":")
-    if not colon:
-        raise argparse.ArgumentTypeError(f"{word!r} is not FORMAT:PRECISION")
-    return name, recipe
-
-
 def chosen(pairs: Sequence[tuple[str, str]]) -> dict[str, tuple[str, ...]]:
     """Each format asked for with its precisions; all of both where nothing is asked for."""
     if not pairs:
@@ -90,22 +83,15 @@ def chosen(pairs: Sequence[tuple[str, str]]) -> dict[str, tuple[str, ...]]:
     return {name: tuple(dict.fromkeys(r for n, r in pairs if n == name)) for name in dict(pairs)}
 
 
-def _fewer(word: str) -> tuple[str, int]:
-    name, _, number = word.partition("=")
-    if not number.isdigit() or not int(number):
-        raise argparse.ArgumentTypeError(f"{word!r} is not FORMAT=NUMBER")
-    return name, int(number)
-
-
 def _parser() -> Parser:
     parser = Parser(prog=PROGRAM, description="Accuracy of every exported file on the held-out images.")
     add = parser.add_argument
-    add("files", nargs="*", type=_pair, metavar="FORMAT:PRECISION", help="default: all there are")
+    add("files", nargs="*", type=words.file_kind, metavar="FORMAT:PRECISION", help="default: all there are")
     add("--checkpoint", type=Path, default=CHECKPOINT, metavar="FILE", help="default: %(default)s")
-    add("--images", type=int, metavar="N", help="the first N held-out images (default: all)")
+    add("--images", type=words.positive, metavar="N", help="the first N held-out images (default: all)")
     add(
         "--images-of",
-        type=_fewer,
+        type=words.numbered,
         action="append",
         default=list(FEWER.items()),
         metavar="FORMAT=N",
@@ -118,16 +104,16 @@ def _parser() -> Parser:
     return parser
 
 
-def command(words: Sequence[str]) -> int:
-    given = _parser().parse_args(words)
+def command(arguments: Sequence[str]) -> int:
+    given = _parser().parse_args(arguments)
     from examples.digits.checkpoint import read_record
     from examples.digits.data import HELD_OUT_IMAGES
     from examples.digits.judge import ask, judged, rows
     from mocovit_deploy.quiet import quiet
 
     images = HELD_OUT_IMAGES if given.images is None else given.images
-    if not 1 <= images <= HELD_OUT_IMAGES:
-        raise UsageError(f"--images: {images} is not between 1 and {HELD_OUT_IMAGES}")
+    if images > HELD_OUT_IMAGES:
+        raise UsageError(f"--images: there are {HELD_OUT_IMAGES}, not {images}")
     record = read_record(given.checkpoint)
     spec = record.spec(given.checkpoint)
     wanted, fewer = chosen(given.files), dict(given.images_of)

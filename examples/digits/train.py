@@ -16,6 +16,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from examples.digits import words
 from mocovit_deploy.cli import Parser, run
 from mocovit_deploy.spec import InputSpec, ModelSpec
 
@@ -31,9 +32,9 @@ PROGRAM = "python -m examples.digits.train"
 MODEL, IMAGE_SIZE = "mocovit_0_5", 96
 CHECKPOINT = Path(__file__).with_name(f"{MODEL}_{IMAGE_SIZE}.safetensors")
 
-STEPS = 1200
+STEPS = 1600
 BATCH = 64
-CLUTTER_FROM, CLUTTER_FULL = 0.10, 0.50
+CLUTTER_FROM, CLUTTER_FULL = 0.08, 0.40
 """Shares of training between which the photographs fade in: over full ones from the start, a network sees
 nothing for its first tens of thousands of images (curriculum learning, Y. Bengio et al., ICML 2009)."""
 THREADS = 2
@@ -139,22 +140,43 @@ def _parser() -> Parser:
     parser = Parser(prog=PROGRAM, description="Train a network on digits over photographs.")
     add = parser.add_argument
     add("--model", default=MODEL, metavar="NAME", help="which network (default: %(default)s)")
-    add("--model-arg", action="append", default=[], metavar="NAME=VALUE", help="an option of the network")
-    add("--image-size", type=int, default=IMAGE_SIZE, metavar="PIXELS", help="default: %(default)s")
-    add("--steps", type=int, default=STEPS, metavar="N", help=f"of {BATCH} images (default: %(default)s)")
+    add(
+        "--model-arg",
+        type=words.option,
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="an option of the network",
+    )
+    add(
+        "--image-size", type=words.positive, default=IMAGE_SIZE, metavar="PIXELS", help="default: %(default)s"
+    )
+    add(
+        "--steps",
+        type=words.positive,
+        default=STEPS,
+        metavar="N",
+        help=f"of {BATCH} images (default: %(default)s)",
+    )
     add("--seed", type=int, default=0, metavar="N")
-    add("--output", type=Path, default=CHECKPOINT, metavar="FILE", help=".safetensors; default: %(default)s")
+    add(
+        "--output",
+        type=words.checkpoint,
+        default=CHECKPOINT,
+        metavar="FILE",
+        help=".safetensors; default: %(default)s",
+    )
     add("--verbose", action="store_true", help="show tracebacks")
     return parser
 
 
-def command(words: Sequence[str]) -> int:
-    given = _parser().parse_args(words)
+def command(arguments: Sequence[str]) -> int:
+    given = _parser().parse_args(arguments)
     from examples.digits.data import CLASSES
 
     spec = ModelSpec(
         name=given.model,
-        arguments=tuple(tuple(pair.split("=", 1)) for pair in given.model_arg),
+        arguments=tuple(given.model_arg),
         num_classes=CLASSES,
         input=InputSpec(size=given.image_size),
         seed=given.seed,

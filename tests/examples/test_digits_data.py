@@ -17,8 +17,8 @@ needs_training_photographs = pytest.mark.skipif(
     find_spec("skimage") is None, reason="scikit-image is not installed"
 )
 
-HELD_OUT_DIGEST = "7670320df8755c8c"
-TRAINING_DIGEST = "66e28b7c590cb3e9"
+HELD_OUT_DIGEST = "1df7f74d34d9cead"
+TRAINING_DIGEST = "bc9874409e38e4c3"
 
 
 @pytest.fixture(scope="module")

@@ -122,10 +122,12 @@ def test_the_most_basic_failure_decides() -> None:
     assert report._conclude([ROW]) == 0
 
 
-def test_mistakes_are_one_line(capsys: pytest.CaptureFixture[str]) -> None:
-    for words in (["onnx"], ["--images", "0"], ["--images", "99999"], ["--images-of", "coreml"]):
-        assert run(report.PROGRAM, report.command, words) == 2
-        assert len(capsys.readouterr().err.splitlines()) == 1
+@pytest.mark.parametrize(
+    "words", [["onnx"], ["--images", "0"], ["--images", "99999"], ["--images-of", "coreml"], ["onx:fp32"]]
+)
+def test_mistakes_are_one_line(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(report.PROGRAM, report.command, words) == 2
+    assert len(capsys.readouterr().err.splitlines()) == 1
 
 
 @pytest.mark.slow

@@ -14,6 +14,7 @@ import torch
 from examples.digits import data, train
 from examples.digits.training import Recipe
 from examples.digits.training import train as run
+from mocovit_deploy.cli import run as program
 from mocovit_deploy.errors import DeployError
 from mocovit_deploy.parity.samples import FloatArray
 from mocovit_deploy.spec import InputSpec, ModelSpec
@@ -90,3 +91,11 @@ def test_initial_weights_depend_on_the_seed_alone() -> None:
 
     assert torch.equal(first(3), first(3))
     assert not torch.equal(first(3), first(4))
+
+
+@pytest.mark.parametrize(
+    "words", [["--model-arg", "width"], ["--steps", "-1"], ["--output", "x.pt"], ["--image-size", "big"]]
+)
+def test_mistakes_are_one_line(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert program(train.PROGRAM, train.command, words) == 2
+    assert len(capsys.readouterr().err.splitlines()) == 1
