@@ -1,0 +1,106 @@
+"""Each exported file, asked about the held-out images and judged against the float network."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from examples.digits.evaluate import Classes, Evaluation, evaluate
+from exporters import format_named
+from mocovit_deploy.errors import AccuracyError, DeployError
+
+if TYPE_CHECKING:
+    from examples.digits.data import Split
+    from mocovit_deploy.prove import Outcome
+    from mocovit_deploy.spec import ModelSpec
+
+
+@dataclass(frozen=True)
+class Row:
+    """One format and precision: the file and what it is worth, or the error that stood in the way."""
+
+    format: str
+    recipe: str
+    path: Path | None
+    runtime: str
+    parity: str
+    evaluation: Evaluation | None
+    error: DeployError | None
+
+
+@dataclass(frozen=True)
+class Question:
+    """The held-out images and the float network's answers to all of them."""
+
+    split: Split
+    labels: Classes
+    reference: Classes
+
+
+def ask(spec: ModelSpec, images: int) -> Question:
+    """Run the float network on the first `images` held-out images."""
+    from examples.digits import data
+    from examples.digits.reference import answers
+    from mocovit_deploy.models.load import load_network
+
+    split = data.held_out()
+    labels = split.labels[[index % len(split.labels) for index in range(images)]]
+    return Question(split, labels, answers(load_network(spec).module, split, spec.input, images))
+
+
+def rows(
+    spec: ModelSpec,
+    format_name: str,
+    recipes: Sequence[str],
+    output_dir: Path,
+    question: Question,
+    images: int,
+) -> list[Row]:
+    """Export to one format in some precisions, and judge each file that was written."""
+    from mocovit_deploy.export import export_model
+    from mocovit_deploy.spec import ExportRequest
+    from mocovit_deploy.stages import Stages
+
+    request = ExportRequest(
+        model=spec, formats=(format_name,), precisions=tuple(recipes), output_dir=output_dir
+    )
+    try:
+        outcomes = export_model(request, Stages()).outcomes
+    except DeployError as error:
+        return [Row(format_name, recipe, None, "-", "not run", None, error) for recipe in recipes]
+    return [_row(outcome, question, images) for outcome in outcomes]
+
+
+def _row(outcome: Outcome, question: Question, images: int) -> Row:
+    from examples.digits.exported import answers
+
+    artifact = outcome.artifact
+    runtime, evaluation, error = "-", None, outcome.error
+    if artifact is not None:
+        try:
+            predictor = format_named(artifact.format).load(artifact)
+            runtime = f"{predictor.runtime}, {predictor.arithmetic}"
+            found = answers(artifact, predictor, question.split, images)
+            evaluation = evaluate(question.labels[:images], question.reference[:images], found)
+        except DeployError as failure:
+            error = error or failure
+    if evaluation is not None and evaluation.without_answer and error is None:
+        error = AccuracyError(f"NaN or infinity on {evaluation.without_answer} of {images} images")
+    path = artifact.path if artifact is not None else None
+    return Row(outcome.format, outcome.recipe, path, runtime, outcome.report.verdict, evaluation, error)
+
+
+def judged(row: Row, max_drop: float | None) -> Row:
+    """The row, with an `AccuracyError` where a bar is set and the drop is not shown to be within it."""
+    if max_drop is None or row.error is not None or row.evaluation is None:
+        return row
+    drop = row.evaluation.drop
+    if drop.high <= max_drop:
+        return row
+    error = AccuracyError(
+        f"accuracy may have dropped by {drop.high:.2%}, the bar is {max_drop:.2%}; measured {drop.value:.2%} "
+        f"on {row.evaluation.images} images"
+    )
+    return replace(row, error=error)

@@ -1,0 +1,154 @@
+"""Export a trained network every way there is, and ask each *file* about the held-out images.
+
+    python -m examples.digits.report                            all formats and precisions
+    python -m examples.digits.report onnx:fp32 tflite:fp32 --images 1000 --max-drop 1
+
+A drop is accuracy lost from the float network to the file, in percent of the images, with its 95 % interval
+(see evaluate.py). A row that could not be made says why; the exit status is then that error's.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from examples.digits import words
+from examples.digits.train import CHECKPOINT
+from exporters import FORMATS, format_named
+from mocovit_deploy.cli import Parser, run
+from mocovit_deploy.errors import UsageError, unknown_choice
+from mocovit_deploy.table import megabytes, table
+
+if TYPE_CHECKING:
+    from examples.digits.judge import Row
+
+PROGRAM = "python -m examples.digits.report"
+FEWER = {"coreml": 500}
+"""Core ML files are executed by a numpy reference where there is no macOS: right, and slow."""
+HEADER = ("file", "size", "runtime", "images", "accuracy", "drop", "95 % interval", "agreement", "parity")
+
+
+def render(found: Sequence[Row]) -> str:
+    return table(HEADER, [_cells(row) for row in found])
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    name = row.path.name if row.path else f"{row.format} {row.recipe}"
+    size = megabytes(_size_bytes(row.path)) if row.path else "-"
+    if row.evaluation is None:
+        return (name, size, row.runtime, "-", "-", "-", "-", "-", row.parity)
+    one = row.evaluation
+    return (
+        name,
+        size,
+        row.runtime,
+        str(one.images),
+        f"{one.accuracy:.2%}",
+        f"{one.drop.value:+.2%}",
+        f"{one.drop.low:+.2%} to {one.drop.high:+.2%}",
+        f"{one.agreement:.2%}",
+        row.parity,
+    )
+
+
+def _size_bytes(path: Path) -> int:
+    members = [p for p in path.rglob("*") if p.is_file()] if path.is_dir() else [path]
+    return sum(member.stat().st_size for member in members)
+
+
+def _as_json(row: Row) -> dict[str, Any]:
+    return {
+        "format": row.format,
+        "recipe": row.recipe,
+        "path": str(row.path) if row.path else None,
+        "size_bytes": _size_bytes(row.path) if row.path else None,
+        "runtime": row.runtime,
+        "parity": row.parity,
+        "evaluation": asdict(row.evaluation) if row.evaluation else None,
+        "error": str(row.error) if row.error else None,
+    }
+
+
+def chosen(pairs: Sequence[tuple[str, str]]) -> dict[str, tuple[str, ...]]:
+    """Each format asked for with its precisions; all of both where nothing is asked for."""
+    if not pairs:
+        return {name: format_named(name).RECIPES for name in FORMATS}
+    for name, recipe in pairs:
+        if recipe not in format_named(name).RECIPES:
+            raise unknown_choice(f"precision for {name}", recipe, format_named(name).RECIPES)
+    return {name: tuple(dict.fromkeys(r for n, r in pairs if n == name)) for name in dict(pairs)}
+
+
+def _parser() -> Parser:
+    parser = Parser(prog=PROGRAM, description="Accuracy of every exported file on the held-out images.")
+    add = parser.add_argument
+    add("files", nargs="*", type=words.file_kind, metavar="FORMAT:PRECISION", help="default: all there are")
+    add("--checkpoint", type=Path, default=CHECKPOINT, metavar="FILE", help="default: %(default)s")
+    add("--images", type=words.positive, metavar="N", help="the first N held-out images (default: all)")
+    add(
+        "--images-of",
+        type=words.numbered,
+        action="append",
+        default=list(FEWER.items()),
+        metavar="FORMAT=N",
+        help="fewer for one format (default: " + ", ".join(f"{k}={v}" for k, v in FEWER.items()) + ")",
+    )
+    add("--max-drop", type=float, metavar="PERCENT", help="fail where the drop may be larger than this")
+    add("--output-dir", type=Path, default=Path("build/digits"), metavar="DIR", help="default: %(default)s")
+    add("--json", action="store_true", help="print one JSON report on stdout")
+    add("--verbose", action="store_true", help="show converters' output and tracebacks")
+    return parser
+
+
+def command(arguments: Sequence[str]) -> int:
+    given = _parser().parse_args(arguments)
+    from examples.digits.checkpoint import read_record
+    from examples.digits.data import HELD_OUT_IMAGES
+    from examples.digits.judge import ask, judged, rows
+    from mocovit_deploy.quiet import quiet
+
+    images = HELD_OUT_IMAGES if given.images is None else given.images
+    if images > HELD_OUT_IMAGES:
+        raise UsageError(f"--images: there are {HELD_OUT_IMAGES}, not {images}")
+    record = read_record(given.checkpoint)
+    spec = record.spec(given.checkpoint)
+    wanted, fewer = chosen(given.files), dict(given.images_of)
+    max_drop = None if given.max_drop is None else given.max_drop / 100
+    found: list[Row] = []
+    with quiet(not given.verbose) as stderr:
+        question = ask(spec, images)
+        for name, recipes in wanted.items():
+            stderr.write(f"{name}: {', '.join(recipes)} ...\n")
+            enough = min(images, fewer.get(name, images))
+            made = rows(spec, name, recipes, given.output_dir, question, enough)
+            found += [judged(row, max_drop) for row in made]
+    reference = float((question.labels == question.reference).mean())
+    if given.json:
+        document = {"schema_version": 1, "model": record.model, "checkpoint_sha256": record.sha256}
+        document |= {"images": images, "reference_accuracy": reference, "files": [_as_json(r) for r in found]}
+        print(json.dumps(document, indent=2, allow_nan=False))
+    else:
+        print(f"{record.model} in PyTorch, float32: {reference:.2%} of {images} held-out images\n")
+        print(render(found))
+    return _conclude(found)
+
+
+def _conclude(found: Sequence[Row]) -> int:
+    """Say what went wrong, worst first as everywhere: conversion, parity, accuracy; 0 where nothing did."""
+    failed = sorted(
+        (row for row in found if row.error), key=lambda row: row.error.exit_status if row.error else 0
+    )
+    for row in failed[1:]:
+        sys.stderr.write(f"{row.format} {row.recipe}: {row.error}\n")
+    if failed and failed[0].error is not None:
+        first = failed[0]
+        raise type(failed[0].error)(f"{first.format} {first.recipe}: {first.error}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(run(PROGRAM, command))

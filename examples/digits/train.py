@@ -1,0 +1,193 @@
+"""Train a network on digits over photographs, and store it with a record of how good it is.
+
+    python -m examples.digits.train                              the network in this folder, again
+    python -m examples.digits.train --model ghostnet_100 --output ghostnet.safetensors
+
+Nothing is chosen by looking at held-out images: the weights after the last step are the result.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from examples.digits import words
+from mocovit_deploy.cli import Parser, run
+from mocovit_deploy.spec import InputSpec, ModelSpec
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from examples.digits.checkpoint import Record
+    from examples.digits.data import LabelArray, Split
+    from examples.digits.training import Recipe
+    from mocovit_deploy.parity.samples import FloatArray
+
+PROGRAM = "python -m examples.digits.train"
+MODEL, IMAGE_SIZE = "mocovit_0_5", 96
+CHECKPOINT = Path(__file__).with_name(f"{MODEL}_{IMAGE_SIZE}.safetensors")
+
+STEPS = 1600
+BATCH = 64
+CLUTTER_FROM, CLUTTER_FULL = 0.08, 0.40
+"""Shares of training between which the photographs fade in: over full ones from the start, a network sees
+nothing for its first tens of thousands of images (curriculum learning, Y. Bengio et al., ICML 2009)."""
+THREADS = 2
+REPORT_EVERY = 50
+
+
+def fade_in(share: float) -> float:
+    """How much of the photographs is seen after this share of training, 0 to 1."""
+    return min(1.0, max(0.0, (share - CLUTTER_FROM) / (CLUTTER_FULL - CLUTTER_FROM)))
+
+
+def stream(
+    split: Split, steps: int, batch: int, spec: InputSpec, seed: int
+) -> Iterator[tuple[FloatArray, LabelArray]]:
+    """The first `steps * batch` images of a split, each once, in an order that depends on `seed`."""
+    import numpy as np
+
+    from examples.digits import data
+
+    order = np.random.default_rng(seed).permutation(steps * batch).reshape(steps, batch)
+    for step, indices in enumerate(order):
+        yield data.batch(split, indices.tolist(), spec, fade_in(step / steps))
+
+
+def recipe(steps: int) -> Recipe:
+    """How the network in this folder was trained."""
+    from examples.digits.training import Recipe
+
+    return Recipe(
+        steps=steps,
+        peak_learning_rate=3e-3,
+        warmup_share=0.15,
+        weight_decay=0.05,
+        label_smoothing=0.1,
+        largest_gradient=2.0,
+    )
+
+
+def build(spec: ModelSpec) -> nn.Module:
+    """The network with its own initial weights, which depend on `spec.seed` alone."""
+    import torch
+
+    from mocovit_deploy.models.load import source_of
+
+    torch.manual_seed(spec.seed)
+    network: nn.Module = source_of(spec.name).build(spec)
+    return network
+
+
+def measure(network: nn.Module, spec: InputSpec, images: int) -> float:
+    """Accuracy on the first `images` held-out images."""
+    from examples.digits import data
+    from examples.digits.evaluate import accuracy
+    from examples.digits.reference import answers
+
+    split = data.held_out()
+    labels = split.labels[[index % len(split.labels) for index in range(images)]]
+    return accuracy(labels, answers(network, split, spec, images))
+
+
+def make(spec: ModelSpec, steps: int, output: Path, say: Callable[[str], None]) -> Record:
+    """Train what `spec` names and write it to `output`, with its record."""
+    import torch
+
+    from examples.digits import checkpoint, data
+    from examples.digits.training import train
+
+    torch.set_num_threads(THREADS)
+    network, how = build(spec), recipe(steps)
+    start = time.perf_counter()
+    losses: list[float] = []
+
+    def progress(step: int, loss: float) -> None:
+        losses.append(loss)
+        if (step + 1) % REPORT_EVERY == 0:
+            mean = sum(losses[-REPORT_EVERY:]) / REPORT_EVERY
+            say(f"step {step + 1} of {steps}: loss {mean:.3f}, {time.perf_counter() - start:.0f} s")
+
+    train(network, stream(data.training(), steps, BATCH, spec.input, spec.seed), how, progress)
+    training_s = time.perf_counter() - start
+    tensors = checkpoint.stored(network)
+    network.load_state_dict(tensors, strict=False)  # from here on the network is what is stored
+    serialized = checkpoint.serialized(tensors)
+    record = checkpoint.Record(
+        model=spec.name,
+        arguments=spec.arguments,
+        num_classes=spec.num_classes,
+        image_size=spec.input.size,
+        sha256=checkpoint.sha256_of(serialized),
+        accuracy=measure(network, spec.input, data.HELD_OUT_IMAGES),
+        held_out_images=data.HELD_OUT_IMAGES,
+        training_images=steps * BATCH,
+        seed=spec.seed,
+        recipe={**asdict(how), "batch": BATCH, "clutter_from": CLUTTER_FROM, "clutter_full": CLUTTER_FULL},
+        training_s=round(training_s, 1),
+        tools={name: version(name) for name in ("torch", "numpy", "pillow", "scikit-learn", "scikit-image")},
+    )
+    checkpoint.write(output, serialized, record)
+    return record
+
+
+def _parser() -> Parser:
+    parser = Parser(prog=PROGRAM, description="Train a network on digits over photographs.")
+    add = parser.add_argument
+    add("--model", default=MODEL, metavar="NAME", help="which network (default: %(default)s)")
+    add(
+        "--model-arg",
+        type=words.option,
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="an option of the network",
+    )
+    add(
+        "--image-size", type=words.positive, default=IMAGE_SIZE, metavar="PIXELS", help="default: %(default)s"
+    )
+    add(
+        "--steps",
+        type=words.positive,
+        default=STEPS,
+        metavar="N",
+        help=f"of {BATCH} images (default: %(default)s)",
+    )
+    add("--seed", type=int, default=0, metavar="N")
+    add(
+        "--output",
+        type=words.checkpoint,
+        default=CHECKPOINT,
+        metavar="FILE",
+        help=".safetensors; default: %(default)s",
+    )
+    add("--verbose", action="store_true", help="show tracebacks")
+    return parser
+
+
+def command(arguments: Sequence[str]) -> int:
+    given = _parser().parse_args(arguments)
+    from examples.digits.data import CLASSES
+
+    spec = ModelSpec(
+        name=given.model,
+        arguments=tuple(given.model_arg),
+        num_classes=CLASSES,
+        input=InputSpec(size=given.image_size),
+        seed=given.seed,
+    )
+    record = make(spec, given.steps, given.output, lambda line: print(line, file=sys.stderr, flush=True))
+    print(
+        f"{given.output}: accuracy {record.accuracy:.2%} on {record.held_out_images} held-out images, "
+        f"{given.output.stat().st_size / 1e6:.2f} MB, trained in {record.training_s:.0f} s"
+    )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(run(PROGRAM, command))

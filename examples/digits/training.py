@@ -1,0 +1,72 @@
+"""Train any classifier on any stream of labelled batches: AdamW, one learning-rate cycle, smoothed labels.
+
+Sources: AdamW arXiv:1711.05101; one cycle arXiv:1708.07120; label smoothing arXiv:1512.00567, section 7;
+weight decay for matrices and kernels alone, not for biases and BatchNorm, arXiv:1812.01187, section 3.1.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from examples.digits.data import LabelArray
+from mocovit_deploy.errors import DeployError
+from mocovit_deploy.parity.samples import FloatArray
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How to train; every number that matters, none hidden."""
+
+    steps: int
+    peak_learning_rate: float
+    warmup_share: float
+    """Of all steps; the rate then falls along a cosine to nearly nothing."""
+    weight_decay: float
+    label_smoothing: float
+    largest_gradient: float
+    """Gradients are scaled down to this norm."""
+
+
+def train(
+    network: nn.Module,
+    batches: Iterable[tuple[FloatArray, LabelArray]],
+    recipe: Recipe,
+    progress: Callable[[int, float], None],
+) -> None:
+    """Train `network` in place, in eval mode afterwards; `progress` is told each step and its loss.
+
+    `batches` gives `recipe.steps` pairs of images (B, C, H, W) and labels (B,).
+    Raises `DeployError` where the loss stops being a number, `ValueError` where batches run out or over.
+    """
+    decayed = [p for p in network.parameters() if p.ndim > 1]
+    free = [p for p in network.parameters() if p.ndim <= 1]
+    optimizer = torch.optim.AdamW(
+        [{"params": decayed, "weight_decay": recipe.weight_decay}, {"params": free, "weight_decay": 0.0}],
+        lr=recipe.peak_learning_rate,
+    )
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer,
+        max_lr=recipe.peak_learning_rate,
+        total_steps=recipe.steps,
+        pct_start=recipe.warmup_share,
+        cycle_momentum=False,
+    )
+    network.train()
+    for step, (images, labels) in zip(range(recipe.steps), batches, strict=True):
+        logits = network(torch.from_numpy(images))
+        loss = F.cross_entropy(logits, torch.from_numpy(labels), label_smoothing=recipe.label_smoothing)
+        if not math.isfinite(value := loss.item()):
+            raise DeployError(f"the loss is {value} at step {step}: lower the learning rate")
+        optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(network.parameters(), recipe.largest_gradient)
+        optimizer.step()
+        schedule.step()
+        progress(step, value)
+    network.eval()
