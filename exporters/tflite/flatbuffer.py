@@ -61,12 +61,5 @@ def metadata(model: Any, name: str) -> bytes | None:
     return None
 
 
-def without_metadata(data: bytes, name: str) -> bytes:
-    """The same file without the metadata entry `name`."""
-    model = read(data)
-    model.metadata = [entry for entry in model.metadata or [] if _name(entry) != name]
-    return write(model)
-
-
 def _name(entry: Any) -> str:
     return entry.name.decode() if isinstance(entry.name, bytes) else str(entry.name)

@@ -9,8 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from exporters.tflite.flatbuffer import without_metadata
-from exporters.tflite.half import KEY
+from exporters.tflite.half import VALUE
 from mocovit_deploy.artifact import Array, Artifact
 from mocovit_deploy.errors import ConversionError, MissingToolError, first_line
 
@@ -24,7 +23,7 @@ class LiteRT:
             self._interpreter = interpreter_class(model_path=str(artifact.path))
             self._interpreter.allocate_tensors()
             self._run = self._interpreter.get_signature_runner()
-            self.arithmetic = _arithmetic(artifact.path, interpreter_class)
+            self.arithmetic = arithmetic_of(artifact.path, interpreter_class)
         except (ValueError, RuntimeError) as error:
             raise ConversionError(
                 f"{artifact.path}: {self.runtime} cannot load it: {first_line(error)}"
@@ -34,16 +33,18 @@ class LiteRT:
         return dict(self._run(**inputs))
 
 
-def _arithmetic(path: Path, interpreter_class: Any) -> str:
+def arithmetic_of(path: Path, interpreter_class: Any) -> str:
     """What this runtime computes this file in: fp16 if taking the fp16 mark away changes what comes out.
 
     XNNPACK heeds the mark only on processors with half-precision arithmetic, and says nothing either way.
     """
-    data = path.read_bytes()
-    if KEY.encode() not in data:
+    marked = path.read_bytes()
+    plain = marked.replace(VALUE, b"-" * len(VALUE))  # a value nobody acts on, of the same length
+    if plain == marked:
         return "fp32"
-    marked, plain = (_probe(interpreter_class, one) for one in (data, without_metadata(data, KEY)))
-    return "fp32" if all(np.array_equal(a, b) for a, b in zip(marked, plain, strict=True)) else "fp16"
+    with_mark, without = (_probe(interpreter_class, data) for data in (marked, plain))
+    same = all(np.array_equal(a, b) for a, b in zip(with_mark, without, strict=True))
+    return "fp32" if same else "fp16"
 
 
 def _probe(interpreter_class: Any, data: bytes) -> list[Array]:

@@ -3,9 +3,9 @@ import dataclasses
 import numpy as np
 import pytest
 
-from exporters.tflite.flatbuffer import metadata, read, set_metadata, without_metadata, write
+from exporters.tflite.flatbuffer import metadata, read, set_metadata, write
 from exporters.tflite.half import KEY, VALUE, allow_half, allows_half, store_half
-from exporters.tflite.run import load
+from exporters.tflite.run import arithmetic_of, load
 from mocovit_deploy.artifact import read_golden, read_manifest
 from mocovit_deploy.errors import ConversionError
 from mocovit_deploy.export import export_model
@@ -73,7 +73,6 @@ def test_the_mark_is_exactly_the_one_xnnpack_reads(artifact):
     assert metadata(read(marked), KEY) == VALUE == b"fp16accfp16"
     assert allows_half(marked)
     assert not allows_half(data)
-    assert not allows_half(without_metadata(marked, KEY))
     model = read(marked)
     set_metadata(model, KEY, b"fp16")
     assert metadata(read(write(model)), KEY) == b"fp16", "an entry is replaced, not added"
@@ -110,3 +109,32 @@ def test_manifests_say_what_was_not_run(artifact):
         parity = read_manifest(outcome.artifact.path).parity
         assert parity["verdict"] == "pass"
         assert parity["not_run"] == ("" if parity["arithmetic"] == "fp16" else "fp16 arithmetic")
+
+
+class Rounding:
+    """A stand-in for a processor that heeds the mark: outputs move when the mark is there."""
+
+    def __init__(self, model_content):
+        self.half = VALUE in model_content
+
+    def allocate_tensors(self): ...
+
+    def invoke(self): ...
+
+    def set_tensor(self, _index, values):
+        self.values = values.astype(np.float16).astype(np.float32) if self.half else values
+
+    def get_tensor(self, _index):
+        return self.values
+
+    def get_input_details(self):
+        return [{"shape": np.array([1, 8]), "dtype": np.float32, "index": 0}]
+
+    get_output_details = get_input_details
+
+
+def test_the_arithmetic_is_found_out_by_taking_the_mark_away(tmp_path):
+    (tmp_path / "marked").write_bytes(b"..." + VALUE + b"...")
+    (tmp_path / "plain").write_bytes(b"......")
+    assert arithmetic_of(tmp_path / "marked", Rounding) == "fp16"
+    assert arithmetic_of(tmp_path / "plain", Rounding) == "fp32"
