@@ -118,7 +118,7 @@ def _paired_line(a: Path, b: Path, ratio: float, decided: bool, medians: Sequenc
 
 
 def _compare(arguments: argparse.Namespace) -> None:
-    from benchmarks.compare import compare, describe, judge, parse_bar
+    from benchmarks.compare import amount, compare, describe, judge, parse_bar
 
     bar = None if arguments.fail_above is None else parse_bar(arguments.fail_above)
     comparisons = compare(read(arguments.old), read(arguments.new))
@@ -126,7 +126,7 @@ def _compare(arguments: argparse.Namespace) -> None:
         _say(f"{comparison.new_file}: {describe(comparison)}")
         for moved in comparison.moved:
             share = "" if moved.percent is None else f" ({moved.percent:+.3g} %)"
-            _say(f"  {moved.what} {moved.old:,.6g} to {moved.new:,.6g}{share}")
+            _say(f"  {moved.what} {amount(moved.old)} to {amount(moved.new)}{share}")
     if arguments.json:
         print(records.to_json({"schema_version": 1, "comparisons": comparisons}), end="")
     if bar is not None:
