@@ -40,7 +40,7 @@ from mocovit_deploy.graph import (
     nodes_calling,
     replace,
 )
-from mocovit_deploy.passes.absorb import Plan, after, before, why_not_constant
+from mocovit_deploy.passes.absorb import Plan, Readers, after, before, why_not_constant
 from mocovit_deploy.passes.result import Change, PassResult, Refusal
 
 
@@ -49,23 +49,23 @@ def fold_batchnorm(graph: fx.GraphModule) -> PassResult:
     changes: list[Change] = []
     while True:
         refusals, folded = [], []
+        readers = count_readers(graph)  # a fold only takes readers away; the next round sees that
         for norm in nodes_calling(graph, *BATCH_NORMS):
-            plan = plan_for(graph, norm)
+            plan = plan_for(graph, norm, readers)
             if isinstance(plan, str):
                 refusals.append(Refusal(module_path(norm), plan))
                 continue
             folded.append(Change(module_path(norm), f"folded into {', '.join(plan.takers)}"))
-            _carry_out(plan, norm)
+            fold(plan, norm)
         changes += folded
         if not folded or not refusals:
             return PassResult(cleanup(graph), tuple(changes), tuple(refusals))
 
 
-def plan_for(graph: fx.GraphModule, norm: fx.Node) -> Plan | str:
+def plan_for(graph: fx.GraphModule, norm: fx.Node, readers: Readers) -> Plan | str:
     """How to fold this BatchNorm exactly, or why it cannot be."""
     if why := why_not_constant(graph, norm):
         return why
-    readers = count_readers(graph)
     back = before(graph, norm, readers)
     if isinstance(back, Plan):
         return back
@@ -73,7 +73,8 @@ def plan_for(graph: fx.GraphModule, norm: fx.Node) -> Plan | str:
     return on if isinstance(on, Plan) else f"{back}; and {on}"
 
 
-def _carry_out(plan: Plan, norm: fx.Node) -> None:
+def fold(plan: Plan, norm: fx.Node) -> None:
+    """Do what `plan` says; `norm` goes."""
     for edit in plan.edits:
         edit()
     source = norm.args[0]
