@@ -47,13 +47,6 @@ class Kernel:
             )
         )
 
-    def output_size(self, image: Sequence[int]) -> tuple[int, ...]:
-        """Spatial sizes of the output for an input of spatial sizes `image`."""
-        return tuple(
-            (size - taps[-1] + taps[0] + 2 * padding - 1) // stride + 1
-            for size, taps, padding, stride in zip(image, self.taps, self.padding, self.stride, strict=True)
-        )
-
 
 def of_channels(affine: Affine, axes: int) -> Kernel:
     """A per-channel map as a depthwise 1x1 convolution of `axes` spatial axes; bias and scale (C,)."""
@@ -64,8 +57,9 @@ def of_channels(affine: Affine, axes: int) -> Kernel:
 def add(kernels: Sequence[Kernel]) -> Kernel:
     """The one convolution that computes the sum of `kernels`, on the coarsest grid that holds all their taps.
 
-    All have the same stride and as many channels in and out; the result has the fewest groups among them,
-    which must divide the others'. Its `output_size` is theirs only where both sides need the same padding.
+    All have the same stride, as many channels in and out, and give outputs of one size on their one image;
+    so does the result, which reads no further left or right than they do. It has the fewest groups among
+    them, which must divide the others'.
     """
     groups = min(kernel.groups for kernel in kernels)
     grid = [_one_grid(per_axis) for per_axis in zip(*(kernel.taps for kernel in kernels), strict=True)]

@@ -16,7 +16,7 @@ Shapes    V, W (Cout, Cin/groups, kH, kW), each its own kH, kW; a, b, s, t (Cout
           spans all taps, with the stride, the groups and the output size of the branches
 Refuses   a branch that something else reads too; weights that are shared or computed; BatchNorm in training
           mode; branches with different groups or strides; a kernel that would cost more than the branches do,
-          as for 1x3 beside 3x1; padding that is not the same on both sides; a result that overflows
+          as for 1x3 beside 3x1; padding of one side more than the other; a result that overflows
 Exact     yes (float64)
 Source    arXiv:2101.03697, section 3.3 (RepVGG); arXiv:2206.04040 (MobileOne); arXiv:2211.06088 (RepGhost)
 """
@@ -41,7 +41,6 @@ from mocovit_deploy.graph import (
     module_path,
     replace,
     set_parameter,
-    shape_of,
 )
 from mocovit_deploy.passes import kernels
 from mocovit_deploy.passes.absorb import Readers, stored
@@ -137,8 +136,6 @@ def _merge(graph: fx.GraphModule, total: Sum, branches: tuple[fx.Node, ...], sou
     host = max((b for b in branches if b.target in CONVOLUTIONS), key=lambda b: parts[b].weight.numel())
     paths = ("identity" if branch is source else module_path(branch) for branch in branches)
     names = ", ".join(dict.fromkeys(paths))
-    if kernel.output_size(shape_of(source)[2:]) != shape_of(total.root)[2:]:
-        return f"{names}: no convolution that pads both sides alike reads what they read"
     cost, allowed = kernel.weight.numel(), sum(part.weight.numel() for part in parts.values())
     if cost > allowed:
         return f"{names}: one kernel for all would have {cost} weights, more than their {allowed}"
@@ -173,6 +170,9 @@ def _carry_out(graph: fx.GraphModule, total: Sum, merges: Sequence[Merge]) -> fx
             value = graph.graph.call_function(aten.add.Tensor, (value, term))
         value.meta = dict(total.root.meta)
     replace(total.root, value)
+    for gone in [*sorted(total.inner - {total.root}, reverse=True), *merged]:
+        if gone.op == "call_function" and not gone.users:
+            graph.graph.erase_node(gone)
     return value
 
 
