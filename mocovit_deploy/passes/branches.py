@@ -10,9 +10,9 @@ from typing import Any
 import torch
 from torch import fx
 
-from mocovit_deploy.graph import BATCH_NORMS, CONVOLUTIONS, argument, aten, module_path, shape_of
+from mocovit_deploy.graph import BATCH_NORMS, CONVOLUTIONS, argument, module_path, shape_of
 from mocovit_deploy.passes import kernels
-from mocovit_deploy.passes.absorb import Readers, map_of, stored, why_not_constant, why_not_own
+from mocovit_deploy.passes.absorb import Readers, is_transposed, map_of, stored, why_not_constant, why_not_own
 from mocovit_deploy.passes.affine import Affine
 from mocovit_deploy.passes.kernels import Kernel
 from mocovit_deploy.passes.sums import Sum
@@ -38,7 +38,7 @@ def why_unfit(
         return why
     if len(shape_of(branch)) != stored(graph, branch, "weight").dim():
         return "a convolution of a single image without a batch axis"
-    if branch.target is aten.convolution.default and argument(branch, "transposed"):
+    if is_transposed(branch):
         return "a transposed convolution"
     if _padding_of(graph, branch) is None:
         return "pads one side more than the other"
