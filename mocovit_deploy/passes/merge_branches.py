@@ -115,9 +115,9 @@ def _decide(graph: fx.GraphModule, total: Sum, readers: Readers) -> tuple[list[M
 def _alike(fit: Sequence[fx.Node], source: fx.Node, refused: dict[fx.Node, str]) -> list[tuple[fx.Node, ...]]:
     """Branches by stride and groups; identity and BatchNorm go with the first that reads every pixel."""
     kinds: dict[tuple[object, ...], list[fx.Node]] = {}
-    for conv in (branch for branch in fit if branch.target in CONVOLUTIONS):
-        kinds.setdefault((*per_axis(conv, "stride"), argument(conv, "groups")), []).append(conv)
     maps = [branch for branch in fit if branch is source or branch.target in BATCH_NORMS]
+    for conv in (branch for branch in fit if branch not in maps):
+        kinds.setdefault((*per_axis(conv, "stride"), argument(conv, "groups")), []).append(conv)
     for (*stride, _), branches in kinds.items():
         if set(stride) == {1}:
             branches.extend(maps)
@@ -133,7 +133,8 @@ def _merge(graph: fx.GraphModule, total: Sum, branches: tuple[fx.Node, ...], sou
     with torch.no_grad():
         parts = {branch: kernel_of(graph, branch, source) for branch in branches}
         kernel = kernels.add([parts[branch] for branch in branches])
-    host = max((b for b in branches if b.target in CONVOLUTIONS), key=lambda b: parts[b].weight.numel())
+    convolutions = [b for b in branches if b is not source and b.target in CONVOLUTIONS]
+    host = max(convolutions, key=lambda branch: parts[branch].weight.numel())
     paths = ("identity" if branch is source else module_path(branch) for branch in branches)
     names = ", ".join(dict.fromkeys(paths))
     cost, allowed = kernel.weight.numel(), sum(part.weight.numel() for part in parts.values())

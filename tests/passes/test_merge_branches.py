@@ -155,6 +155,7 @@ MERGED = {
     "stack in a sum": lambda s, x: torch.stack([s.one(x), s.three(x)]).sum(0) + x,
     "in place": lambda s, x: s.one(x).add_(s.three(x)).add_(x),
     "identity alone": lambda s, x: x + s.three(x),
+    "identity is itself a convolution": lambda s, x: (y := s.one(x)) + s.three(y),
     "identity twice": lambda s, x: x + x + s.three(x),
     "one branch twice": lambda s, x: (y := s.three(x)) + y,
     "depthwise and identity": lambda s, x: s.depth(x) + x,
@@ -169,6 +170,9 @@ MERGED = {
     "two levels": lambda s, x: (y := s.norm(x + s.three(x)).relu()) + s.one(y),
     "after batchnorm behind": lambda s, x: s.norm(s.one(x) + s.three(x)) + s.five(x),
 }
+
+
+TWO = ("two levels", "identity is itself a convolution")
 
 
 @pytest.mark.parametrize("name", MERGED)
@@ -190,7 +194,7 @@ def test_one_convolution_is_left(name):
         norm=nn.BatchNorm2d(4),
     )
     result = merge(network, picture(channels=4, size=8))
-    assert count(result.graph, *CONVOLUTIONS) == (2 if name == "two levels" else 1)
+    assert count(result.graph, *CONVOLUTIONS) == (2 if name in TWO else 1)
     assert count(result.graph, *BATCH_NORMS, aten.add.Tensor, aten.stack.default) == 0
     assert result.changes
     assert not result.refusals
