@@ -52,6 +52,12 @@ def stored(graph: fx.GraphModule, node: fx.Node, name: str) -> Any:
     return constant(graph, argument(node, name))
 
 
+def is_transposed(node: fx.Node) -> bool:
+    """Is this a transposed convolution, under its own name or that of all convolutions?"""
+    general = node.target is aten.convolution.default
+    return node.target in TRANSPOSED_CONVOLUTIONS or bool(general and argument(node, "transposed"))
+
+
 def map_of(graph: fx.GraphModule, norm: fx.Node) -> Affine:
     """The affine map a BatchNorm with stored statistics is."""
     mean, variance, gamma, beta = (
@@ -87,7 +93,7 @@ def _hand_back(
         return why
     if node.target in BATCH_NORMS:
         return _compose(graph, node, wanted)
-    transposed = argument(node, "groups") if node.target in TRANSPOSED_CONVOLUTIONS else None
+    transposed = argument(node, "groups") if is_transposed(node) else None
     with torch.no_grad():
         weight, bias = affine.after_layer(
             stored(graph, node, "weight"), stored(graph, node, "bias"), wanted, transposed
@@ -153,8 +159,9 @@ def _hand_on(
     where = module_path(reader)
     if reader.target in (aten.pad.default, aten.constant_pad_nd.default):
         return _hand_on_through_padding(graph, reader, wanted, readers)
-    if reader.target not in CONVOLUTIONS + LINEARS or reader.args[0] is not source:
+    if reader.target not in LAYERS or reader.args[0] is not source or is_transposed(reader):
         what = "the network's output" if reader.op == "output" else f"{reader.target} of {where}"
+        what = f"the transposed convolution {where}" if is_transposed(reader) else what
         return f"is read by {what}, not by a convolution or linear layer alone"
     if reader.target in LINEARS and len(shape_of(source)) != 2:
         return f"normalises axis 1, which is not the input channel axis of {where}"

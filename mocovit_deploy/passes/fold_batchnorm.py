@@ -48,14 +48,15 @@ def fold_batchnorm(graph: fx.GraphModule) -> PassResult:
     graph = copy_graph(graph)
     changes: list[Change] = []
     while True:
-        refusals, folded, readers = [], [], count_readers(graph)
+        refusals, folded = [], []
+        readers = count_readers(graph)  # a fold only takes readers away; the next round sees that
         for norm in nodes_calling(graph, *BATCH_NORMS):
             plan = plan_for(graph, norm, readers)
             if isinstance(plan, str):
                 refusals.append(Refusal(module_path(norm), plan))
                 continue
             folded.append(Change(module_path(norm), f"folded into {', '.join(plan.takers)}"))
-            _carry_out(plan, norm)
+            fold(plan, norm)
         changes += folded
         if not folded or not refusals:
             return PassResult(cleanup(graph), tuple(changes), tuple(refusals))
@@ -72,7 +73,8 @@ def plan_for(graph: fx.GraphModule, norm: fx.Node, readers: Readers) -> Plan | s
     return on if isinstance(on, Plan) else f"{back}; and {on}"
 
 
-def _carry_out(plan: Plan, norm: fx.Node) -> None:
+def fold(plan: Plan, norm: fx.Node) -> None:
+    """Do what `plan` says; `norm` goes."""
     for edit in plan.edits:
         edit()
     source = norm.args[0]

@@ -40,7 +40,6 @@ def run_passes(
     if not all(bool(t.isfinite().all()) for t in original):
         raise ConversionError("the network itself gives NaN or infinity on random input: check its weights")
     changes: list[Change] = []
-    refusals: list[Refusal] = []
     proofs: list[Proof] = []
     for name in passes:
         run = named_pass(name)
@@ -57,9 +56,18 @@ def run_passes(
             raise ConversionError(f"pass {name} decides otherwise in float64; its proof says nothing")
         wide, graph = widened.graph, result.graph
         changes += result.changes
-        refusals += result.refusals
         proofs.append(Proof(name, result.changes, result.refusals, error, BOUND))
-    return PassResult(graph, tuple(changes), tuple(refusals), tuple(proofs))
+    return PassResult(graph, tuple(changes), _still_refused(graph, proofs), tuple(proofs))
+
+
+def _still_refused(graph: fx.GraphModule, proofs: Sequence[Proof]) -> tuple[Refusal, ...]:
+    """What the passes refuse in the final graph: a later pass may have dealt with what one refused."""
+    refusals: list[Refusal] = []
+    for position, proof in enumerate(proofs):
+        changed_since = any(later.changes for later in proofs[position + 1 :])
+        asked_again = proof.refusals and changed_since
+        refusals += named_pass(proof.name)(graph).refusals if asked_again else proof.refusals
+    return tuple(refusals)
 
 
 def reparameterize(module: nn.Module, example: Sequence[Tensor] | Tensor) -> PassResult:

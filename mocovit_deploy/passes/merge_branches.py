@@ -1,0 +1,207 @@
+"""Merge parallel convolutions, and identity or BatchNorm beside them, into one convolution.
+
+    before   x -+- Conv3x3(V, a) --------+
+                +- Conv1x1(W, b) --------+- sum - y    branches of one input, read by the sum alone;
+                +- BatchNorm(s, t) ------+             any number of them, in any order, other terms between
+                +------------------------+
+    after    x - Conv3x3(V + W' + I*s + I, a + b + t) - y
+
+W' is W in the centre of a 3x3 kernel, I the 3x3 kernel that returns its input; `kernels` has the algebra.
+A convolution followed by a BatchNorm is one convolution already: `fold_batchnorm` comes first. A BatchNorm
+of the whole sum is folded once the sum is a convolution. What is computed decides, not the class, so RepVGG,
+MobileOne, RepGhost, GhostNetV3 and a block of one's own merge alike, however the sum is written. The border
+stays exact: all branches see the same zeros there.
+
+Shapes    V, W (Cout, Cin/groups, kH, kW), each its own kH, kW; a, b, s, t (Cout,); the merged kernel
+          spans all taps, with the stride, the groups and the output size of the branches
+Refuses   a branch that something else reads too; weights that are shared or computed; BatchNorm in training
+          mode; branches with different groups or strides; a kernel that would cost more than the branches do,
+          as for 1x3 beside 3x1; padding of one side more than the other; a result that overflows
+Exact     yes (float64)
+Source    arXiv:2101.03697, section 3.3 (RepVGG); arXiv:2206.04040 (MobileOne); arXiv:2211.06088 (RepGhost)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, fx
+
+from mocovit_deploy.graph import (
+    BATCH_NORMS,
+    CONVOLUTIONS,
+    add_parameter,
+    argument,
+    aten,
+    cleanup,
+    copy_graph,
+    count_readers,
+    module_path,
+    replace,
+    set_parameter,
+)
+from mocovit_deploy.passes import kernels
+from mocovit_deploy.passes.absorb import Readers, stored
+from mocovit_deploy.passes.branches import is_branch, kernel_of, per_axis, why_unfit
+from mocovit_deploy.passes.fold_batchnorm import fold, plan_for
+from mocovit_deploy.passes.kernels import Kernel
+from mocovit_deploy.passes.result import Change, PassResult, Refusal
+from mocovit_deploy.passes.sums import Sum, roots_of, sum_at
+
+CONVOLUTION_OF = {1: aten.conv1d.default, 2: aten.conv2d.default}
+"""By number of spatial axes."""
+
+
+@dataclass(frozen=True)
+class Merge:
+    """One convolution in place of several terms of a sum."""
+
+    source: fx.Node
+    """What all branches read."""
+    branches: tuple[fx.Node, ...]
+    """The terms that go; `source` itself stands for an identity."""
+    host: fx.Node
+    """The convolution whose parameters take the merged kernel."""
+    kernel: Kernel
+    weight: Tensor
+    """The kernel's weight and bias in the host's dtype."""
+    bias: Tensor
+
+
+def merge_branches(graph: fx.GraphModule) -> PassResult:
+    graph = copy_graph(graph)
+    readers = count_readers(graph)
+    changes: list[Change] = []
+    refusals: list[Refusal] = []
+    for root in roots_of(graph):
+        total = sum_at(root)
+        merges, refused = _decide(graph, total, readers)
+        refusals += refused
+        for merge in merges:
+            changes += _account(total, merge)
+        if merges:
+            changes += _fold_behind(graph, _carry_out(graph, total, merges))
+    return PassResult(cleanup(graph), tuple(changes), tuple(refusals))
+
+
+def _decide(graph: fx.GraphModule, total: Sum, readers: Readers) -> tuple[list[Merge], list[Refusal]]:
+    """What to merge in one sum, and what looks mergeable and is not."""
+    merges: list[Merge] = []
+    refused: dict[fx.Node, str] = {}
+    convolutions = [term for term in total.terms if term.target in CONVOLUTIONS]
+    for source in dict.fromkeys(conv.args[0] for conv in convolutions):
+        assert isinstance(source, fx.Node)
+        branches = [term for term in total.terms if is_branch(term, source)]
+        if len(branches) < 2:
+            continue
+        fit = []
+        for branch in branches:
+            if why := why_unfit(graph, total, branch, source, readers):
+                refused[branch] = why
+            else:
+                fit.append(branch)
+        for alike in _alike(fit, source, refused):
+            merge = _merge(graph, total, alike, source)
+            if isinstance(merge, str):
+                refused[total.root] = merge
+            else:
+                merges.append(merge)
+    merged = {branch for merge in merges for branch in merge.branches}
+    return merges, [Refusal(module_path(n), why) for n, why in refused.items() if n not in merged]
+
+
+def _alike(fit: Sequence[fx.Node], source: fx.Node, refused: dict[fx.Node, str]) -> list[tuple[fx.Node, ...]]:
+    """Branches by stride and groups; identity and BatchNorm go with the first that reads every pixel."""
+    kinds: dict[tuple[object, ...], list[fx.Node]] = {}
+    maps = [branch for branch in fit if branch is source or branch.target in BATCH_NORMS]
+    for conv in (branch for branch in fit if branch not in maps):
+        kinds.setdefault((*per_axis(conv, "stride"), argument(conv, "groups")), []).append(conv)
+    for (*stride, _), branches in kinds.items():
+        if set(stride) == {1}:
+            branches.extend(maps)
+            break
+    for branches in kinds.values():
+        if len(branches) == 1 < len(kinds):
+            refused[branches[0]] = "a branch of a sum, but none beside it has its stride and its groups"
+    return [tuple(branches) for branches in kinds.values() if len(branches) > 1]
+
+
+def _merge(graph: fx.GraphModule, total: Sum, branches: tuple[fx.Node, ...], source: fx.Node) -> Merge | str:
+    """The one convolution for `branches`, or why there is none."""
+    with torch.no_grad():
+        parts = {branch: kernel_of(graph, branch, source) for branch in branches}
+        kernel = kernels.add([parts[branch] for branch in branches])
+    convolutions = [b for b in branches if b is not source and b.target in CONVOLUTIONS]
+    host = max(convolutions, key=lambda branch: parts[branch].weight.numel())
+    paths = ("identity" if branch is source else module_path(branch) for branch in branches)
+    names = ", ".join(dict.fromkeys(paths))
+    cost, allowed = kernel.weight.numel(), sum(part.weight.numel() for part in parts.values())
+    if cost > allowed:
+        return f"{names}: one kernel for all would have {cost} weights, more than their {allowed}"
+    stored_as = stored(graph, host, "weight").dtype
+    weight, bias = kernel.weight.to(stored_as), kernel.bias.to(stored_as)
+    if not (weight.isfinite().all() and bias.isfinite().all()):
+        return f"{names}: merging them would overflow: a variance is too close to zero"
+    return Merge(source, branches, host, kernel, weight, bias)
+
+
+def _account(total: Sum, merge: Merge) -> list[Change]:
+    """One change for every branch that goes into the host."""
+    into = module_path(merge.host)
+    gone = list(merge.branches)
+    gone.remove(merge.host)
+    return [
+        Change(module_path(total.root), f"identity merged into {into}")
+        if branch is merge.source
+        else Change(module_path(branch), f"merged into {into}")
+        for branch in dict.fromkeys(gone)
+    ]
+
+
+def _carry_out(graph: fx.GraphModule, total: Sum, merges: Sequence[Merge]) -> fx.Node:
+    """Write the sum again, with one convolution where the branches of each merge were; returns its value."""
+    merged = {branch for merge in merges for branch in merge.branches}
+    terms = [_insert(graph, total, merge) for merge in merges]
+    terms += [term for term in total.terms if term not in merged]
+    value = terms[0]
+    for term in terms[1:]:
+        with graph.graph.inserting_before(total.root):
+            value = graph.graph.call_function(aten.add.Tensor, (value, term))
+        value.meta = dict(total.root.meta)
+    replace(total.root, value)
+    for gone in [*sorted(total.inner - {total.root}, reverse=True), *merged]:
+        if gone.op == "call_function" and not gone.users:
+            graph.graph.erase_node(gone)
+    return value
+
+
+def _fold_behind(graph: fx.GraphModule, value: fx.Node) -> list[Change]:
+    """A BatchNorm of the sum has a convolution before it now, where all terms were merged."""
+    changes = []
+    while value.target in CONVOLUTIONS and [user.target in BATCH_NORMS for user in value.users] == [True]:
+        norm = next(iter(value.users))
+        plan = plan_for(graph, norm, count_readers(graph))
+        if isinstance(plan, str):
+            break
+        changes.append(Change(module_path(norm), f"folded into {', '.join(plan.takers)}"))
+        fold(plan, norm)
+    return changes
+
+
+def _insert(graph: fx.GraphModule, total: Sum, merge: Merge) -> fx.Node:
+    """The merged convolution, under the name and with the parameters of its host."""
+    weight, bias = argument(merge.host, "weight"), argument(merge.host, "bias")
+    set_parameter(graph, weight, merge.weight)
+    if bias is None:
+        bias = add_parameter(graph, weight, "bias", merge.bias)
+    else:
+        set_parameter(graph, bias, merge.bias)
+    kernel = merge.kernel
+    target = CONVOLUTION_OF[len(kernel.stride)]
+    geometry = (list(kernel.stride), list(kernel.padding), list(kernel.dilation), kernel.groups)
+    with graph.graph.inserting_before(total.root):
+        conv = graph.graph.call_function(target, (merge.source, weight, bias, *geometry))
+    conv.meta = dict(merge.host.meta)
+    return conv
