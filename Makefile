@@ -4,7 +4,7 @@ VENV := .venv
 READY := $(VENV)/ready
 ARGS ?=
 
-.PHONY: setup export parity bench test test-slow lint docs speed runtimes clean
+.PHONY: setup export parity bench test test-slow lint docs trained digits speed runtimes clean
 
 setup: $(READY)
 
@@ -31,6 +31,12 @@ lint: $(READY)
 
 docs: $(READY)
 	$(VENV)/bin/python docs/make_cli_reference.py
+
+trained: $(READY)
+	$(VENV)/bin/python -m examples.digits.train $(ARGS)
+
+digits: $(READY)
+	$(VENV)/bin/python -m examples.digits.report $(ARGS)
 
 speed: $(READY)
 	$(VENV)/bin/python benchmarks/export_speed.py $(ARGS)
