@@ -163,3 +163,7 @@ class _OnnxRuntime:
 def load(artifact: Artifact) -> _OnnxRuntime:
     """The file in ONNX Runtime. Works without torch."""
     return _OnnxRuntime(artifact)
+
+
+def load_platform(_artifact: Artifact) -> None:
+    """No platform runs ONNX files by itself."""

@@ -98,6 +98,10 @@ class Format(Protocol):
 
     def load(self, artifact: Artifact) -> Predictor: ...
 
+    def load_platform(self, artifact: Artifact) -> Predictor | None:
+        """The platform's own runtime, where it is another than `load`'s and this is that platform."""
+        ...
+
 
 class Predictor(Protocol):
     """A file loaded into a runtime: call it with named arrays, get named arrays."""

@@ -15,7 +15,7 @@ from benchmarks.targets import TARGETS
 from exporters import format_named
 from mocovit_deploy.artifact import Artifact, Golden, digest, read_golden, read_manifest
 from mocovit_deploy.errors import DeployError, ParityError, needs_extra, unknown_choice
-from mocovit_deploy.parity.verdict import PASS, ParityReport, check, judge, not_run
+from mocovit_deploy.parity.verdict import PASS, ParityReport, check_file, judge, not_run
 from mocovit_deploy.quiet import quiet
 from mocovit_deploy.spec import ExportRequest
 from mocovit_deploy.stages import Stages
@@ -119,7 +119,7 @@ def _check_file(path: Path, target: str) -> tuple[ParityReport, DeployError | No
         artifact = read_manifest(path)
         golden = read_golden(artifact)
         if target == HOST:
-            report = check(artifact, golden, format_named(artifact.format).load(artifact))
+            report = check_file(format_named(artifact.format), artifact, golden)
         else:
             report = _check_on(target, artifact, golden)
     except DeployError as error:

@@ -25,7 +25,7 @@ from mocovit_deploy.artifact import (
 from mocovit_deploy.errors import ConversionError, DeployError, ParityError
 from mocovit_deploy.models.load import Network
 from mocovit_deploy.parity.samples import samples
-from mocovit_deploy.parity.verdict import PASS, ParityReport, check, not_run
+from mocovit_deploy.parity.verdict import PASS, ParityReport, check_file, not_run
 from mocovit_deploy.passes.result import PassResult
 from mocovit_deploy.spec import BATCH, ExportRequest, TensorSpec
 from mocovit_deploy.stages import Stages
@@ -103,7 +103,7 @@ def write_and_prove(line: Line, format_name: str, recipe: str) -> Outcome:
             golden = _golden(line.reference, written)
             write_golden(job.path, golden)
             artifact = _artifact(line, job, format_name, written)
-            report = check(artifact, golden, exporter.load(artifact)) if verify else not_run("--no-verify")
+            report = check_file(exporter, artifact, golden) if verify else not_run("--no-verify")
             artifact = replace(artifact, parity=report.as_json())
             write_manifest(artifact)
     except DeployError as error:

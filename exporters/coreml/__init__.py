@@ -9,15 +9,16 @@ native.py      load_native()   Core ML itself, on macOS
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from exporters.coreml.execute import NotExecutable
-from exporters.coreml.native import load_native
+from exporters.coreml.native import NativePredictor, load_native
 from exporters.coreml.predictor import load
 from exporters.coreml.write import PRECISIONS, write_package
-from mocovit_deploy.artifact import ExportJob, Written
+from mocovit_deploy.artifact import Artifact, ExportJob, Written
 
 if TYPE_CHECKING:
     from torch import Tensor, fx
@@ -27,7 +28,16 @@ RECIPES = tuple(PRECISIONS)
 FREE_BATCH = False
 """The batch of a file is fixed."""
 
-__all__ = ["FREE_BATCH", "RECIPES", "SUFFIX", "NotExecutable", "export", "load", "load_native"]
+__all__ = [
+    "FREE_BATCH",
+    "RECIPES",
+    "SUFFIX",
+    "NotExecutable",
+    "export",
+    "load",
+    "load_native",
+    "load_platform",
+]
 
 
 def export(graph: fx.GraphModule, example: Sequence[Tensor], job: ExportJob) -> Written:
@@ -44,3 +54,8 @@ def export(graph: fx.GraphModule, example: Sequence[Tensor], job: ExportJob) -> 
     )
     tools = {name: version(name) for name in ("torch", "coremltools")}
     return Written(inputs=job.inputs, outputs=job.outputs, tools=tools)
+
+
+def load_platform(artifact: Artifact) -> NativePredictor | None:
+    """Core ML itself on macOS, beside the numpy reference."""
+    return load_native(artifact, "CPU_ONLY") if sys.platform == "darwin" else None

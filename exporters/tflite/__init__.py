@@ -13,7 +13,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from exporters.tflite.half import allow_half, store_half
-from exporters.tflite.run import load
+from exporters.tflite.run import load, load_platform
 from exporters.tflite.write import convert
 from mocovit_deploy.artifact import ExportJob, Written
 from mocovit_deploy.spec import TensorSpec
@@ -25,7 +25,7 @@ SUFFIX = ".tflite"
 RECIPES = ("fp32", "fp16", "fp16_weights")
 FREE_BATCH = False
 
-__all__ = ["FREE_BATCH", "RECIPES", "SUFFIX", "export", "load"]
+__all__ = ["FREE_BATCH", "RECIPES", "SUFFIX", "export", "load", "load_platform"]
 
 
 def export(graph: fx.GraphModule, example: Sequence[Tensor], job: ExportJob) -> Written:

@@ -77,3 +77,7 @@ def _interpreter() -> tuple[Any, str]:
 def load(artifact: Artifact) -> LiteRT:
     """The file in LiteRT, or in tflite-runtime where only that is installed. Works without torch."""
     return LiteRT(artifact)
+
+
+def load_platform(_artifact: Artifact) -> None:
+    """LiteRT is the runtime everywhere."""

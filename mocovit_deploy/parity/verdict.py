@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from mocovit_deploy.artifact import Array, Artifact, Golden, Predictor
+from mocovit_deploy.artifact import Array, Artifact, Format, Golden, Predictor
 from mocovit_deploy.parity.compare import Difference, compare
 from mocovit_deploy.parity.tolerance import LIVELINESS, MEANT_ARITHMETIC, TOLERANCES, Tolerance
 
@@ -40,6 +40,16 @@ def check(artifact: Artifact, golden: Golden, predictor: Predictor) -> ParityRep
     """Run every golden input through `predictor` and compare with the original network's outputs."""
     found = run_golden(artifact, golden, predictor)
     return judge(artifact, golden, found, predictor.runtime, predictor.arithmetic)
+
+
+def check_file(exporter: Format, artifact: Artifact, golden: Golden) -> ParityReport:
+    """Check a file in the runtime of its format, and in the platform's own where there is another.
+
+    Both must pass: what comes back is the first report that does not, or else the platform's.
+    """
+    report = check(artifact, golden, exporter.load(artifact))
+    platform = exporter.load_platform(artifact) if report.verdict == PASS else None
+    return report if platform is None else check(artifact, golden, platform)
 
 
 def run_golden(artifact: Artifact, golden: Golden, predictor: Predictor) -> dict[str, Array]:

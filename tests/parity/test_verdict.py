@@ -7,7 +7,7 @@ import pytest
 
 from mocovit_deploy.artifact import Artifact, Golden
 from mocovit_deploy.parity.tolerance import TOLERANCES, Tolerance
-from mocovit_deploy.parity.verdict import check, judge, not_run, run_golden
+from mocovit_deploy.parity.verdict import check, check_file, judge, not_run, run_golden
 from mocovit_deploy.spec import BATCH, Preprocessing, TensorSpec
 
 GENERATOR = np.random.default_rng(0)
@@ -96,6 +96,26 @@ def test_a_free_batch_is_tried_as_one_batch():
 
 def test_run_golden_stacks_the_samples():
     assert np.array_equal(run_golden(artifact(), GOLDEN, Doubler())["y"], INPUTS * 2)
+
+
+class Exporter:
+    def __init__(self, ours, platforms=None):
+        self.load = lambda _artifact: ours
+        self.load_platform = lambda _artifact: platforms
+
+
+@pytest.mark.parametrize(
+    ("ours", "platforms", "verdict"),
+    [
+        (Doubler(), None, "pass"),
+        (Doubler(), Doubler(), "pass"),
+        (Doubler(), Doubler(lambda y: y * 2), "fail"),
+        (Doubler(lambda y: y * 2), Doubler(), "fail"),
+        (Doubler(), Doubler(lambda y: y * np.nan), "fail"),
+    ],
+)
+def test_a_platforms_own_runtime_must_pass_too(ours, platforms, verdict):
+    assert check_file(Exporter(ours, platforms), artifact(), GOLDEN).verdict == verdict
 
 
 def test_reports_are_json_even_with_nan():
