@@ -105,16 +105,16 @@ def _export_parser() -> Parser:
     add(
         "--format",
         type=_words,
-        default=("onnx", "tflite"),
+        default=("onnx", "coreml", "tflite"),
         metavar="LIST",
-        help="of onnx, tflite (default: both)",
+        help="of onnx, coreml, tflite (default: all)",
     )
     add(
         "--precision",
         type=_words,
         default=("fp32",),
         metavar="LIST",
-        help="of fp32, fp16, fp16_weights (fp32)",
+        help="of fp32, fp16, fp16_weights (default: fp32)",
     )
     add("--layout", default="nhwc", metavar="NAME", help="of images in TFLite files: nhwc (default) or nchw")
     add("--opset", type=_positive, default=18, metavar="N", help="of ONNX files (default: %(default)s)")

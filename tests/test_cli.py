@@ -220,6 +220,18 @@ def test_an_internal_error_is_one_line_with_a_hint(capfd):
     assert "Traceback" in capfd.readouterr().err
 
 
+def test_all_formats_are_the_default_and_help_names_every_word():
+    from exporters import FORMATS, format_named
+    from mocovit_deploy.spec import ExportRequest, ModelSpec
+
+    parser = cli._export_parser()
+    given = parser.parse_args([])
+    assert given.format == FORMATS == ExportRequest(ModelSpec()).formats
+    text = parser.format_help()
+    assert all(name in text for name in FORMATS)
+    assert all(recipe in text for name in FORMATS for recipe in format_named(name).RECIPES)
+
+
 @pytest.mark.parametrize("program", ["export", "parity"])
 def test_help_has_examples_and_statuses_and_imports_nothing_heavy(program):
     code = (
