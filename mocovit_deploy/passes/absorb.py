@@ -58,6 +58,10 @@ def is_transposed(node: fx.Node) -> bool:
     return node.target in TRANSPOSED_CONVOLUTIONS or bool(general and argument(node, "transposed"))
 
 
+def reader_name(node: fx.Node) -> str:
+    return "the network's output" if node.op == "output" else module_path(node)
+
+
 def map_of(graph: fx.GraphModule, norm: fx.Node) -> Affine:
     """The affine map a BatchNorm with stored statistics is."""
     mean, variance, gamma, beta = (
@@ -82,7 +86,7 @@ def _hand_back(
     if node.target not in LAYERS + BATCH_NORMS + CONCATS:
         what = "the network's input" if node.op == "placeholder" else f"{node.target} of {where}"
         return f"follows {what}, not a convolution or linear layer"
-    others = sorted({module_path(user) for user in node.users if user is not reader})
+    others = sorted({reader_name(user) for user in node.users if user is not reader})
     if others:
         return f"the output of {where} is also read by {', '.join(others)}"
     if node.target in CONCATS:

@@ -10,9 +10,17 @@ from typing import Any
 import torch
 from torch import fx
 
-from mocovit_deploy.graph import BATCH_NORMS, CONVOLUTIONS, argument, module_path, shape_of
+from mocovit_deploy.graph import BATCH_NORMS, CONVOLUTIONS, argument, shape_of
 from mocovit_deploy.passes import kernels
-from mocovit_deploy.passes.absorb import Readers, is_transposed, map_of, stored, why_not_constant, why_not_own
+from mocovit_deploy.passes.absorb import (
+    Readers,
+    is_transposed,
+    map_of,
+    reader_name,
+    stored,
+    why_not_constant,
+    why_not_own,
+)
 from mocovit_deploy.passes.affine import Affine
 from mocovit_deploy.passes.kernels import Kernel
 from mocovit_deploy.passes.sums import Sum
@@ -29,7 +37,7 @@ def why_unfit(
     """Why this branch cannot be merged with any other, or None."""
     if branch is source:
         return None
-    others = sorted({module_path(user) for user in branch.users if user not in total.inner})
+    others = sorted({reader_name(user) for user in branch.users if user not in total.inner})
     if others:
         return f"a branch of a sum, but its output is also read by {', '.join(others)}"
     if branch.target in BATCH_NORMS:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from torch import fx
+from torch import Tensor, fx
 
 from mocovit_deploy.graph import argument, aten, shape_of, value_of
 
@@ -61,8 +61,8 @@ def operands(node: fx.Node) -> list[fx.Node] | None:
         return None
     result = value_of(node)
     for operand in added:
-        if not isinstance(operand, fx.Node) or "val" not in operand.meta:
-            return None
+        if not isinstance(operand, fx.Node) or not isinstance(operand.meta.get("val"), Tensor):
+            return None  # a number, or a size
         if shape_of(operand) != shape_of(node) or value_of(operand).dtype != result.dtype:
             return None
     return added

@@ -13,7 +13,8 @@ from torch import nn
 
 from mocovit_deploy.capture import capture
 from mocovit_deploy.graph import BATCH_NORMS, nodes_calling
-from mocovit_deploy.passes import PASSES
+from mocovit_deploy.passes import PASSES, affine
+from mocovit_deploy.passes.affine import Affine
 from mocovit_deploy.passes.fold_batchnorm import fold_batchnorm
 from mocovit_deploy.passes.run import named_pass, relative_error
 
@@ -162,6 +163,17 @@ def test_random_networks(case):
         graph = named_pass(name)(graph).graph
     with torch.no_grad():
         assert relative_error(expected, leaves(graph(x))) <= BOUND
+
+
+def test_a_fold_that_forgets_the_shift_is_seen(monkeypatch):
+    right = affine.after_layer
+
+    def forgetful(weight, bias, wanted, transposed_groups=None):
+        return right(weight, bias, Affine(wanted.scale, wanted.shift * 0), transposed_groups)
+
+    monkeypatch.setattr(affine, "after_layer", forgetful)
+    with pytest.raises(AssertionError):
+        check(nn.Sequential(conv(), norm2d()), picture(channels=4, size=6))
 
 
 def conv(inputs=4, outputs=4, kernel=3, padding=1, **options):
