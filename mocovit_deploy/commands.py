@@ -20,6 +20,7 @@ from mocovit_deploy.table import megabytes, table
 
 if TYPE_CHECKING:
     from mocovit_deploy.export import Export
+    from mocovit_deploy.models.load import Network
 
 REPORT_SCHEMA_VERSION = 1
 HEADER = ("file", "size", "runtime", "max error", "SQNR", "top-1", "verdict")
@@ -54,20 +55,30 @@ def export(request: ExportRequest, *, as_json: bool, verbose: bool) -> int:
 def summary(request: ExportRequest, *, as_json: bool, verbose: bool) -> int:
     """Print parameters, MACs and activation bytes, layer by layer."""
     with quiet(not verbose):
-        torch = needs_extra("torch", "export")
+        needs_extra("torch", "export")
 
         from mocovit_deploy.capture import capture
         from mocovit_deploy.models.load import load_network
         from mocovit_deploy.summary import render, summarize
 
         network = load_network(request.model)
-        graph = capture(network.module, (torch.zeros(request.model.input.shape),))
+        graph = capture(network.module, network.inputs.for_capture(request.model.seed, free_batch=False))
         counted = summarize(network.module, graph)
     if as_json:
         _print_json({"schema_version": REPORT_SCHEMA_VERSION, "model": network.name, **counted.as_json()})
     else:
-        sys.stdout.write(f"{network.name} at {request.model.input.size} pixels\n\n{render(counted)}\n")
+        sys.stdout.write(f"{_headline(network)}\n\n{render(counted)}\n")
     return 0
+
+
+def _headline(network: Network) -> str:
+    shapes = [
+        f"{name} {'x'.join(map(str, tensor.shape))}"
+        for name, tensor in zip(
+            network.input_names, network.inputs.for_capture(0, free_batch=False), strict=True
+        )
+    ]
+    return f"{network.name} at {', '.join(shapes)}"
 
 
 def parity(files: Sequence[Path], *, as_json: bool, verbose: bool) -> int:

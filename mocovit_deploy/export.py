@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch
-from torch import Tensor
-
 from exporters import format_named
 from mocovit_deploy.capture import capture
 from mocovit_deploy.errors import DeployError, UsageError, unknown_choice
@@ -44,7 +41,7 @@ def export_model(request: ExportRequest, stages: Stages) -> Export:
         with stages("reference"):
             reference = run_original(network, request)
         with stages("capture"):
-            example = _example(request)
+            example = network.inputs.for_capture(request.model.seed, request.dynamic_batch)
             graph = capture(network.module, example, request.dynamic_batch)
         with stages("passes"):
             passes = run_passes(graph, example, [p for p in PASSES if p not in request.without])
@@ -53,13 +50,6 @@ def export_model(request: ExportRequest, stages: Stages) -> Export:
             write_and_prove(line, name, recipe) for name in request.formats for recipe in request.precisions
         ]
     return Export(network, passes, tuple(outcomes))
-
-
-def _example(request: ExportRequest) -> tuple[Tensor, ...]:
-    """Random input for capture; a free batch is captured at two, because torch.export takes one as fixed."""
-    batch, *rest = request.model.input.shape
-    generator = torch.Generator().manual_seed(request.model.seed)
-    return (torch.randn(max(batch, 2) if request.dynamic_batch else batch, *rest, generator=generator),)
 
 
 def _refuse_impossible(request: ExportRequest) -> None:
