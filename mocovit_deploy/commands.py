@@ -65,20 +65,23 @@ def summary(request: ExportRequest, *, as_json: bool, verbose: bool) -> int:
         graph = capture(network.module, network.inputs.for_capture(request.model.seed, free_batch=False))
         counted = summarize(network.module, graph)
     if as_json:
-        _print_json({"schema_version": REPORT_SCHEMA_VERSION, "model": network.name, **counted.as_json()})
+        _print_json(
+            {
+                "schema_version": REPORT_SCHEMA_VERSION,
+                "model": network.name,
+                "inputs": _input_shapes(network),
+                **counted.as_json(),
+            }
+        )
     else:
-        sys.stdout.write(f"{_headline(network)}\n\n{render(counted)}\n")
+        shapes = ", ".join(f"{n} {'x'.join(map(str, shape))}" for n, shape in _input_shapes(network).items())
+        sys.stdout.write(f"{network.name} at {shapes}\n\n{render(counted)}\n")
     return 0
 
 
-def _headline(network: Network) -> str:
-    shapes = [
-        f"{name} {'x'.join(map(str, tensor.shape))}"
-        for name, tensor in zip(
-            network.input_names, network.inputs.for_capture(0, free_batch=False), strict=True
-        )
-    ]
-    return f"{network.name} at {', '.join(shapes)}"
+def _input_shapes(network: Network) -> dict[str, list[int]]:
+    example = network.inputs.for_capture(0, free_batch=False)
+    return {name: list(tensor.shape) for name, tensor in zip(network.input_names, example, strict=True)}
 
 
 def parity(files: Sequence[Path], *, as_json: bool, verbose: bool) -> int:
@@ -158,11 +161,17 @@ def _export_text(done: Export, stages: Stages, request: ExportRequest) -> str:
 
 
 def _export_json(done: Export, stages: Stages) -> dict[str, Any]:
+    from mocovit_deploy.graph import BATCH_NORMS, count
+
     return {
         "schema_version": REPORT_SCHEMA_VERSION,
         "model": done.network.name,
         "weights": done.network.weights,
         "trained": done.network.trained,
+        "batch_norms": {
+            "before": done.batch_norms_captured,
+            "after": count(done.passes.graph, *BATCH_NORMS),
+        },
         "passes": [
             {
                 "name": proof.name,

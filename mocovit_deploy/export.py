@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from exporters import format_named
 from mocovit_deploy.capture import capture
 from mocovit_deploy.errors import DeployError, UsageError, unknown_choice
+from mocovit_deploy.graph import BATCH_NORMS, count
 from mocovit_deploy.models.load import Network, load_network
 from mocovit_deploy.passes import PASSES
 from mocovit_deploy.passes.result import PassResult
@@ -23,6 +24,8 @@ class Export:
 
     network: Network
     passes: PassResult
+    batch_norms_captured: int
+    """How many the network had before the passes."""
     outcomes: tuple[Outcome, ...]
 
 
@@ -49,7 +52,7 @@ def export_model(request: ExportRequest, stages: Stages) -> Export:
         outcomes = [
             write_and_prove(line, name, recipe) for name in request.formats for recipe in request.precisions
         ]
-    return Export(network, passes, tuple(outcomes))
+    return Export(network, passes, count(graph, *BATCH_NORMS), tuple(outcomes))
 
 
 def _refuse_impossible(request: ExportRequest) -> None:

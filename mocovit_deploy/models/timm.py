@@ -86,26 +86,34 @@ def weights(spec: ModelSpec, network: nn.Module) -> str:
 
 
 def import_timm() -> ModuleType:
-    """timm, also where torch is a CPU build and torchvision a CUDA build.
+    """timm, also where torch is a CPU build and torchvision a CUDA build (`mend_torchvision`).
 
-    There `import torchvision` ends with "operator torchvision::nms does not exist": its compiled library
-    cannot be loaded, which it passes over in silence, and its Python code then speaks of operators nobody
-    declared. Declaring them, without an implementation, is enough for timm, which never calls them. Where
-    torchvision is healthy nothing is declared.
-
-    Raises `MissingToolError` where timm is not installed, or torchvision fails for another reason.
+    Raises `MissingToolError` where timm is not installed, or the torchvision it needs cannot be imported.
     """
-    if "torchvision" not in sys.modules and importlib.util.find_spec("torchvision") is not None:
-        try:
-            importlib.import_module("torchvision")
-        except Exception as error:
-            if "torchvision::" not in str(error):
-                raise MissingToolError(
-                    f"torchvision, which timm needs, cannot be imported ({first_line(error)}); install the "
-                    "torchvision that belongs to this torch"
-                ) from error
-            _declare_torchvision_operators()
+    mend_torchvision()
     return needs_extra("timm", "timm")
+
+
+def mend_torchvision() -> bool:
+    """Make `import torchvision` work where its compiled library does not load; true where that was needed.
+
+    A library for CUDA does not load beside a CPU build of torch, which torchvision passes over in silence,
+    and its Python code then ends with "operator torchvision::nms does not exist". Declaring the operators it
+    speaks of, without an implementation, is enough for timm, which never calls them.
+    """
+    if "torchvision" in sys.modules or importlib.util.find_spec("torchvision") is None:
+        return False
+    try:
+        importlib.import_module("torchvision")
+    except Exception as error:
+        if "torchvision::" in str(error):
+            _declare_torchvision_operators()
+            return True
+        raise MissingToolError(
+            f"torchvision, which timm needs, cannot be imported ({first_line(error)}); install the one that "
+            "belongs to this torch"
+        ) from error
+    return False
 
 
 def _declare_torchvision_operators() -> None:
