@@ -64,6 +64,7 @@ def flatten(raw: fx.GraphModule) -> fx.GraphModule:
     for node in nodes_calling(graph, torch.ops.aten._assert_tensor_metadata.default):
         graph.graph.erase_node(node)
     _functionalize(graph)
+    _forget_strides(graph)
     return cleanup(graph)
 
 
@@ -148,6 +149,16 @@ def _functionalize(graph: fx.GraphModule) -> None:
             node,
             delete_user_cb=lambda user, node=node: order.get(user, -1) > order[node],  # type: ignore[misc]
         )
+
+
+def _forget_strides(graph: fx.GraphModule) -> None:
+    """Replace `view(x)` by `reshape(x)`, which does the same for any x.
+
+    `view` relies on how x lies in memory, often on a `contiguous` before it. Values have no strides in the
+    three formats, and a pass that drops that `contiguous` would leave a graph that torch cannot run.
+    """
+    for node in nodes_calling(graph, torch.ops.aten.view.default):
+        node.target = torch.ops.aten.reshape.default
 
 
 def _alias_group(node: fx.Node) -> set[fx.Node]:

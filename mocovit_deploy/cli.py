@@ -87,7 +87,13 @@ def _positive(text: str) -> int:
 def _export_parser() -> Parser:
     parser = _parser("mocovit-export", "Write a PyTorch network as proven files.", EXPORT_EXAMPLES)
     add = parser.add_argument
-    add("--model", default="mocovit_1_0", metavar="NAME", help="which network (default: %(default)s)")
+    add(
+        "--model",
+        default="mocovit_1_0",
+        metavar="NAME",
+        help="which network: mocovit_1_0 (default; also _0_5, _0_75, _1_3, _1_5), timm/NAME, "
+        "package.module:function, path/to/file.py:function, or a program.pt2 of torch.export.save",
+    )
     add(
         "--model-arg",
         type=_pair,
@@ -97,9 +103,24 @@ def _export_parser() -> Parser:
         help="an option of the network",
     )
     add("--checkpoint", type=Path, metavar="FILE", help="a state dict: .pt, .pth or .safetensors")
-    add("--num-classes", type=_positive, default=1000, metavar="N")
-    add("--image-size", "--imgsz", type=_positive, default=224, metavar="PIXELS")
-    add("--batch", type=_positive, default=1, metavar="N", help="images per run (default: %(default)s)")
+    add("--prefer-ema", action="store_true", help="of a checkpoint with averaged weights too, take those")
+    add(
+        "--unsafe-pickle",
+        action="store_true",
+        help="read files that hold pickled objects: this RUNS whatever code is in them",
+    )
+    add("--pretrained", action="store_true", help="weights that timm downloads")
+    add("--num-classes", type=_positive, metavar="N", help="default: the network's own (mocovit: 1000)")
+    add(
+        "--image-size",
+        "--imgsz",
+        type=_positive,
+        metavar="PIXELS",
+        help="default: the network's own (timm's data configuration; 224 elsewhere)",
+    )
+    add("--batch", type=_positive, metavar="N", help="images per run (default: 1)")
+    add("--input-names", type=_words, default=(), metavar="LIST", help="default: forward's parameters")
+    add("--output-names", type=_words, default=(), metavar="LIST", help="default: keys; logits or output")
     add("--dynamic", choices=["batch"], help="leave the batch to the caller of the file (ONNX)")
     add("--seed", type=int, default=0, metavar="N", help="for random weights and random inputs")
     add(
@@ -130,7 +151,7 @@ def _export_parser() -> Parser:
 def _export(words: Sequence[str]) -> int:
     given = _export_parser().parse_args(words)
     from mocovit_deploy import commands
-    from mocovit_deploy.spec import ExportRequest, InputSpec, ModelSpec
+    from mocovit_deploy.spec import ExportRequest, ModelSpec, OwnInput
 
     request = ExportRequest(
         model=ModelSpec(
@@ -138,8 +159,13 @@ def _export(words: Sequence[str]) -> int:
             arguments=tuple(given.model_arg),
             checkpoint=given.checkpoint,
             num_classes=given.num_classes,
-            input=InputSpec(size=given.image_size, batch=given.batch),
+            input=OwnInput(size=given.image_size, batch=given.batch),
             seed=given.seed,
+            pretrained=given.pretrained,
+            prefer_ema=given.prefer_ema,
+            unsafe_pickle=given.unsafe_pickle,
+            input_names=given.input_names,
+            output_names=given.output_names,
         ),
         formats=given.format,
         precisions=given.precision,

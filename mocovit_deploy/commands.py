@@ -23,6 +23,7 @@ from mocovit_deploy.table import megabytes, table
 
 if TYPE_CHECKING:
     from mocovit_deploy.export import Export
+    from mocovit_deploy.models.load import Network
 
 REPORT_SCHEMA_VERSION = 1
 HOST = "host"
@@ -60,20 +61,33 @@ def export(request: ExportRequest, *, as_json: bool, verbose: bool) -> int:
 def summary(request: ExportRequest, *, as_json: bool, verbose: bool) -> int:
     """Print parameters, MACs and activation bytes, layer by layer."""
     with quiet(not verbose):
-        torch = _torch()
+        _torch()
 
         from mocovit_deploy.capture import capture
         from mocovit_deploy.models.load import load_network
         from mocovit_deploy.summary import render, summarize
 
         network = load_network(request.model)
-        graph = capture(network.module, (torch.zeros(request.model.input.shape),))
+        graph = capture(network.module, network.inputs.for_capture(request.model.seed, free_batch=False))
         counted = summarize(network.module, graph)
     if as_json:
-        _print_json({"schema_version": REPORT_SCHEMA_VERSION, "model": network.name, **counted.as_json()})
+        _print_json(
+            {
+                "schema_version": REPORT_SCHEMA_VERSION,
+                "model": network.name,
+                "inputs": _input_shapes(network),
+                **counted.as_json(),
+            }
+        )
     else:
-        sys.stdout.write(f"{network.name} at {request.model.input.size} pixels\n\n{render(counted)}\n")
+        shapes = ", ".join(f"{n} {'x'.join(map(str, shape))}" for n, shape in _input_shapes(network).items())
+        sys.stdout.write(f"{network.name} at {shapes}\n\n{render(counted)}\n")
     return 0
+
+
+def _input_shapes(network: Network) -> dict[str, list[int]]:
+    example = network.inputs.for_capture(0, free_batch=False)
+    return {name: list(tensor.shape) for name, tensor in zip(network.input_names, example, strict=True)}
 
 
 def parity(files: Sequence[Path], target: str, *, as_json: bool, verbose: bool) -> int:
@@ -198,11 +212,17 @@ def _export_text(done: Export, stages: Stages, request: ExportRequest) -> str:
 
 
 def _export_json(done: Export, stages: Stages) -> dict[str, Any]:
+    from mocovit_deploy.graph import BATCH_NORMS, count
+
     return {
         "schema_version": REPORT_SCHEMA_VERSION,
         "model": done.network.name,
         "weights": done.network.weights,
         "trained": done.network.trained,
+        "batch_norms": {
+            "before": done.batch_norms_captured,
+            "after": count(done.passes.graph, *BATCH_NORMS),
+        },
         "passes": [
             {
                 "name": proof.name,

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch
-from torch import Tensor
-
 from exporters import format_named
 from mocovit_deploy.capture import capture
 from mocovit_deploy.errors import DeployError, UsageError, unknown_choice
+from mocovit_deploy.graph import BATCH_NORMS, count
 from mocovit_deploy.models.load import Network, load_network
 from mocovit_deploy.passes import PASSES
 from mocovit_deploy.passes.result import PassResult
@@ -26,6 +24,8 @@ class Export:
 
     network: Network
     passes: PassResult
+    batch_norms_captured: int
+    """How many the network had before the passes."""
     outcomes: tuple[Outcome, ...]
 
 
@@ -44,7 +44,7 @@ def export_model(request: ExportRequest, stages: Stages) -> Export:
         with stages("reference"):
             reference = run_original(network, request)
         with stages("capture"):
-            example = _example(request)
+            example = network.inputs.for_capture(request.model.seed, request.dynamic_batch)
             graph = capture(network.module, example, request.dynamic_batch)
         with stages("passes"):
             passes = run_passes(graph, example, [p for p in PASSES if p not in request.without])
@@ -52,14 +52,7 @@ def export_model(request: ExportRequest, stages: Stages) -> Export:
         outcomes = [
             write_and_prove(line, name, recipe) for name in request.formats for recipe in request.precisions
         ]
-    return Export(network, passes, tuple(outcomes))
-
-
-def _example(request: ExportRequest) -> tuple[Tensor, ...]:
-    """Random input for capture; a free batch is captured at two, because torch.export takes one as fixed."""
-    batch, *rest = request.model.input.shape
-    generator = torch.Generator().manual_seed(request.model.seed)
-    return (torch.randn(max(batch, 2) if request.dynamic_batch else batch, *rest, generator=generator),)
+    return Export(network, passes, count(graph, *BATCH_NORMS), tuple(outcomes))
 
 
 def _refuse_impossible(request: ExportRequest) -> None:

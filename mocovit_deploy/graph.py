@@ -54,6 +54,11 @@ def nodes_calling(graph: fx.GraphModule, *targets: Any) -> Iterator[fx.Node]:
             yield node
 
 
+def count(graph: fx.GraphModule, *targets: Any) -> int:
+    """How many nodes call one of `targets`."""
+    return sum(1 for _ in nodes_calling(graph, *targets))
+
+
 def argument(node: fx.Node, name: str) -> Any:
     """An argument of an ATen call by its schema name, defaults included, wherever it was passed."""
     schema = node.target._schema  # type: ignore[union-attr]

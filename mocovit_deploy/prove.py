@@ -24,7 +24,6 @@ from mocovit_deploy.artifact import (
 )
 from mocovit_deploy.errors import ConversionError, DeployError, ParityError
 from mocovit_deploy.models.load import Network
-from mocovit_deploy.parity.samples import samples
 from mocovit_deploy.parity.verdict import PASS, ParityReport, check_file, not_run
 from mocovit_deploy.passes.result import PassResult
 from mocovit_deploy.spec import BATCH, ExportRequest, TensorSpec
@@ -70,31 +69,24 @@ class Line:
 def run_original(network: Network, request: ExportRequest) -> Reference:
     """Run the original network, in float32, on the parity samples.
 
-    Raises `ConversionError` where its own outputs are not finite or not what its source said.
+    Raises `ConversionError` where its own outputs are not finite.
     """
-    names, inputs = samples(request.model.input, request.model.seed)
+    names, inputs = network.inputs.for_parity(request.model.seed)
     with torch.no_grad():
-        results = [
-            [leaf.numpy() for leaf in torch.utils._pytree.tree_leaves(network.module(torch.from_numpy(one)))]
-            for one in inputs
-        ]
-    if len(results[0]) != len(network.output_names):
-        raise ConversionError(
-            f"{network.name} gives {len(results[0])} outputs, not {len(network.output_names)}"
-        )
+        runs = [network.module(*map(torch.from_numpy, sample)) for sample in zip(*inputs, strict=True)]
+    results = [[leaf.numpy() for leaf in torch.utils._pytree.tree_leaves(run)] for run in runs]
     stacked = [np.stack(column) for column in zip(*results, strict=True)]
     for name, column in zip(network.output_names, stacked, strict=True):
         if not np.isfinite(column).all():
             raise ConversionError(f"{network.name} itself gives NaN or infinity in {name}: check its weights")
     outputs = dict(zip(network.output_names, stacked, strict=True))
-    return Reference(names, {network.input_names[0]: inputs}, outputs)
+    return Reference(names, dict(zip(network.input_names, inputs, strict=True)), outputs)
 
 
 def write_and_prove(line: Line, format_name: str, recipe: str) -> Outcome:
     """Write one file in the staging folder, judge it there, and publish it under its name or as rejected."""
     exporter = format_named(format_name)
-    stem = f"{line.network.name}_{line.request.model.input.size}_{recipe}"
-    job = _job(line, recipe, stem + exporter.SUFFIX)
+    job = _job(line, recipe, f"{line.network.stem}_{recipe}{exporter.SUFFIX}")
     verify = line.request.verify
     try:
         with line.stages(f"{format_name} {recipe}"):
@@ -132,7 +124,7 @@ def _artifact(line: Line, job: ExportJob, format_name: str, written: Written) ->
         weights=line.network.weights,
         inputs=written.inputs,
         outputs=written.outputs,
-        preprocessing=line.request.model.input.preprocessing,
+        preprocessing=line.network.input.preprocessing,
         sha256=digest(job.path),
         golden_sha256=digest(golden_path(job.path)),
         tools={"mocovit-deploy": version("mocovit-deploy"), **written.tools},

@@ -38,15 +38,42 @@ class InputSpec:
 
 
 @dataclass(frozen=True)
+class OwnInput:
+    """The input that the network's source declares, but for what is given here.
+
+    timm declares size and preprocessing, a `.pt2` file its shapes; elsewhere it is `InputSpec()`.
+    """
+
+    size: int | None = None
+    batch: int | None = None
+
+
+@dataclass(frozen=True)
 class ModelSpec:
     """Which network, and with which weights."""
 
     name: str = "mocovit_1_0"
     arguments: tuple[tuple[str, str], ...] = ()
     checkpoint: Path | None = None
-    num_classes: int = 1000
-    input: InputSpec = field(default_factory=InputSpec)
+    num_classes: int | None = None
+    """None: as many as the network's source says, 1000 for the networks of this package."""
+    input: InputSpec | OwnInput = field(default_factory=OwnInput)
+    """An `InputSpec` is taken to the letter; `load_network` says what it came to in `Network.input`."""
     seed: int = 0
+    pretrained: bool = False
+    """Weights that the network's source downloads (timm)."""
+    prefer_ema: bool = False
+    """Of a checkpoint that holds averaged weights as well, take those."""
+    unsafe_pickle: bool = False
+    """Read files that hold pickled objects, which runs whatever code they hold."""
+    input_names: tuple[str, ...] = ()
+    """Empty: the parameters of `forward`, or what the source says."""
+    output_names: tuple[str, ...] = ()
+    """Empty: the keys of the dictionary that `forward` returns, "logits" or "output" of one tensor."""
+
+    @property
+    def channels(self) -> int:
+        return self.input.channels if isinstance(self.input, InputSpec) else InputSpec.channels
 
 
 @dataclass(frozen=True)

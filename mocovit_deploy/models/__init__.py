@@ -1,3 +1,35 @@
-"""Where networks come from. One source is one file with `knows` and `build`; the tuple is their order."""
+"""Where networks come from. One source is one file, a `Source`; the tuple is their order."""
 
-SOURCES = ("mocovit", "user")
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from mocovit_deploy.spec import InputSpec, ModelSpec
+
+SOURCES = ("mocovit", "timm", "program", "user")
+
+
+class Source(Protocol):
+    """A module in `mocovit_deploy/models/`, listed in `SOURCES`."""
+
+    NAMES: tuple[str, ...]
+    """Names it knows, or their forms: what an unknown name is answered with."""
+    INPUT_NAMES: tuple[str, ...]
+    """What its networks' inputs are called; empty for the parameters of `forward`."""
+
+    def knows(self, name: str) -> bool: ...
+
+    def build(self, spec: ModelSpec) -> nn.Module:
+        """The network. Where its `example_inputs` is set, that is what it takes, and not one image."""
+        ...
+
+    def own_input(self, spec: ModelSpec, network: nn.Module) -> InputSpec:
+        """The image its networks take where the user says nothing else."""
+        ...
+
+    def weights(self, spec: ModelSpec, network: nn.Module) -> str:
+        """Where the weights of `network` came from, in words; empty where they are as initialised."""
+        ...

@@ -11,19 +11,28 @@ import torch
 from torch import Tensor, nn
 
 from mocovit_deploy.errors import UsageError, first_line, needs_extra
+from mocovit_deploy.models.layouts import layout_of, renamed
+from mocovit_deploy.models.statedict import AVERAGED, find_state_dict, is_average, without_wrappers
 
 SUFFIXES = (".pt", ".pth", ".safetensors")
 LISTED_AT_MOST = 20
 
 
-def load_checkpoint(module: nn.Module, path: Path) -> None:
+def load_checkpoint(
+    module: nn.Module, path: Path, *, prefer_ema: bool = False, unsafe_pickle: bool = False
+) -> str:
     """Load the state dict in `path` into `module`: every tensor of both, or `UsageError` and nothing.
 
-    The error lists every key that is missing, unexpected or of another shape, and every tensor with NaN or
-    infinity in it. Pickled code is never run (`weights_only=True`).
+    Returns what was loaded, in words to put behind the file's name: the key it was under, the official
+    layout its names were translated from. The error lists every key that is missing, unexpected or of
+    another shape, and every tensor with NaN or infinity in it. Pickled code runs with `unsafe_pickle` alone.
     """
-    given = read_state_dict(path)
     wanted = module.state_dict()
+    read, where = read_state_dict(path, prefer_ema, unsafe_pickle)
+    given = without_wrappers(read, wanted)
+    layout = layout_of(given, wanted)
+    if layout is not None:
+        given = renamed(given, layout)
     counters = {key for key in wanted if key.endswith("num_batches_tracked")}
     missing = wanted.keys() - given.keys() - counters
     problems = [f"missing {key} {_shape(wanted[key])}" for key in wanted if key in missing]
@@ -42,22 +51,29 @@ def load_checkpoint(module: nn.Module, path: Path) -> None:
         shown = "\n  ".join(problems[:LISTED_AT_MOST])
         rest = len(problems) - LISTED_AT_MOST
         more = f"\n  and {rest} more" if rest > 0 else ""
-        raise UsageError(f"{path}: does not fit the network, nothing was loaded\n  {shown}{more}")
+        named = f" (names translated from {layout.name})" if layout is not None else ""
+        raise UsageError(f"{path}: does not fit the network{named}, nothing was loaded\n  {shown}{more}")
     module.load_state_dict({**{key: wanted[key] for key in counters}, **given}, strict=True)
+    return f"{f' [{where}]' if where else ''}{f' in the layout of {layout.name}' if layout else ''}"
 
 
-def read_state_dict(path: Path) -> Mapping[str, Tensor]:
-    """The tensors of a checkpoint file by name; `UsageError` where it is not a plain state dict."""
+def read_state_dict(path: Path, prefer_ema: bool, unsafe_pickle: bool) -> tuple[Mapping[str, Tensor], str]:
+    """The tensors of a checkpoint file by name, and the key they were under.
+
+    Raises `UsageError` where there is no state dict in it, or no average where one is preferred.
+    """
     if path.suffix not in SUFFIXES:
         raise UsageError(f"{path}: not a checkpoint name I know (choose from {', '.join(SUFFIXES)})")
     if not path.is_file():
         raise UsageError(f"{path}: no such file")
-    found = _read_safetensors(path) if path.suffix == ".safetensors" else _read_pickle(path)
-    if not isinstance(found, Mapping) or not all(
-        isinstance(key, str) and isinstance(value, Tensor) for key, value in found.items()
-    ):
-        raise UsageError(f"{path}: holds a {type(found).__name__}, not a state dict of tensors by name")
-    return found
+    found = _read_safetensors(path) if path.suffix == ".safetensors" else _read_pickle(path, unsafe_pickle)
+    state = find_state_dict(found, prefer_ema)
+    if state is None:
+        keys = f" with the keys {', '.join(map(str, list(found)[:10]))}" if isinstance(found, Mapping) else ""
+        raise UsageError(f"{path}: holds a {type(found).__name__}{keys}, not a state dict of tensors by name")
+    if prefer_ema and not is_average(state[1]):
+        raise UsageError(f"{path}: holds no averaged weights ({', '.join(AVERAGED)}); leave out --prefer-ema")
+    return state
 
 
 def _read_safetensors(path: Path) -> object:
@@ -68,15 +84,16 @@ def _read_safetensors(path: Path) -> object:
         raise UsageError(f"{path}: damaged or not a safetensors file ({first_line(error)})") from error
 
 
-def _read_pickle(path: Path) -> object:
+def _read_pickle(path: Path, unsafe: bool) -> object:
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        return torch.load(path, map_location="cpu", weights_only=not unsafe)
     except pickle.UnpicklingError as error:
         if "weights_only" not in str(error).lower():
             raise UsageError(f"{path}: damaged or not a checkpoint ({first_line(error)})") from error
         raise UsageError(
             f"{path}: holds pickled code or objects, which are not run; save the tensors alone with "
-            "torch.save(network.state_dict(), path), or as .safetensors"
+            "torch.save(network.state_dict(), path), or as .safetensors; --unsafe-pickle runs whatever is in "
+            "the file, so only for one that you trust"
         ) from error
     except (EOFError, OSError, RuntimeError, ValueError, KeyError, IndexError, zipfile.BadZipFile) as error:
         raise UsageError(f"{path}: damaged or not a checkpoint ({first_line(error)})") from error

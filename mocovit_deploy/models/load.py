@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from types import ModuleType
+from pathlib import Path
+from typing import Any, cast
 
-from torch import nn
+import torch
+from torch import Tensor, nn
+from torch.utils import _pytree as pytree
 
 from mocovit_deploy.artifact import digest
-from mocovit_deploy.errors import unknown_choice
-from mocovit_deploy.models import SOURCES
+from mocovit_deploy.errors import ConversionError, first_line, unknown_choice
+from mocovit_deploy.models import SOURCES, Source
 from mocovit_deploy.models.checkpoint import load_checkpoint
-from mocovit_deploy.models.seeded import build_seeded
-from mocovit_deploy.spec import ModelSpec
+from mocovit_deploy.models.inputs import Inputs, inputs_of, path_of
+from mocovit_deploy.models.seeded import enliven, seeded
+from mocovit_deploy.names import name_inputs, name_outputs, parameters_of
+from mocovit_deploy.spec import InputSpec, ModelSpec
 
 
 @dataclass(frozen=True)
@@ -25,39 +32,94 @@ class Network:
     weights: str
     """In words: "random, seed 0", or the checkpoint's name and digest."""
     trained: bool
+    inputs: Inputs
     input_names: tuple[str, ...]
     output_names: tuple[str, ...]
+
+    @property
+    def input(self) -> InputSpec:
+        """The image it takes, with its preprocessing."""
+        return self.inputs.image
+
+    @property
+    def stem(self) -> str:
+        """What its files' names begin with."""
+        return f"{self.name}_{self.input.size}" if self.inputs.example is None else self.name
 
 
 def load_network(spec: ModelSpec) -> Network:
     """Build the network `spec` names, with its checkpoint, or with seeded random weights and a word on it.
 
-    Raises `UsageError` for an unknown name, an argument it does not take, or a checkpoint that does not fit.
+    Raises `UsageError` for an unknown name, an argument it does not take, or a checkpoint that does not fit;
+    `ConversionError` where the network does not run on its own inputs.
     """
     source = source_of(spec.name)
-    module = build_seeded(lambda: source.build(spec), spec.input, spec.seed)
-    weights = f"random, seed {spec.seed}"
-    if spec.checkpoint is not None:
-        load_checkpoint(module, spec.checkpoint)
-        weights = f"{spec.checkpoint.name}, sha256 {digest(spec.checkpoint)[:16]}"
+    with seeded(spec.seed):
+        built = source.build(spec)
+        own = source.own_input(spec, built)
+        weights = source.weights(spec, built)
+        parameters = parameters_of(built.forward)
+        module, inputs = inputs_of(built, spec.input, own)
+        module.eval()
+        if spec.checkpoint is not None:
+            found = load_checkpoint(
+                built, spec.checkpoint, prefer_ema=spec.prefer_ema, unsafe_pickle=spec.unsafe_pickle
+            )
+            weights = f"{spec.checkpoint.name}{found}, sha256 {digest(spec.checkpoint)[:16]}"
+        elif not weights:
+            with _says_what_it_ran_on(spec, inputs):
+                enliven(module, inputs.for_statistics())
+    input_names = name_inputs(spec.input_names, source.INPUT_NAMES, parameters, inputs.paths)
+    with _says_what_it_ran_on(spec, inputs), torch.no_grad():
+        result = module(*inputs.for_capture(spec.seed, free_batch=False))
     return Network(
-        module=module.eval(),
+        module=module,
         name=_short(spec.name),
-        weights=weights,
-        trained=spec.checkpoint is not None,
-        input_names=source.INPUT_NAMES,
-        output_names=source.OUTPUT_NAMES,
+        weights=weights or f"random, seed {spec.seed}",
+        trained=bool(weights),
+        inputs=inputs,
+        input_names=input_names,
+        output_names=_output_names(spec, result, input_names, image=inputs.example is None),
     )
+
+
+def _output_names(spec: ModelSpec, result: Any, inputs: Sequence[str], *, image: bool) -> tuple[str, ...]:
+    keyed, _ = pytree.tree_flatten_with_path(result)
+    for keys, leaf in keyed:
+        if not isinstance(leaf, Tensor):
+            where = ".".join(map(str, path_of(keys))) or "what it returns"
+            raise ConversionError(
+                f"{spec.name}: {where} is a {type(leaf).__name__}, not a tensor; files hold tensors alone"
+            )
+    classifier = image and isinstance(result, Tensor) and result.dim() == 2
+    paths = [path_of(keys) for keys, _ in keyed]
+    return name_outputs(spec.output_names, paths, classifier=classifier, inputs=inputs)
+
+
+@contextlib.contextmanager
+def _says_what_it_ran_on(spec: ModelSpec, inputs: Inputs) -> Iterator[None]:
+    """Whatever the user's forward raises, as one line that names the shapes it was given."""
+    try:
+        yield
+    except Exception as error:
+        tensors = inputs.example
+        shapes = [inputs.image.shape] if tensors is None else [tuple(tensor.shape) for tensor in tensors]
+        given = " and ".join("x".join(map(str, shape)) for shape in shapes)
+        raise ConversionError(
+            f"{spec.name} does not run on inputs of {given}: {type(error).__name__}: {first_line(error)}"
+        ) from error
 
 
 def _short(name: str) -> str:
     """What files are called: "net" for "path/to/file.py:net", "timm_ghostnet_100" for "timm/ghostnet_100"."""
+    if name.endswith(".pt2"):
+        return Path(name).stem
     return name.rpartition(":")[2].replace("/", "_")
 
 
-def source_of(name: str) -> ModuleType:
+def source_of(name: str) -> Source:
     """The source that knows `name`; `UsageError` with the closest names where none does."""
-    sources = [importlib.import_module(f"mocovit_deploy.models.{source}") for source in SOURCES]
+    sources = [cast("Source", importlib.import_module(f"mocovit_deploy.models.{one}")) for one in SOURCES]
     for source in sources:
         if source.knows(name):
             return source

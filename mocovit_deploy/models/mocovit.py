@@ -23,7 +23,7 @@ from torch import Tensor, nn
 
 from mocovit_deploy.errors import UsageError
 from mocovit_deploy.models.arguments import parse_arguments
-from mocovit_deploy.spec import ModelSpec
+from mocovit_deploy.spec import InputSpec, ModelSpec
 
 # kind       kernel  expanded  out  SE     stride
 LAYERS = (
@@ -61,7 +61,7 @@ PUBLISHED = ("mocovit_1_0",)
 
 NAMES = tuple(WIDTHS)
 INPUT_NAMES = ("image",)
-OUTPUT_NAMES = ("logits",)
+CLASSES = 1000
 
 
 @dataclass(frozen=True)
@@ -250,7 +250,18 @@ def knows(name: str) -> bool:
 
 def build(spec: ModelSpec) -> MoCoViT:
     """The network a `ModelSpec` names. Raises `UsageError` for an argument `MoCoViTConfig` does not have."""
-    if spec.input.channels != 3:
-        raise UsageError(f"{spec.name} takes 3 channels, not {spec.input.channels}")
+    if spec.channels != 3:
+        raise UsageError(f"{spec.name} takes 3 channels, not {spec.channels}")
+    if spec.pretrained:
+        raise UsageError(f"{spec.name}: no weights were published; give yours with --checkpoint")
     given = parse_arguments(MoCoViTConfig, dict(spec.arguments))
-    return MoCoViT(MoCoViTConfig(**{"width": WIDTHS[spec.name], "num_classes": spec.num_classes, **given}))
+    classes = CLASSES if spec.num_classes is None else spec.num_classes
+    return MoCoViT(MoCoViTConfig(**{"width": WIDTHS[spec.name], "num_classes": classes, **given}))
+
+
+def own_input(_spec: ModelSpec, _network: nn.Module) -> InputSpec:
+    return InputSpec()
+
+
+def weights(_spec: ModelSpec, _network: nn.Module) -> str:
+    return ""

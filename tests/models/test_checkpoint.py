@@ -5,10 +5,12 @@ import pytest
 import torch
 from networks import picture, tiny_mocovit
 from safetensors.torch import save_file
+from torch import nn
 
 from mocovit_deploy.errors import UsageError
 from mocovit_deploy.models.checkpoint import load_checkpoint
 from mocovit_deploy.models.load import load_network
+from mocovit_deploy.models.statedict import AVERAGED, PREFIXES, WEIGHTS
 from mocovit_deploy.spec import InputSpec, ModelSpec
 
 
@@ -89,11 +91,84 @@ def test_truncated(tmp_path, network, suffix, keep):
         load_checkpoint(network, path)
 
 
-@pytest.mark.parametrize("content", [[1, 2], {"a": 3}, torch.zeros(3), {"state": {"a": torch.zeros(1)}}])
+@pytest.mark.parametrize(
+    "content", [[1, 2], {}, {"a": 3}, torch.zeros(3), {"state": {"a": torch.zeros(1)}}, {"model": {"a": 3}}]
+)
 def test_not_a_state_dict(tmp_path, network, content):
     torch.save(content, tmp_path / "a.pt")
     with pytest.raises(UsageError, match="not a state dict"):
         load_checkpoint(network, tmp_path / "a.pt")
+
+
+def halved(state):
+    return {key: value / 2 if value.is_floating_point() else value for key, value in state.items()}
+
+
+@pytest.mark.parametrize("key", WEIGHTS + AVERAGED)
+@pytest.mark.parametrize(
+    "around", [lambda state: state, lambda state: {"module": state}, lambda state: {0.99: state}]
+)
+def test_a_state_dict_beside_other_things(tmp_path, network, key, around):
+    state = halved(tiny_mocovit().state_dict())
+    torch.save({"epoch": 3, "optimizer": {"lr": 0.1}, key: around(state)}, tmp_path / "a.pt")
+    assert load_checkpoint(network, tmp_path / "a.pt") == f" [{key}]"
+    assert torch.equal(network.state_dict()["stem.0.weight"], state["stem.0.weight"])
+
+
+@pytest.mark.parametrize(("prefer_ema", "expected"), [(False, "state_dict"), (True, "state_dict_ema")])
+def test_the_average_is_taken_when_asked_for(tmp_path, network, prefer_ema, expected):
+    state = tiny_mocovit().state_dict()
+    torch.save({"state_dict_ema": halved(state), "state_dict": state}, tmp_path / "a.pt")
+    assert load_checkpoint(network, tmp_path / "a.pt", prefer_ema=prefer_ema) == f" [{expected}]"
+    wanted = (halved(state) if prefer_ema else state)["stem.0.weight"]
+    assert torch.equal(network.state_dict()["stem.0.weight"], wanted)
+
+
+@pytest.mark.parametrize("content", [lambda state: state, lambda state: {"state_dict": state}])
+def test_an_average_that_is_not_there(tmp_path, network, content):
+    torch.save(content(network.state_dict()), tmp_path / "a.pt")
+    with pytest.raises(UsageError, match="holds no averaged weights .*--prefer-ema"):
+        load_checkpoint(network, tmp_path / "a.pt", prefer_ema=True)
+
+
+@pytest.mark.parametrize("prefix", [*PREFIXES, "module._orig_mod.", "model.module."])
+def test_prefixes_that_every_key_has_are_dropped(tmp_path, network, prefix):
+    state = halved(tiny_mocovit().state_dict())
+    torch.save({f"{prefix}{key}": value for key, value in state.items()}, tmp_path / "a.pt")
+    load_checkpoint(network, tmp_path / "a.pt")
+    assert torch.equal(network.state_dict()["stem.0.weight"], state["stem.0.weight"])
+
+
+def test_a_prefix_that_only_some_keys_have_stays(tmp_path, network):
+    state = {
+        (f"backbone.{key}" if key.startswith("b") else key): v for key, v in network.state_dict().items()
+    }
+    torch.save(state, tmp_path / "a.pt")
+    with pytest.raises(UsageError, match=r"unexpected backbone\.blocks"):
+        load_checkpoint(network, tmp_path / "a.pt")
+
+
+def test_a_prefix_of_the_networks_own_stays(tmp_path):
+    network = nn.Sequential()
+    network.add_module("model", nn.Linear(2, 2))
+    torch.save(halved(network.state_dict()), tmp_path / "a.pt")
+    load_checkpoint(network, tmp_path / "a.pt")
+
+
+def test_counters_of_a_profiler_are_passed_over(tmp_path, network):
+    state = {**network.state_dict(), "total_ops": torch.zeros(1), "stem.0.total_params": torch.zeros(1)}
+    torch.save(state, tmp_path / "a.pt")
+    load_checkpoint(network, tmp_path / "a.pt")
+
+
+def test_unsafe_pickle_reads_whole_networks_and_says_what_it_risks(tmp_path, network):
+    whole = tiny_mocovit()
+    whole.stem[0].weight.data.mul_(2)
+    torch.save({"model": whole}, tmp_path / "a.pt")
+    with pytest.raises(UsageError, match="--unsafe-pickle runs whatever is in the file"):
+        load_checkpoint(network, tmp_path / "a.pt")
+    load_checkpoint(network, tmp_path / "a.pt", unsafe_pickle=True)
+    assert torch.equal(network.stem[0].weight, whole.stem[0].weight)
 
 
 @pytest.mark.parametrize(

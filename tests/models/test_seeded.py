@@ -1,6 +1,11 @@
+import pytest
 import torch
 from networks import picture, tiny_mocovit
 from torch import nn
+
+from mocovit_deploy.models.load import load_network
+from mocovit_deploy.models.seeded import enliven
+from mocovit_deploy.spec import InputSpec, ModelSpec
 
 
 def test_weights_depend_on_the_seed_alone():
@@ -26,6 +31,48 @@ def test_no_batchnorm_is_the_identity():
             assert norm.running_mean.abs().max() > 1e-3
             assert (norm.weight - 1).abs().max() > 1e-2
             assert norm.bias.abs().max() > 1e-2
+
+
+def test_other_normalisations_and_biases_are_not_as_initialised():
+    net = nn.Sequential(
+        nn.Conv2d(3, 8, 1), nn.GroupNorm(2, 8), nn.Flatten(), nn.Linear(128, 4), nn.LayerNorm(4)
+    )
+    nn.init.zeros_(net[3].bias)
+    enliven(net, [(torch.randn(8, 3, 4, 4),)])
+    for norm in (net[1], net[4]):
+        assert norm.weight.std() > 1e-2
+        assert norm.bias.std() > 1e-2
+    assert net[3].bias.abs().min() > 0
+
+
+def test_one_value_per_channel_is_no_reason_to_stop():
+    net = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4)).eval()
+    enliven(net, [(torch.randn(1, 3),)])
+    assert torch.equal(net[1].running_var, torch.ones(4))
+    assert not net[1].training
+    assert net(torch.randn(1, 3)).isfinite().all()
+
+
+def test_a_failing_network_keeps_its_momenta():
+    net = nn.Sequential(nn.BatchNorm2d(3), nn.Conv2d(8, 4, 1))
+    with pytest.raises(RuntimeError):
+        enliven(net, [(torch.randn(2, 3, 4, 4),)])
+    assert net[0].momentum == 0.1
+    assert not net[0]._forward_pre_hooks
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "name", ["efficientnet_b1", "efficientnet_b0", "ghostnetv3_100", "mobilenetv3_large_100"]
+)
+def test_rounding_errors_are_not_multiplied(name):
+    """In float32 a random network must be its float64 self, far below the tolerance of 1e-5."""
+    network = load_network(ModelSpec(f"timm/{name}", input=InputSpec(size=128)))
+    (pictures,) = network.inputs.for_parity(seed=0)[1]
+    x = torch.from_numpy(pictures[:, 0])
+    with torch.no_grad():
+        single, double = network.module(x), network.module.double()(x.double())
+    assert (single - double).abs().max() < 3e-6 * (double.max() - double.min())
 
 
 def test_outputs_depend_on_the_input():

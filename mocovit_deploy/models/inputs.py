@@ -1,0 +1,180 @@
+"""What a network takes: one image, or the tensors of its `example_inputs`."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.utils import _pytree as pytree
+
+from mocovit_deploy.artifact import Array
+from mocovit_deploy.errors import UsageError
+from mocovit_deploy.names import Path
+from mocovit_deploy.parity.samples import samples
+from mocovit_deploy.spec import InputSpec, OwnInput, Preprocessing
+
+UNTOUCHED = Preprocessing(scale=1.0, mean=(0.0,), std=(1.0,), colour_order="")
+"""Of a network that takes something else than one image: its inputs are the tensors themselves."""
+VARIATIONS = 8
+
+
+class Flattened(nn.Module):
+    """A network whose arguments hold lists or dictionaries, taking the tensors in them one by one."""
+
+    def __init__(self, network: nn.Module, structure: pytree.TreeSpec) -> None:
+        super().__init__()
+        self.network = network
+        self.structure = structure
+
+    def forward(self, *tensors: Tensor) -> Any:
+        return self.network(*pytree.tree_unflatten(list(tensors), self.structure))
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The tensors a network takes. `example` is one run's worth of them, as the network declares it."""
+
+    image: InputSpec
+    """Where there is one image, all about it; where not, its preprocessing says so."""
+    example: tuple[Tensor, ...] | None
+    """None: one image, as `image` describes it."""
+    paths: tuple[Path, ...] = ((0,),)
+
+    def for_capture(self, seed: int, free_batch: bool) -> tuple[Tensor, ...]:
+        """Inputs to trace; a free batch is traced at two, because torch.export takes one as fixed."""
+        if self.example is None:
+            batch, *rest = self.image.shape
+            generator = torch.Generator().manual_seed(seed)
+            return (torch.randn(max(batch, 2) if free_batch else batch, *rest, generator=generator),)
+        if not free_batch:
+            return self.example
+        return tuple(torch.cat([tensor, tensor]) if len(tensor) == 1 else tensor for tensor in self.example)
+
+    def for_parity(self, seed: int) -> tuple[tuple[str, ...], tuple[Array, ...]]:
+        """Names of samples, and one array (samples, ...) for each input."""
+        if self.example is None:
+            names, pictures = samples(self.image, seed)
+            return names, (pictures,)
+        generator = torch.Generator().manual_seed(seed)
+        runs = [self.example, *(self._variation(generator) for _ in range(VARIATIONS - 1))]
+        titles = ("example", *(f"variation {i}" for i in range(1, VARIATIONS)))
+        columns = (np.stack([tensor.numpy() for tensor in column]) for column in zip(*runs, strict=True))
+        return titles, tuple(columns)
+
+    def for_statistics(self) -> list[tuple[Tensor, ...]]:
+        """Inputs to measure activations on; uses torch's global generator."""
+        if self.example is None:
+            return [(pictures_like(self.image),)]
+        return [self._variation(None) for _ in range(VARIATIONS)]
+
+    def _variation(self, generator: torch.Generator | None) -> tuple[Tensor, ...]:
+        """Other numbers of the example's kind: floats of its mean and spread, integers among its own."""
+        assert self.example is not None
+        varied = []
+        for tensor in self.example:
+            if tensor.is_floating_point():
+                spread = float(tensor.std()) if tensor.numel() > 1 else 0.0
+                noise = torch.randn(tensor.shape, generator=generator, dtype=tensor.dtype)
+                varied.append(tensor.mean() + noise * (spread or 1.0))
+            else:
+                order = torch.randint(max(tensor.numel(), 1), (tensor.numel(),), generator=generator)
+                varied.append(tensor.flatten()[order].reshape(tensor.shape))
+        return tuple(varied)
+
+
+def inputs_of(network: nn.Module, asked: InputSpec | OwnInput, own: InputSpec) -> tuple[nn.Module, Inputs]:
+    """What `network` takes, and the network with its arguments flat where they were not.
+
+    Raises `UsageError` for `example_inputs` that are not tensors, or that rule out the size asked for.
+    """
+    declared: Any = getattr(network, "example_inputs", None)
+    if declared is None:
+        return network, Inputs(_asked_image(asked, own), None)
+    arguments = _by_position(network, declared)
+    keyed, structure = pytree.tree_flatten_with_path(arguments)
+    leaves = [leaf for _, leaf in keyed]
+    paths = tuple(path_of(key) for key, _ in keyed)
+    for path, leaf in zip(paths, leaves, strict=True):
+        if not isinstance(leaf, Tensor):
+            where = ".".join(map(str, path))
+            raise UsageError(f"example_inputs: {where} is a {type(leaf).__name__}, not a tensor")
+    if not leaves:
+        raise UsageError("example_inputs holds no tensor")
+    example = tuple(leaf.detach() for leaf in leaves)
+    if any(len(path) > 1 for path in paths):
+        network = Flattened(network, structure)
+    image = _as_image(example)
+    _require_agreement(asked, image, example)
+    if image is not None:
+        given = asked.preprocessing if isinstance(asked, InputSpec) else own.preprocessing
+        return network, Inputs(replace(image, preprocessing=given), None, paths)
+    return network, Inputs(replace(own, preprocessing=UNTOUCHED), example, paths)
+
+
+def path_of(keys: Sequence[Any]) -> Path:
+    """A pytree key path as plain keys, fields and positions."""
+
+    def plain(entry: Any) -> str | int:
+        if isinstance(entry, pytree.SequenceKey):
+            return entry.idx
+        return str(entry.key if isinstance(entry, pytree.MappingKey) else entry.name)
+
+    return tuple(plain(entry) for entry in keys)
+
+
+def pictures_like(image: InputSpec, count: int = VARIATIONS) -> Tensor:
+    """Noise at two scales, each picture with its own contrast and brightness: (count, C, S, S)."""
+    channels, size = image.channels, image.size
+    coarse = F.interpolate(torch.randn(count, channels, 7, 7), (size, size), mode="bilinear")
+    fine = torch.randn(count, channels, size, size)
+    contrast = torch.rand(2, count, 1, 1, 1)
+    brightness = torch.randn(count, channels, 1, 1)
+    return 2 * contrast[0] * coarse + 0.3 * contrast[1] * fine + brightness
+
+
+def _asked_image(asked: InputSpec | OwnInput, own: InputSpec) -> InputSpec:
+    if isinstance(asked, InputSpec):
+        return asked
+    return replace(own, size=asked.size or own.size, batch=asked.batch or own.batch)
+
+
+def _by_position(network: nn.Module, declared: Any) -> tuple[Any, ...]:
+    if isinstance(declared, Mapping):
+        try:
+            return inspect.signature(network.forward).bind(**declared).args
+        except TypeError as error:
+            raise UsageError(f"example_inputs does not fit the parameters of forward: {error}") from None
+    return tuple(declared) if isinstance(declared, tuple | list) else (declared,)
+
+
+def _as_image(example: tuple[Tensor, ...]) -> InputSpec | None:
+    """The one square grey or colour image that an example is, or None."""
+    if len(example) != 1 or example[0].dim() != 4 or example[0].dtype != torch.float32:
+        return None
+    batch, channels, height, width = example[0].shape
+    return (
+        InputSpec(size=height, channels=channels, batch=batch)
+        if height == width and channels in (1, 3)
+        else None
+    )
+
+
+def _require_agreement(
+    asked: InputSpec | OwnInput, image: InputSpec | None, example: tuple[Tensor, ...]
+) -> None:
+    shapes = ", ".join("x".join(map(str, tensor.shape)) for tensor in example)
+    for what, option, fixed in (
+        ("size", "--image-size", image and image.size),
+        ("batch", "--batch", len(example[0]) if example[0].dim() else 1),
+    ):
+        wanted = getattr(asked, what)
+        if wanted is not None and wanted != fixed:
+            raise UsageError(
+                f"{option} {wanted}: the network's own example inputs are {shapes}; leave it out"
+            )

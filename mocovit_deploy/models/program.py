@@ -1,0 +1,137 @@
+"""Exported programs: a `.pt2` file that `torch.export.save` wrote, weights and example inputs included."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import pickle
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+from torch.export import ExportedProgram
+
+from mocovit_deploy.artifact import digest
+from mocovit_deploy.errors import UsageError, first_line
+from mocovit_deploy.graph import BATCH_NORMS, argument, aten, module_path, nodes_calling
+from mocovit_deploy.spec import InputSpec, ModelSpec
+
+NAMES = ("program.pt2",)
+INPUT_NAMES = ()
+SUFFIX = ".pt2"
+DROPOUTS = (aten.dropout.default, aten.feature_dropout.default)
+
+
+def knows(name: str) -> bool:
+    return name.endswith(SUFFIX)
+
+
+def build(spec: ModelSpec) -> nn.Module:
+    """The program as a module, its example inputs in `example_inputs`.
+
+    Raises `UsageError` for a file that is absent, not a program, written by a torch that this one cannot
+    read, captured in training mode, or holding pickled objects (which `spec.unsafe_pickle` allows).
+    """
+    path = Path(spec.name)
+    if spec.arguments:
+        raise UsageError(f"{path}: an exported program takes no options; leave out --model-arg")
+    if spec.pretrained:
+        raise UsageError(f"{path}: an exported program holds its own weights; leave out --pretrained")
+    program = _load(path, spec.unsafe_pickle)
+    module = program.module(check_guards=False)
+    assert isinstance(module, torch.fx.GraphModule)
+    _require_inference(path, module)
+    del module.train, module.eval  # torch makes both raise; the graph has no mode to change
+    if program.example_inputs is None:
+        raise UsageError(f"{path}: holds no example inputs; save it again with torch.export.save")
+    positional, keywords = program.example_inputs
+    vars(module)["example_inputs"] = (*positional, *keywords.values())
+    return module
+
+
+def own_input(_spec: ModelSpec, _network: nn.Module) -> InputSpec:
+    return InputSpec()
+
+
+def weights(spec: ModelSpec, _network: nn.Module) -> str:
+    path = Path(spec.name)
+    return f"{path.name}, sha256 {digest(path)[:16]}"
+
+
+def _load(path: Path, unsafe_pickle: bool) -> ExportedProgram:
+    if not path.is_file():
+        raise UsageError(f"{path}: no such file")
+    saved_by = _saved_by(path)
+    with _unpickling_tensors_alone(not unsafe_pickle), _logged_instead_of_raised() as causes:
+        try:
+            return torch.export.load(path)
+        except pickle.UnpicklingError as error:
+            raise UsageError(
+                f"{path}: holds pickled objects, which run code when read; --unsafe-pickle reads them, "
+                "so only for a file that you trust"
+            ) from error
+        except Exception as error:  # whatever the reader of another version fails with
+            raise UsageError(
+                f"{path}: was saved by torch {saved_by} and cannot be read by torch {torch.__version__} "
+                f"({first_line(causes[0] if causes else error)}); export it again with this torch"
+            ) from error
+
+
+def _saved_by(path: Path) -> str:
+    """The torch version that a `.pt2` archive records."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            models = [
+                name for name in archive.namelist() if name.endswith(("models/model.json", "program.json"))
+            ]
+            return str(json.loads(archive.read(models[0])).get("torch_version", "of another version"))
+    except (zipfile.BadZipFile, IndexError, ValueError, OSError) as error:
+        raise UsageError(f"{path}: not a file that torch.export.save wrote ({first_line(error)})") from error
+
+
+def _require_inference(path: Path, module: torch.fx.GraphModule) -> None:
+    for node in nodes_calling(module, *BATCH_NORMS, *DROPOUTS):
+        if argument(node, "training" if node.target in BATCH_NORMS else "train"):
+            raise UsageError(
+                f"{path}: {module_path(node)} computes in training mode; call .eval() before torch.export"
+            )
+
+
+@contextlib.contextmanager
+def _unpickling_tensors_alone(enabled: bool) -> Iterator[None]:
+    """torch.export.load falls back to full unpickling, and says so only afterwards; here it cannot."""
+    if not enabled:
+        yield
+        return
+    read = torch.load
+
+    def tensors_alone(*args: Any, **options: Any) -> Any:
+        return read(*args, **{**options, "weights_only": True})
+
+    torch.load = tensors_alone
+    try:
+        yield
+    finally:
+        torch.load = read
+
+
+@contextlib.contextmanager
+def _logged_instead_of_raised() -> Iterator[list[BaseException]]:
+    """What torch.export.load logs before it raises "check the warnings above"; nothing is printed."""
+    causes: list[BaseException] = []
+
+    def keep(record: logging.LogRecord) -> bool:
+        if record.exc_info and record.exc_info[1] is not None:
+            causes.append(record.exc_info[1])
+        return False
+
+    logger = logging.getLogger("torch.export")
+    logger.addFilter(keep)
+    try:
+        yield causes
+    finally:
+        logger.removeFilter(keep)

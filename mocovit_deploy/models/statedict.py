@@ -1,0 +1,76 @@
+"""The state dict inside a checkpoint, whatever is around it.
+
+Training scripts save it bare, or beside the optimizer under a usual key, or twice (the weights and their
+running average), and wrapped networks put a word before every name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from torch import Tensor, nn
+
+WEIGHTS = ("state_dict", "model", "model_state_dict", "model_state", "net")
+AVERAGED = ("state_dict_ema", "model_ema", "ema", "ema_state_dict", "ema_model")
+"""Keys under which the exponential moving average of the weights is saved."""
+
+PREFIXES = ("module.", "_orig_mod.", "model.", "backbone.")
+"""Put before every name by DistributedDataParallel, torch.compile, and wrappers of frameworks."""
+
+COUNTERS = ("total_ops", "total_params")
+"""Buffers that the MAC counter `thop` leaves in a network."""
+
+
+def find_state_dict(found: object, prefer_ema: bool) -> tuple[dict[str, Tensor], str] | None:
+    """The tensors by name, and the key they were under ("" for a bare state dict); None where there is none.
+
+    The weights come first, their average where `prefer_ema` or where there is nothing else.
+    """
+    if (bare := _as_tensors(found)) is not None:
+        return bare, ""
+    if not isinstance(found, Mapping):
+        return None
+    for key in (*AVERAGED, *WEIGHTS) if prefer_ema else (*WEIGHTS, *AVERAGED):
+        if key in found and (inner := _within(found[key])) is not None:
+            return inner, key
+    return None
+
+
+def is_average(key: str) -> bool:
+    return key in AVERAGED
+
+
+def _within(value: object) -> dict[str, Tensor] | None:
+    """A state dict, or the only one in a mapping of one (`{"ema": {0.9998: {...}}}`, `{"module": {...}}`)."""
+    if (tensors := _as_tensors(value)) is not None:
+        return tensors
+    if isinstance(value, Mapping):
+        inner = [tensors for one in value.values() if (tensors := _as_tensors(one)) is not None]
+        if len(inner) == 1:
+            return inner[0]
+    return None
+
+
+def _as_tensors(value: Any) -> dict[str, Tensor] | None:
+    if isinstance(value, nn.Module):
+        return dict(value.state_dict())
+    if not isinstance(value, Mapping) or not value:
+        return None
+    plain = all(isinstance(key, str) and isinstance(item, Tensor) for key, item in value.items())
+    return dict(value) if plain else None
+
+
+def without_wrappers(given: Mapping[str, Tensor], wanted: Iterable[str]) -> dict[str, Tensor]:
+    """Without the prefixes that every key has and the network's own keys have not, and without counters."""
+    wanted = list(wanted)
+    state = {key: value for key, value in given.items() if key.rpartition(".")[2] not in COUNTERS}
+    stripped = True
+    while stripped and state:
+        stripped = False
+        for prefix in PREFIXES:
+            common = all(key.startswith(prefix) for key in state)
+            if common and not all(key.startswith(prefix) for key in wanted):
+                state = {key.removeprefix(prefix): value for key, value in state.items()}
+                stripped = True
+    return state

@@ -1,0 +1,144 @@
+"""Networks of timm, PyTorch Image Models: `timm/NAME` for every name in `timm.list_models()`.
+
+Size, mean and standard deviation come from timm's data configuration of the network. Options given by
+--model-arg are keyword arguments of `timm.create_model`, read as Python literals where they are.
+"""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import importlib
+import importlib.util
+import sys
+from types import ModuleType
+from typing import Any
+
+from torch import nn
+
+from mocovit_deploy.errors import MissingToolError, UsageError, first_line, needs_extra
+from mocovit_deploy.spec import InputSpec, ModelSpec, Preprocessing
+
+NAMES = ("timm/NAME",)
+INPUT_NAMES = ("image",)
+PREFIX = "timm/"
+
+TORCHVISION_OPERATORS = {
+    "nms": "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
+    "qnms": "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
+}
+"""What torchvision's Python code refers to and its compiled library would have declared."""
+
+
+def knows(name: str) -> bool:
+    return name.startswith(PREFIX)
+
+
+def build(spec: ModelSpec) -> nn.Module:
+    """`timm.create_model` for `spec`.
+
+    Raises `UsageError` for a name timm does not have (with the closest), an option it does not take, or
+    pretrained weights it does not have or cannot get; `MissingToolError` where timm is not installed.
+    """
+    timm = import_timm()
+    name = spec.name.removeprefix(PREFIX)
+    if not timm.is_model(name.partition(".")[0]):
+        raise _unknown(timm, name)
+    try:
+        return _create(timm, name, spec)
+    except Exception as error:  # whatever timm, or its download, fails with
+        reason = f"{type(error).__name__}: {first_line(error)}"
+        if spec.pretrained:
+            raise UsageError(
+                f"{spec.name}: pretrained weights cannot be had ({reason}); download them where there is a "
+                "network, and give the file with --checkpoint"
+            ) from error
+        raise UsageError(f"{spec.name}: {reason}") from error
+
+
+def _create(timm: ModuleType, name: str, spec: ModelSpec) -> nn.Module:
+    options: dict[str, Any] = {key: _literal(text) for key, text in spec.arguments}
+    if spec.num_classes is not None:
+        options.setdefault("num_classes", spec.num_classes)
+    if spec.channels != InputSpec.channels:
+        options.setdefault("in_chans", spec.channels)
+    configuration = timm.get_pretrained_cfg(name, allow_unregistered=False)
+    size = spec.input.size
+    if configuration is not None and configuration.fixed_input_size and size is not None:
+        options.setdefault("img_size", size)
+    network: nn.Module = timm.create_model(name, pretrained=spec.pretrained, **options)
+    return network
+
+
+def own_input(spec: ModelSpec, network: nn.Module) -> InputSpec:
+    """timm's data configuration of `network`: size, mean and standard deviation of pixels 0..1."""
+    data = importlib.import_module("timm.data").resolve_model_data_config(network)
+    channels, size, _ = data["input_size"]
+    scaling = Preprocessing(scale=1 / 255, mean=tuple(data["mean"]), std=tuple(data["std"]))
+    return InputSpec(size=size, channels=channels, preprocessing=scaling)
+
+
+def weights(spec: ModelSpec, network: nn.Module) -> str:
+    if not spec.pretrained:
+        return ""
+    configuration: Any = network.pretrained_cfg
+    return f"timm, {configuration['architecture']}.{configuration.get('tag') or 'pretrained'}"
+
+
+def import_timm() -> ModuleType:
+    """timm, also where torch is a CPU build and torchvision a CUDA build (`mend_torchvision`).
+
+    Raises `MissingToolError` where timm is not installed, or the torchvision it needs cannot be imported.
+    """
+    mend_torchvision()
+    return needs_extra("timm", "timm")
+
+
+def mend_torchvision() -> bool:
+    """Make `import torchvision` work where its compiled library does not load; true where that was needed.
+
+    A library for CUDA does not load beside a CPU build of torch, which torchvision passes over in silence,
+    and its Python code then ends with "operator torchvision::nms does not exist". Declaring the operators it
+    speaks of, without an implementation, is enough for timm, which never calls them.
+    """
+    if "torchvision" in sys.modules or importlib.util.find_spec("torchvision") is None:
+        return False
+    try:
+        importlib.import_module("torchvision")
+    except Exception as error:
+        if "torchvision::" in str(error):
+            _declare_torchvision_operators()
+            return True
+        raise MissingToolError(
+            f"torchvision, which timm needs, cannot be imported ({first_line(error)}); install the one that "
+            "belongs to this torch"
+        ) from error
+    return False
+
+
+def _declare_torchvision_operators() -> None:
+    import torch
+
+    for half_imported in [name for name in sys.modules if name.partition(".")[0] == "torchvision"]:
+        del sys.modules[half_imported]
+    for name, schema in TORCHVISION_OPERATORS.items():
+        torch.library.define(f"torchvision::{name}", schema)
+
+
+def _unknown(timm: ModuleType, name: str) -> UsageError:
+    """Which names come close: timm has more than a thousand, too many to list."""
+    known = timm.list_models()
+    close = difflib.get_close_matches(name, known, n=5, cutoff=0.5)
+    hint = f"; the closest are {', '.join(close)}" if close else ""
+    return UsageError(
+        f"timm {timm.__version__} has no network {name!r} among its {len(known)}{hint} "
+        "(all of them: python -c 'import timm; print(*timm.list_models())')"
+    )
+
+
+def _literal(text: str) -> Any:
+    """ "0.5" as a number, "True" as a flag, "(1, 2)" as a tuple; what is none of these as it stands."""
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return text

@@ -1,0 +1,96 @@
+"""What the inputs and outputs of a network are called, in every file made of it.
+
+    inputs     what the user says; else what the source says; else the parameters of `forward`
+    outputs    what the user says; else the keys of a dictionary, the fields of a named tuple, their paths
+               joined by "_" where they are nested; else `logits` for the (batch, classes) of an image
+               classifier, `output` for any other single tensor, `output_0`, `output_1`, ... for several
+
+Names are words of letters, digits and underscores, which all formats take, and no two are the same.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from mocovit_deploy.errors import UsageError
+
+Path = tuple[str | int, ...]
+"""The way from a forward's arguments or result to one tensor in it: keys, fields and positions."""
+
+
+def parameters_of(forward: Callable[..., Any]) -> tuple[str, ...]:
+    """The names of a forward's positional parameters; empty where it takes any number of them."""
+    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    parameters = inspect.signature(forward).parameters.values()
+    return tuple(parameter.name for parameter in parameters if parameter.kind in kinds)
+
+
+def name_inputs(
+    asked: Sequence[str], declared: Sequence[str], parameters: Sequence[str], paths: Sequence[Path]
+) -> tuple[str, ...]:
+    """One name for each input tensor.
+
+    `paths` begin with the position of the argument. Raises `UsageError` where `asked` does not fit.
+    """
+    if asked:
+        return _checked(asked, len(paths), "input")
+    if len(declared) == len(paths):
+        return tuple(declared)
+
+    def name(path: Path) -> str:
+        position, *rest = path
+        assert isinstance(position, int)
+        known = position < len(parameters)
+        argument = parameters[position] if known else "input" if len(paths) == 1 else f"input_{position}"
+        if rest and isinstance(rest[0], str):  # the keys of a dictionary say more than its own name
+            return _word(rest, "input")
+        return _word([argument, *rest], "input")
+
+    return _distinct([name(path) for path in paths], (), "input")
+
+
+def name_outputs(
+    asked: Sequence[str], paths: Sequence[Path], *, classifier: bool, inputs: Sequence[str]
+) -> tuple[str, ...]:
+    """One name for each output tensor, none of them an input's; `classifier` names a single one."""
+    if asked:
+        names = _checked(asked, len(paths), "output")
+        if common := set(names) & set(inputs):
+            raise UsageError(f"--output-names: {', '.join(sorted(common))} is an input's name already")
+        return names
+    if list(paths) == [()]:
+        return _distinct(["logits" if classifier else "output"], inputs, "output")
+    return _distinct([_word(path, "output") for path in paths], inputs, "output")
+
+
+def _word(path: Sequence[str | int], what: str) -> str:
+    """ "boxes", "head_0", "output_1": a path as one word."""
+    joined = re.sub(r"\W+", "_", "_".join(map(str, path)), flags=re.ASCII).strip("_")
+    return joined if joined and not joined[0].isdigit() else f"{what}_{joined}".rstrip("_")
+
+
+def _distinct(names: Sequence[str], taken: Sequence[str], what: str) -> tuple[str, ...]:
+    """The names, with "_output" or a number behind those that would be taken twice."""
+    used = set(taken)
+    result = []
+    for name in names:
+        candidates = (name, f"{name}_{what}", *(f"{name}_{i}" for i in range(2, len(names) + 3)))
+        fresh = next(candidate for candidate in candidates if candidate not in used)
+        used.add(fresh)
+        result.append(fresh)
+    return tuple(result)
+
+
+def _checked(asked: Sequence[str], count: int, what: str) -> tuple[str, ...]:
+    option = f"--{what}-names"
+    if len(asked) != count:
+        raise UsageError(f"{option} {','.join(asked)}: {len(asked)} names for {count} {what}s")
+    for name in asked:
+        if not re.fullmatch(r"[A-Za-z_]\w*", name, flags=re.ASCII):
+            raise UsageError(f"{option}: {name!r} is not a word of letters, digits and underscores")
+    if len(set(asked)) != count:
+        raise UsageError(f"{option} {','.join(asked)}: two {what}s cannot have one name")
+    return tuple(asked)
