@@ -15,7 +15,6 @@ from mocovit_deploy.models.layouts import layout_of, renamed
 from mocovit_deploy.models.statedict import AVERAGED, find_state_dict, is_average, without_wrappers
 
 SUFFIXES = (".pt", ".pth", ".safetensors")
-LISTED_AT_MOST = 20
 
 
 def load_checkpoint(
@@ -48,11 +47,9 @@ def load_checkpoint(
         if value.is_floating_point() and not bool(value.isfinite().all())
     ]
     if problems:
-        shown = "\n  ".join(problems[:LISTED_AT_MOST])
-        rest = len(problems) - LISTED_AT_MOST
-        more = f"\n  and {rest} more" if rest > 0 else ""
+        shown = "\n  ".join(problems)
         named = f" (names translated from {layout.name})" if layout is not None else ""
-        raise UsageError(f"{path}: does not fit the network{named}, nothing was loaded\n  {shown}{more}")
+        raise UsageError(f"{path}: does not fit the network{named}, nothing was loaded\n  {shown}")
     module.load_state_dict({**{key: wanted[key] for key in counters}, **given}, strict=True)
     return f"{f' [{where}]' if where else ''}{f' in the layout of {layout.name}' if layout else ''}"
 
