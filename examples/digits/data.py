@@ -6,7 +6,7 @@
 Training and held-out images share neither a digit nor a photograph:
 
                digits (scikit-learn's 1797, 8 x 8 pixels)    photographs
-    training   the first 1000                                those in scikit-image's package
+    training   the first 1000                                13 in scikit-image's package
     held out   the last 797                                  the two in scikit-learn's package
 
 Digits are split by position: alike ones stand near each other in that file, so shuffling before splitting

@@ -3,7 +3,7 @@
     python -m examples.digits.train                              the network in this folder, again
     python -m examples.digits.train --model ghostnet_100 --output ghostnet.safetensors
 
-Nothing is chosen by looking at held-out images: the weights after the last step are the result.
+The weights after the last step are the result; none are chosen by looking at held-out images.
 """
 
 from __future__ import annotations
