@@ -59,9 +59,7 @@ def compare(output: str, expected: Array, found: Array) -> Difference:
         max_abs=float(error.max()),
         max_error=float(error.max()) / spread,
         rmse=float(np.sqrt((error**2).mean())),
-        sqnr_db=10 * float(np.log10(signal / noise))
-        if noise and signal
-        else float("inf" if not noise else "-inf"),
+        sqnr_db=_decibels(signal, noise),
         cosine=float((e * f).sum()) / norms if norms else float(noise == 0),
         liveliness=float((e.max(axis=0) - e.min(axis=0)).max()) / spread,
         top1_agreement=_top1_agreement(e, f),
