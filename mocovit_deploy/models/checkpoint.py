@@ -15,8 +15,6 @@ from mocovit_deploy.models.layouts import layout_of, renamed
 from mocovit_deploy.models.statedict import AVERAGED, find_state_dict, is_average, without_wrappers
 
 SUFFIXES = (".pt", ".pth", ".safetensors")
-LISTED_AT_MOST = 10
-"""Of each kind of problem."""
 
 
 def load_checkpoint(
@@ -36,24 +34,22 @@ def load_checkpoint(
         given = renamed(given, layout)
     counters = {key for key in wanted if key.endswith("num_batches_tracked")}
     missing = wanted.keys() - given.keys() - counters
-    unexpected = [key for key in given if key not in wanted]
-    reshaped = [key for key in wanted if key in given and given[key].shape != wanted[key].shape]
-    broken = [key for key, value in given.items() if value.is_floating_point() and not value.isfinite().all()]
-    problems = [
-        *_listed([f"missing {key} {_shape(wanted[key])}" for key in wanted if key in missing]),
-        *_listed([f"unexpected {key} {_shape(given[key])}" for key in unexpected]),
-        *_listed(
-            [
-                f"{key} has shape {_shape(given[key])}, the network wants {_shape(wanted[key])}"
-                for key in reshaped
-            ]
-        ),
-        *_listed([f"{key} holds NaN or infinity" for key in broken]),
+    problems = [f"missing {key} {_shape(wanted[key])}" for key in wanted if key in missing]
+    problems += [f"unexpected {key} {_shape(given[key])}" for key in given if key not in wanted]
+    problems += [
+        f"{key} has shape {_shape(given[key])}, the network wants {_shape(wanted[key])}"
+        for key in wanted
+        if key in given and given[key].shape != wanted[key].shape
+    ]
+    problems += [
+        f"{key} holds NaN or infinity"
+        for key, value in given.items()
+        if value.is_floating_point() and not bool(value.isfinite().all())
     ]
     if problems:
+        shown = "\n  ".join(problems)
         named = f" (names translated from {layout.name})" if layout is not None else ""
-        lines = "".join(f"\n  {problem}" for problem in problems)
-        raise UsageError(f"{path}: does not fit the network{named}, nothing was loaded{lines}")
+        raise UsageError(f"{path}: does not fit the network{named}, nothing was loaded\n  {shown}")
     module.load_state_dict({**{key: wanted[key] for key in counters}, **given}, strict=True)
     return f"{f' [{where}]' if where else ''}{f' in the layout of {layout.name}' if layout else ''}"
 
@@ -98,12 +94,6 @@ def _read_pickle(path: Path, unsafe: bool) -> object:
         ) from error
     except (EOFError, OSError, RuntimeError, ValueError, KeyError, IndexError, zipfile.BadZipFile) as error:
         raise UsageError(f"{path}: damaged or not a checkpoint ({first_line(error)})") from error
-
-
-def _listed(problems: list[str]) -> list[str]:
-    """Problems of one kind, cut where there are many, so that the other kinds are seen too."""
-    rest = len(problems) - LISTED_AT_MOST
-    return problems if rest <= 0 else [*problems[:LISTED_AT_MOST], f"and {rest} more like this"]
 
 
 def _shape(tensor: Tensor) -> str:
