@@ -23,6 +23,7 @@ STATUSES = """exit status:
 EXPORT_EXAMPLES = """examples:
   mocovit-export                                      mocovit_1_0 in all formats into build/
   mocovit-export --format tflite --checkpoint mine.safetensors --num-classes 10 --image-size 96
+  mocovit-export --model timm/mobilevit_xxs --checkpoint mobilevit_xxs.pt    timm's or Apple's own names
   mocovit-export --format onnx --dynamic batch --opset 17 --output-dir out
   mocovit-export --summary --json                     what each layer costs; writes no file
 """

@@ -14,7 +14,7 @@ from mocovit_deploy.errors import AccuracyError, DeployError
 if TYPE_CHECKING:
     from examples.digits.data import Split
     from mocovit_deploy.prove import Outcome
-    from mocovit_deploy.spec import ModelSpec
+    from mocovit_deploy.spec import InputSpec, ModelSpec
 
 
 @dataclass(frozen=True)
@@ -45,9 +45,10 @@ def ask(spec: ModelSpec, images: int) -> Question:
     from examples.digits.reference import answers
     from mocovit_deploy.models.load import load_network
 
-    split = data.held_out()
+    split, network = data.held_out(), load_network(spec)
+    assert isinstance(spec.input, InputSpec)
     labels = split.labels[[index % len(split.labels) for index in range(images)]]
-    return Question(split, labels, answers(load_network(spec).module, split, spec.input, images))
+    return Question(split, labels, answers(network.module, split, spec.input, images))
 
 
 def rows(

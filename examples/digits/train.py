@@ -102,6 +102,9 @@ def make(spec: ModelSpec, steps: int, output: Path, say: Callable[[str], None]) 
     from examples.digits import checkpoint, data
     from examples.digits.training import train
 
+    picture, classes = spec.input, spec.num_classes
+    assert isinstance(picture, InputSpec)
+    assert classes is not None
     torch.set_num_threads(THREADS)
     network, how = build(spec), recipe(steps)
     start = time.perf_counter()
@@ -113,7 +116,7 @@ def make(spec: ModelSpec, steps: int, output: Path, say: Callable[[str], None]) 
             mean = sum(losses[-REPORT_EVERY:]) / REPORT_EVERY
             say(f"step {step + 1} of {steps}: loss {mean:.3f}, {time.perf_counter() - start:.0f} s")
 
-    train(network, stream(data.training(), steps, BATCH, spec.input, spec.seed), how, progress)
+    train(network, stream(data.training(), steps, BATCH, picture, spec.seed), how, progress)
     training_s = time.perf_counter() - start
     tensors = checkpoint.stored(network)
     network.load_state_dict(tensors, strict=False)  # from here on the network is what is stored
@@ -121,10 +124,10 @@ def make(spec: ModelSpec, steps: int, output: Path, say: Callable[[str], None]) 
     record = checkpoint.Record(
         model=spec.name,
         arguments=spec.arguments,
-        num_classes=spec.num_classes,
-        image_size=spec.input.size,
+        num_classes=classes,
+        image_size=picture.size,
         sha256=checkpoint.sha256_of(serialized),
-        accuracy=measure(network, spec.input, data.HELD_OUT_IMAGES),
+        accuracy=measure(network, picture, data.HELD_OUT_IMAGES),
         held_out_images=data.HELD_OUT_IMAGES,
         training_images=steps * BATCH,
         seed=spec.seed,

@@ -9,7 +9,7 @@ import importlib.util
 import pytest
 
 from mocovit_deploy.capture import capture
-from mocovit_deploy.graph import BATCH_NORMS, count
+from mocovit_deploy.graph import BATCH_NORMS, count, module_path, nodes_calling
 from mocovit_deploy.models.load import load_network
 from mocovit_deploy.passes import PASSES
 from mocovit_deploy.passes.run import run_passes
@@ -19,11 +19,11 @@ from mocovit_deploy.summary import summarize
 slow = pytest.mark.slow
 # name, size, parameters in millions, MACs in millions, digits after the point, BatchNorms
 SYSTEMS = [
-    ("mocovit_0_5", None, 2.621, (43.86, 45.40), 100),
+    pytest.param("mocovit_0_5", None, 2.621, (43.86, 45.40), 100, marks=slow),
     ("mocovit_1_0", None, 5.300, (146.73, 149.81), 100),
     pytest.param("mocovit_1_3", None, 7.552, (236.22, 240.21), 100, marks=slow),
     # GhostNet, arXiv:1911.11907: 2.6 M / 42 M, 5.2 M / 141 M, 7.3 M / 226 M
-    ("timm/ghostnet_050", None, 2.587, (42.33, 42.33), 80),
+    pytest.param("timm/ghostnet_050", None, 2.587, (42.33, 42.33), 80, marks=slow),
     pytest.param("timm/ghostnet_100", None, 5.183, (141.15, 141.15), 80, marks=slow),
     pytest.param("timm/ghostnet_130", None, 7.359, (227.00, 227.00), 80, marks=slow),
     pytest.param("timm/ghostnetv2_100", None, 6.157, None, 122, marks=slow),
@@ -42,7 +42,7 @@ SYSTEMS = [
     pytest.param("timm/mobilevit_s", 224, 5.579, (1417, 1522), 32, marks=slow),
     pytest.param("timm/mobilevit_s", None, 5.579, (1823, 2001), 32, marks=slow),
     # EfficientViT, arXiv:2205.14756 and mit-han-lab/efficientvit, whose MACs are with attention
-    ("timm/efficientvit_b0", None, 3.410, (None, 100), 26),
+    pytest.param("timm/efficientvit_b0", None, 3.410, (None, 100), 26, marks=slow),
     pytest.param("timm/efficientvit_b1", None, 9.102, (511, 519), 35, marks=slow),
     pytest.param("timm/efficientvit_b1", 256, 9.102, (666, 677), 35, marks=slow),
     pytest.param("timm/efficientvit_b1", 288, 9.102, (842, 856), 35, marks=slow),
@@ -81,11 +81,9 @@ def test_system(name, size, parameters, macs, batch_norms):
     assert count(graph, *BATCH_NORMS) == batch_norms
 
     passes = run_passes(graph, example, list(PASSES))
-    left = count(passes.graph, *BATCH_NORMS)
-    refused = [
-        refusal for proof in passes.proofs for refusal in proof.refusals if proof.name == "fold_batchnorm"
-    ]
-    assert left == len(refused), "every BatchNorm is gone, or it is said why not"
+    left = {module_path(node) for node in nodes_calling(passes.graph, *BATCH_NORMS)}
+    refused = {refusal.where for proof in passes.proofs for refusal in proof.refusals}
+    assert left <= refused, "every BatchNorm is gone, or it is said why not"
     assert all(proof.error is None or proof.error <= 1e-10 for proof in passes.proofs)
 
 
