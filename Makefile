@@ -4,7 +4,7 @@ VENV := .venv
 READY := $(VENV)/ready
 ARGS ?=
 
-.PHONY: setup export parity bench test test-slow lint docs trained digits speed runtimes clean
+.PHONY: setup export parity bench test test-slow lint docs trained digits zoo speed runtimes clean
 
 setup: $(READY)
 
@@ -37,6 +37,9 @@ trained: $(READY)
 
 digits: $(READY)
 	$(VENV)/bin/python -m examples.digits.report $(ARGS)
+
+zoo: $(READY)
+	$(VENV)/bin/python benchmarks/zoo.py $(ARGS)
 
 speed: $(READY)
 	$(VENV)/bin/python benchmarks/export_speed.py $(ARGS)

@@ -14,7 +14,7 @@ from mocovit_deploy.errors import AccuracyError, DeployError
 if TYPE_CHECKING:
     from examples.digits.data import Split
     from mocovit_deploy.prove import Outcome
-    from mocovit_deploy.spec import InputSpec, ModelSpec
+    from mocovit_deploy.spec import ModelSpec
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,7 @@ def ask(spec: ModelSpec, images: int) -> Question:
     from examples.digits import data
     from examples.digits.reference import answers
     from mocovit_deploy.models.load import load_network
+    from mocovit_deploy.spec import InputSpec
 
     split, network = data.held_out(), load_network(spec)
     assert isinstance(spec.input, InputSpec)
