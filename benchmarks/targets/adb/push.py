@@ -1,0 +1,62 @@
+"""Copy files to the phone, only those that are not there already, and prove that they arrived."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.targets.adb.client import Adb, quoted
+from mocovit_deploy.artifact import digest
+from mocovit_deploy.errors import StableDeviceError, TransientDeviceError
+
+_LINE = re.compile(r"([0-9a-f]{64}) [ *](.+)")
+
+
+@dataclass(frozen=True)
+class Pushed:
+    """How much was copied."""
+
+    files: int
+    bytes: int
+
+
+def push(adb: Adb, folder: str, files: Mapping[str, Path], *, executable: bool = False) -> Pushed:
+    """Make `folder/name` on the phone equal to each local file.
+
+    Raises `StableDeviceError` when the storage is full or cannot be written, `TransientDeviceError` when the
+    connection breaks or a file arrives other than it was sent.
+    """
+    wanted = {f"{folder}/{name}": path for name, path in files.items()}
+    digests = {remote: digest(path) for remote, path in wanted.items()}
+    present = _digests(adb, list(wanted))
+    changed = {remote: path for remote, path in wanted.items() if present.get(remote) != digests[remote]}
+    folders = {remote.rpartition("/")[0] for remote in changed}
+    if folders:
+        made = adb.shell("mkdir -p " + " ".join(quoted(each) for each in sorted(folders)))
+        if not made.ok:
+            raise StableDeviceError(f"no folder can be made on the phone: {made.reason()}")
+    for remote, path in changed.items():
+        adb.push(path, remote)
+    if changed:
+        _prove(adb, list(changed), digests)
+    if changed and executable:
+        adb.shell("chmod 755 " + " ".join(quoted(remote) for remote in changed))
+    return Pushed(len(changed), sum(path.stat().st_size for path in changed.values()))
+
+
+def _prove(adb: Adb, remotes: list[str], digests: Mapping[str, str]) -> None:
+    arrived = _digests(adb, remotes)
+    for remote in remotes:
+        if arrived.get(remote) != digests[remote]:
+            raise TransientDeviceError(
+                f"{remote} arrived on the phone other than it was sent; is its storage full or failing?"
+            )
+
+
+def _digests(adb: Adb, remotes: list[str]) -> dict[str, str]:
+    """SHA-256 of those files that are on the phone."""
+    answer = adb.shell("sha256sum " + " ".join(quoted(each) for each in remotes) + " 2>/dev/null; true")
+    found = (_LINE.fullmatch(line) for line in answer.text.splitlines())
+    return {match[2]: match[1] for match in found if match is not None}
