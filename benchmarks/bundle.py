@@ -58,6 +58,11 @@ class Bundle:
         return tuple(sorted(name for name in self.files if not name.startswith("licenses/")))
 
     @property
+    def loaded_paths(self) -> Mapping[str, Path]:
+        """The same, with where each is."""
+        return {name: self.path / name for name in self.loaded}
+
+    @property
     def size_bytes(self) -> int:
         return sum((self.path / name).stat().st_size for name in self.files)
 

@@ -93,7 +93,10 @@ def build_parser() -> argparse.ArgumentParser:
         "--benchmark-binary", type=Path, metavar="PATH",
         help="measure with Google's benchmark_model instead of our bench (host, adb; it gives no samples)",
     )  # fmt: skip
-    run.add_argument("--all-devices", action="store_true", help="measure on every phone, at the same time (adb)")
+    run.add_argument(
+        "--rounds", type=_whole(1, 100), help="steady rounds to take on a phone (adb; default 3)"
+    )
+    run.add_argument("--all-devices", action="store_true", help="measure on every phone at once (adb)")
 
     ab = commands.add_parser("ab", help="measure two files in turn (A B B A ...) and say which is faster")
     ab.add_argument("a", type=Path, metavar="A")
@@ -172,7 +175,7 @@ def _add_measuring(parser: argparse.ArgumentParser) -> None:
 def _add_phone(parser: argparse.ArgumentParser) -> None:
     """Which phone, and how to treat it. None of them goes with another target."""
     phone = parser.add_argument_group("phones (adb)")
-    phone.add_argument("--serial", metavar="S", help="the phone to use (default: ANDROID_SERIAL, or the only one)")
+    phone.add_argument("--serial", metavar="S", help="the phone (default: ANDROID_SERIAL, or the only one)")
     phone.add_argument("--connect", metavar="HOST:PORT", help="a wireless phone to connect to first")
     phone.add_argument(
         "--cores", metavar="WORD|MASK",

@@ -27,7 +27,8 @@ def check_words(arguments: argparse.Namespace) -> None:
     """`UsageError` for a word about phones where no phone is meant."""
     if arguments.command == "doctor" or getattr(arguments, "target", "adb") == "adb":
         return
-    for word in _WORDS:
+    words = _WORDS if arguments.command == "ab" else (*_WORDS, "rounds")
+    for word in words:
         if getattr(arguments, word, None):
             raise UsageError(f"--{word.replace('_', '-')} goes with --target adb")
 
@@ -48,7 +49,7 @@ def wanted(arguments: argparse.Namespace, **changes: Any) -> Wanted:
 
     given = {
         name: value
-        for name in ("serial", "connect", "remote_folder", "cooldown_s", "all_devices")
+        for name in ("serial", "connect", "remote_folder", "cooldown_s", "all_devices", "rounds")
         if (value := getattr(arguments, name, None)) is not None
     }
     return Wanted(**{**given, "keep": arguments.keep, "use_root": not arguments.no_root, **changes})
@@ -81,7 +82,7 @@ def on_each(
 
     meant = wanted(arguments)
     with ExitStack() as stack:
-        # The pool is left last: its threads end when their phones were dropped, an interrupt included.
+        # Entered first, the pool is left last: dropped phones end its threads, an interrupt included.
         pool = stack.enter_context(ThreadPoolExecutor(max_workers=64))
         running = []
         for adb in choose(meant):

@@ -117,11 +117,16 @@ class Adb:
             raise StableDeviceError(f"{clean(path)} cannot be read on the phone: {answer.reason()}")
         return answer.stdout
 
-    def push(self, local: Path, remote: str) -> None:
-        """Copy a file to the phone; raises like `shell`."""
-        deadline_s = _SHELL_S + local.stat().st_size / _PUSH_LEAST_BYTES_PER_S
-        what = f"copying {local.name} to the phone"
-        said = self._run(["push", str(local.resolve()), remote], deadline_s=deadline_s, what=what)
+    def push(self, files: Sequence[Path], remote: str) -> None:
+        """Copy files to the phone: one to the name `remote`, or any number into the folder `remote/`.
+
+        Raises `StableDeviceError` for a storage that is full or not writable, else like `shell`.
+        """
+        size = sum(file.stat().st_size for file in files)
+        deadline_s = _SHELL_S + size / _PUSH_LEAST_BYTES_PER_S
+        what = f"copying {files[0].name}{' and others' if len(files) > 1 else ''} to the phone"
+        words = [str(file.absolute()) for file in files]
+        said = self._run(["push", *words, remote], deadline_s=deadline_s, what=what)
         if said.status:
             raise failure(what, _text(said))
 

@@ -97,9 +97,7 @@ def _session(context: Context) -> Iterator[Session]:
 @contextmanager
 def _prepared(artifact: Artifact, plan: Plan, context: Context, held: Held) -> Iterator[Remote]:
     bundle = _bundle(plan, context)
-    copied = push(
-        held.adb, f"{held.folder}/bundle", {name: bundle.path / name for name in bundle.loaded}, executable=True
-    )
+    copied = push(held.adb, f"{held.folder}/bundle", bundle.loaded_paths, executable=True)
     model = f"model-{artifact.sha256[:16]}{artifact.path.suffix}"
     second = push(held.adb, held.folder, {model: artifact.path})
     context.say(

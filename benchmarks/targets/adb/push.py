@@ -30,24 +30,23 @@ def push(adb: Adb, folder: str, files: Mapping[str, Path], *, executable: bool =
     """
     wanted = {f"{folder}/{name}": path for name, path in files.items()}
     digests = {remote: digest(path) for remote, path in wanted.items()}
-    present = _digests(adb, list(wanted))
+    present = _digests(adb, list(wanted), f"mkdir -p {quoted(folder)} || exit 1")
     changed = {remote: path for remote, path in wanted.items() if present.get(remote) != digests[remote]}
-    folders = {remote.rpartition("/")[0] for remote in changed}
-    if folders:
-        made = adb.shell("mkdir -p " + " ".join(quoted(each) for each in sorted(folders)))
-        if not made.ok:
-            raise StableDeviceError(f"no folder can be made on the phone: {made.reason()}")
+    if not changed:
+        return Pushed(0, 0)
+    named_alike = [path for remote, path in changed.items() if remote == f"{folder}/{path.name}"]
+    if named_alike:
+        adb.push(named_alike, f"{folder}/")
     for remote, path in changed.items():
-        adb.push(path, remote)
-    if changed:
-        _prove(adb, list(changed), digests)
-    if changed and executable:
-        adb.shell("chmod 755 " + " ".join(quoted(remote) for remote in changed))
+        if path not in named_alike:
+            adb.push([path], remote)
+    _prove(adb, list(changed), digests, executable=executable)
     return Pushed(len(changed), sum(path.stat().st_size for path in changed.values()))
 
 
-def _prove(adb: Adb, remotes: list[str], digests: Mapping[str, str]) -> None:
-    arrived = _digests(adb, remotes)
+def _prove(adb: Adb, remotes: list[str], digests: Mapping[str, str], *, executable: bool) -> None:
+    mode = "755" if executable else "644"
+    arrived = _digests(adb, remotes, f"chmod {mode} {' '.join(map(quoted, remotes))}")
     for remote in remotes:
         if arrived.get(remote) != digests[remote]:
             raise TransientDeviceError(
@@ -55,8 +54,10 @@ def _prove(adb: Adb, remotes: list[str], digests: Mapping[str, str]) -> None:
             )
 
 
-def _digests(adb: Adb, remotes: list[str]) -> dict[str, str]:
-    """SHA-256 of those files that are on the phone."""
-    answer = adb.shell("sha256sum " + " ".join(quoted(each) for each in remotes) + " 2>/dev/null; true")
+def _digests(adb: Adb, remotes: list[str], first: str) -> dict[str, str]:
+    """Do `first`, then the SHA-256 of those files that are on the phone."""
+    answer = adb.shell(f"{first}\nsha256sum {' '.join(map(quoted, remotes))} 2>/dev/null\ntrue")
+    if not answer.ok:
+        raise StableDeviceError(f"no folder can be made on the phone: {answer.reason()}")
     found = (_LINE.fullmatch(line) for line in answer.text.splitlines())
     return {match[2]: match[1] for match in found if match is not None}
