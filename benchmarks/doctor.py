@@ -20,7 +20,7 @@ from benchmarks.targets.adb.choose import Wanted, choose
 from benchmarks.targets.adb.client import Adb, quoted
 from benchmarks.targets.adb.failures import clean
 from benchmarks.targets.adb.locate import find_adb
-from benchmarks.targets.adb.measure import run_golden
+from benchmarks.targets.adb.measuring import run_golden
 from benchmarks.targets.adb.probe import describe_clusters, probe
 from benchmarks.targets.adb.push import push
 from benchmarks.targets.adb.session import Held, Session, opened

@@ -5,9 +5,9 @@
     choose    which phones                    session   a phone that is held, and dropped on every way out
     probe     what the phone is               keeper    the process on the phone that cleans up
     state     clocks, temperature, battery    push      files, only those that changed
-    protocol  limits, gates, rounds           measure   the target
+    protocol  limits, gates, rounds           measuring the target
 """
 
-from benchmarks.targets.adb.measure import measure, run_golden
+from benchmarks.targets.adb.measuring import measure, run_golden
 
 __all__ = ["measure", "run_golden"]
