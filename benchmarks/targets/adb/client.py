@@ -27,6 +27,10 @@ quoted = shlex.quote
 """POSIX quoting, which mksh and toybox sh follow."""
 
 
+class SilentError(TransientDeviceError):
+    """No answer in the time there was."""
+
+
 @dataclass(frozen=True)
 class Listed:
     """One line of `adb devices`."""
@@ -99,7 +103,7 @@ class Adb:
         """Run a script in the phone's shell.
 
         A mark printed after it tells a script that failed from a connection that did. Raises
-        `TransientDeviceError` when the connection breaks or time is up, `StableDeviceError` for a phone that
+        `TransientDeviceError` when the connection breaks or time is up (`SilentError`), `StableDeviceError` for a phone that
         refuses, or says more than `most_bytes`.
         """
         mark = secrets.token_hex(8)
@@ -142,7 +146,7 @@ class Adb:
                 f"{clean(what)}: the phone said more than {most_bytes:,} bytes where few were expected; stopped"
             )
         if said.timed_out:
-            raise TransientDeviceError(f"{clean(what)}: no answer within {deadline_s:g} s; is the phone awake?")
+            raise SilentError(f"{clean(what)}: no answer within {deadline_s:g} s; is the phone awake?")
         return said
 
 

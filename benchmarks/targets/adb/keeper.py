@@ -18,14 +18,16 @@ from dataclasses import dataclass
 from benchmarks.process import end_group
 from benchmarks.targets.adb.client import Adb, quoted
 from benchmarks.targets.adb.failures import clean, failure
-from mocovit_deploy.errors import StableDeviceError, TransientDeviceError
+from mocovit_deploy.errors import DeviceError, StableDeviceError, TransientDeviceError
 
 PID = "pid"
 """Holds the bench's process id while it runs."""
 
 _READY, _BUSY, _DONE = b"keeper ready", b"keeper busy", b"keeper done"
 _START_S, _END_S = 20.0, 20.0
+_RELEASE_S, _RETRY_S = 5.0, 0.5
 _MOST_BYTES = 1 << 16
+_FOLDER = '"$F/"'
 _GOVERNOR = "/sys/devices/system/cpu/cpu{core}/cpufreq/scaling_governor"
 
 
@@ -59,6 +61,17 @@ def start_keeper(
     cannot be made, or that another command holds.
     """
     script = _script(folder, keep=keep, governors=governors if root is not None else {}, root=root or ())
+    end = time.monotonic() + _RELEASE_S
+    while True:
+        process, said = _start(adb, script)
+        if _READY in said:
+            return Keeper(adb, folder, process)
+        if _BUSY not in said or time.monotonic() > end:
+            raise _refused(adb, folder, said)
+        time.sleep(_RETRY_S)  # after a lost connection, our own last keeper may still be at work
+
+
+def _start(adb: Adb, script: str) -> tuple[subprocess.Popen[bytes], bytes]:
     process = subprocess.Popen(
         adb.words("shell", script),
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
@@ -69,19 +82,22 @@ def start_keeper(
     finally:
         if _READY not in said:
             _end(process)
-    if _READY in said:
-        return Keeper(adb, folder, process)
+    return process, said
+
+
+def _refused(adb: Adb, folder: str, said: bytes) -> DeviceError:
     if _BUSY in said:
-        raise StableDeviceError(
+        return StableDeviceError(
             f"{clean(adb.serial)}: another mocovit-bench measures on this phone; wait for it to end"
         )
     text = said.decode("utf-8", errors="replace")
     if "mkdir" in text:
-        error = failure(f"{clean(folder)} on the phone cannot be made", text)
-        raise StableDeviceError(str(error))
+        return StableDeviceError(str(failure(f"{clean(folder)} on the phone cannot be made", text)))
     if not text.strip():
-        raise TransientDeviceError(f"{clean(adb.serial)}: no answer within {_START_S:g} s; is the phone awake?")
-    raise failure(clean(adb.serial), text)
+        return TransientDeviceError(
+            f"{clean(adb.serial)}: no answer within {_START_S:g} s; is the phone awake?"
+        )
+    return failure(clean(adb.serial), text)
 
 
 def _script(folder: str, *, keep: bool, governors: Mapping[int, str], root: tuple[str, ...]) -> str:
@@ -95,7 +111,7 @@ def _script(folder: str, *, keep: bool, governors: Mapping[int, str], root: tupl
             f"F={quoted(folder)}; L={quoted(lock)}",
             'if ! mkdir "$L" 2>/dev/null && [ -d "$L" ]; then',
             '  p=; read p 2>/dev/null < "$L/pid"',
-            f"  if [ -n \"$p\" ] && grep -qF '{_READY.decode()}' \"/proc/$p/cmdline\" 2>/dev/null; then",
+            f"  if {_is_running(quoted(_READY.decode()))}; then",
             f"    echo {_BUSY.decode()}; exit 1",
             "  fi",
             '  rm -rf "$L"; mkdir "$L" || exit 1',
@@ -108,8 +124,11 @@ def _script(folder: str, *, keep: bool, governors: Mapping[int, str], root: tupl
             "read x",
             *_end_bench(),
             *restore,
-            *([] if keep else ['rm -rf "$F"']),
-            'rm -rf "$L"',
+            'p=; read p 2>/dev/null < "$L/pid"',
+            'if [ "$p" = $$ ]; then',  # else somebody else holds the folder now
+            *([] if keep else ['  rm -rf "$F"']),
+            '  rm -rf "$L"',
+            "fi",
             f"echo {_DONE.decode()}",
         ]
     )
@@ -121,11 +140,16 @@ def _set(core: int, governor: str, as_root: str) -> str:
     return quoted(command) if as_root else command
 
 
+def _is_running(word: str) -> str:
+    """A test: is process `$p` one whose words hold `word`? Some greps see nothing behind the first NUL."""
+    return f'[ -n "$p" ] && tr "\\0" " " 2>/dev/null < "/proc/$p/cmdline" | grep -qF {word}'
+
+
 def _end_bench() -> list[str]:
     """End the bench, if the number that it left is still its own."""
     return [
         f'rm -f "$F/running"; p=; read p 2>/dev/null < "$F/{PID}"',
-        'if [ -n "$p" ] && grep -qF "$F/" "/proc/$p/cmdline" 2>/dev/null; then kill -9 "$p"; fi',
+        f"if {_is_running(_FOLDER)}; then kill -9 $p; fi",
         f'rm -f "$F/{PID}"',
     ]
 

@@ -10,7 +10,7 @@ from benchmarks.bundle import Bundle
 from benchmarks.plan import Plan
 from benchmarks.process import Finished
 from benchmarks.rounds import Reading
-from benchmarks.targets.adb.client import Answer, quoted
+from benchmarks.targets.adb.client import Answer, SilentError, quoted
 from benchmarks.targets.adb.keeper import PID, end_bench
 from benchmarks.targets.adb.push import push
 from benchmarks.targets.adb.session import Held
@@ -24,7 +24,7 @@ from benchmarks.targets.bench_process import (
     failure,
     read_report,
 )
-from mocovit_deploy.errors import StableDeviceError, TransientDeviceError
+from mocovit_deploy.errors import DeployError, StableDeviceError, TransientDeviceError
 
 _GRACE_S = 15.0
 """The bench ends itself at its deadline; this much later the connection is given up and it is killed."""
@@ -32,6 +32,7 @@ _MOST_OUTPUT = 1 << 28
 _MOST_REPORT = 1 << 26
 _MOST_SAID = 1 << 20
 _READ_BYTES_PER_S = 1 << 20
+_FETCH_S = 30.0
 _DEADLINE_STATUS = 7
 
 
@@ -64,14 +65,23 @@ class Remote:
             *bench_words(prefix + self.model, self.plan, moved, samples=samples, folder=prefix),
         ]  # fmt: skip
         self._execute(words, watched=watched)
-        output = any(word.startswith("--output=") for word in options)
-        for name, most in ((REPORT, _MOST_REPORT), *([(OUTPUT, _MOST_OUTPUT)] if output else [])):
-            deadline_s = 30.0 + most / _READ_BYTES_PER_S
-            (self.folder / name).write_bytes(
-                adb.read(prefix + name, most_bytes=most, deadline_s=deadline_s)
-            )
-        readings = self._readings() if watched else ()
-        return read_report(self.folder / REPORT), readings
+        self._fetch(REPORT, _MOST_REPORT)
+        report = self._report()
+        if any(word.startswith("--output=") for word in options):
+            self._fetch(OUTPUT, _MOST_OUTPUT)
+        return report, self._readings() if watched else ()
+
+    def _fetch(self, name: str, most_bytes: int) -> None:
+        deadline_s = _FETCH_S + most_bytes / _READ_BYTES_PER_S
+        remote = f"{self.held.folder}/{name}"
+        data = self.held.adb.read(remote, most_bytes=most_bytes, deadline_s=deadline_s)
+        (self.folder / name).write_bytes(data)
+
+    def _report(self) -> BenchReport:
+        try:
+            return read_report(self.folder / REPORT)
+        except DeployError as error:  # from a phone, garbage is no mistake of this program
+            raise StableDeviceError(f"the phone sent back nonsense: {error}") from None
 
     def _execute(self, words: Sequence[str], *, watched: bool) -> None:
         held = self.held
@@ -94,6 +104,9 @@ class Remote:
             answer = held.adb.shell(
                 script, deadline_s=self.plan.deadline_s + _GRACE_S, most_bytes=_MOST_SAID
             )
+        except SilentError:
+            end_bench(held.adb, held.folder)
+            raise _too_slow(self.plan) from None
         except BaseException:
             end_bench(held.adb, held.folder)
             raise
@@ -106,6 +119,13 @@ class Remote:
         return parse_log(raw.decode("ascii", errors="replace"), held.cores)
 
 
+def _too_slow(plan: Plan) -> StableDeviceError:
+    """Stable: a model that is too slow now will be so the next time."""
+    return StableDeviceError(
+        f"the run did not end within its deadline of {plan.deadline_s:g} s; give it more with --deadline-s"
+    )
+
+
 def _failed(words: Sequence[str], answer: Answer, plan: Plan, bundle: Bundle) -> Exception:
     """The error for a bench that failed on the phone."""
     if answer.status in (126, 127):
@@ -113,10 +133,8 @@ def _failed(words: Sequence[str], answer: Answer, plan: Plan, bundle: Bundle) ->
             f"the phone does not start the bundle's loader ({answer.reason()}); measure with Google's own program: "
             "--benchmark-binary PATH"
         )
-    if answer.status == _DEADLINE_STATUS:  # a model that is too slow will be so the next time
-        return StableDeviceError(
-            f"the run did not end within its deadline of {plan.deadline_s:g} s; give it more with --deadline-s"
-        )
+    if answer.status == _DEADLINE_STATUS:
+        return _too_slow(plan)
     if "No space left" in answer.stderr:
         return StableDeviceError("the phone's storage is full; make room, or give --remote-folder elsewhere")
     status = answer.status if answer.status < 128 else 128 - answer.status

@@ -17,6 +17,7 @@ class Relay:
     def __init__(self, phone: Path) -> None:
         self._phone = phone
         self._listener = socket.create_server(("127.0.0.1", 0))
+        self._port = self._listener.getsockname()[1]
         self._open: set[socket.socket] = set()
         self._guard = threading.Lock()
         self._left: int | None = None
@@ -27,7 +28,7 @@ class Relay:
     @property
     def address(self) -> str:
         """As `adb connect` takes it, and the phone's serial then."""
-        return f"127.0.0.1:{self._listener.getsockname()[1]}"
+        return f"127.0.0.1:{self._port}"
 
     def cut(self) -> None:
         """Break every connection there is."""
@@ -41,10 +42,14 @@ class Relay:
         """Break when so many more bytes were sent; `for_good`: and refuse from then on."""
         self._left, self._for_good = to_phone, for_good
 
-    def close(self) -> None:
+    def cut_off(self) -> None:
+        """Break, and refuse from then on."""
         self.refusing = True
-        self._listener.close()
         self.cut()
+
+    def close(self) -> None:
+        self.cut_off()
+        self._listener.close()
 
     def _accept(self) -> None:
         while True:

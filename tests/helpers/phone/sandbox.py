@@ -45,14 +45,13 @@ class Sandbox:
     def arrived(self, path: Path) -> None:
         """A file was pushed: make it start if it is an aarch64 program that starts by itself."""
         data = path.read_bytes()
-        if data[:5] == b"#!/sy":  # Android's scripts name a shell that is not here
-            path.write_bytes(data.replace(b"#!/system/bin/sh", b"#!/bin/sh", 1))
+        kept = self._programs / str(path.relative_to(self.root)).replace("/", "%")
+        kept.unlink(missing_ok=True)
         if data[:5] != b"\x7fELF\x02" or data[18:20] != b"\xb7\x00" or not path.stat().st_mode & 0o111:
             return
         (kind,) = struct.unpack_from("<H", data, 16)
         if kind != _STATIC and not path.name.startswith("ld-linux"):
             return  # a library, or a program that its loader starts
-        kept = self._programs / str(path.relative_to(self.root)).replace("/", "%")
         path.replace(kept)
         words = [self._qemu, "-cpu", "cortex-a76", "-L", str(self.root), str(kept)]
         path.write_text(f'#!/bin/sh\nexec {shlex.join(words)} "$@"\n')

@@ -19,7 +19,7 @@ _SHA256SUM = """#!/bin/sh
 # Digests of what was pushed, not of what stands in its place (sandbox.py).
 for file; do
   kept="ROOT/.programs/$(echo "${file#ROOT/}" | tr / %)"
-  [ -e "$kept" ] || kept=$file
+  [ -e "$file" ] && [ -e "$kept" ] || kept=$file
   digest=$(/usr/bin/sha256sum < "$kept") && echo "${digest%% *}  $file"
 done
 """
