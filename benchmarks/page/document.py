@@ -30,11 +30,9 @@ def page(reports: Sequence[Report]) -> str:
     parts = [f"<h1>mocovit-bench: {escape(title)}</h1>"]
     if len(reports) > 1:
         parts.append(_table(reports))
-    if len(timed) > 1:
-        named = [(_name(report), report.samples_ms) for report in timed]
-        parts.append(f"<h3>Distributions</h3><figure>{distributions(named)}</figure>")
-    elif timed:
-        parts.append(f"<figure>{distributions([(_name(timed[0]), timed[0].samples_ms)])}</figure>")
+    for place, alike in _by_place(timed).items():
+        named = [(_name(report), report.samples_ms) for report in alike]
+        parts.append(f"<h3>Distribution, {escape(place)}</h3><figure>{distributions(named)}</figure>")
     parts += [f"<section>{section(report)}</section>" for report in reports]
     body = "\n".join(parts)
     return (
@@ -44,8 +42,18 @@ def page(reports: Sequence[Report]) -> str:
     )
 
 
+def _by_place(reports: Sequence[LatencyReport]) -> dict[str, list[LatencyReport]]:
+    """Reports of one device share an axis; those of two would press each other flat and invite comparison."""
+    found: dict[str, list[LatencyReport]] = {}
+    for report in reports:
+        facts = report.device.facts
+        place = facts.get("model") or facts.get("processor") or "device"
+        found.setdefault(f"{place} ({report.target})", []).append(report)
+    return found
+
+
 def _name(report: LatencyReport) -> str:
-    return f"{report.subject.file} on {report.target}" + (" (no result)" if report.unsteady else "")
+    return report.subject.file + (" (no result)" if report.unsteady else "")
 
 
 def _table(reports: Sequence[Report]) -> str:
@@ -61,4 +69,4 @@ def _row(report: Report) -> str:
         found = "no result" if report.unsteady else f"{percentile(report.samples_ms, 50):.3f} ms"
     words = (report.subject.file, target, report.engine.arithmetic)
     cells = "".join(f"<td>{escape(word)}</td>" for word in words)
-    return f"<tr>{cells}<td class=number>{escape(found)}</td></tr>"
+    return f"<tr class=summary>{cells}<td class=number>{escape(found)}</td></tr>"

@@ -9,7 +9,9 @@ from benchmarks.page.svg import WIDTH, Scale, dot, figure, line, plot, rect, tex
 from benchmarks.rounds import Round
 from benchmarks.statistics import percentile
 
-_LEFT, _RIGHT, _TOP = 52.0, 12.0, 14.0
+_LEFT, _RIGHT, _TOP = 34.0, 8.0, 16.0
+_LETTERS = 62
+"""That fit into a line of the page on a narrow screen."""
 _MOST_DOTS = 4000
 _BINS = 48
 _GAP_S = 0.6
@@ -27,7 +29,7 @@ def samples_over_time(rounds: Sequence[Round]) -> str:
         ("\u00b0C", "line-c", [(at, r.celsius) for at, r in readings if r.celsius is not None]),
     ]
     told = [lane for lane in lanes if lane[2]]
-    bottom = 220.0
+    bottom = 170.0
     every = [ms for entry in rounds for ms in entry.samples_ms]
     down = Scale(0, _top(every), bottom, _TOP)
     parts = [*_grid(down, "ms")]
@@ -37,11 +39,11 @@ def samples_over_time(rounds: Sequence[Round]) -> str:
             parts.append(rect(left, _TOP, right - left, bottom - _TOP, "void", each.round.rejected))
         parts += _dots(each, across, down)
     for n, (unit, kind, points) in enumerate(told):
-        parts += _lane(points, kind, unit, across, top=bottom + 24 + 70 * n)
-    height = bottom + 24 + 70 * len(told)
-    parts += [text(across(value), height + 12, f"{value:g}", anchor="middle") for value in ticks(0, end_s, 8)]
-    parts.append(text(WIDTH - _RIGHT, height + 28, "seconds measured", anchor="end"))
-    return plot(height + 34, parts, f"{len(every)} samples in {len(rounds)} rounds over {end_s:.1f} seconds")
+        parts += _lane(points, kind, unit, across, top=bottom + 8 + 56 * n)
+    height = bottom + 8 + 56 * len(told)
+    parts += [text(across(value), height + 14, f"{value:g}", anchor="middle") for value in ticks(0, end_s, 8)]
+    parts.append(text(WIDTH - _RIGHT, height + 32, "seconds measured", anchor="end"))
+    return plot(height + 38, parts, f"{len(every)} samples in {len(rounds)} rounds over {end_s:.1f} seconds")
 
 
 @dataclass(frozen=True)
@@ -79,15 +81,14 @@ def _lane(
 ) -> list[str]:
     low, high = min(value for _, value in points), max(value for _, value in points)
     margin = max((high - low) * 0.15, abs(high) * 0.02, 0.01)
-    down = Scale(low - margin, high + margin, top + 52, top)
+    down = Scale(low - margin, high + margin, top + 46, top + 16)
     drawn = [(across(at), down(value)) for at, value in points]
     if len(drawn) == 1:
         drawn = [(drawn[0][0] - 3, drawn[0][1]), (drawn[0][0] + 3, drawn[0][1])]
-    said = figure(low) if low == high else f"{figure(low)}-{figure(high)}"
+    said = figure(low) if low == high else f"{figure(low)} to {figure(high)}"
     return [
-        line([(_LEFT, top + 56), (WIDTH - _RIGHT, top + 56)], "axis"),
-        text(_LEFT - 6, top + 22, unit, anchor="end", kind="strong"),
-        text(_LEFT - 6, top + 38, said, anchor="end"),
+        line([(_LEFT, top + 50), (WIDTH - _RIGHT, top + 50)], "axis"),
+        text(_LEFT, top + 10, f"{said} {unit}"),
         line(drawn, kind),
     ]
 
@@ -103,7 +104,7 @@ def _grid(down: Scale, unit: str) -> list[str]:
     for value in ticks(0, down.high, 5):
         found.append(line([(_LEFT, down(value)), (WIDTH - _RIGHT, down(value))], "axis"))
         found.append(text(_LEFT - 6, down(value) + 4, f"{value:g}", anchor="end"))
-    found.append(text(_LEFT, _TOP - 3, unit))
+    found.append(text(_LEFT, _TOP - 5, unit))
     return found
 
 
@@ -120,11 +121,12 @@ def distributions(named: Sequence[tuple[str, Sequence[float]]]) -> str:
         parts += _band(samples, across, top, kind)
         middle = across(percentile(samples, 50))
         parts.append(line([(middle, top + 18), (middle, top + 80)], "median"))
-        parts.append(text(_LEFT, top + 12, f"{name}: p50 {figure(percentile(samples, 50))} ms", kind="strong"))
+        said = f": p50 {figure(percentile(samples, 50))} ms"
+        parts.append(text(2, top + 12, _cut(name, _LETTERS - len(said)) + said, kind="strong"))
     height = 8 + 92.0 * len(named)
-    parts += [text(across(value), height + 8, f"{value:g}", anchor="middle") for value in ticks(low, high, 7)]
-    parts.append(text(WIDTH - _RIGHT, height + 24, "milliseconds", anchor="end"))
-    return plot(height + 30, parts, f"distribution of the samples of {len(named)} reports")
+    parts += [text(across(value), height + 10, f"{value:g}", anchor="middle") for value in ticks(low, high, 7)]
+    parts.append(text(WIDTH - _RIGHT, height + 28, "milliseconds", anchor="end"))
+    return plot(height + 34, parts, f"distribution of the samples of {len(named)} reports")
 
 
 def _band(samples: Sequence[float], across: Scale, top: float, kind: str) -> list[str]:
@@ -150,10 +152,11 @@ def bars(rows: Sequence[tuple[str, float, str]], *, kind: str, label: str) -> st
     parts: list[str] = []
     for n, (name, amount, said) in enumerate(rows):
         top = 34.0 * n
-        room = 88 - len(said)
-        parts.append(text(2, top + 13, name if len(name) <= room else f"{name[: room - 1]}\u2026", kind="strong"))
+        parts.append(text(2, top + 13, _cut(name, _LETTERS - len(said)), kind="strong"))
         parts.append(text(WIDTH - _RIGHT, top + 13, said, anchor="end"))
         parts.append(rect(2, top + 18, across(amount) - 2, 9, kind, f"{name}: {said}"))
     return plot(34.0 * len(rows) + 4, parts, label)
 
 
+def _cut(words: str, letters: int) -> str:
+    return words if len(words) <= letters else f"{words[: letters - 1]}\u2026"

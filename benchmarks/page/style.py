@@ -22,21 +22,22 @@ p { margin: .4rem 0; } .faint, figcaption { color: var(--faint); font-size: .875
 .figure span { color: var(--faint); font-size: .8rem; }
 .note { border-left: .25rem solid var(--mark); padding: .1rem .7rem; margin: .4rem 0; }
 .bad { border-color: var(--bad); }
-figure { margin: .6rem 0; } svg { display: block; width: 100%; height: auto; }
-svg text { font: 12px system-ui, sans-serif; fill: var(--faint); }
+figure { margin: .6rem 0; max-width: 46rem; } svg { display: block; width: 100%; height: auto; }
+svg text { font: 8px system-ui, sans-serif; fill: var(--faint); }
 svg .strong { fill: var(--ink); } svg .axis { stroke: var(--line); fill: none; }
 svg .a { fill: var(--a); } svg .b { fill: var(--b); } svg .c { fill: var(--c); } svg .d { fill: var(--d); }
 svg .out { fill: var(--bad); } svg .void { fill: var(--line); fill-opacity: .5; }
 svg .line-b { stroke: var(--b); stroke-width: 1.5; fill: none; }
 svg .line-c { stroke: var(--c); stroke-width: 1.5; fill: none; stroke-dasharray: 5 3; }
 svg .median { stroke: var(--ink); stroke-width: 1.5; }
-.key { display: flex; flex-wrap: wrap; gap: .2rem 1rem; font-size: .875rem; color: var(--faint); }
-.key i { display: inline-block; width: .75rem; height: .75rem; border-radius: .15rem; margin-right: .35rem; }
+@media (max-width: 48rem) { svg text { font-size: 11px; } }
+@media (max-width: 30rem) { svg text { font-size: 14px; } }
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; font-size: .875rem; width: 100%; }
 th, td { text-align: left; padding: .2rem .6rem .2rem 0; border-bottom: 1px solid var(--line);
   vertical-align: top; overflow-wrap: anywhere; }
 th { color: var(--faint); font-weight: 500; }
+tr.summary td:first-child { min-width: 8rem; } tr.summary td + td { white-space: nowrap; }
 td.number, th.number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
 details summary { cursor: pointer; color: var(--faint); margin: .6rem 0; }
 """

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
-WIDTH = 720
-"""Of every plot, in its own units; the page scales it to its width."""
+WIDTH = 480
+"""Of every plot, in its own units; the page scales it to its width, and letters less than the rest."""
 
 
 @dataclass(frozen=True)
