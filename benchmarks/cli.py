@@ -185,7 +185,9 @@ def _add_phone(parser: argparse.ArgumentParser) -> None:
         "--remote-folder", metavar="PATH", help="where on the phone to put files (default /data/local/tmp)"
     )
     phone.add_argument("--keep", action="store_true", help="leave the files there, for the next run")
-    phone.add_argument("--no-root", action="store_true", help="leave the governor alone even if there is root")
+    phone.add_argument(
+        "--no-root", action="store_true", help="leave the governor alone even if there is root"
+    )
     phone.add_argument(
         "--cooldown-s", type=_seconds, metavar="S", help="wait this long for a hot phone (default 300)"
     )

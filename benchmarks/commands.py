@@ -122,9 +122,7 @@ def _ab(arguments: argparse.Namespace) -> None:
         print(records.to_json({"schema_version": 1, **document}), end="")
 
 
-def _ab_counts(
-    target: Target, sides: Sequence[_Prepared], arguments: argparse.Namespace
-) -> dict[str, Any]:
+def _ab_counts(target: Target, sides: Sequence[_Prepared], arguments: argparse.Namespace) -> dict[str, Any]:
     from benchmarks.compare import compare, describe
 
     reports = [target.measure(*side) for side in sides]
@@ -259,7 +257,7 @@ def _plan(arguments: argparse.Namespace, runtime: str) -> Plan:
     for word in ("min_s", "warmup_runs", "warmup_min_s"):
         if word in given:
             raise UsageError(
-                f"--{word.replace('_', '-')} goes with --target host or adb; counts need no repetition in time"
+                f"--{word.replace('_', '-')} goes with --target host or adb; counts take no time"
             )
     return counting_plan(**{"cpu": DEFAULT_CPU, **common, **given})
 

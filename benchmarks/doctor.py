@@ -127,9 +127,7 @@ def _bench(held: Held, bundle: Bundle) -> str:
 
 def _inference(session: Session, bundle: Bundle, verify: Verify, deadline_s: float, cores: str) -> str:
     artifact, golden = subject.load(MODEL, checked=True)
-    context = Context(
-        golden=golden, verify=verify, say=_quiet, bundle=bundle.path, session=session
-    )
+    context = Context(golden=golden, verify=verify, say=_quiet, bundle=bundle.path, session=session)
     plan = Plan(runtime=bundle.runtime, cores=cores, deadline_s=deadline_s)
     run = run_golden(artifact, plan, context)
     return f"{run.runtime}, {run.arithmetic} arithmetic: {verdict_of(artifact, context, run)}"

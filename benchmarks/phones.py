@@ -82,7 +82,7 @@ def on_each(
 
     meant = wanted(arguments)
     with ExitStack() as stack:
-        # Entered first, the pool is left last: dropped phones end its threads, an interrupt included.
+        # Entered first, the pool is left last: dropped phones end its threads.
         pool = stack.enter_context(ThreadPoolExecutor(max_workers=64))
         running = []
         for adb in choose(meant):
@@ -112,8 +112,8 @@ def refuse_unsteady(reports: Sequence[Report]) -> None:
     for report in reports:
         if isinstance(report, LatencyReport) and report.unsteady:
             raise TransientDeviceError(
-                f"{report.subject.file}: no result: {report.unsteady}; let the phone cool down, close what runs "
-                "on it, and measure again"
+                f"{report.subject.file}: no result: {report.unsteady}; let the phone cool down, "
+                "close what runs on it, and measure again"
             )
 
 

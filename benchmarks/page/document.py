@@ -24,7 +24,7 @@ def write_page(path: Path, reports: Sequence[Report]) -> None:
 
 
 def page(reports: Sequence[Report]) -> str:
-    """The whole page as text. Reports of times and of counts may be on one page; they are never on one axis."""
+    """The whole page as text. Times and counts may be on one page, never on one axis."""
     title = reports[0].subject.file if len(reports) == 1 else f"{len(reports)} reports"
     timed = [report for report in reports if isinstance(report, LatencyReport)]
     parts = [f"<h1>mocovit-bench: {escape(title)}</h1>"]

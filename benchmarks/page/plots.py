@@ -124,7 +124,9 @@ def distributions(named: Sequence[tuple[str, Sequence[float]]]) -> str:
         said = f": p50 {figure(percentile(samples, 50))} ms"
         parts.append(text(2, top + 12, _cut(name, _LETTERS - len(said)) + said, kind="strong"))
     height = 8 + 92.0 * len(named)
-    parts += [text(across(value), height + 10, f"{value:g}", anchor="middle") for value in ticks(low, high, 7)]
+    parts += [
+        text(across(value), height + 10, f"{value:g}", anchor="middle") for value in ticks(low, high, 7)
+    ]
     parts.append(text(WIDTH - _RIGHT, height + 28, "milliseconds", anchor="end"))
     return plot(height + 34, parts, f"distribution of the samples of {len(named)} reports")
 
@@ -146,7 +148,7 @@ def _band(samples: Sequence[float], across: Scale, top: float, kind: str) -> lis
 
 
 def bars(rows: Sequence[tuple[str, float, str]], *, kind: str, label: str) -> str:
-    """One bar for each (name, amount, amount in words), longest first or as they come; names above the bars."""
+    """One bar for each (name, amount, amount in words), in the order they come; names above."""
     most = max((amount for _, amount, _ in rows), default=0.0) or 1.0
     across = Scale(0, most, 2, WIDTH - _RIGHT)
     parts: list[str] = []

@@ -19,10 +19,11 @@ def section(report: Report) -> str:
     """A report as HTML; everything it says is escaped."""
     engine = report.engine
     threads = "1 thread" if report.plan.threads == 1 else f"{report.plan.threads} threads"
+    made = f"{report.subject.model}, {report.subject.recipe}"
+    executed = f"{engine.runtime} {engine.version}, {engine.arithmetic} arithmetic"
     parts = [
         f"<h2>{escape(report.subject.file)}</h2>",
-        f'<p class="faint">{escape(report.subject.model)}, {escape(report.subject.recipe)}; '
-        f"{escape(engine.runtime)} {escape(engine.version)}, {escape(engine.arithmetic)} arithmetic, {threads}</p>",
+        f'<p class="faint">{escape(made)}; {escape(executed)}, {threads}</p>',
     ]
     parts += _latency(report) if isinstance(report, LatencyReport) else _counts(report)
     parts += [f'<p class="note">{escape(warning)}</p>' for warning in report.warnings]
@@ -57,7 +58,7 @@ def _latency(report: LatencyReport) -> Iterator[str]:
 def _caption(rounds: Sequence[Round]) -> str:
     said = ["Each dot is one inference; red ones lie above the axis."]
     if any(entry.readings for entry in rounds):
-        said.append("Below: clock of the slowest core in use (solid) and hottest core (dashed), read while it ran.")
+        said.append("Below, read while it ran: clock of the slowest core in use, hottest core (dashed).")
     rejected = [f"round {n}: {entry.rejected}" for n, entry in enumerate(rounds, 1) if entry.rejected]
     if rejected:
         said.append(f"Grey rounds do not count ({escape('; '.join(rejected))}).")
@@ -74,7 +75,9 @@ def _counts(report: CountReport) -> Iterator[str]:
         figures.append((f"{m.modelled_ms:.3g} ms", f"modelled on {m.device}, not measured"))
     yield _figures(figures)
     per_run = set(report.instructions_by_run)
-    agree = "equal in every run" if len(per_run) == 1 else f"{min(per_run):,} to {max(per_run):,} over the runs"
+    agree = (
+        "equal in every run" if len(per_run) == 1 else f"{min(per_run):,} to {max(per_run):,} over the runs"
+    )
     yield f"<p>Counted under emulation of a {escape(str(report.plan.cpu))}, not timed; {agree}.</p>"
     if m is not None:
         yield (
@@ -106,7 +109,8 @@ def _operators(operators: Sequence[TimedOperator | CountedOperator]) -> Iterator
         for op in ordered[:_MOST_BARS]
     ]  # fmt: skip
     left = len(ordered) - len(rows)
-    caption = f"<figcaption>{left} more with {100 * sum(map(_cost, ordered[_MOST_BARS:])) / total:.1f} %</figcaption>"
+    rest = 100 * sum(map(_cost, ordered[_MOST_BARS:])) / total
+    caption = f"<figcaption>{left} more with {rest:.1f} %</figcaption>"
     yield f"<figure>{bars(rows, kind='d', label=f'operators by {unit}')}{caption if left else ''}</figure>"
 
 
@@ -117,7 +121,9 @@ def _cost(op: TimedOperator | CountedOperator) -> float:
 def _details(report: Report) -> Iterator[str]:
     if report.partitions is not None:
         found = report.partitions
-        outside = "; ".join(f"{g.count} {g.kind}{f' ({g.reason})' if g.reason else ''}" for g in found.outside)
+        outside = "; ".join(
+            f"{g.count} {g.kind}{f' ({g.reason})' if g.reason else ''}" for g in found.outside
+        )
         pieces = "1 partition" if found.count == 1 else f"{found.count} partitions"
         yield (
             f"<p>{escape(found.delegate)}: {pieces}, {found.operators_inside} operators inside, "
@@ -132,7 +138,9 @@ def _details(report: Report) -> Iterator[str]:
     facts |= {f"plan: {name.removeprefix('plan ')}": value for name, value in report.conditions.items()
               if name.startswith("plan ") and value != "None"}  # fmt: skip
     facts |= {"sha256 of the file": report.subject.sha256, "build": report.engine.build, **report.tools}
-    rows = "".join(f"<tr><th>{escape(name)}</th><td>{escape(value)}</td></tr>" for name, value in facts.items())
+    rows = "".join(
+        f"<tr><th>{escape(name)}</th><td>{escape(value)}</td></tr>" for name, value in facts.items()
+    )
     yield f"<details><summary>Conditions</summary><div class=scroll><table>{rows}</table></div></details>"
 
 
@@ -151,5 +159,8 @@ def _said(value: str | float | None) -> str:
 
 
 def _figures(figures: Sequence[tuple[str, str]]) -> str:
-    cells = (f'<div class="figure"><b>{escape(big)}</b><span>{escape(small)}</span></div>' for big, small in figures)
+    cells = (
+        f'<div class="figure"><b>{escape(big)}</b><span>{escape(small)}</span></div>'
+        for big, small in figures
+    )
     return f'<div class="figures">{"".join(cells)}</div>'

@@ -17,7 +17,8 @@ h2 { font-size: 1.15rem; margin: 2rem 0 .4rem; overflow-wrap: anywhere; }
 h3 { font-size: 1rem; margin: 1.2rem 0 .3rem; }
 p { margin: .4rem 0; } .faint, figcaption { color: var(--faint); font-size: .875rem; }
 .figures { display: flex; flex-wrap: wrap; gap: .5rem; margin: .6rem 0; }
-.figure { background: var(--panel); border: 1px solid var(--line); border-radius: .4rem; padding: .4rem .7rem; }
+.figure { background: var(--panel); border: 1px solid var(--line); border-radius: .4rem;
+  padding: .4rem .7rem; }
 .figure b { display: block; font-size: 1.2rem; font-variant-numeric: tabular-nums; }
 .figure span { color: var(--faint); font-size: .8rem; }
 .note { border-left: .25rem solid var(--mark); padding: .1rem .7rem; margin: .4rem 0; }

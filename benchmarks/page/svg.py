@@ -27,7 +27,7 @@ class Scale:
 
 
 def ticks(low: float, high: float, count: int) -> list[float]:
-    """Round values between `low` and `high`, about `count` of them: multiples of 1, 2 or 5 times a power of ten."""
+    """Round values between `low` and `high`, about `count`: multiples of 1, 2 or 5 times a power of ten."""
     span = high - low
     if not (math.isfinite(span) and span > 0):
         return [low]
@@ -57,7 +57,9 @@ def text(x: float, y: float, words: str, *, anchor: str = "start", kind: str = "
 
 
 def rect(x: float, y: float, width: float, height: float, kind: str, title: str = "") -> str:
-    box = f'x="{number(x)}" y="{number(y)}" width="{number(max(width, 0.5))}" height="{number(max(height, 0))}"'
+    box = (
+        f'x="{number(x)}" y="{number(y)}" width="{number(max(width, 0.5))}" height="{number(max(height, 0))}"'
+    )
     return f'<rect {box} class="{kind}">{f"<title>{escape(title)}</title>" if title else ""}</rect>'
 
 
@@ -73,6 +75,5 @@ def line(points: Sequence[tuple[float, float]], kind: str) -> str:
 def plot(height: float, parts: Sequence[str], label: str) -> str:
     """A whole drawing, with words for those who cannot see it."""
     inside = "".join(parts)
-    return (
-        f'<svg viewBox="0 0 {WIDTH} {number(height)}" role="img" aria-label="{escape(label, quote=True)}">{inside}</svg>'
-    )
+    box = f'viewBox="0 0 {WIDTH} {number(height)}"'
+    return f'<svg {box} role="img" aria-label="{escape(label, quote=True)}">{inside}</svg>'

@@ -58,7 +58,7 @@ def choose(wanted: Wanted) -> tuple[Adb, ...]:
             )
     if not meant:
         raise StableDeviceError(
-            "no phone is connected; connect one, allow USB debugging in its developer options, and see: adb devices"
+            "no phone is connected; connect one and allow USB debugging on it; see: adb devices"
         )
     for each in meant:
         if each.state != "device":

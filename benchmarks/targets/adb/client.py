@@ -103,8 +103,8 @@ class Adb:
         """Run a script in the phone's shell.
 
         A mark printed after it tells a script that failed from a connection that did. Raises
-        `TransientDeviceError` when the connection breaks or time is up (`SilentError`), `StableDeviceError` for a phone that
-        refuses, or says more than `most_bytes`.
+        `TransientDeviceError` when the connection breaks, `SilentError` (one of them) when time is up,
+        `StableDeviceError` for a phone that refuses, or says more than `most_bytes`.
         """
         mark = secrets.token_hex(8)
         whole = f"(\n{script}\n)\ns=$?; echo; echo {mark} $s"
@@ -115,7 +115,7 @@ class Adb:
         return Answer(int(status), output, said.stderr.decode("utf-8", errors="replace"))
 
     def read(self, path: str, *, most_bytes: int, deadline_s: float = _SHELL_S) -> bytes:
-        """The bytes of a file on the phone; `StableDeviceError` if it is absent or longer than `most_bytes`."""
+        """The bytes of a file on the phone; `StableDeviceError` if absent or longer than `most_bytes`."""
         answer = self.shell(f"cat {quoted(path)}", deadline_s=deadline_s, most_bytes=most_bytes)
         if not answer.ok:
             raise StableDeviceError(f"{clean(path)} cannot be read on the phone: {answer.reason()}")
@@ -143,7 +143,7 @@ class Adb:
             raise StableDeviceError(f"{self.program} cannot be started ({error.strerror})") from None
         if said.too_much:
             raise StableDeviceError(
-                f"{clean(what)}: the phone said more than {most_bytes:,} bytes where few were expected; stopped"
+                f"{clean(what)}: the phone said more than {most_bytes:,} bytes; it was stopped"
             )
         if said.timed_out:
             raise SilentError(f"{clean(what)}: no answer within {deadline_s:g} s; is the phone awake?")

@@ -11,13 +11,13 @@ from mocovit_deploy.errors import DeviceError, StableDeviceError, TransientDevic
 
 _STABLE = (
     ("unauthorized", "the phone does not trust this computer; unlock it and accept the question it shows"),
-    ("no permissions", "this user may not open the phone's USB device; install android-sdk-platform-tools-common"),
+    ("no permissions", "this user may not open the phone's USB device; see docs/phones.md"),
     ("insufficient permissions", "this user may not open the phone's USB device; see docs/phones.md"),
     ("No space left", "the phone's storage is full; make room, or give --remote-folder elsewhere"),
     ("Read-only file system", "the folder on the phone is read-only; give another with --remote-folder"),
     ("Permission denied", "the folder on the phone may not be written; give another with --remote-folder"),
     ("Is a directory", "the folder on the phone holds something else; give another with --remote-folder"),
-    ("no devices/emulators found", "no phone is connected; connect one, allow USB debugging, and see: adb devices"),
+    ("no devices/emulators found", "no phone is connected; connect one; see: adb devices"),
     ("more than one device", "several phones are connected; name one with --serial"),
     ("unknown option", "this adb is too old; install platform-tools 29 or later"),
 )  # fmt: skip
@@ -27,8 +27,8 @@ _TRANSIENT = (
     ("device '", "the phone has gone; check the cable, or the network of a wireless one"),
     ("cannot connect to daemon", "adb's server does not answer; run: adb start-server"),
     ("protocol fault", "the connection to the phone broke; check the cable"),
-    ("failed to connect", "the phone does not answer; check its address, and that it listens (adb tcpip 5555)"),
-    ("Connection refused", "the phone does not answer; check its address, and that it listens (adb tcpip 5555)"),
+    ("failed to connect", "the phone does not answer; check its address, and: adb tcpip 5555"),
+    ("Connection refused", "the phone does not answer; check its address, and: adb tcpip 5555"),
     ("closed", "the connection to the phone broke; check the cable, and that nobody stopped adb's server"),
     ("EOF", "the connection to the phone broke; check the cable, and that nobody stopped adb's server"),
 )  # fmt: skip

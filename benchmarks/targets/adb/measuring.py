@@ -60,7 +60,7 @@ def measure(artifact: Artifact, plan: Plan, context: Context) -> LatencyReport:
 
 
 def run_golden(artifact: Artifact, plan: Plan, context: Context) -> GoldenRun:
-    """Run the golden inputs on the phone and return the outputs; raises like `measure`, but judges nothing."""
+    """Run the golden inputs on the phone and return the outputs; raises like `measure`, judges nothing."""
 
     def once(held: Held) -> GoldenRun:
         with _prepared(artifact, plan, context, held) as remote:
@@ -101,7 +101,7 @@ def _prepared(artifact: Artifact, plan: Plan, context: Context, held: Held) -> I
     model = f"model-{artifact.sha256[:16]}{artifact.path.suffix}"
     second = push(held.adb, held.folder, {model: artifact.path})
     context.say(
-        f"{artifact.path.name}: {copied.files + second.files} files copied to {held.probe.properties['model']}, "
+        f"{artifact.path.name}: {copied.files + second.files} files copied, "
         f"{(copied.bytes + second.bytes) / 1e6:.1f} MB; the others were there"
     )
     with tempfile.TemporaryDirectory(prefix="mocovit-adb-") as name:
@@ -145,9 +145,7 @@ def _measure(artifact: Artifact, plan: Plan, context: Context, held: Held) -> La
             build=remote.bundle.build,
             arithmetic=checked.arithmetic,
         ),
-        device=Device(
-            facts=_facts(held), state_before=taken.before.flat(), state_after=taken.after.flat()
-        ),
+        device=Device(facts=_facts(held), state_before=taken.before.flat(), state_after=taken.after.flat()),
         load_ms=first.load_ms,
         first_inference_ms=first.first_inference_ms,
         warmup_ms=(first.first_inference_ms, *first.warmup_ms),
@@ -233,7 +231,9 @@ def _warnings(plan: Plan, held: Held, taken: _Taken) -> tuple[str, ...]:
     readings = [reading for entry in taken.rounds for reading in entry.readings]
     found = [*missing_facts(readings, taken.after), *shortened(plan.runs, plan.min_s)]
     if plan.threads > len(held.cores.numbers):
-        found.append(f"{plan.threads} threads on {len(held.cores.numbers)} cores wait for each other; see --cores")
+        found.append(
+            f"{plan.threads} threads on {len(held.cores.numbers)} cores wait for each other; see --cores"
+        )
     if taken.unsteady:
         found.insert(0, f"no result: {taken.unsteady}")
     return tuple(found)

@@ -75,7 +75,7 @@ def probe(adb: Adb) -> Probe:
     abi = found.properties["abi"]
     if abi != "arm64-v8a":
         raise StableDeviceError(
-            f"{clean(adb.serial)} runs {abi or 'an unknown kind of'} programs; the bundle is for arm64-v8a phones"
+            f"{clean(adb.serial)} runs {abi or 'unknown'} programs; the bundle is for arm64-v8a phones"
         )
     return found
 
@@ -132,7 +132,7 @@ def select(found: Probe, asked: str) -> Cores:
     clusters = found.clusters
     if not clusters:
         raise StableDeviceError(
-            f"the phone does not tell its cores' clocks, so {asked} cores are unknown; give a mask: --cores f0"
+            f"the phone does not tell its clocks, so {asked} cores are unknown; give a mask: --cores f0"
         )
     numbers = {
         "prime": clusters[-1],
@@ -144,9 +144,7 @@ def select(found: Probe, asked: str) -> Cores:
 
 def _by_mask(found: Probe, asked: str) -> Cores:
     if not re.fullmatch(r"(0x)?[0-9a-fA-F]{1,32}", asked) or int(asked, 16) == 0:
-        raise UsageError(
-            f"--cores {asked}: give {', '.join(NAMED_CORES)}, or a hexadecimal mask such as f0"
-        )
+        raise UsageError(f"--cores {asked}: give {', '.join(NAMED_CORES)}, or a hexadecimal mask such as f0")
     mask = int(asked, 16)
     numbers = tuple(core for core in range(mask.bit_length()) if mask >> core & 1)
     absent = [core for core in numbers if found.max_khz and core not in found.max_khz]

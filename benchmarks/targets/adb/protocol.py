@@ -50,7 +50,7 @@ def too_hot(state: State, start_c: float | None, limits: Limits) -> str:
         if state.cpu_c > limits.hottest_c:
             return f"the cores are at {state.cpu_c:.1f} C, above {limits.hottest_c:g} C"
         if start_c is not None and state.cpu_c > start_c + limits.above_start_c:
-            return f"the cores are at {state.cpu_c:.1f} C, they were at {start_c:.1f} C when the first round began"
+            return f"the cores are at {state.cpu_c:.1f} C, {start_c:.1f} C when the first round began"
     if state.battery_c is not None and state.battery_c > limits.hottest_battery_c:
         return f"the battery is at {state.battery_c:.1f} C, above {limits.hottest_battery_c:g} C"
     return ""
@@ -147,9 +147,11 @@ def shortened(runs: int, min_s: float) -> tuple[str, ...]:
     """A warning when less was asked for than a result that one can defend takes."""
     if runs >= RUNS and min_s >= MIN_S:
         return ()
-    return (f"rounds of {runs} runs and {min_s:g} s are shorter than {RUNS} runs and {MIN_S:g} s: a trial, no result",)
+    return (f"rounds of {runs} runs and {min_s:g} s are below {RUNS} and {MIN_S:g} s: a trial, no result",)
 
 
 def governors_to_fix(governors: Mapping[int, str], cores: Cores) -> dict[int, str]:
     """The cores whose governor lets the clock move, with the governor to give back."""
-    return {core: governors[core] for core in cores.numbers if governors.get(core, "performance") != "performance"}
+    return {
+        core: governors[core] for core in cores.numbers if governors.get(core, "performance") != "performance"
+    }

@@ -101,9 +101,7 @@ class Remote:
             ]
         )
         try:
-            answer = held.adb.shell(
-                script, deadline_s=self.plan.deadline_s + _GRACE_S, most_bytes=_MOST_SAID
-            )
+            answer = held.adb.shell(script, deadline_s=self.plan.deadline_s + _GRACE_S, most_bytes=_MOST_SAID)
         except SilentError:
             end_bench(held.adb, held.folder)
             raise _too_slow(self.plan) from None
@@ -130,8 +128,8 @@ def _failed(words: Sequence[str], answer: Answer, plan: Plan, bundle: Bundle) ->
     """The error for a bench that failed on the phone."""
     if answer.status in (126, 127):
         return StableDeviceError(
-            f"the phone does not start the bundle's loader ({answer.reason()}); measure with Google's own program: "
-            "--benchmark-binary PATH"
+            f"the phone does not start the bundle's loader ({answer.reason()}); "
+            "measure with Google's own program: --benchmark-binary PATH"
         )
     if answer.status == _DEADLINE_STATUS:
         return _too_slow(plan)

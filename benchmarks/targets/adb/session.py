@@ -65,7 +65,7 @@ class Session:
         end_bench(held.adb, held.folder)
         if not held.keeper.close():
             self.say(
-                f"{clean(held.adb.serial)}: the connection broke before the phone could say that it cleaned up; "
+                f"{clean(held.adb.serial)}: the connection broke before the phone said that it cleaned up; "
                 f"it does so by itself ({clean(held.folder)})"
             )
 
@@ -102,14 +102,16 @@ def _take(adb: Adb, wanted: Wanted, asked: str) -> Held:
 
 
 def _check_binding(adb: Adb, cores: Cores) -> None:
-    """Bind a shell to the cores and read back where it may run; phones accept some masks and ignore others."""
+    """Bind a shell to the cores and read back where it may run; some phones ignore what they accept."""
     answer = adb.shell(f"taskset {cores.mask} sh -c {quoted(_WHERE_ALLOWED)}")
     if answer.status == 127 or "not found" in answer.stderr:
         raise StableDeviceError(
-            f"{clean(adb.serial)} has no taskset, and times on unknown cores are worth nothing; use another phone"
+            f"{clean(adb.serial)} has no taskset: times on unknown cores are worth nothing"
         )
     if not answer.ok:
-        raise StableDeviceError(f"the phone refuses the cores {cores.name} (mask {cores.mask}): {answer.reason()}")
+        raise StableDeviceError(
+            f"the phone refuses the cores {cores.name} (mask {cores.mask}): {answer.reason()}"
+        )
     said = answer.text.strip().replace(",", "")
     allowed = int(said, 16) if re.fullmatch(r"[0-9a-fA-F]{1,256}", said) else 0
     if allowed != int(cores.mask, 16):

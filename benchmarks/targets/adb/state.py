@@ -1,4 +1,4 @@
-"""What changes while a phone is on: clocks, temperatures, battery. Read between runs, and once a second in them."""
+"""What changes while a phone is on: clocks, temperatures, battery. Read between runs and in them."""
 
 from __future__ import annotations
 
@@ -58,9 +58,7 @@ def read_state(adb: Adb, found: Probe) -> State:
         *(f"cpu{core}/cpufreq/{name}" for core in cores for name in _FILES),
         *(f"zone{zone}" for zone in (*found.cpu_zones, *found.battery_zones)),
     ]
-    script = "\n".join(
-        f'v=; read v 2>/dev/null < {_path(name)}; echo "{name}=$v"' for name in files
-    )
+    script = "\n".join(f'v=; read v 2>/dev/null < {_path(name)}; echo "{name}=$v"' for name in files)
     return parse_state(adb.shell(f"{script}\ndumpsys battery 2>/dev/null\ntrue").text, found)
 
 

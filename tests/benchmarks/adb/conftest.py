@@ -24,6 +24,7 @@ from benchmarks.cli import main
 from mocovit_deploy.artifact import digest
 from mocovit_deploy.errors import DeployError
 
+
 @pytest.fixture(scope="session")
 def pieces() -> Pieces:
     try:
@@ -110,7 +111,13 @@ def fake_bundle(tmp_path: Path) -> Callable[[str], Path]:
         for path in folder.iterdir():
             path.chmod(0o755)
         files = {path.name: digest(path) for path in folder.iterdir()}
-        record = {"schema_version": 1, "runtime": "litert", "version": "0", "library": "libLiteRt.so", "files": files}
+        record = {
+            "schema_version": 1,
+            "runtime": "litert",
+            "version": "0",
+            "library": "libLiteRt.so",
+            "files": files,
+        }
         (folder / "bundle.json").write_text(json.dumps(record))
         return folder
 
@@ -137,5 +144,3 @@ def model_copy(tmp_path: Path) -> Callable[[str], Path]:
         return folder / name
 
     return copy
-
-

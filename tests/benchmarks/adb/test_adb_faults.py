@@ -57,9 +57,7 @@ def test_a_serial_that_is_not_there(real_desk: Desk) -> None:
     assert not Path("pwned").exists()
 
 
-def test_unauthorised(
-    pieces: Pieces, server: Server, call: Callable[..., Outcome], tmp_path: Path
-) -> None:
+def test_unauthorised(pieces: Pieces, server: Server, call: Callable[..., Outcome], tmp_path: Path) -> None:
     with small_phone(tmp_path, pieces, options=["untrusting"]) as phone, relay(phone.address) as way:
         server.call("connect", way.address)
         done = call("run", TINY, "--target", "adb")
@@ -88,7 +86,7 @@ def test_a_connection_that_comes_back_is_taken_up_again(desk: Desk, bundle: Path
 
 
 def test_offline_in_the_middle_of_a_run(desk: Desk, fake_bundle: Fake) -> None:
-    with _when_the_bench_runs(desk, lambda: desk.relay.cut_off()):
+    with _when_the_bench_runs(desk, desk.relay.cut_off):
         done = desk.run(TINY, "--bundle", fake_bundle(HANG))
     assert done.status == 7
     assert "trying again" in done.err
@@ -152,7 +150,13 @@ def _waiting_clients() -> list[int]:
     ("option", "says"), [("tmpfs=4000000", "storage is full"), ("readonly", "read-only")]
 )
 def test_no_room_on_the_phone(
-    option: str, says: str, pieces: Pieces, server: Server, call: Callable[..., Outcome], tmp_path: Path, bundle: Path
+    option: str,
+    says: str,
+    pieces: Pieces,
+    server: Server,
+    call: Callable[..., Outcome],
+    tmp_path: Path,
+    bundle: Path,
 ) -> None:
     if why := why_not():
         pytest.skip(f"storage can be limited in namespaces only: {why}")
@@ -241,7 +245,9 @@ def test_a_gigabyte_of_output(desk: Desk, fake_bundle: Fake) -> None:
 
 
 def test_garbage_for_a_report(desk: Desk, fake_bundle: Fake) -> None:
-    script = 'for w; do case "$w" in --report=*) echo "\\200\\201{[" > "${w#--report=}";; esac; done; echo "\\377"'
+    script = (
+        'for w; do case "$w" in --report=*) echo "\\200\\201{[" > "${w#--report=}";; esac; done; echo "\\377"'
+    )
     done = desk.run(TINY, "--bundle", fake_bundle(script))
     assert (done.status, "no report that can be read" in done.last) == (7, True)
 

@@ -65,7 +65,9 @@ def test_cores_that_are_not_there() -> None:
     assert select(parse(""), "f0").mask == "f0"
 
 
-@pytest.mark.parametrize("text", ["", "\x00\xff", "=", "a" * 10_000, CPU.format("9" * 50, 1), CPU.format(0, "-1")])
+@pytest.mark.parametrize(
+    "text", ["", "\x00\xff", "=", "a" * 10_000, CPU.format("9" * 50, 1), CPU.format(0, "-1")]
+)
 def test_a_probe_of_garbage_tells_nothing(text: str) -> None:
     found = parse(text)
     assert (found.max_khz, found.cpu_zones, found.is_root) == ({}, (), False)
@@ -126,7 +128,12 @@ def test_only_readings_taken_while_sampling_count() -> None:
         ([at(1), at(2, 2800000)], COOL, 7, ""),
         ([at(1), at(2, 2131200)], COOL, 7, "the clock dropped from 2.84 to 2.13 GHz"),
         ([at(1), at(2, degrees=46.0)], COOL, 7, "the temperature drifted from 35.0 to 46.0 C"),
-        ([at(1)], dataclasses.replace(COOL, limit_khz={7: 2000000}), 7, "cpu7 was limited to 2.00 of 2.84 GHz"),
+        (
+            [at(1)],
+            dataclasses.replace(COOL, limit_khz={7: 2000000}),
+            7,
+            "cpu7 was limited to 2.00 of 2.84 GHz",
+        ),
         ([at(1)], COOL, 3, "it ran on cpu3, which is not among the cores asked for (prime)"),
     ],
 )
@@ -170,7 +177,10 @@ def test_a_trial_is_called_a_trial() -> None:
         ("adb: device offline", TransientDeviceError),
         ("error: closed", TransientDeviceError),
         ("adb: device 'x' not found", TransientDeviceError),
-        ("adb: error: failed to copy 'a' to 'b': remote couldn't create file: Read-only file system", StableDeviceError),
+        (
+            "adb: error: failed to copy 'a' to 'b': remote couldn't create file: Read-only file system",
+            StableDeviceError,
+        ),
         ("adb: error: failed to copy: No space left on device", StableDeviceError),
         ("adb: device unauthorized.\nThis adb server's $ADB_VENDOR_KEYS is not set", StableDeviceError),
         ("adb: words of a later version", TransientDeviceError),
@@ -197,14 +207,17 @@ def test_a_program_that_says_too_much_is_stopped() -> None:
 
 
 def test_a_program_that_goes_on_is_stopped() -> None:
-    for program in ("import time; time.sleep(60)", "import os, time; os.close(1); os.close(2); time.sleep(60)"):
+    for program in (
+        "import time; time.sleep(60)",
+        "import os, time; os.close(1); os.close(2); time.sleep(60)",
+    ):
         begun = time.monotonic()
         assert run_bounded([sys.executable, "-c", program], deadline_s=0.5, most_bytes=100).timed_out
         assert time.monotonic() - begun < 10
 
 
 def test_a_program_that_ends_is_heard_out() -> None:
-    said = run_bounded([sys.executable, "-c", "import sys; print('a'); sys.exit(3)"], deadline_s=30, most_bytes=100)
+    said = run_bounded(
+        [sys.executable, "-c", "import sys; print('a'); sys.exit(3)"], deadline_s=30, most_bytes=100
+    )
     assert (said.status, said.stdout, said.timed_out, said.too_much) == (3, b"a\n", False, False)
-
-

@@ -1,4 +1,4 @@
-"""A file measured on a phone from end to end: the unchanged target, the real adb, the real or the small adbd."""
+"""A file measured from end to end: the unchanged target, the real adb, the real or the small adbd."""
 
 from __future__ import annotations
 
@@ -91,7 +91,18 @@ def test_a_round_whose_clock_dropped_is_taken_again(real_desk: Desk, tmp_path: P
     kept = tmp_path / "report.json"
     root, lower = real_desk.phone.root, [khz * 3 // 4 for khz in SM8150_KHZ]
     with _when_it_samples(real_desk, lambda: write_clocks(root, SM8150_KHZ, now=lower)) as moved:
-        words = ["--runs", "3", "--min-s", "2.5", "--warmup-runs", "1", "--warmup-min-s", "0", "--rounds", "1"]
+        words = [
+            "--runs",
+            "3",
+            "--min-s",
+            "2.5",
+            "--warmup-runs",
+            "1",
+            "--warmup-min-s",
+            "0",
+            "--rounds",
+            "1",
+        ]
         done = real_desk.run(TINY, "--output", kept, *words, quick=False)
     assert moved, "the clock was never moved"
     assert done.status == 0, done.err
@@ -134,7 +145,10 @@ def test_a_phone_that_is_throttled_gives_no_result(real_desk: Desk, tmp_path: Pa
     limit.write_text("1200000\n")
     done = real_desk.run(TINY, "--output", kept)
     assert done.status == 7
-    assert "no result: 4 rounds were rejected, the last because cpu0 was limited to 1.20 of 1.79 GHz" in done.last
+    assert (
+        "no result: 4 rounds were rejected, the last because cpu0 was limited to 1.20 of 1.79 GHz"
+        in done.last
+    )
     (report,) = read(kept)
     assert isinstance(report, LatencyReport)
     assert report.unsteady

@@ -76,7 +76,9 @@ def test_a_page_of_everything_is_whole_and_alone(
     )
     found = parsed(text)
     assert not {"script", "link", "img", "iframe", "object"} & set(found.seen)
-    assert not [name for name, _ in found.attributes if name in ("src", "href", "srcset") or name.startswith("on")]
+    assert not [
+        name for name, _ in found.attributes if name in ("src", "href", "srcset") or name.startswith("on")
+    ]
     assert "url(" not in text
     assert "@import" not in text
     assert "http" not in text

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-
 from phone.image import SM8150_KHZ, write_battery, write_clocks, write_temperatures
 from phone.relay import Relay, relay
 from phone.server import Server

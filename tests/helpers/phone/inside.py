@@ -48,7 +48,7 @@ def main(root: Path, qemu: str, port: int, way_in: Path, options: list[str]) -> 
 
 
 def mount(*words: str) -> None:
-    subprocess.run(["mount", *words], check=True)
+    subprocess.run(["mount", *words], check=True)  # noqa: S607
 
 
 def _storage(folder: Path, options: list[str]) -> None:
@@ -61,7 +61,7 @@ def _storage(folder: Path, options: list[str]) -> None:
 
 
 def _raise_loopback() -> None:
-    SIOCSIFFLAGS, IFF_UP = 0x8914, 1  # noqa: N806
+    SIOCSIFFLAGS, IFF_UP = 0x8914, 1
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
         fcntl.ioctl(control, SIOCSIFFLAGS, struct.pack("16sh22x", b"lo", IFF_UP))
 

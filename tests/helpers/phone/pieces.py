@@ -1,4 +1,4 @@
-"""What virtual phones are made of, from the Debian archive: the real adbd and adb, an aarch64 shell and tools.
+"""What virtual phones are made of, from the Debian archive: the real adbd and adb, an aarch64 shell.
 
 Extracted, never installed: Debian's adbd package would start a daemon that listens on all interfaces.
 """
@@ -108,7 +108,8 @@ def _qemu() -> Path:
 def shared_objects(program: Path, libraries: tuple[Path, ...] = ()) -> tuple[Path, ...]:
     """The loader and the libraries a program of this machine needs, as `ldd` lists them; none if static."""
     done = subprocess.run(
-        ["ldd", str(program)], capture_output=True, text=True, check=False, timeout=30,
+        ["ldd", str(program)],  # noqa: S607
+        capture_output=True, text=True, check=False, timeout=30,
         env={**os.environ, "LD_LIBRARY_PATH": ":".join(map(str, libraries))},
     )  # fmt: skip
     words = [word for line in done.stdout.splitlines() for word in line.split() if word.startswith("/")]

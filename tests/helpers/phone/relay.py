@@ -12,7 +12,7 @@ _CHUNK = 1 << 16
 
 
 class Relay:
-    """One way to one phone. `cut` breaks it now, `cut_after` once so many more bytes have gone to the phone."""
+    """One way to one phone. `cut` breaks it now, `cut_after` when so many more bytes were sent."""
 
     def __init__(self, phone: Path) -> None:
         self._phone = phone

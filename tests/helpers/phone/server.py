@@ -1,4 +1,4 @@
-"""An adb server of a test's own: on a Unix socket, blind to USB and to the network, ended by its process id."""
+"""An adb server of a test's own: on a Unix socket, blind to USB and network, ended by its process id."""
 
 from __future__ import annotations
 

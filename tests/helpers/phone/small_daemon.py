@@ -1,6 +1,6 @@
 """A small adbd in Python, for machines without user namespaces: shell, push and stat; nothing else.
 
-    python small_daemon.py ROOT QEMU SOCKET [untrusting]
+python small_daemon.py ROOT QEMU SOCKET [untrusting]
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Services:
         return True
 
     async def _shell(self, stream: Stream, text: str) -> None:
-        """Shell protocol 2. When the client goes, the shell gets SIGHUP and the end of its input, as from adbd."""
+        """Shell protocol 2. A client that goes is SIGHUP and the end of input, as with adbd."""
         box = self._sandbox
         process = await asyncio.create_subprocess_exec(
             "/bin/sh", "-c", box.command(text), stdin=-1, stdout=-1, stderr=-1, cwd=box.root,
@@ -119,7 +119,8 @@ class Services:
             path.unlink(missing_ok=True)
             sink = path.open("wb")
         except OSError as error:
-            failed, sink = error.strerror or "error", Path(os.devnull).open("wb")  # noqa: ASYNC230
+            failed = error.strerror or "error"
+            sink = Path(os.devnull).open("wb")  # noqa: SIM115 - closed below
         with sink:
             while True:
                 ident, size = struct.unpack("<4sI", await stream.read(8))
@@ -140,7 +141,9 @@ async def _fail(stream: Stream, message: str) -> None:
 
 async def serve(root: Path, qemu: str, address: str, *, trusting: bool) -> None:
     services = Services(Sandbox(root, qemu))
-    banner = f"device::ro.product.name=small;ro.product.model=small;ro.product.device=small;features={_FEATURES}"
+    banner = (
+        f"device::ro.product.name=small;ro.product.model=small;ro.product.device=small;features={_FEATURES}"
+    )
 
     async def enter(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         async def service(stream: Stream, name: str) -> bool:

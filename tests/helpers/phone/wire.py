@@ -1,4 +1,4 @@
-"""The messages of adb's protocol, and the streams in them (packages/modules/adb/protocol.txt in Android's source)."""
+"""The messages of adb's protocol, and the streams in them (protocol.txt in Android's source)."""
 
 from __future__ import annotations
 
