@@ -68,7 +68,8 @@ def _caption(rounds: Sequence[Round]) -> str:
 def _counts(report: CountReport) -> Iterator[str]:
     counts, m = report.counts, report.modelled
     figures = [
-        (f"{counts.instructions:,}", "instructions per inference"), (f"{counts.total_macs:,}", "executed MACs"),
+        (f"{counts.instructions:,}", "instructions per inference"),
+        (f"{counts.total_macs:,}", "executed MACs"),
         (f"{counts.loaded_bytes:,}", "bytes loaded"), (f"{counts.stored_bytes:,}", "bytes stored"),
     ]  # fmt: skip
     if m is not None:

@@ -20,6 +20,8 @@ FOLDER = "mocovit-deploy"
 _WHERE_ALLOWED = (
     'while read name value; do [ "$name" != Cpus_allowed: ] || echo "$value"; done < /proc/self/status'
 )
+_SEPARATORS = ":;"
+"""Of the folders that the C library's loader is given."""
 _SU = (("su", "-c"), ("su", "0", "sh", "-c"))
 """How a root shell is asked for: Magisk's and most others' su, and that of Android's own debug builds."""
 
@@ -89,8 +91,11 @@ def opened(wanted: Wanted, say: Callable[[str], None], adb: Adb | None = None) -
 
 def _take(adb: Adb, wanted: Wanted, asked: str) -> Held:
     base = wanted.remote_folder.rstrip("/")
-    if not base.startswith("/") or not base.isprintable():
-        raise UsageError(f"--remote-folder {wanted.remote_folder!r}: give an absolute path on the phone")
+    if not base.startswith("/") or not base.isprintable() or set(base) & set(_SEPARATORS):
+        raise UsageError(
+            f"--remote-folder {wanted.remote_folder!r}: give an absolute path on the phone, without "
+            f"{' and '.join(_SEPARATORS)}, at which the loader would cut it"
+        )
     found = probes.probe(adb)
     cores = probes.select(found, asked)
     _check_binding(adb, cores)

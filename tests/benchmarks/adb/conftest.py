@@ -68,6 +68,8 @@ def server(pieces: Pieces, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     monkeypatch.setenv("XDG_CACHE_HOME", str(cache_root().parent))
     monkeypatch.delenv("ANDROID_SERIAL", raising=False)
     with tempfile.TemporaryDirectory(prefix="adb-") as name, adb_server(pieces.adb, Path(name)) as made:
+        monkeypatch.setenv("TMPDIR", name)
+        monkeypatch.setattr(tempfile, "tempdir", name)
         for variable, value in made.environment.items():
             monkeypatch.setenv(variable, value)
         yield made

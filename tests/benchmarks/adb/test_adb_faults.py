@@ -171,6 +171,8 @@ def test_no_room_on_the_phone(
 def test_a_folder_that_is_not_there(real_desk: Desk) -> None:
     done = real_desk.run(TINY, "--remote-folder", f"{TMP}/not/there")
     assert (done.status, "cannot be made" in done.last) == (7, True)
+    for unfit in ("relative", "/data/local/tmp/a:b", "/data/local/tmp/a;b", "/data/\n"):
+        assert real_desk.run(TINY, "--remote-folder", unfit).status == 2
     done = real_desk.run(TINY, "--remote-folder", "relative")
     assert (done.status, "absolute path" in done.last) == (2, True)
 
@@ -215,6 +217,7 @@ def test_a_hot_phone(real_desk: Desk) -> None:
     assert "the cores are at 61.0 C, above 50 C, after 0.1 s of waiting; let the phone cool down" in done.last
 
 
+@pytest.mark.slow
 def test_a_hot_battery_and_an_empty_one(real_desk: Desk) -> None:
     write_temperatures(real_desk.phone.root, cpu_c=34.0, battery_c=45.0)
     done = real_desk.run(TINY, "--cooldown-s", "0")
