@@ -63,8 +63,11 @@ def real_phone(pieces: Pieces, tmp_path_factory: pytest.TempPathFactory) -> Iter
 
 
 @pytest.fixture
-def server(pieces: Pieces, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+def server(
+    pieces: Pieces, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Server]:
     """An adb server that knows no phone, and the environment that leads to it."""
+    tmp_path_factory.getbasetemp()  # made now, or it would land in the folder below
     monkeypatch.setenv("XDG_CACHE_HOME", str(cache_root().parent))
     monkeypatch.delenv("ANDROID_SERIAL", raising=False)
     with tempfile.TemporaryDirectory(prefix="adb-") as name, adb_server(pieces.adb, Path(name)) as made:
