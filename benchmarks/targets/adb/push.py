@@ -11,6 +11,9 @@ from benchmarks.targets.adb.client import Adb, quoted
 from mocovit_deploy.artifact import digest
 from mocovit_deploy.errors import StableDeviceError, TransientDeviceError
 
+_FREE = re.compile(r"(\d{1,15})\s+\d{1,3}%\s")
+"""What `df -k` prints before the share in use: free blocks of 1024 bytes."""
+_WORTH_ASKING = 1 << 20
 _LINE = re.compile(r"([0-9a-f]{64}) [ *](.+)")
 
 
@@ -34,6 +37,9 @@ def push(adb: Adb, folder: str, files: Mapping[str, Path], *, executable: bool =
     changed = {remote: path for remote, path in wanted.items() if present.get(remote) != digests[remote]}
     if not changed:
         return Pushed(0, 0)
+    size = sum(path.stat().st_size for path in changed.values())
+    if size > _WORTH_ASKING:
+        _check_room(adb, folder, size)
     named_alike = [path for remote, path in changed.items() if remote == f"{folder}/{path.name}"]
     if named_alike:
         adb.push(named_alike, f"{folder}/")
@@ -41,7 +47,17 @@ def push(adb: Adb, folder: str, files: Mapping[str, Path], *, executable: bool =
         if path not in named_alike:
             adb.push([path], remote)
     _prove(adb, list(changed), digests, executable=executable)
-    return Pushed(len(changed), sum(path.stat().st_size for path in changed.values()))
+    return Pushed(len(changed), size)
+
+
+def _check_room(adb: Adb, folder: str, size: int) -> None:
+    """Ask first: a storage that fills up in the middle looks like a connection that breaks."""
+    free = _FREE.search(adb.shell(f"df -k {quoted(folder)} 2>/dev/null; true").text)
+    if free is not None and int(free[1]) * 1024 < size:
+        raise StableDeviceError(
+            f"the phone's storage is full: {size / 1e6:.1f} MB are needed, {int(free[1]) / 1e3:.1f} free; "
+            "make room, or give --remote-folder elsewhere"
+        )
 
 
 def _prove(adb: Adb, remotes: list[str], digests: Mapping[str, str], *, executable: bool) -> None:

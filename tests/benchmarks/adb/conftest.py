@@ -104,6 +104,17 @@ def real_desk(real_phone: Phone, server: Server, call: Callable[..., Outcome]) -
 
 
 @pytest.fixture
+def small_desk(
+    pieces: Pieces, server: Server, call: Callable[..., Outcome], tmp_path: Path
+) -> Iterator[Desk]:
+    """One of the small daemon, which starts fast."""
+    folder = tmp_path / "phone"
+    folder.mkdir()
+    with small_phone(folder, pieces) as phone:
+        yield from on_the_desk(phone, server, call)
+
+
+@pytest.fixture
 def fake_bundle(tmp_path: Path) -> Callable[[str], Path]:
     """A bundle whose loader is a script of ours: a bench that does whatever a test needs."""
 

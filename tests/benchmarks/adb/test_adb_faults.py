@@ -271,8 +271,8 @@ def test_a_bench_that_leaves_no_report(desk: Desk, fake_bundle: Fake) -> None:
         ("exit 255", 7, "the bench died"),
     ],
 )
-def test_a_bench_that_fails(script: str, status: int, says: str, desk: Desk, fake_bundle: Fake) -> None:
-    done = desk.run(TINY, "--bundle", fake_bundle(script))
+def test_a_bench_that_fails(script: str, status: int, says: str, small_desk: Desk, fake_bundle: Fake) -> None:
+    done = small_desk.run(TINY, "--bundle", fake_bundle(script))
     assert done.status == status
     assert says in done.last
 

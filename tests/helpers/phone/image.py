@@ -13,8 +13,8 @@ from pathlib import Path
 from phone.pieces import Pieces
 
 _APPLETS = (
-    "cat", "chmod", "grep", "head", "id", "ls", "mkdir", "mv", "rm", "rmdir", "sha256sum", "sleep", "stat",
-    "taskset", "touch", "tr", "true", "uname", "yes",
+    "cat", "chmod", "df", "grep", "head", "id", "ls", "mkdir", "mv", "rm", "rmdir", "sha256sum", "sleep",
+    "stat", "taskset", "touch", "tr", "true", "uname", "yes",
 )  # fmt: skip
 
 PROPERTIES = {
