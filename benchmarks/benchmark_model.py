@@ -46,13 +46,8 @@ def measure(binary: Path, model: Path, plan: Plan) -> Averages:
     """Run `binary` on `model`; raises `UsageError` when it fails or prints no timings."""
     if not binary.is_file():
         raise UsageError(f"{binary}: no such file; give the path of a benchmark_model program")
-    words = [
-        str(binary.resolve()), f"--graph={model.resolve()}", f"--num_threads={plan.threads}",
-        f"--warmup_runs={plan.warmup_runs}", f"--warmup_min_secs={plan.warmup_min_s:g}",
-        f"--num_runs={plan.runs}", f"--min_secs={plan.min_s:g}", "--use_xnnpack=true",
-    ]  # fmt: skip
     try:
-        done = run(words, deadline_s=plan.deadline_s)
+        done = run(command(str(binary.resolve()), str(model.resolve()), plan), deadline_s=plan.deadline_s)
     except OSError as error:
         raise StableDeviceError(f"{binary} cannot be started ({error.strerror})") from None
     if done.timed_out:
@@ -60,6 +55,15 @@ def measure(binary: Path, model: Path, plan: Plan) -> Averages:
     if not done.ok:
         raise UsageError(f"{binary} failed on {model}: {done.reason()}")
     return parse(done.stdout + "\n" + done.stderr)  # versions differ in where they print
+
+
+def command(binary: str, model: str, plan: Plan) -> list[str]:
+    """The words that start it, with the paths as they are where it runs."""
+    return [
+        binary, f"--graph={model}", f"--num_threads={plan.threads}",
+        f"--warmup_runs={plan.warmup_runs}", f"--warmup_min_secs={plan.warmup_min_s:g}",
+        f"--num_runs={plan.runs}", f"--min_secs={plan.min_s:g}", "--use_xnnpack=true",
+    ]  # fmt: skip
 
 
 def parse(text: str) -> Averages:

@@ -49,8 +49,18 @@ class Bundle:
     @property
     def build(self) -> str:
         """One digest that changes when any file that is loaded does."""
-        loaded = sorted(item for item in self.files.items() if not item[0].startswith("licenses/"))
+        loaded = [(name, self.files[name]) for name in self.loaded]
         return hashlib.sha256(repr(loaded).encode()).hexdigest()
+
+    @property
+    def loaded(self) -> tuple[str, ...]:
+        """The files that running takes: all but the licences."""
+        return tuple(sorted(name for name in self.files if not name.startswith("licenses/")))
+
+    @property
+    def loaded_paths(self) -> Mapping[str, Path]:
+        """The same, with where each is."""
+        return {name: self.path / name for name in self.loaded}
 
     @property
     def size_bytes(self) -> int:

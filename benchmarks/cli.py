@@ -1,8 +1,10 @@
 """mocovit-bench: measure files where they will run.
 
-    mocovit-bench run FILE... --target host|emulated      measure
-    mocovit-bench ab A B --target host|emulated           which of two is faster, measured in turn
+    mocovit-bench run FILE... --target host|adb|emulated  measure
+    mocovit-bench ab A B --target host|adb|emulated       which of two is faster, measured in turn
     mocovit-bench compare OLD.json NEW.json               what moved between two reports
+    mocovit-bench page REPORT.json... --output FILE.html  reports as one page with plots
+    mocovit-bench doctor                                  is a phone ready, and if not, why
     mocovit-bench bundle | emulator | calibrate           what measuring needs
 
 Only argparse is imported before the words are understood, so that --help is immediate.
@@ -74,7 +76,7 @@ def _terminate(number: int, frame: FrameType | None) -> NoReturn:
 def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog=PROGRAM,
-        description="Measure exported files: on this machine, or counted exactly under an ARM emulator.",
+        description="Measure exported files: on this machine, on a phone, or counted under an ARM emulator.",
         epilog="Exit status: 0 done, 1 internal error, 2 usage, 4 outputs differ or were not checked, "
         "6 slower than the bar, 7 device unusable, 8 a tool is missing.",
     )
@@ -86,10 +88,15 @@ def build_parser() -> argparse.ArgumentParser:
     run.add_argument(
         "--output", type=Path, metavar="FILE", help="write the report there as JSON, for compare"
     )
+    run.add_argument("--html", type=Path, metavar="FILE", help="write the report there as a page with plots")
     run.add_argument(
         "--benchmark-binary", type=Path, metavar="PATH",
-        help="measure with Google's benchmark_model instead of our bench (host only; it gives no samples)",
+        help="measure with Google's benchmark_model instead of our bench (host, adb; it gives no samples)",
     )  # fmt: skip
+    run.add_argument(
+        "--rounds", type=_whole(1, 100), help="steady rounds to take on a phone (adb; default 3)"
+    )
+    run.add_argument("--all-devices", action="store_true", help="measure on every phone at once (adb)")
 
     ab = commands.add_parser("ab", help="measure two files in turn (A B B A ...) and say which is faster")
     ab.add_argument("a", type=Path, metavar="A")
@@ -118,6 +125,16 @@ def build_parser() -> argparse.ArgumentParser:
     emulator.add_argument("--deadline-s", type=_seconds, default=1800.0, metavar="S")
     emulator.add_argument("--json", action="store_true", help="print what was found or built as JSON")
 
+    doctor = commands.add_parser("doctor", help="walk through all that measuring on a phone takes")
+    doctor.add_argument("--bundle", type=Path, metavar="PATH", help="a bundle of your own")
+    doctor.add_argument("--deadline-s", type=_seconds, default=900.0, metavar="S")
+    doctor.add_argument("--json", action="store_true", help="print every step as JSON")
+    _add_phone(doctor)
+
+    page = commands.add_parser("page", help="turn reports into one page with plots, for any browser")
+    page.add_argument("reports", nargs="+", type=Path, metavar="REPORT.json")
+    page.add_argument("--output", type=Path, required=True, metavar="FILE.html")
+
     calibrate = commands.add_parser(
         "calibrate", help="refit the modelled milliseconds to published measurements"
     )
@@ -133,12 +150,12 @@ def _add_measuring(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--runs", type=_whole(1, 1_000_000), metavar="N", help="inferences to measure, at least"
     )
-    parser.add_argument("--min-s", type=_seconds, metavar="S", help="measure at least this long (host)")
+    parser.add_argument("--min-s", type=_seconds, metavar="S", help="measure at least this long (host, adb)")
     parser.add_argument(
-        "--warmup-runs", type=_whole(0, 1_000_000), metavar="N", help="warm-up, at least (host)"
+        "--warmup-runs", type=_whole(0, 1_000_000), metavar="N", help="warm-up, at least (host, adb)"
     )
     parser.add_argument(
-        "--warmup-min-s", type=_seconds, metavar="S", help="warm up at least this long (host)"
+        "--warmup-min-s", type=_seconds, metavar="S", help="warm up at least this long (host, adb)"
     )
     parser.add_argument(
         "--deadline-s", type=_seconds, default=600.0, metavar="S", help="end everything after"
@@ -146,11 +163,33 @@ def _add_measuring(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--fp16", action="store_true", help="compute in half precision where XNNPACK can")
     parser.add_argument("--cpu", type=_one_of("cpu", CPUS), help=f"core to emulate: {', '.join(CPUS)}")
     parser.add_argument("--device", metavar="NAME", help="device file to model milliseconds for (emulated)")
-    parser.add_argument("--bundle", type=Path, metavar="PATH", help="a bundle of your own (emulated)")
+    parser.add_argument("--bundle", type=Path, metavar="PATH", help="a bundle of your own (adb, emulated)")
     parser.add_argument("--per-op", action="store_true", help="time or instructions of every operator")
     parser.add_argument("--no-verify", action="store_true", help="measure without checking the outputs first")
     parser.add_argument(
         "--json", action="store_true", help="print the report for machines on standard output"
+    )
+    _add_phone(parser)
+
+
+def _add_phone(parser: argparse.ArgumentParser) -> None:
+    """Which phone, and how to treat it. None of them goes with another target."""
+    phone = parser.add_argument_group("phones (adb)")
+    phone.add_argument("--serial", metavar="S", help="the phone (default: ANDROID_SERIAL, or the only one)")
+    phone.add_argument("--connect", metavar="HOST:PORT", help="a wireless phone to connect to first")
+    phone.add_argument(
+        "--cores", metavar="WORD|MASK",
+        help="prime, big, little or a hexadecimal mask (default: prime; big for several threads)",
+    )  # fmt: skip
+    phone.add_argument(
+        "--remote-folder", metavar="PATH", help="where on the phone to put files (default /data/local/tmp)"
+    )
+    phone.add_argument("--keep", action="store_true", help="leave the files there, for the next run")
+    phone.add_argument(
+        "--no-root", action="store_true", help="leave the governor alone even if there is root"
+    )
+    phone.add_argument(
+        "--cooldown-s", type=_seconds, metavar="S", help="wait this long for a hot phone (default 300)"
     )
 
 

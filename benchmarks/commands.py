@@ -10,11 +10,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks import prose, records, subject
+from benchmarks import phones, prose, records, subject
 from benchmarks.advice import advise
 from benchmarks.plan import Plan, counting_plan
 from benchmarks.report import LatencyReport, Report, read, to_json, write
-from benchmarks.targets.context import Context, Verify
+from benchmarks.targets.context import Context, Say, Verify
 from benchmarks.targets.load import Target, load_target
 from mocovit_deploy.artifact import Artifact
 from mocovit_deploy.errors import UsageError
@@ -29,7 +29,9 @@ def run_command(arguments: argparse.Namespace) -> int:
     commands = {
         "run": _run, "ab": _ab, "compare": _compare,
         "bundle": _bundle, "emulator": _emulator, "calibrate": _calibrate,
+        "doctor": _doctor, "page": _page,
     }  # fmt: skip
+    phones.check_words(arguments)
     commands[arguments.command](arguments)
     return 0
 
@@ -38,23 +40,55 @@ def _run(arguments: argparse.Namespace) -> None:
     if arguments.benchmark_binary is not None:
         _run_benchmark_model(arguments)
         return
-    reports = []
-    for path in arguments.files:
-        artifact, plan, context = _prepare(arguments, path)
-        report = load_target(arguments.target).measure(artifact, plan, context)
-        _explain(report)
-        reports.append(report)
+    prepared = [_prepare(arguments, path) for path in arguments.files]
+    target = load_target(arguments.target)
+
+    def measure(session: object | None, say: Say) -> list[Report]:
+        reports = []
+        for artifact, plan, context in prepared:
+            on_it = dataclasses.replace(context, session=session, say=say)
+            reports.append(target.measure(artifact, plan, on_it))
+            _explain(reports[-1], say)
+        return reports
+
+    reports = phones.on_each(arguments, measure, _say)
     if arguments.output is not None:
         write(arguments.output, reports)
+    if arguments.html is not None:
+        _write_page(arguments.html, reports)
     if arguments.json:
         print(to_json(reports), end="")
+    phones.refuse_unsteady(reports)
+
+
+def _page(arguments: argparse.Namespace) -> None:
+    _write_page(arguments.output, [report for path in arguments.reports for report in read(path)])
+
+
+def _write_page(path: Path, reports: Sequence[Report]) -> None:
+    from benchmarks.page.document import write_page
+
+    write_page(path, reports)
+    _say(f"{path}: written; open it in a browser")
+
+
+def _doctor(arguments: argparse.Namespace) -> None:
+    from benchmarks import doctor
+
+    steps = doctor.examine(
+        phones.wanted(arguments), cores=arguments.cores, bundle=arguments.bundle,
+        verify=_judge(), say=_say, deadline_s=arguments.deadline_s,
+    )  # fmt: skip
+    if arguments.json:
+        print(records.to_json({"schema_version": 1, "doctor": steps}), end="")
+    doctor.judge(steps)
 
 
 def _run_benchmark_model(arguments: argparse.Namespace) -> None:
     from benchmarks import benchmark_model
 
-    if arguments.target != "host":
-        raise UsageError("--benchmark-binary is measured with on --target host only")
+    if arguments.target == "emulated":
+        raise UsageError("--benchmark-binary is measured with on --target host or adb")
     if arguments.fp16 or arguments.per_op or arguments.output:
         raise UsageError(
             "--benchmark-binary gives averages alone: --fp16, --per-op and --output do not go with it"
@@ -63,7 +97,10 @@ def _run_benchmark_model(arguments: argparse.Namespace) -> None:
     for path in arguments.files:
         artifact, _ = subject.load(path, checked=False)
         plan = _plan(arguments, subject.runtime_for(artifact, None))
-        found = benchmark_model.measure(arguments.benchmark_binary, path, plan)
+        if arguments.target == "adb":
+            found = phones.run_benchmark_model(arguments, path, plan, _say)
+        else:
+            found = benchmark_model.measure(arguments.benchmark_binary, path, plan)
         _say(f"{path.name}: {found.describe()}")
         results.append({"file": path.name, "sha256": artifact.sha256, **records.plain(found)})
     if arguments.json:
@@ -74,19 +111,23 @@ def _ab(arguments: argparse.Namespace) -> None:
     """Which of two files is faster. Counts are exact, so each is counted once; times are taken in turn."""
     sides = [_prepare(arguments, path) for path in (arguments.a, arguments.b)]
     target = load_target(arguments.target)
-    document = (
-        _ab_counts(target, sides) if arguments.target == "emulated" else _ab_times(target, sides, arguments)
-    )
+    with phones.held(arguments, _say, rounds=1) as session:
+        sides = [
+            (artifact, plan, dataclasses.replace(context, session=session))
+            for artifact, plan, context in sides
+        ]
+        measure = _ab_counts if arguments.target == "emulated" else _ab_times
+        document = measure(target, sides, arguments)
     if arguments.json:
         print(records.to_json({"schema_version": 1, **document}), end="")
 
 
-def _ab_counts(target: Target, sides: Sequence[_Prepared]) -> dict[str, Any]:
+def _ab_counts(target: Target, sides: Sequence[_Prepared], arguments: argparse.Namespace) -> dict[str, Any]:
     from benchmarks.compare import compare, describe
 
     reports = [target.measure(*side) for side in sides]
     for report in reports:
-        _explain(report)
+        _explain(report, _say)
     (comparison,) = compare(reports[:1], reports[1:])
     _say(f"{comparison.old_file} against {comparison.new_file}: {describe(comparison)}")
     return {"reports": reports, "comparison": comparison}
@@ -103,6 +144,7 @@ def _ab_times(target: Target, sides: Sequence[_Prepared], arguments: argparse.Na
             if measured[which]:  # outputs do not change between rounds; one check is enough
                 context = dataclasses.replace(context, verify=None)
             report = target.measure(artifact, plan, context)
+            phones.refuse_unsteady([report])
             if isinstance(report, LatencyReport):
                 measured[which].append(report)
     medians = [[statistics.median(report.samples_ms) for report in side] for side in measured]
@@ -207,25 +249,25 @@ def _plan(arguments: argparse.Namespace, runtime: str) -> Plan:
         "per_op": arguments.per_op,
         "deadline_s": arguments.deadline_s,
     }
-    if arguments.target == "host":
-        for word in ("cpu", "device", "bundle"):
+    if arguments.target != "emulated":
+        for word in ("cpu", "device", *(("bundle",) if arguments.target == "host" else ())):
             if getattr(arguments, word) is not None:
-                raise UsageError(f"--{word} goes with --target emulated; the host is what it is")
-        return Plan(**common, **given)
+                raise UsageError(f"--{word} goes with --target emulated; real hardware is what it is")
+        return Plan(**{**phones.plan_defaults(arguments), **common, **given})
     for word in ("min_s", "warmup_runs", "warmup_min_s"):
         if word in given:
             raise UsageError(
-                f"--{word.replace('_', '-')} goes with --target host; counts need no repetition in time"
+                f"--{word.replace('_', '-')} goes with --target host or adb; counts take no time"
             )
     return counting_plan(**{"cpu": DEFAULT_CPU, **common, **given})
 
 
-def _explain(report: Report) -> None:
+def _explain(report: Report, say: Say) -> None:
     for line in prose.describe(report):
-        _say(line)
+        say(line)
     if isinstance(report, LatencyReport):
         for advice in advise(report):
-            _say(f"  advice        {advice}")
+            say(f"  advice        {advice}")
 
 
 def _say(line: str) -> None:

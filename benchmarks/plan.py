@@ -39,6 +39,8 @@ class Plan:
     per_op: bool = False
     cpu: str | None = None
     """The core to play, one of `CPUS`, when the target is emulated; None on real hardware."""
+    cores: str | None = None
+    """The cores of a phone to run on: "prime", "big", "little" or a hexadecimal mask; None elsewhere."""
 
     def __post_init__(self) -> None:
         if self.runtime not in RUNTIMES:

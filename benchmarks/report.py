@@ -4,7 +4,7 @@ Raw samples are kept and statistics computed when asked (statistics.py), so a la
 questions. The two kinds share no base: a count report has no field in which a measured time could be put,
 because wall time under emulation says nothing about a phone (it even gets fp32 against int8 wrong).
 
-On disk: `{"schema_version": 1, "reports": [{"kind": "latency" | "counts", ...}, ...]}`.
+On disk: `{"schema_version": 2, "reports": [{"kind": "latency" | "counts", ...}, ...]}`.
 """
 
 from __future__ import annotations
@@ -19,10 +19,11 @@ from typing import Any, Literal
 from benchmarks import records
 from benchmarks.counts import Counts
 from benchmarks.plan import Plan
+from benchmarks.rounds import Round
 from mocovit_deploy.artifact import Artifact, write_atomically
 from mocovit_deploy.errors import UsageError
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,9 +132,14 @@ class LatencyReport:
     """The very first inference, also the first of `warmup_ms`; never among the samples."""
     warmup_ms: tuple[float, ...]
     samples_ms: tuple[float, ...]
+    """Of all rounds that count; of all rounds where none does (then `unsteady` says so)."""
     peak_memory_bytes: int | None
     verified: str
     """What the outputs were checked against before timing, and the verdict; "not run" with a reason."""
+    rounds: tuple[Round, ...] = ()
+    """In order, those rejected among them; empty where a measurement is one round."""
+    unsteady: str = ""
+    """Why the device could not be measured on; empty where it could. Such times are no result."""
     operators_by_kind: Mapping[str, int] = field(default_factory=dict)
     partitions: Partitions | None = None
     operators: tuple[TimedOperator, ...] = ()
@@ -152,6 +158,7 @@ class LatencyReport:
         """What two reports must share before their samples may be pooled or compared."""
         return {
             "target": self.target,
+            **({"unsteady": self.unsteady} if self.unsteady else {}),
             **{f"device {name}": value for name, value in self.device.facts.items()},
             **_engine_conditions(self.engine),
             **_plan_conditions(self.plan),

@@ -4,4 +4,4 @@ To add one: a module in this folder, its name in `TARGETS`, and in `benchmarks/c
 command line that only it understands.
 """
 
-TARGETS = ("host", "emulated")
+TARGETS = ("host", "adb", "emulated")

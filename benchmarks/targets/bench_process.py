@@ -79,21 +79,29 @@ def run_bench(
     many the input file holds (None: no input file, the bench makes numbers up). Raises `UsageError` for a
     model the runtime refuses, in its own words, `TransientDeviceError` when time was up.
     """
-    given = [f"--input={INPUT}", f"--samples={samples}"] if samples is not None else []
-    words = [
-        *command, f"--model={model}", f"--threads={plan.threads}", f"--fp16={int(plan.fp16_arithmetic)}",
-        f"--deadline-s={plan.deadline_s:g}", f"--report={REPORT}", *given, *options,
-    ]  # fmt: skip
+    words = [*command, *bench_words(model, plan, options, samples=samples, folder="")]
     try:
         done = run(words, deadline_s=plan.deadline_s + _GRACE_S, cwd=folder)
     except OSError as error:
         raise StableDeviceError(f"{command[0]} cannot be started ({error.strerror})") from None
     if not done.ok:
-        raise _failure(done, plan)
+        raise failure(done, plan)
     return read_report(folder / REPORT)
 
 
-def _failure(done: Finished, plan: Plan) -> DeployError:
+def bench_words(
+    model: str, plan: Plan, options: Sequence[str], *, samples: int | None, folder: str
+) -> list[str]:
+    """The bench's words for one run; its own three files are below `folder` ("" or ending in a slash)."""
+    given = [f"--input={folder}{INPUT}", f"--samples={samples}"] if samples is not None else []
+    return [
+        f"--model={model}", f"--threads={plan.threads}", f"--fp16={int(plan.fp16_arithmetic)}",
+        f"--deadline-s={plan.deadline_s:g}", f"--report={folder}{REPORT}", *given, *options,
+    ]  # fmt: skip
+
+
+def failure(done: Finished, plan: Plan) -> DeployError:
+    """What to raise for a bench that failed, by its exit status, in the bench's and the runtime's words."""
     said = _last_words(done)
     if done.timed_out or done.status == _DEADLINE:
         return TransientDeviceError(

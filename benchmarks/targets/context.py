@@ -41,6 +41,8 @@ class Context:
     """A bundle of the user's own, for targets that need one."""
     device: str | None = None
     """A device file's name, for targets that model one."""
+    session: object | None = None
+    """A phone that the command holds, for targets that run on one (`targets.adb.session.Session`)."""
 
 
 @dataclass(frozen=True)

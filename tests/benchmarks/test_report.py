@@ -131,7 +131,7 @@ def damaged(document: dict[str, Any], place: str, value: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("place", "value", "complaint"),
     [
-        ("schema_version", 9, "report schema 9, this version reads 1"),
+        ("schema_version", 9, "report schema 9, this version reads 2"),
         ("reports", [], "holds no reports"),
         ("reports.0.kind", "times", "neither 'latency' nor 'counts'"),
         ("reports.0.samples_ms", [], r"reports\[0\]: a latency report needs a sample"),

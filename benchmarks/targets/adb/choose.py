@@ -1,0 +1,84 @@
+"""Which phones a command means: by --serial, ANDROID_SERIAL, or because there is only one."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+from benchmarks.targets.adb.client import Adb, Listed
+from benchmarks.targets.adb.failures import clean
+from benchmarks.targets.adb.locate import find_adb
+from mocovit_deploy.errors import DeviceError, StableDeviceError, TransientDeviceError
+
+DEFAULT_FOLDER = "/data/local/tmp"
+"""The one place where Android lets the shell's user write and execute."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """What the command line says of phones."""
+
+    serial: str = ""
+    connect: str = ""
+    """Address of a wireless phone, as in "192.168.1.7:5555"; connected to first."""
+    all_devices: bool = False
+    remote_folder: str = DEFAULT_FOLDER
+    keep: bool = False
+    """Leave the pushed files on the phone, so that the next run need not push them again."""
+    use_root: bool = True
+    cooldown_s: float = 300.0
+    """How long to wait for a phone to cool down before giving up."""
+    rounds: int = 3
+
+
+def choose(wanted: Wanted) -> tuple[Adb, ...]:
+    """One adb for each phone that is meant, every one of them ready.
+
+    Raises `StableDeviceError` when there is none, when several might be meant, or for one that does not trust
+    this computer; `TransientDeviceError` for one that is offline.
+    """
+    adb = Adb(find_adb())
+    adb.start_server()
+    if wanted.connect:
+        adb.connect(wanted.connect)
+    listed = adb.devices()
+    serial = wanted.serial or wanted.connect or os.environ.get("ANDROID_SERIAL", "")
+    if wanted.all_devices:
+        meant = listed
+    elif serial:
+        meant = tuple(each for each in listed if each.serial == serial)
+        if not meant:
+            raise StableDeviceError(f"no phone {clean(serial)!r} is connected; {_there_are(listed)}")
+    else:
+        meant = listed
+        if len(meant) > 1:
+            raise StableDeviceError(
+                f"{len(meant)} phones are connected; name one with --serial, or give --all-devices; "
+                f"{_there_are(listed)}"
+            )
+    if not meant:
+        raise StableDeviceError(
+            "no phone is connected; connect one and allow USB debugging on it; see: adb devices"
+        )
+    for each in meant:
+        if each.state != "device":
+            raise _unready(each)
+    return tuple(Adb(adb.program, each.serial) for each in meant)
+
+
+def _there_are(listed: tuple[Listed, ...]) -> str:
+    found = ", ".join(f"{clean(each.serial)} ({clean(each.state)})" for each in listed)
+    return f"there are: {found}" if found else "there is none; see: adb devices"
+
+
+def _unready(phone: Listed) -> DeviceError:
+    serial, state = clean(phone.serial), clean(phone.state)
+    if state.startswith("unauthorized"):
+        return StableDeviceError(
+            f"{serial} does not trust this computer; unlock it and accept the question it shows"
+        )
+    if state.startswith("no permissions"):
+        return StableDeviceError(f"{serial}: this user may not open its USB device; see docs/phones.md")
+    if state in ("offline", "authorizing", "connecting"):
+        return TransientDeviceError(f"{serial} is {state}; check the cable, or connect it again")
+    return StableDeviceError(f"{serial} is in state {state!r}; start Android on it")

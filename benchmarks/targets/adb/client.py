@@ -1,0 +1,154 @@
+"""The only file that starts adb.
+
+Commands for the phone's shell are texts, because adb joins its words with blanks and hands them to a shell
+there: every word that is not written in this package goes through `quoted`. What comes back is bounded in
+size and in time.
+"""
+
+from __future__ import annotations
+
+import secrets
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.targets.adb.bounded import Said, run_bounded
+from benchmarks.targets.adb.failures import clean, failure, last_line
+from mocovit_deploy.errors import StableDeviceError, TransientDeviceError
+
+MOST_BYTES = 1 << 20
+_SERVER_S = 30.0
+_SHELL_S = 30.0
+_CONNECT_S = 20.0
+_PUSH_LEAST_BYTES_PER_S = 1 << 20
+
+quoted = shlex.quote
+"""POSIX quoting, which mksh and toybox sh follow."""
+
+
+class SilentError(TransientDeviceError):
+    """No answer in the time there was."""
+
+
+@dataclass(frozen=True)
+class Listed:
+    """One line of `adb devices`."""
+
+    serial: str
+    state: str
+    """ "device" where it can be used; "offline", "unauthorized"... otherwise."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a command on the phone left."""
+
+    status: int
+    stdout: bytes
+    stderr: str
+
+    @property
+    def ok(self) -> bool:
+        return self.status == 0
+
+    @property
+    def text(self) -> str:
+        return self.stdout.decode("utf-8", errors="replace")
+
+    def reason(self) -> str:
+        """Its last words, in one line."""
+        return last_line(self.stderr) or last_line(self.text) or f"exit status {self.status}, and no message"
+
+
+@dataclass(frozen=True)
+class Adb:
+    """adb, speaking to its server, or with a `serial` to one phone."""
+
+    program: Path
+    serial: str = ""
+
+    def words(self, *arguments: str) -> list[str]:
+        chosen = ["-s", self.serial] if self.serial else []
+        return [str(self.program), *chosen, *arguments]
+
+    def start_server(self) -> None:
+        """Start adb's server unless it runs; raises `TransientDeviceError` when it does not start."""
+        said = self._run(["start-server"], deadline_s=_SERVER_S, what="adb's server")
+        if said.status:
+            raise failure("adb's server", _text(said))
+
+    def version(self) -> str:
+        said = self._run(["version"], deadline_s=_SERVER_S, what="adb version")
+        lines = [clean(line) for line in _text(said).splitlines()]
+        return next((line for line in lines if line.startswith("Version")), lines[0] if lines else "")
+
+    def devices(self) -> tuple[Listed, ...]:
+        """Every phone the server knows, ready or not."""
+        said = self._run(["devices"], deadline_s=_SERVER_S, what="adb devices")
+        if said.status:
+            raise failure("adb devices", _text(said))
+        # A serial may hold blanks: the tab is what ends it.
+        rows = (line.rpartition("\t") for line in _text(said).splitlines() if "\t" in line)
+        return tuple(Listed(serial, state.strip()) for serial, _, state in rows)
+
+    def connect(self, address: str) -> None:
+        """Connect to a wireless phone; raises `TransientDeviceError` when it does not answer."""
+        said = self._run(["connect", address], deadline_s=_CONNECT_S, what=f"adb connect {address}")
+        # adb exits 0 here whatever happened.
+        if said.status or not any(word in _text(said) for word in ("connected to", "already connected")):
+            raise failure(f"adb connect {clean(address)}", _text(said))
+
+    def shell(self, script: str, *, deadline_s: float = _SHELL_S, most_bytes: int = MOST_BYTES) -> Answer:
+        """Run a script in the phone's shell.
+
+        A mark printed after it tells a script that failed from a connection that did. Raises
+        `TransientDeviceError` when the connection breaks, `SilentError` (one of them) when time is up,
+        `StableDeviceError` for a phone that refuses, or says more than `most_bytes`.
+        """
+        mark = secrets.token_hex(8)
+        whole = f"(\n{script}\n)\ns=$?; echo; echo {mark} $s"
+        said = self._run(["shell", whole], deadline_s=deadline_s, what=self.serial, most_bytes=most_bytes)
+        output, found, status = said.stdout.rpartition(f"\n{mark} ".encode())
+        if not found or not status.strip().isdigit():
+            raise failure(self.serial, said.stderr.decode(errors="replace") or _text(said))
+        return Answer(int(status), output, said.stderr.decode("utf-8", errors="replace"))
+
+    def read(self, path: str, *, most_bytes: int, deadline_s: float = _SHELL_S) -> bytes:
+        """The bytes of a file on the phone; `StableDeviceError` if absent or longer than `most_bytes`."""
+        answer = self.shell(f"cat {quoted(path)}", deadline_s=deadline_s, most_bytes=most_bytes)
+        if not answer.ok:
+            raise StableDeviceError(f"{clean(path)} cannot be read on the phone: {answer.reason()}")
+        return answer.stdout
+
+    def push(self, files: Sequence[Path], remote: str) -> None:
+        """Copy files to the phone: one to the name `remote`, or any number into the folder `remote/`.
+
+        Raises `StableDeviceError` for a storage that is full or not writable, else like `shell`.
+        """
+        size = sum(file.stat().st_size for file in files)
+        deadline_s = _SHELL_S + size / _PUSH_LEAST_BYTES_PER_S
+        what = f"copying {files[0].name}{' and others' if len(files) > 1 else ''} to the phone"
+        words = [str(file.absolute()) for file in files]
+        said = self._run(["push", *words, remote], deadline_s=deadline_s, what=what)
+        if said.status:
+            raise failure(what, _text(said))
+
+    def _run(
+        self, arguments: Sequence[str], *, deadline_s: float, what: str, most_bytes: int = MOST_BYTES
+    ) -> Said:
+        try:
+            said = run_bounded(self.words(*arguments), deadline_s=deadline_s, most_bytes=most_bytes)
+        except OSError as error:
+            raise StableDeviceError(f"{self.program} cannot be started ({error.strerror})") from None
+        if said.too_much:
+            raise StableDeviceError(
+                f"{clean(what)}: the phone said more than {most_bytes:,} bytes; it was stopped"
+            )
+        if said.timed_out:
+            raise SilentError(f"{clean(what)}: no answer within {deadline_s:g} s; is the phone awake?")
+        return said
+
+
+def _text(said: Said) -> str:
+    return (said.stdout + b"\n" + said.stderr).decode("utf-8", errors="replace")

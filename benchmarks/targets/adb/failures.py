@@ -1,0 +1,59 @@
+"""What adb's own messages mean: which may pass, which will not, and what to do about each.
+
+adb tells failures in words alone; its exit status is 1 for all of them. The words are those of
+platform-tools 29 to 36. What is not known here is transient: a message that a new adb has reworded must not
+make a lost connection final.
+"""
+
+from __future__ import annotations
+
+from mocovit_deploy.errors import DeviceError, StableDeviceError, TransientDeviceError
+
+_STABLE = (
+    ("unauthorized", "the phone does not trust this computer; unlock it and accept the question it shows"),
+    ("no permissions", "this user may not open the phone's USB device; see docs/phones.md"),
+    ("insufficient permissions", "this user may not open the phone's USB device; see docs/phones.md"),
+    ("No space left", "the phone's storage is full; make room, or give --remote-folder elsewhere"),
+    ("Read-only file system", "the folder on the phone is read-only; give another with --remote-folder"),
+    ("Permission denied", "the folder on the phone may not be written; give another with --remote-folder"),
+    ("Is a directory", "the folder on the phone holds something else; give another with --remote-folder"),
+    ("no devices/emulators found", "no phone is connected; connect one; see: adb devices"),
+    ("more than one device", "several phones are connected; name one with --serial"),
+    ("unknown option", "this adb is too old; install platform-tools 29 or later"),
+)  # fmt: skip
+
+_TRANSIENT = (
+    ("offline", "the phone went offline; check the cable, or the network of a wireless one"),
+    ("device '", "the phone has gone; check the cable, or the network of a wireless one"),
+    ("cannot connect to daemon", "adb's server does not answer; run: adb start-server"),
+    ("protocol fault", "the connection to the phone broke; check the cable"),
+    ("failed to connect", "the phone does not answer; check its address, and: adb tcpip 5555"),
+    ("Connection refused", "the phone does not answer; check its address, and: adb tcpip 5555"),
+    ("closed", "the connection to the phone broke; check the cable, and that nobody stopped adb's server"),
+    ("EOF", "the connection to the phone broke; check the cable, and that nobody stopped adb's server"),
+)  # fmt: skip
+
+_PIECE = 200
+
+
+def failure(what: str, said: str) -> DeviceError:
+    """The error for adb failing at `what` with the words `said`."""
+    line = last_line(said) or "no message"
+    for pattern, advice in _STABLE:
+        if pattern in said:
+            return StableDeviceError(f"{what}: {advice} (adb: {line})")
+    for pattern, advice in _TRANSIENT:
+        if pattern in said:
+            return TransientDeviceError(f"{what}: {advice} (adb: {line})")
+    return TransientDeviceError(f"{what}: adb failed ({line})")
+
+
+def last_line(text: str) -> str:
+    """The last line that says something, without what a terminal would act on, and not too long."""
+    lines = [cleaned for line in text.splitlines() if (cleaned := clean(line))]
+    return lines[-1] if lines else ""
+
+
+def clean(text: str) -> str:
+    """One line of what a device said, fit to be shown: printable characters only, at most 200."""
+    return "".join(c if c.isprintable() else " " for c in text).strip()[:_PIECE]

@@ -1,0 +1,239 @@
+"""Target `adb`: check a file's outputs on the phone, then time it there, in rounds that must be steady."""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from benchmarks import bundle as bundles
+from benchmarks.bundle import Bundle
+from benchmarks.lock import read_lock
+from benchmarks.operators import by_kind, read_operators
+from benchmarks.plan import Plan
+from benchmarks.profile import partitions, timed
+from benchmarks.report import Device, Engine, LatencyReport, Subject, tool_versions
+from benchmarks.rounds import Reading, Round
+from benchmarks.targets.adb.choose import Wanted
+from benchmarks.targets.adb.probe import describe_clusters
+from benchmarks.targets.adb.protocol import (
+    LIMITS,
+    HotError,
+    await_cool,
+    missing_facts,
+    shortened,
+    slower_clock,
+    verdict,
+    while_sampling,
+)
+from benchmarks.targets.adb.push import push
+from benchmarks.targets.adb.remote import Remote
+from benchmarks.targets.adb.session import Held, Session, opened
+from benchmarks.targets.adb.state import State, read_state
+from benchmarks.targets.bench_process import BenchReport, timing_options
+from benchmarks.targets.context import Context, GoldenRun, arithmetic_note, verdict_of
+from benchmarks.targets.golden_run import keep_first_sample, run_samples
+from mocovit_deploy.artifact import Artifact
+from mocovit_deploy.errors import TransientDeviceError, UsageError
+
+DEFAULT_CORES = "prime"
+_PROFILED_INFERENCES = 20
+_ATTEMPTS = 3
+_PAUSE_S = 2.0
+
+Result = TypeVar("Result")
+
+
+def measure(artifact: Artifact, plan: Plan, context: Context) -> LatencyReport:
+    """Check the file's outputs on the phone, then time it.
+
+    A connection that was lost is taken up again, twice. Raises `ParityError` when the outputs are not the
+    original network's, `UsageError` for a model the runtime refuses, `DeviceError` for a phone that cannot be
+    measured on. A phone that does not get steady is no error here: the report says so (`unsteady`).
+    """
+    return _attempted(context, plan, lambda held: _measure(artifact, plan, context, held))
+
+
+def run_golden(artifact: Artifact, plan: Plan, context: Context) -> GoldenRun:
+    """Run the golden inputs on the phone and return the outputs; raises like `measure`, judges nothing."""
+
+    def once(held: Held) -> GoldenRun:
+        with _prepared(artifact, plan, context, held) as remote:
+            return _golden(artifact, plan, context, remote, profiled=1)
+
+    return _attempted(context, plan, once)
+
+
+def _attempted(context: Context, plan: Plan, once: Callable[[Held], Result]) -> Result:
+    with _session(context) as session:
+        for left in reversed(range(_ATTEMPTS)):
+            try:
+                return once(session.hold(plan.cores or DEFAULT_CORES))
+            except HotError:
+                raise
+            except TransientDeviceError as error:
+                if not left:
+                    raise
+                context.say(f"{error}; trying again")
+                time.sleep(_PAUSE_S)
+                session.again()
+        raise AssertionError("the last attempt returns or raises")
+
+
+@contextmanager
+def _session(context: Context) -> Iterator[Session]:
+    if isinstance(context.session, Session):
+        yield context.session
+    else:
+        with opened(Wanted(), context.say) as session:
+            yield session
+
+
+@contextmanager
+def _prepared(artifact: Artifact, plan: Plan, context: Context, held: Held) -> Iterator[Remote]:
+    bundle = _bundle(plan, context)
+    copied = push(held.adb, f"{held.folder}/bundle", bundle.loaded_paths, executable=True)
+    model = f"model-{artifact.sha256[:16]}{artifact.path.suffix}"
+    second = push(held.adb, held.folder, {model: artifact.path})
+    context.say(
+        f"{artifact.path.name}: {copied.files + second.files} files copied, "
+        f"{(copied.bytes + second.bytes) / 1e6:.1f} MB; the others were there"
+    )
+    with tempfile.TemporaryDirectory(prefix="mocovit-adb-") as name:
+        yield Remote(held, bundle, model, plan, Path(name))
+
+
+def _bundle(plan: Plan, context: Context) -> Bundle:
+    if context.bundle is None:
+        return bundles.find_or_build(read_lock(), plan.runtime, deadline_s=plan.deadline_s)
+    found = bundles.open_bundle(context.bundle)
+    if found.runtime != plan.runtime:
+        raise UsageError(f"{context.bundle}: a bundle of {found.runtime}, but {plan.runtime} was asked for")
+    return found
+
+
+def _golden(artifact: Artifact, plan: Plan, context: Context, remote: Remote, *, profiled: int) -> GoldenRun:
+    return run_samples(
+        artifact, context.golden, plan, read_operators(artifact.path, artifact.format), remote,
+        folder=remote.folder, profiled=profiled, version=remote.bundle.version,
+    )  # fmt: skip
+
+
+def _measure(artifact: Artifact, plan: Plan, context: Context, held: Held) -> LatencyReport:
+    with _prepared(artifact, plan, context, held) as remote:
+        checked = _golden(artifact, plan, context, remote, profiled=_PROFILED_INFERENCES)
+        verified = verdict_of(artifact, context, checked)
+        context.say(f"{artifact.path.name}: outputs checked ({verified}); timing")
+        samples = keep_first_sample(artifact, context.golden, plan, remote.folder)
+        taken = _take_rounds(remote, plan, context, samples)
+    counted = [entry.samples_ms for entry in taken.rounds if not entry.rejected]
+    kept = counted if not taken.unsteady else [entry.samples_ms for entry in taken.rounds]
+    operators = read_operators(artifact.path, artifact.format)
+    first = taken.first
+    return LatencyReport(
+        subject=Subject.of(artifact),
+        target="adb",
+        plan=plan,
+        engine=Engine(
+            runtime=plan.runtime,
+            version=remote.bundle.version,
+            build=remote.bundle.build,
+            arithmetic=checked.arithmetic,
+        ),
+        device=Device(facts=_facts(held), state_before=taken.before.flat(), state_after=taken.after.flat()),
+        load_ms=first.load_ms,
+        first_inference_ms=first.first_inference_ms,
+        warmup_ms=(first.first_inference_ms, *first.warmup_ms),
+        samples_ms=tuple(ms for one in kept for ms in one),
+        peak_memory_bytes=first.peak_memory_bytes,
+        verified=verified,
+        rounds=taken.rounds,
+        unsteady=taken.unsteady,
+        operators_by_kind=by_kind(operators),
+        partitions=partitions(checked.executed, operators) if artifact.format == "tflite" else None,
+        operators=timed(checked.executed) if plan.per_op else (),
+        warnings=(*_warnings(plan, held, taken), *arithmetic_note(plan.fp16_arithmetic, checked.arithmetic)),
+        tools={**tool_versions(), "adb": held.adb.version()},
+    )
+
+
+@dataclass(frozen=True)
+class _Taken:
+    rounds: tuple[Round, ...]
+    first: BenchReport
+    """Of the first round that counts; of the first, where none does."""
+    before: State
+    after: State
+    unsteady: str
+
+
+def _take_rounds(remote: Remote, plan: Plan, context: Context, samples: int | None) -> _Taken:
+    """Take rounds until enough count, or too many were rejected."""
+    held, session = remote.held, context.session
+    wanted = session.wanted if isinstance(session, Session) else Wanted()
+    rounds: list[Round] = []
+    reports: list[BenchReport] = []
+    good: list[list[Reading]] = []
+    states: list[State] = []
+    while len(good) < wanted.rounds:
+        before = await_cool(
+            lambda: read_state(held.adb, held.probe),
+            start_c=states[0].cpu_c if states else None,
+            cooldown_s=wanted.cooldown_s, limits=LIMITS, say=context.say,
+        )  # fmt: skip
+        report, readings = remote.run(timing_options(plan), samples=samples, watched=True)
+        after = read_state(held.adb, held.probe)
+        from_s = (report.load_ms + report.first_inference_ms + sum(report.warmup_ms)) / 1e3
+        seen = while_sampling(readings, from_s, report.samples_ms)
+        why = verdict(seen, before, after, held.cores, LIMITS, cpu=report.cpu) or slower_clock(
+            good, seen, LIMITS
+        )
+        rounds.append(
+            Round(
+                samples_ms=report.samples_ms, sampling_from_s=from_s, readings=readings,
+                state_before=before.flat(), rejected=why,
+            )
+        )  # fmt: skip
+        reports.append(report)
+        states += [before, after]
+        if not why:
+            good.append(seen)
+            continue
+        context.say(f"round {len(rounds)} is rejected: {why}")
+        rejected = len(rounds) - len(good)
+        if rejected > LIMITS.rejections:
+            return _Taken(
+                tuple(rounds), reports[0], states[0], after,
+                f"{rejected} rounds were rejected, the last because {why}",
+            )  # fmt: skip
+    first = next(report for report, entry in zip(reports, rounds, strict=True) if not entry.rejected)
+    return _Taken(tuple(rounds), first, states[0], states[-1], "")
+
+
+def _facts(held: Held) -> dict[str, str]:
+    told = {name: value for name, value in held.probe.properties.items() if value and name != "serial"}
+    serial = held.probe.properties["serial"] or held.adb.serial
+    return {
+        **told,
+        "cores": f"{held.cores.name}, mask {held.cores.mask}",
+        "clusters": describe_clusters(held.probe) or "not told",
+        "governor": "performance" if held.rooted else "the phone's own",
+        "phone": hashlib.sha256(serial.encode()).hexdigest()[:12],
+    }
+
+
+def _warnings(plan: Plan, held: Held, taken: _Taken) -> tuple[str, ...]:
+    readings = [reading for entry in taken.rounds for reading in entry.readings]
+    found = [*missing_facts(readings, taken.after), *shortened(plan.runs, plan.min_s)]
+    if plan.threads > len(held.cores.numbers):
+        found.append(
+            f"{plan.threads} threads on {len(held.cores.numbers)} cores wait for each other; see --cores"
+        )
+    if taken.unsteady:
+        found.insert(0, f"no result: {taken.unsteady}")
+    return tuple(found)
