@@ -7,20 +7,27 @@ import io
 import os
 from pathlib import Path
 
+from benchmarks.cli import main as bench
 from mocovit_deploy import cli
 
-COMMANDS = (("mocovit-export", cli._export), ("mocovit-parity", cli._parity))
+COMMANDS = (
+    ("mocovit-export", cli._export, ()),
+    ("mocovit-parity", cli._parity, ()),
+    ("mocovit-bench", bench, ()),
+    *(("mocovit-bench", bench, (word,)) for word in ("run", "ab", "compare", "page", "doctor", "bundle")),
+    *(("mocovit-bench", bench, (word,)) for word in ("emulator", "calibrate")),
+)
 
 
 def reference() -> str:
     """The text of docs/cli.md."""
     os.environ["COLUMNS"] = "100"
     parts = ["# Command line\n\nMade by `make docs` from `--help`.\n"]
-    for name, command in COMMANDS:
+    for name, command, words in COMMANDS:
         out = io.StringIO()
         with contextlib.redirect_stdout(out), contextlib.suppress(SystemExit):
-            command(["--help"])
-        parts.append(f"## {name}\n\n```\n{out.getvalue()}```\n")
+            command([*words, "--help"])
+        parts.append(f"## {' '.join((name, *words))}\n\n```\n{out.getvalue()}```\n")
     return "\n".join(parts)
 
 
