@@ -12,6 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 
+from mocovit_deploy.marks import mark, marks_in
+
 aten = torch.ops.aten
 
 CONVOLUTIONS = (
@@ -33,6 +35,30 @@ def module_path(node: fx.Node) -> str:
         return node.name
     path = str(list(stack.values())[-1][0])
     return path or "(network)"
+
+
+def marked(graph: fx.GraphModule) -> fx.GraphModule:
+    """The same graph, weights shared, in which converters find each node's mark where they look for modules.
+
+    torch.export carries `nn_module_stack` through every retrace, and converters write its module types into
+    their files. Here it is one level, whose type is the mark.
+    """
+    copied = fx.Graph()
+    values: dict[fx.Node, fx.Node] = {}
+    for node in graph.graph.nodes:
+        values[node] = copied.node_copy(node, lambda old: values[old])
+        if node.op == "call_function":
+            stack = node.meta.get("nn_module_stack")
+            path = str(list(stack.values())[-1][0]) if stack else ""
+            values[node].meta["nn_module_stack"] = {"": ("", mark(path, node.name))}
+    copied.set_codegen(graph.graph._codegen)
+    return fx.GraphModule(graph, copied).eval()
+
+
+def mark_of(node: fx.Node) -> str:
+    """The mark that `marked` gave the node this one was traced from, or nothing."""
+    kinds = [kind for _, kind in node.meta.get("nn_module_stack", {}).values() if isinstance(kind, str)]
+    return next((mark for kind in kinds for mark in marks_in(kind)), "")
 
 
 def value_of(node: fx.Node) -> Tensor:

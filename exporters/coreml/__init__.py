@@ -4,6 +4,7 @@ write.py       write_package()        coremltools.convert, float32 or float16
 read.py                        the saved file as plain data (program.py)
 execute.py                     that program in numpy, operation by operation (semantics/)
 predictor.py   load()          the two together
+inside.py      load_inside()   a file's marked values, and runs that return or replace them
 native.py      load_native()   Core ML itself, on macOS
 """
 
@@ -15,6 +16,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from exporters.coreml.execute import NotExecutable
+from exporters.coreml.inside import load_inside, values
 from exporters.coreml.native import NativePredictor, load_native
 from exporters.coreml.predictor import load
 from exporters.coreml.write import PRECISIONS, write_package
@@ -35,8 +37,10 @@ __all__ = [
     "NotExecutable",
     "export",
     "load",
+    "load_inside",
     "load_native",
     "load_platform",
+    "values",
 ]
 
 

@@ -19,7 +19,8 @@ Overflow to infinity beyond 65504 and loss below 6e-8 happen here exactly where 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -87,10 +88,19 @@ def _refusal(
     )
 
 
-def execute(program: Program, inputs: Mapping[str, Array], arithmetic: str) -> dict[str, Array]:
+def execute(
+    program: Program,
+    inputs: Mapping[str, Array],
+    arithmetic: str,
+    *,
+    wanted: Collection[str] = (),
+    given: Mapping[str, Array] = MappingProxyType({}),
+) -> dict[str, Array]:
     """Run `program` on named arrays and return its named outputs, floats as float32.
 
     `arithmetic` is one of `ARITHMETICS`. A NaN is a value like another: it reaches the outputs it should.
+    Values inside the program that are `wanted` are returned too; what reads one that is `given` reads the
+    caller's array instead of what was computed.
     Raises `NotExecutable` before anything runs, `ParityError` for an operation that fails (named) and for
     inputs that are not the program's.
     """
@@ -98,17 +108,23 @@ def execute(program: Program, inputs: Mapping[str, Array], arithmetic: str) -> d
         raise ValueError(f"arithmetic {arithmetic!r}, not one of {', '.join(ARITHMETICS)}")
     require_executable(program)
     values: dict[str, Any] = dict(program.constants)
+    seen: dict[str, Array] = {}
     # Division by zero, overflow and NaN are results here, to be judged by whoever compares.
     with np.errstate(all="ignore"):
         values |= _bind_inputs(program, inputs, arithmetic)
         for operation, dead in zip(program.operations, _last_uses(program), strict=True):
             results = _call(operation, values)
             for declared, result in zip(operation.outputs, results, strict=True):
-                values[declared.name] = _settle(operation, declared, result, arithmetic)
+                settled = _settle(operation, declared, result, arithmetic)
+                if declared.name in wanted:
+                    seen[declared.name] = np.array(settled)
+                if declared.name in given:
+                    settled = _settle(operation, declared, given[declared.name], arithmetic)
+                values[declared.name] = settled
             for name in dead:
                 del values[name]
     # A copy: an output may be a view of a constant or of the caller's own array.
-    return {name: np.array(values[name]) for name in program.outputs}
+    return seen | {name: np.array(values[name]) for name in program.outputs}
 
 
 def _bind_inputs(program: Program, inputs: Mapping[str, Array], arithmetic: str) -> dict[str, Array]:

@@ -8,7 +8,7 @@ declares is kept in `Value.dtype`, and `execute` rounds to it.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from mocovit_deploy.artifact import Array
 
@@ -57,6 +57,8 @@ class Program:
     outputs: tuple[str, ...]
     operations: tuple[Operation, ...]
     constants: Mapping[str, Constant]
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    """The file's user-defined metadata."""
 
     @property
     def arithmetic(self) -> str:

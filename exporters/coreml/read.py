@@ -28,15 +28,15 @@ def read(path: Path) -> Program:
         raise UsageError(f"{path}: no such .mlpackage folder")
     try:
         with quiet():
-            function = _main_function(ct, path)
+            function, metadata = _main_function(ct, path)
     # A damaged file makes coremltools, protobuf or the blob reader fail, with anything.
     except Exception as error:
         reason = str(error).strip().partition("\n")[0] or type(error).__name__
         raise UsageError(f"{path}: not a Core ML program this version reads ({reason})") from error
-    return _transcribe(function)
+    return _transcribe(function, metadata)
 
 
-def _main_function(ct: Any, path: Path) -> Any:
+def _main_function(ct: Any, path: Path) -> tuple[Any, dict[str, str]]:
     from coremltools.converters.mil.frontend.milproto import load as milproto
 
     model = ct.models.MLModel(str(path), skip_model_load=True)
@@ -44,10 +44,10 @@ def _main_function(ct: Any, path: Path) -> Any:
     program = milproto.load(spec, spec.specificationVersion, model.weights_dir)
     if list(program.functions) != ["main"]:
         raise ValueError(f"functions {', '.join(program.functions)}; only a single 'main' is read")
-    return program.functions["main"]
+    return program.functions["main"], dict(spec.description.metadata.userDefined)
 
 
-def _transcribe(function: Any) -> Program:
+def _transcribe(function: Any, metadata: dict[str, str]) -> Program:
     constants: dict[str, Constant] = {}
     operations: list[Operation] = []
     defined = set(function.inputs)
@@ -68,6 +68,7 @@ def _transcribe(function: Any) -> Program:
         outputs=tuple(variable.name for variable in function.outputs),
         operations=tuple(operations),
         constants=constants,
+        metadata=metadata,
     )
 
 

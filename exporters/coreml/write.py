@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import tempfile
 import textwrap
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -20,6 +22,8 @@ from mocovit_deploy.spec import BATCH, TensorSpec
 if TYPE_CHECKING:
     import torch
 
+METADATA = "mocovit_deploy."
+"""Before the keys of what this project writes into a file's user-defined metadata."""
 PRECISIONS = {"fp32": "FLOAT32", "fp16": "FLOAT16"}
 """Recipes, and coremltools' names for them."""
 
@@ -71,18 +75,18 @@ def write_package(
     pipeline = ct.PassPipeline()
     pipeline.remove_passes(PASSES_THAT_CANNOT_ACT)
     with uncollected():
+        exported, marks = _exported(ct, graph, example)
         model = _convert(
             ct,
-            graph,
-            example,
+            exported,
             inputs=[ct.TensorType(s.name, shape=s.shape, dtype=np.dtype(s.dtype).type) for s in inputs],
             outputs=[ct.TensorType(s.name, dtype=np.dtype(s.dtype).type) for s in outputs],
             compute_precision=ct.precision[PRECISIONS[recipe]],
             minimum_deployment_target=target,
             pass_pipeline=pipeline,
         )
-    for key, text in {**description, "recipe": recipe}.items():
-        model.user_defined_metadata[f"mocovit_deploy.{key}"] = text
+    for key, text in {**description, "recipe": recipe, "marks": json.dumps(marks)}.items():
+        model.user_defined_metadata[f"{METADATA}{key}"] = text
     # coremltools saves only to names that end in .mlpackage, and the caller's need not.
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=".coreml-") as scratch:
         package = Path(scratch) / "model.mlpackage"
@@ -90,15 +94,32 @@ def write_package(
         package.rename(path)
 
 
-def _convert(ct: Any, graph: torch.fx.GraphModule, example: Sequence[torch.Tensor], **options: Any) -> Any:
+def _exported(
+    ct: Any, graph: torch.fx.GraphModule, example: Sequence[torch.Tensor]
+) -> tuple[torch.export.ExportedProgram, dict[str, str]]:
+    """What coremltools converts, and the mark of each of its operations; it names values after them."""
     import torch
 
+    from mocovit_deploy.graph import mark_of, marked
+
+    with _refusals_of(ct):
+        exported = torch.export.export(marked(graph), tuple(example)).run_decompositions(spelled_out())
+    found = {node.name: mark_of(node) for node in exported.graph.nodes if node.op == "call_function"}
+    return exported, {name: mark for name, mark in found.items() if mark}
+
+
+def _convert(ct: Any, exported: torch.export.ExportedProgram, **options: Any) -> Any:
+    with _refusals_of(ct):
+        return ct.convert(exported, convert_to="mlprogram", skip_model_load=True, **options)
+
+
+@contextlib.contextmanager
+def _refusals_of(ct: Any) -> Iterator[None]:
+    """Whatever coremltools, or torch on its behalf, fails with: the conversion has failed."""
     try:
         with quiet(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            exported = torch.export.export(graph, tuple(example)).run_decompositions(spelled_out())
-            return ct.convert(exported, convert_to="mlprogram", skip_model_load=True, **options)
-    # A converter can fail with anything, and whatever it is, the conversion has failed.
+            yield
     except Exception as error:
         reason = textwrap.shorten(str(error), 300, placeholder=" ...") or type(error).__name__
         raise ConversionError(f"coremltools {ct.__version__} cannot convert the graph: {reason}") from error

@@ -4,6 +4,7 @@ write.py        the fp32 file of a captured graph
 half.py         the mark that lets XNNPACK compute in fp16, and weights stored in fp16
 flatbuffer.py   reading and writing the file's tables
 run.py          load(): a file in the installed runtime
+inside.py       a file's marked values, and runs that return or replace them
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from exporters.tflite.half import allow_half, store_half
+from exporters.tflite.inside import load_inside, values
 from exporters.tflite.run import load, load_platform
 from exporters.tflite.write import convert
 from mocovit_deploy.artifact import ExportJob, Written
@@ -25,7 +27,7 @@ SUFFIX = ".tflite"
 RECIPES = ("fp32", "fp16", "fp16_weights")
 FREE_BATCH = False
 
-__all__ = ["FREE_BATCH", "RECIPES", "SUFFIX", "export", "load", "load_platform"]
+__all__ = ["FREE_BATCH", "RECIPES", "SUFFIX", "export", "load", "load_inside", "load_platform", "values"]
 
 
 def export(graph: fx.GraphModule, example: Sequence[Tensor], job: ExportJob) -> Written:

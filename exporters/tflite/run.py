@@ -18,7 +18,7 @@ class LiteRT:
     """A TFLite file in LiteRT's interpreter, which hands what it can to XNNPACK."""
 
     def __init__(self, artifact: Artifact) -> None:
-        interpreter_class, self.runtime = _interpreter()
+        interpreter_class, self.runtime = interpreter()
         try:
             self._interpreter = interpreter_class(model_path=str(artifact.path))
             self._interpreter.allocate_tensors()
@@ -59,7 +59,7 @@ def _probe(interpreter_class: Any, data: bytes) -> list[Array]:
     return [interpreter.get_tensor(details["index"]) for details in interpreter.get_output_details()]
 
 
-def _interpreter() -> tuple[Any, str]:
+def interpreter() -> tuple[Any, str]:
     """The installed interpreter class and what to call it: ai-edge-litert, or else tflite-runtime."""
     from importlib.metadata import version
 

@@ -29,7 +29,9 @@ def convert(
         spec.name: tensor.movedim(-3, -1).contiguous() if spec.layout == "nhwc" else tensor
         for spec, tensor in zip(inputs, example, strict=True)
     }
-    named = with_interface(graph, inputs, job.outputs)
+    from mocovit_deploy.graph import marked
+
+    named = with_interface(marked(graph), inputs, job.outputs)
     scratch = job.path.with_name(job.path.name + ".converted")
     try:
         with _one_retrace_less():

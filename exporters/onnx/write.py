@@ -1,20 +1,18 @@
-"""ONNX: torch's exporter, onnxsim, onnx.checker; run by ONNX Runtime."""
+"""From a captured graph to an ONNX file: torch's exporter, onnxsim, onnx.checker."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+import ast
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from mocovit_deploy.artifact import Array, Artifact, ExportJob, Written
+from mocovit_deploy.artifact import ExportJob, Written
 from mocovit_deploy.errors import ConversionError, first_line, needs_extra
+from mocovit_deploy.marks import marks_in, split
 
 if TYPE_CHECKING:
     from torch import Tensor, fx
 
-SUFFIX = ".onnx"
-RECIPES = ("fp32", "fp16")
-FREE_BATCH = True
 SLOW_IN_HALF = (
     "an fp16 ONNX file is half the size, and slower than fp32 on ARM CPUs with ONNX Runtime "
     "(28.6 ms against 15.3, modelled for a Snapdragon 855): it is for accelerators"
@@ -23,6 +21,8 @@ NATIVE_OPSET = 18
 """What torch's exporter writes by itself; lower ones are reached with onnx.version_converter."""
 MODULE_KEY = "module"
 """Each node's `metadata_props` entry that names the torch module it came from."""
+OPERATION_KEY = "operation"
+"""The entry that names the operation of the re-parameterized graph."""
 
 
 def export(graph: fx.GraphModule, example: Sequence[Tensor], job: ExportJob) -> Written:
@@ -33,8 +33,10 @@ def export(graph: fx.GraphModule, example: Sequence[Tensor], job: ExportJob) -> 
     """
     onnx = needs_extra("onnx", "onnx")
     needs_extra("onnxscript", "onnx")
-    model = _convert(graph, example, job)
-    modules = {output: _module_path(node) for node in model.graph.node for output in node.output}
+    from mocovit_deploy.graph import marked
+
+    model = _convert(marked(graph), example, job)
+    marks = {output: _mark(node) for node in model.graph.node for output in node.output}
     model = _converted_down(model, job.opset)
     if job.simplify:
         model = _simplify(model)
@@ -42,9 +44,10 @@ def export(graph: fx.GraphModule, example: Sequence[Tensor], job: ExportJob) -> 
         model = _in_half(model)
     for node in model.graph.node:
         del node.metadata_props[:]
-        path = next((modules[output] for output in node.output if modules.get(output)), None)
-        if path:
-            node.metadata_props.add(key=MODULE_KEY, value=path)
+        if text := next((marks[output] for output in node.output if marks.get(output)), None):
+            module, operation = split(text)
+            node.metadata_props.add(key=MODULE_KEY, value=module)
+            node.metadata_props.add(key=OPERATION_KEY, value=operation)
     onnx.helper.set_model_props(model, dict(job.description))
     model.producer_name = "mocovit-deploy"
     try:
@@ -121,12 +124,11 @@ def _in_half(model: Any) -> Any:
     return half.model
 
 
-def _module_path(node: Any) -> str:
-    """The torch module of a node, from the scopes that torch's exporter recorded."""
+def _mark(node: Any) -> str:
+    """The mark of a node, among the module types that torch's exporter recorded."""
     for entry in node.metadata_props:
-        if entry.key == "pkg.torch.onnx.name_scopes":
-            scopes = [scope for scope in json.loads(entry.value.replace("'", '"'))[:-1] if scope]
-            return str(scopes[-1]) if scopes else ""
+        if entry.key == "pkg.torch.onnx.class_hierarchy":
+            return next((mark for one in ast.literal_eval(entry.value) for mark in marks_in(one)), "")
     return ""
 
 
@@ -134,36 +136,3 @@ def _versions() -> dict[str, str]:
     from importlib.metadata import version
 
     return {name: version(name) for name in ("torch", "onnx", "onnxscript", "onnxsim")}
-
-
-class _OnnxRuntime:
-    """An ONNX file in ONNX Runtime's CPU provider."""
-
-    arithmetic = "fp32"
-
-    def __init__(self, artifact: Artifact) -> None:
-        onnxruntime = needs_extra("onnxruntime", "onnx")
-        options = onnxruntime.SessionOptions()
-        options.log_severity_level = 3
-        self.runtime = f"onnxruntime {onnxruntime.__version__}"
-        try:
-            self._session = onnxruntime.InferenceSession(
-                str(artifact.path), options, providers=["CPUExecutionProvider"]
-            )
-        except Exception as error:
-            raise ConversionError(
-                f"{artifact.path}: {self.runtime} cannot load it: {first_line(error)}"
-            ) from error
-        self._outputs = [output.name for output in self._session.get_outputs()]
-
-    def __call__(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
-        return dict(zip(self._outputs, self._session.run(None, dict(inputs)), strict=True))
-
-
-def load(artifact: Artifact) -> _OnnxRuntime:
-    """The file in ONNX Runtime. Works without torch."""
-    return _OnnxRuntime(artifact)
-
-
-def load_platform(_artifact: Artifact) -> None:
-    """No platform runs ONNX files by itself."""

@@ -1,0 +1,70 @@
+"""Inside a Core ML file: its marked values, and runs of the numpy reference that return or replace them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from exporters.coreml.execute import execute
+from exporters.coreml.predictor import ReferencePredictor, load
+from exporters.coreml.program import Program
+from exporters.coreml.read import read
+from exporters.coreml.write import METADATA
+from mocovit_deploy.artifact import Array, Artifact
+from mocovit_deploy.marks import FileValue, marks_in
+
+IN_HALF = "_cast_fp16"
+"""What coremltools puts behind a value's name when it computes it in float16."""
+
+
+def values(artifact: Artifact) -> tuple[FileValue, ...]:
+    """The marked values of the file and its outputs, in order; those of unknown shape are left out.
+
+    Raises `UsageError` for a folder that is not a Core ML program.
+    """
+    program = read(artifact.path)
+    marks = _marks(program)
+    found = []
+    for value in (value for operation in program.operations for value in operation.outputs):
+        mark = marks.get(value.name) or marks.get(value.name.removesuffix(IN_HALF))
+        shape = tuple(size for size in value.shape if size is not None)
+        if (mark or value.name in program.outputs) and len(shape) == len(value.shape):
+            found.append(FileValue(value.name, marks_in(mark or ""), shape))
+    return tuple(found)
+
+
+def _marks(program: Program) -> dict[str, str]:
+    text = program.metadata.get(f"{METADATA}marks", "{}")
+    try:
+        stored = json.loads(text)
+    except (ValueError, RecursionError):
+        return {}
+    return {str(key): str(value) for key, value in stored.items()} if isinstance(stored, dict) else {}
+
+
+@dataclass
+class _Opened:
+    """The numpy reference, stopping at the values asked for."""
+
+    inner: ReferencePredictor
+    wanted: frozenset[str]
+    given: frozenset[str]
+
+    @property
+    def runtime(self) -> str:
+        return self.inner.runtime
+
+    @property
+    def arithmetic(self) -> str:
+        return self.inner.arithmetic
+
+    def __call__(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        given = {name: array for name, array in inputs.items() if name in self.given}
+        taken = {name: array for name, array in inputs.items() if name not in self.given}
+        return execute(self.inner.program, taken, self.arithmetic, wanted=self.wanted, given=given)
+
+
+def load_inside(artifact: Artifact, names: Sequence[str], given: Sequence[str]) -> _Opened:
+    """The file in the numpy reference, returning `names` too and taking `given`."""
+    return _Opened(load(artifact), frozenset(names), frozenset(given))

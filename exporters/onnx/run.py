@@ -1,0 +1,47 @@
+"""An ONNX file in ONNX Runtime. Works without torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from mocovit_deploy.artifact import Array, Artifact
+from mocovit_deploy.errors import ConversionError, first_line, needs_extra
+
+
+def session(model: str | bytes, named: object) -> tuple[Any, str]:
+    """A session on ONNX Runtime's CPU provider, and what to call the runtime.
+
+    `model` is a path or the file's bytes, `named` what a `ConversionError` calls it.
+    """
+    onnxruntime = needs_extra("onnxruntime", "onnx")
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    runtime = f"onnxruntime {onnxruntime.__version__}"
+    try:
+        return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"]), runtime
+    except Exception as error:
+        raise ConversionError(f"{named}: {runtime} cannot load it: {first_line(error)}") from error
+
+
+class OnnxRuntime:
+    """A session, called with named arrays."""
+
+    arithmetic = "fp32"
+    """The CPU provider widens fp16 to fp32."""
+
+    def __init__(self, session: Any, runtime: str) -> None:
+        self._session, self.runtime = session, runtime
+        self._outputs = [output.name for output in session.get_outputs()]
+
+    def __call__(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        return dict(zip(self._outputs, self._session.run(None, dict(inputs)), strict=True))
+
+
+def load(artifact: Artifact) -> OnnxRuntime:
+    """The file in ONNX Runtime. Works without torch."""
+    return OnnxRuntime(*session(str(artifact.path), artifact.path))
+
+
+def load_platform(_artifact: Artifact) -> None:
+    """No platform runs ONNX files by itself."""
