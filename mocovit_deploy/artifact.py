@@ -49,6 +49,8 @@ class Artifact:
     tools: Mapping[str, str] = field(default_factory=dict)
     passes: tuple[Mapping[str, Any], ...] = ()
     parity: Mapping[str, Any] | None = None
+    source: Mapping[str, Any] | None = None
+    """What it was made from, as `mocovit_deploy.source` writes and reads it; None in older manifests."""
 
     @property
     def dynamic_batch(self) -> bool:
