@@ -158,6 +158,12 @@ def digest(path: Path) -> str:
     return total.hexdigest()
 
 
+def size_bytes(path: Path) -> int:
+    """Of a file, or of all files in a folder."""
+    members = [member for member in path.rglob("*") if member.is_file()] if path.is_dir() else [path]
+    return sum(member.stat().st_size for member in members)
+
+
 def write_atomically(path: Path, data: bytes) -> None:
     """Write `data` under a temporary name in the same folder, then rename: readers see old or new, whole."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
