@@ -49,6 +49,8 @@ class Artifact:
     tools: Mapping[str, str] = field(default_factory=dict)
     passes: tuple[Mapping[str, Any], ...] = ()
     parity: Mapping[str, Any] | None = None
+    source: Mapping[str, Any] | None = None
+    """What it was made from, as `mocovit_deploy.source` writes and reads it; None in older manifests."""
 
     @property
     def dynamic_batch(self) -> bool:
@@ -154,6 +156,12 @@ def digest(path: Path) -> str:
         while chunk := stream.read(1 << 20):
             total.update(chunk)
     return total.hexdigest()
+
+
+def size_bytes(path: Path) -> int:
+    """Of a file, or of all files in a folder."""
+    members = [member for member in path.rglob("*") if member.is_file()] if path.is_dir() else [path]
+    return sum(member.stat().st_size for member in members)
 
 
 def write_atomically(path: Path, data: bytes) -> None:

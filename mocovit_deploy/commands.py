@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import json
-import os
 import resource
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING, Any, TextIO
 
 from benchmarks.targets import TARGETS
 from exporters import format_named
-from mocovit_deploy.artifact import Artifact, Golden, digest, read_golden, read_manifest
-from mocovit_deploy.errors import DeployError, ParityError, needs_extra, unknown_choice
+from mocovit_deploy.artifact import Artifact, Golden, digest, read_golden, read_manifest, size_bytes
+from mocovit_deploy.errors import DeployError, ParityError, unknown_choice
 from mocovit_deploy.parity.verdict import PASS, ParityReport, check_file, judge, not_run
 from mocovit_deploy.quiet import quiet
 from mocovit_deploy.spec import ExportRequest
 from mocovit_deploy.stages import Stages
 from mocovit_deploy.table import megabytes, table
+from mocovit_deploy.torch_import import import_torch
 
 if TYPE_CHECKING:
     from mocovit_deploy.export import Export
@@ -35,7 +34,7 @@ def export(request: ExportRequest, *, as_json: bool, verbose: bool) -> int:
     with quiet(not verbose) as stderr:
         stages = Stages(_terminal(stderr))
         with stages("imports"):
-            _torch()
+            import_torch()
             from mocovit_deploy.export import export_model, worst_error
         done = export_model(request, stages)
     if not done.network.trained:
@@ -61,7 +60,7 @@ def export(request: ExportRequest, *, as_json: bool, verbose: bool) -> int:
 def summary(request: ExportRequest, *, as_json: bool, verbose: bool) -> int:
     """Print parameters, MACs and activation bytes, layer by layer."""
     with quiet(not verbose):
-        _torch()
+        import_torch()
 
         from mocovit_deploy.capture import capture
         from mocovit_deploy.models.load import load_network
@@ -118,16 +117,6 @@ def parity(files: Sequence[Path], target: str, *, as_json: bool, verbose: bool) 
     return 0
 
 
-def _torch() -> ModuleType:
-    """Import torch with OpenMP threads that sleep while they wait.
-
-    Spinning is libgomp's default and ruinous where another process wants the cores: eight forwards of
-    mocovit_1_0 took 27 s on two busy cores, and 0.3 s so.
-    """
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    return needs_extra("torch", "export")
-
-
 def _check_file(path: Path, target: str) -> tuple[ParityReport, DeployError | None]:
     try:
         artifact = read_manifest(path)
@@ -159,7 +148,7 @@ def _check_on(target: str, artifact: Artifact, golden: Golden) -> ParityReport:
 
 
 def _row(path: Path, report: ParityReport) -> tuple[str, ...]:
-    size = megabytes(_size_bytes(path)) if path.exists() else "-"
+    size = megabytes(size_bytes(path)) if path.exists() else "-"
     if not report.outputs:
         return (path.name, size, report.runtime or "-", "-", "-", "-", report.verdict)
     worst = max(report.outputs, key=lambda one: (not one.finite, one.max_error))
@@ -184,11 +173,6 @@ def _print_notes(subject: str, report: ParityReport, notes: Sequence[str] = ()) 
         )
     for note in notes:
         sys.stderr.write(f"note: {subject}: {note}\n")
-
-
-def _size_bytes(path: Path) -> int:
-    members = [p for p in path.rglob("*") if p.is_file()] if path.is_dir() else [path]
-    return sum(member.stat().st_size for member in members)
 
 
 def _export_text(done: Export, stages: Stages, request: ExportRequest) -> str:

@@ -49,19 +49,16 @@ def export_model(request: ExportRequest, stages: Stages) -> Export:
         with stages("passes"):
             passes = run_passes(graph, example, [p for p in PASSES if p not in request.without])
         line = Line(request, network, reference, passes, example, staging, stages)
-        outcomes = [
-            write_and_prove(line, name, recipe) for name in request.formats for recipe in request.precisions
-        ]
+        outcomes = [write_and_prove(line, name, recipe) for name, recipe in request.files]
     return Export(network, passes, count(graph, *BATCH_NORMS), tuple(outcomes))
 
 
 def _refuse_impossible(request: ExportRequest) -> None:
     """Everything that is wrong with a request and can be known before any work."""
-    for name in request.formats:
+    for name, recipe in request.files:
         exporter = format_named(name)
-        for recipe in request.precisions:
-            if recipe not in exporter.RECIPES:
-                raise unknown_choice(f"precision for {name}", recipe, exporter.RECIPES)
+        if recipe not in exporter.RECIPES:
+            raise unknown_choice(f"precision for {name}", recipe, exporter.RECIPES)
         if request.dynamic_batch and not exporter.FREE_BATCH:
             raise UsageError(
                 f"{name} files have a fixed batch; leave out --dynamic batch, or leave out {name}"

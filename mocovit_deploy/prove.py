@@ -26,6 +26,7 @@ from mocovit_deploy.errors import ConversionError, DeployError, ParityError
 from mocovit_deploy.models.load import Network
 from mocovit_deploy.parity.verdict import PASS, ParityReport, check_file, not_run
 from mocovit_deploy.passes.result import PassResult
+from mocovit_deploy.source import source_of
 from mocovit_deploy.spec import BATCH, ExportRequest, TensorSpec
 from mocovit_deploy.stages import Stages
 from mocovit_deploy.staging import Staging
@@ -129,6 +130,7 @@ def _artifact(line: Line, job: ExportJob, format_name: str, written: Written) ->
         golden_sha256=digest(golden_path(job.path)),
         tools={"mocovit-deploy": version("mocovit-deploy"), **written.tools},
         passes=proofs,
+        source=source_of(line.request),
     )
 
 

@@ -92,6 +92,13 @@ class ExportRequest:
     verify: bool = True
     without: tuple[str, ...] = ()
     """Passes to leave out."""
+    only: tuple[tuple[str, str], ...] = ()
+    """(format, precision): exactly these files; empty for every format in every precision."""
+
+    @property
+    def files(self) -> tuple[tuple[str, str], ...]:
+        """(format, precision) of each file to write, in order."""
+        return self.only or tuple((name, recipe) for name in self.formats for recipe in self.precisions)
 
 
 @dataclass(frozen=True)

@@ -99,6 +99,7 @@ def test_every_module_of_the_core_imports_without_extras(bare_environment):
         "mocovit_deploy.parity.samples",
         "mocovit_deploy.parity.tolerance",
         "mocovit_deploy.parity.verdict",
+        "mocovit_deploy.source",
         "mocovit_deploy.spec",
         "mocovit_deploy.staging",
         "exporters",

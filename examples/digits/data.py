@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from mocovit_deploy.accuracy.answers import Tensors
 from mocovit_deploy.errors import MissingToolError, needs_extra
 from mocovit_deploy.parity.samples import FloatArray, preprocess
 from mocovit_deploy.spec import InputSpec
@@ -116,6 +117,22 @@ def batch(
         preprocess(picture(split, index, spec.size, clutter), spec.preprocessing) for index in indices
     ]
     return np.stack(pictures), split.labels[np.asarray(indices) % len(split.labels)]
+
+
+def tensors(split: Split, spec: InputSpec) -> Tensors:
+    """The images of a split as `spec` wants them, by their first and last index."""
+    return lambda start, stop: batch(split, range(start, stop), spec)[0]
+
+
+def held_out_pictures(spec: InputSpec, images: int | None = None) -> tuple[ByteArray, LabelArray]:
+    """The first `images` held-out images (all of them for None), (n, S, S, 3) RGB, and their labels (n,).
+
+    What a contract's `data` names.
+    """
+    split = held_out()
+    indices = np.arange(HELD_OUT_IMAGES if images is None else min(images, HELD_OUT_IMAGES))
+    pictures = np.stack([picture(split, int(index), spec.size) for index in indices])
+    return pictures, split.labels[indices % len(split.labels)]
 
 
 def picture(split: Split, index: int, size: int, clutter: float = 1.0) -> ByteArray:

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from examples.digits.evaluate import Classes, Evaluation, evaluate
 from exporters import format_named
+from mocovit_deploy.accuracy.evaluate import Classes, Evaluation, evaluate
 from mocovit_deploy.errors import AccuracyError, DeployError
 
 if TYPE_CHECKING:

@@ -4,7 +4,8 @@
     python -m examples.digits.report onnx:fp32 tflite:fp32 --images 1000 --max-drop 1
 
 A drop is accuracy lost from the float network to the file, in percent of the images, with its 95 % interval
-(see evaluate.py). A row that could not be made says why; the exit status is then that error's.
+(see mocovit_deploy/accuracy/evaluate.py). A row that could not be made says why; the exit status is then
+that error's.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from examples.digits import words
 from examples.digits.train import CHECKPOINT
 from exporters import FORMATS, format_named
+from mocovit_deploy.artifact import size_bytes
 from mocovit_deploy.cli import Parser, run
 from mocovit_deploy.errors import UsageError, unknown_choice
 from mocovit_deploy.table import megabytes, table
@@ -38,7 +40,7 @@ def render(found: Sequence[Row]) -> str:
 
 def _cells(row: Row) -> tuple[str, ...]:
     name = row.path.name if row.path else f"{row.format} {row.recipe}"
-    size = megabytes(_size_bytes(row.path)) if row.path else "-"
+    size = megabytes(size_bytes(row.path)) if row.path else "-"
     if row.evaluation is None:
         return (name, size, row.runtime, "-", "-", "-", "-", "-", row.parity)
     one = row.evaluation
@@ -55,17 +57,12 @@ def _cells(row: Row) -> tuple[str, ...]:
     )
 
 
-def _size_bytes(path: Path) -> int:
-    members = [p for p in path.rglob("*") if p.is_file()] if path.is_dir() else [path]
-    return sum(member.stat().st_size for member in members)
-
-
 def _as_json(row: Row) -> dict[str, Any]:
     return {
         "format": row.format,
         "recipe": row.recipe,
         "path": str(row.path) if row.path else None,
-        "size_bytes": _size_bytes(row.path) if row.path else None,
+        "size_bytes": size_bytes(row.path) if row.path else None,
         "runtime": row.runtime,
         "parity": row.parity,
         "evaluation": asdict(row.evaluation) if row.evaluation else None,

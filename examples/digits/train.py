@@ -87,8 +87,8 @@ def build(spec: ModelSpec) -> nn.Module:
 def measure(network: nn.Module, spec: InputSpec, images: int) -> float:
     """Accuracy on the first `images` held-out images."""
     from examples.digits import data
-    from examples.digits.evaluate import accuracy
     from examples.digits.reference import answers
+    from mocovit_deploy.accuracy.evaluate import accuracy
 
     split = data.held_out()
     labels = split.labels[[index % len(split.labels) for index in range(images)]]

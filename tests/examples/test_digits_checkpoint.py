@@ -16,9 +16,9 @@ import torch
 from safetensors.torch import load_file
 
 from examples.digits import checkpoint, data
-from examples.digits.evaluate import evaluate
 from examples.digits.reference import answers
 from examples.digits.train import CHECKPOINT
+from mocovit_deploy.accuracy.evaluate import evaluate
 from mocovit_deploy.artifact import digest
 from mocovit_deploy.errors import UsageError
 from mocovit_deploy.models.load import load_network

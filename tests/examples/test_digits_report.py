@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from examples.digits import data, exported, judge, report
-from examples.digits.evaluate import Drop, Evaluation
 from exporters import FORMATS, format_named
+from mocovit_deploy.accuracy.evaluate import Drop, Evaluation
 from mocovit_deploy.artifact import Artifact
 from mocovit_deploy.cli import run
 from mocovit_deploy.errors import AccuracyError, ConversionError, ParityError, UsageError

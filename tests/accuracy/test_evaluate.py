@@ -8,8 +8,8 @@ import math
 import numpy as np
 import pytest
 
-from examples.digits import evaluate as evaluation
-from examples.digits.evaluate import NO_ANSWER, accuracy, classes, evaluate, paired_drop, top_1
+from mocovit_deploy.accuracy import evaluate as evaluation
+from mocovit_deploy.accuracy.evaluate import NO_ANSWER, accuracy, classes, evaluate, paired_drop, top_1
 
 
 def rights(both: int, only_reference: int, only_found: int, neither: int) -> tuple[np.ndarray, np.ndarray]:

@@ -1,0 +1,68 @@
+"""The class that a file, or the network it came from, names for each of many images."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+from mocovit_deploy.accuracy.evaluate import Classes, classes
+from mocovit_deploy.artifact import Array, Artifact, Predictor, to_layout
+from mocovit_deploy.errors import UsageError
+from mocovit_deploy.spec import BATCH, InputSpec
+
+if TYPE_CHECKING:
+    from torch import nn
+
+BATCH_SIZE = 64
+"""Images at a time where the file leaves that to the caller."""
+
+Tensors = Callable[[int, int], Array]
+"""(start, stop) -> images start to stop, preprocessed, (stop - start, C, S, S) float32."""
+
+
+def image_of(artifact: Artifact) -> InputSpec:
+    """The one image a file takes: its size, channels and preprocessing, by the manifest.
+
+    Raises `UsageError` where it takes something else than one square image and gives something else than one
+    (batch, classes).
+    """
+    if len(artifact.inputs) != 1 or artifact.inputs[0].layout not in ("nhwc", "nchw"):
+        raise UsageError(f"{artifact.path}: takes something else than one image; accuracy needs a classifier")
+    if len(artifact.outputs) != 1 or len(artifact.outputs[0].shape) != 2:
+        raise UsageError(f"{artifact.path}: does not give one (batch, classes); accuracy needs a classifier")
+    (taken,) = artifact.inputs
+    _, *rest = taken.shape
+    height, width, channels = rest if taken.layout == "nhwc" else (rest[1], rest[2], rest[0])
+    if height != width:
+        raise UsageError(f"{artifact.path}: takes images of {height} x {width}; only square ones are made")
+    return InputSpec(size=int(width), channels=int(channels), preprocessing=artifact.preprocessing)
+
+
+def file_answers(artifact: Artifact, predictor: Predictor, tensors: Tensors, images: int) -> Classes:
+    """The class a file names for each of the first `images` images, (images,). Works without torch.
+
+    Raises `UsageError` where it takes several images at once and their number does not divide `images`.
+    """
+    (taken,), (given,) = artifact.inputs, artifact.outputs
+    many = BATCH_SIZE if taken.shape[0] == BATCH else int(taken.shape[0])
+    if taken.shape[0] != BATCH and images % many:
+        raise UsageError(f"{artifact.path}: takes {many} images at a time, {images} are not a multiple of it")
+    batches = (to_layout(batch, taken) for batch in _batches(tensors, images, many))
+    return classes(lambda batch: predictor({taken.name: batch})[given.name], batches)
+
+
+def network_answers(network: nn.Module, tensors: Tensors, images: int) -> Classes:
+    """The class the network, in eval mode, names for each of the first `images` images, (images,)."""
+    import torch
+
+    def predict(batch: Array) -> Array:
+        with torch.no_grad():
+            logits: Array = network(torch.from_numpy(batch)).numpy()
+        return logits
+
+    return classes(predict, _batches(tensors, images, BATCH_SIZE))
+
+
+def _batches(tensors: Tensors, images: int, many: int) -> Iterator[Array]:
+    for start in range(0, images, many):
+        yield tensors(start, min(start + many, images))

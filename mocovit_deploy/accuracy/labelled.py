@@ -1,0 +1,105 @@
+"""Labelled images of the user's own: what a function returns, or what an .npz holds.
+
+    def held_out(image: InputSpec, images: int | None) -> tuple[images, labels]
+
+    images   (n, S, S, C) uint8, pixels 0 to 255 in RGB: preprocessed as the network was trained
+             (n, C, S, S) float32: taken as they are
+    labels   (n,) whole numbers from 0
+
+The function is told what the network takes (its size, its preprocessing) and how many images are wanted, None
+for all. An .npz holds the two arrays under these names; of it the first `images` are taken.
+"""
+
+from __future__ import annotations
+
+import zipfile
+import zlib
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from mocovit_deploy.accuracy.answers import Tensors
+from mocovit_deploy.accuracy.evaluate import Classes
+from mocovit_deploy.artifact import Array
+from mocovit_deploy.errors import DeployError, UsageError, first_line
+from mocovit_deploy.functions import load_function
+from mocovit_deploy.parity.samples import preprocess
+from mocovit_deploy.spec import InputSpec, Preprocessing
+
+LARGEST_BYTES = 8 << 30
+"""Of the arrays in an .npz, unpacked: more is a mistake, or a trap."""
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """Images as described above, and their labels."""
+
+    images: Array
+    labels: Classes
+
+    def tensors(self, how: Preprocessing) -> Tensors:
+        """The images as the network takes them, by their first and last index."""
+        if self.images.dtype == np.float32:
+            return lambda start, stop: self.images[start:stop]
+        return lambda start, stop: np.stack([preprocess(one, how) for one in self.images[start:stop]])
+
+
+def read_labelled(name: str, image: InputSpec, images: int | None) -> Labelled:
+    """The first `images` images that `name` names, for a network that takes `image`.
+
+    Raises `UsageError` for a function or a file that is not there or fails, and for arrays that do not fit.
+    """
+    found = _from_npz(Path(name)) if name.endswith(".npz") else _from_function(name, image, images)
+    pictures, labels = (np.asarray(array) for array in found)
+    if labels.ndim != 1 or labels.dtype.kind not in "iu" or not len(labels):
+        raise UsageError(f"{name}: labels are {_described(labels)}, not (n,) whole numbers")
+    side, channels = image.size, image.channels
+    wanted = (side, side, channels) if pictures.dtype == np.uint8 else (channels, side, side)
+    if pictures.dtype not in (np.uint8, np.float32) or pictures.shape[1:] != wanted or pictures.ndim != 4:
+        raise UsageError(
+            f"{name}: images are {_described(pictures)}, not uint8 (n, {side}, {side}, {channels}) or float32 "
+            f"(n, {channels}, {side}, {side})"
+        )
+    if len(pictures) != len(labels):
+        raise UsageError(f"{name}: {len(pictures)} images for {len(labels)} labels")
+    if int(labels.min()) < 0:
+        raise UsageError(f"{name}: a label is {int(labels.min())}; they count from 0")
+    if images is not None and len(labels) < images:
+        raise UsageError(f"{name}: there are {len(labels)} images, {images} are asked for")
+    return Labelled(pictures[:images], labels[:images].astype(np.int64))
+
+
+def _from_function(name: str, image: InputSpec, images: int | None) -> tuple[Array, Array]:
+    if ":" not in name:
+        raise UsageError(f"{name}: not module:function, file.py:function or a file ending in .npz")
+    function = load_function(name)
+    try:
+        pictures, labels = function(replace(image, batch=1), images)
+    except DeployError:
+        raise
+    except Exception as error:
+        raise UsageError(
+            f"{name}: does not give (images, labels): {type(error).__name__}: {first_line(error)}"
+        ) from error
+    return pictures, labels
+
+
+def _from_npz(path: Path) -> tuple[Array, Array]:
+    if not path.is_file():
+        raise UsageError(f"{path}: no such file")
+    try:
+        with zipfile.ZipFile(path) as archive:
+            unpacked = sum(member.file_size for member in archive.infolist())
+        if unpacked > LARGEST_BYTES:
+            raise UsageError(f"{path}: unpacks to {unpacked:,} bytes, more than {LARGEST_BYTES:,}")
+        with np.load(path, allow_pickle=False) as arrays:
+            return arrays["images"], arrays["labels"]
+    except (OSError, ValueError, KeyError, EOFError, MemoryError, zipfile.BadZipFile, zlib.error) as error:
+        raise UsageError(
+            f"{path}: holds no arrays `images` and `labels` that can be read ({first_line(error)})"
+        ) from None
+
+
+def _described(array: Array) -> str:
+    return f"{array.dtype} ({', '.join(map(str, array.shape))})"
