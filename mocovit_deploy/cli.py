@@ -32,6 +32,7 @@ PARITY_EXAMPLES = """examples:
   mocovit-parity build/mocovit_1_0_224_fp32.tflite
   mocovit-parity build/*.onnx build/*.tflite --json
   mocovit-parity build/mocovit_1_0_224_fp16.tflite --target emulated      fp16 on an emulated Cortex-A76
+  mocovit-parity --contract parity.toml --report-dir reports
 
 Needs the file, its .json and its .golden.npz, and the file's runtime; not torch.
 """
@@ -184,16 +185,42 @@ def _export(words: Sequence[str]) -> int:
     return commands.export(request, as_json=given.json, verbose=given.verbose)
 
 
-def _parity(words: Sequence[str]) -> int:
+def _parity_parser() -> Parser:
     parser = _parser("mocovit-parity", "Check files against the network they came from.", PARITY_EXAMPLES)
-    parser.add_argument("files", type=Path, nargs="+", metavar="FILE", help="written by mocovit-export")
-    parser.add_argument(
-        "--target", default="host", metavar="NAME", help="where to execute: host (default) or emulated"
-    )
-    given = parser.parse_args(words)
-    from mocovit_deploy import commands
+    add = parser.add_argument
+    add("files", type=Path, nargs="*", metavar="FILE", help="written by mocovit-export")
+    add("--target", metavar="NAME", help="where to execute: host (default) or emulated")
+    add("--contract", type=Path, metavar="FILE", help="check what a parity.toml promises (docs/contract.md)")
+    add("--output-dir", type=Path, metavar="DIR", help="of a contract: its files are found or exported there")
+    add("--report-dir", type=Path, metavar="DIR", help="of a contract: write JSON, JUnit XML and Markdown")
+    add("--fresh", action="store_true", help="of a contract: export every file anew")
+    return parser
 
-    return commands.parity(given.files, given.target, as_json=given.json, verbose=given.verbose)
+
+def _parity(words: Sequence[str]) -> int:
+    given = _parity_parser().parse_args(words)
+    if given.contract is None:
+        for option, value in (("--output-dir", given.output_dir), ("--report-dir", given.report_dir)):
+            if value is not None:
+                raise UsageError(f"{option} goes with --contract")
+        if given.fresh or not given.files:
+            raise UsageError("--fresh goes with --contract" if given.fresh else "give a FILE, or --contract")
+        from mocovit_deploy import commands
+
+        return commands.parity(given.files, given.target or "host", as_json=given.json, verbose=given.verbose)
+    if given.files or given.target:
+        word = "--target" if given.target else str(given.files[0])
+        raise UsageError(f"{word} does not go with --contract: the contract names files and targets")
+    from mocovit_deploy.contract.command import run_contract
+
+    return run_contract(
+        given.contract,
+        given.output_dir or Path("build"),
+        given.report_dir,
+        fresh=given.fresh,
+        as_json_report=given.json,
+        verbose=given.verbose,
+    )
 
 
 def run(program: str, command: Callable[[Sequence[str]], int], words: Sequence[str] | None = None) -> int:

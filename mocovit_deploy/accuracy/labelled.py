@@ -58,8 +58,8 @@ def read_labelled(name: str, image: InputSpec, images: int | None) -> Labelled:
     wanted = (side, side, channels) if pictures.dtype == np.uint8 else (channels, side, side)
     if pictures.dtype not in (np.uint8, np.float32) or pictures.shape[1:] != wanted or pictures.ndim != 4:
         raise UsageError(
-            f"{name}: images are {_described(pictures)}, not uint8 (n, {side}, {side}, {channels}) or float32 "
-            f"(n, {channels}, {side}, {side})"
+            f"{name}: images are {_described(pictures)}, not uint8 (n, {side}, {side}, {channels}) or "
+            f"float32 (n, {channels}, {side}, {side})"
         )
     if len(pictures) != len(labels):
         raise UsageError(f"{name}: {len(pictures)} images for {len(labels)} labels")

@@ -1,0 +1,125 @@
+"""Measured against bound, for every bound of every file; all of them before anything fails."""
+
+from __future__ import annotations
+
+import dataclasses
+import platform
+import time
+from collections.abc import Callable, Iterable, Sequence
+from importlib.metadata import version
+from pathlib import Path
+
+from mocovit_deploy.contract.build import MISSING, Made, make, refusal
+from mocovit_deploy.contract.evidence import Evidence
+from mocovit_deploy.contract.measure import metric_named
+from mocovit_deploy.contract.metric import Measured, Metric
+from mocovit_deploy.contract.question import Question
+from mocovit_deploy.contract.read import Contract, FileEntry, ModelEntry
+from mocovit_deploy.contract.result import Check, ContractResult, FileResult, finite
+from mocovit_deploy.errors import DeployError, ParityError
+from mocovit_deploy.parity.tolerance import MEANT_ARITHMETIC
+from mocovit_deploy.parity.verdict import FAIL, NOT_RUN, PASS
+from mocovit_deploy.stages import Stages
+
+Say = Callable[[str], None]
+Bounds = Iterable[tuple[str, float]]
+
+
+def check_contract(contract: Contract, output_dir: Path, *, fresh: bool, say: Say) -> ContractResult:
+    """Find or export every file, check every bound of it. `say` is told what is being done, line by line.
+
+    Nothing that goes wrong with one file keeps the others from being checked; it is in the result.
+    """
+    start, started = time.perf_counter(), time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime())
+    files: list[FileResult] = []
+    for model in contract.models:
+        say(f"{model.name}: {', '.join(' '.join(pair) for pair in model.request.files)}")
+        made = make(model, output_dir, fresh=fresh, stages=Stages())
+        question = Question(model.data, model.request.model) if model.data else None
+        for entry in model.files:
+            files.append(_file(model, entry, made[entry.format, entry.precision], question))
+            say(f"  {_told(files[-1])}")
+    tools = (("mocovit-deploy", version("mocovit-deploy")), ("python", platform.python_version()))
+    return ContractResult(contract.path, tuple(files), started, time.perf_counter() - start, tools)
+
+
+def _told(file: FileResult) -> str:
+    verdicts = [check.verdict for check in file.checks]
+    said = ", ".join(f"{verdicts.count(one)} {one}" for one in (PASS, FAIL, NOT_RUN) if one in verdicts)
+    return f"{file.title} {file.how}{f' ({file.path})' if file.path else ''}: {said}"
+
+
+def _file(model: ModelEntry, entry: FileEntry, made: Made, question: Question | None) -> FileResult:
+    artifact, notes = made.artifact, made.notes
+    if artifact is None:
+        error = made.error or ParityError(MISSING)
+        missing = tuple(_not_run(metric_named(word), limit, error) for word, limit in entry.bounds)
+        return FileResult(model.name, entry.title, None, made.how, missing)
+    evidence = Evidence(artifact, entry.conditions, question, made.exported)
+    checks = check_bounds(evidence, entry.bounds)
+    refused = refusal(made)
+    if refused is not None:
+        said = Check("export", "", None, FAIL, str(refused), measured=made.how, error=refused)
+        checks = (said, *checks)
+    notes += _arithmetic_note(evidence, checks)
+    return FileResult(model.name, entry.title, artifact.path, made.how, checks, notes)
+
+
+def _arithmetic_note(evidence: Evidence, checks: Sequence[Check]) -> tuple[str, ...]:
+    """What a reader must not take for granted: a file for fp16 whose outputs were computed in fp32."""
+    compared = any(
+        c.verdict != NOT_RUN and c.limit is not None and metric_named(c.word).of_outputs for c in checks
+    )
+    meant = MEANT_ARITHMETIC.get(evidence.artifact.recipe)
+    if not compared or meant in (None, evidence.arithmetic):
+        return ()
+    return (f"computed in {evidence.arithmetic} here; {meant} arithmetic, which it is made for, was not run",)
+
+
+def check_bounds(evidence: Evidence, bounds: Bounds) -> tuple[Check, ...]:
+    """Every bound on one file. What cannot be measured is not run, with the error that says why."""
+    return tuple(_timed(metric_named(word), limit, evidence) for word, limit in bounds)
+
+
+def _timed(metric: Metric, limit: float, evidence: Evidence) -> Check:
+    start = time.perf_counter()
+    try:
+        check = judge(metric, limit, metric.measure(evidence))
+    except DeployError as error:
+        check = _not_run(metric, limit, error)
+    return dataclasses.replace(check, seconds=time.perf_counter() - start)
+
+
+def judge(metric: Metric, limit: float, found: Measured) -> Check:
+    """Pass, fail, or not run where an output that never changes would pass as well."""
+    shown, bound = metric.unit.show(found.value), metric.shown_bound(limit)
+    margin = metric.margin(found.value, limit)
+    verdict, reason = PASS, ""
+    if not metric.holds(found.value, limit):
+        where = f" ({found.detail})" if found.detail else ""
+        verdict, reason = FAIL, f"{metric.word} is {shown}, {bound} was promised{where}"
+    elif found.constant is not None and metric.holds(found.constant, limit):
+        verdict = NOT_RUN
+        reason = (
+            f"{metric.word} {bound} would be met by outputs that never change, so it proves nothing; "
+            "check the weights, or set a tighter bound"
+        )
+    error = metric.fails(reason) if verdict == FAIL else ParityError(reason) if verdict == NOT_RUN else None
+    return Check(
+        word=metric.word,
+        bound=bound,
+        limit=limit,
+        verdict=verdict,
+        reason=reason,
+        measured=shown,
+        value=finite(found.value),
+        margin=metric.unit.show(margin),
+        by=found.by,
+        detail=found.detail,
+        error=error,
+    )
+
+
+def _not_run(metric: Metric, limit: float, error: DeployError) -> Check:
+    reason = " ".join(str(error).split())
+    return Check(metric.word, metric.shown_bound(limit), limit, NOT_RUN, reason, error=error)

@@ -1,0 +1,231 @@
+"""The bounds a contract may state. A new one is a function here and its word in `METRICS`.
+
+Every function takes the evidence on one file and returns a number with what computed it; it judges nothing.
+The tests hold each of them to failing on a file that deserves it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+
+from mocovit_deploy.accuracy.evaluate import NO_ANSWER, accuracy, evaluate
+from mocovit_deploy.contract.evidence import Evidence
+from mocovit_deploy.contract.metric import BYTES, COUNT, DECIBELS, ERROR, SHARE, Measured, Metric
+from mocovit_deploy.errors import AccuracyError, ParityError, SlowerError, UsageError
+from mocovit_deploy.parity.tolerance import LIVELINESS
+
+TRANSPOSES = ("TRANSPOSE", "Transpose", "transpose")
+ALL = ("onnx", "coreml", "tflite")
+BY_RUNTIME = ("onnx", "tflite")
+
+
+def max_error(evidence: Evidence) -> Measured:
+    """Largest absolute difference to the original over all samples, relative to the output's range."""
+    worst = max(evidence.differences, key=lambda one: (not one.finite, one.max_error))
+    return Measured(
+        value=worst.max_error,
+        by=evidence.ran_in,
+        detail=f"{worst.output} on {evidence.golden.names[worst.worst_sample]}",
+        constant=evidence.over_samples(min(one.liveliness for one in evidence.differences) / LIVELINESS),
+    )
+
+
+def min_sqnr_db(evidence: Evidence) -> Measured:
+    """Signal of the original over the file's error, in decibels, of the worst output."""
+    worst = min(evidence.differences, key=lambda one: (one.finite, one.sqnr_db))
+    still = [_sqnr_of_a_constant(expected) for expected in evidence.golden.outputs.values()]
+    return Measured(worst.sqnr_db, evidence.ran_in, worst.output, evidence.over_samples(max(still)))
+
+
+def min_top1_agreement(evidence: Evidence) -> Measured:
+    """Share of samples on which file and original name the same class. `UsageError` without classes."""
+    judged = [one for one in evidence.differences if one.top1_agreement is not None or not one.finite]
+    if not judged:
+        raise UsageError("no output is a (batch, classes) that names a class; leave min_top1_agreement out")
+    worst = min(judged, key=lambda one: -1.0 if one.top1_agreement is None else one.top1_agreement)
+    value = float("nan") if worst.top1_agreement is None else worst.top1_agreement
+    still = _agreement_of_a_constant(evidence.golden.outputs[worst.output])
+    return Measured(value, evidence.ran_in, f"{len(evidence.golden)} samples", evidence.over_samples(still))
+
+
+def min_accuracy(evidence: Evidence) -> Measured:
+    """Share of the labelled images on which the file is right; NaN where it gave NaN on any."""
+    lost = int((evidence.answers == NO_ANSWER).sum())
+    value = float("nan") if lost else accuracy(evidence.labels, evidence.answers)
+    return Measured(value, evidence.answered_in, _images(len(evidence.labels), lost))
+
+
+def max_accuracy_drop(evidence: Evidence) -> Measured:
+    """The upper end of the 95 % interval of the accuracy lost from the original to the file."""
+    found = evaluate(evidence.labels, evidence.original_answers, evidence.answers)
+    value = float("nan") if found.without_answer else found.drop.high
+    detail = f"{found.drop.value:+.2%} on {_images(found.images, found.without_answer)}"
+    return Measured(value, evidence.answered_in, f"{detail}; upper end of the 95 % interval")
+
+
+def max_partitions(evidence: Evidence) -> Measured:
+    """Pieces of the graph that XNNPACK runs, with the runtime's own kernels between them."""
+    found = evidence.partitions
+    return Measured(found.count, evidence.profiled_in)
+
+
+def max_outside_xnnpack(evidence: Evidence) -> Measured:
+    """Operators that XNNPACK left to the runtime's own kernels."""
+    found = evidence.partitions
+    kinds = ", ".join(f"{one.count} {one.kind}" for one in found.outside)
+    return Measured(sum(one.count for one in found.outside), evidence.profiled_in, kinds)
+
+
+def max_operators(evidence: Evidence) -> Measured:
+    """Operators in the file, constants not counted."""
+    return Measured(len(evidence.operators), "the file")
+
+
+def max_transposes(evidence: Evidence) -> Measured:
+    """Operators in the file that move axes about and compute nothing."""
+    kinds = Counter(evidence.operators)
+    return Measured(sum(kinds[kind] for kind in TRANSPOSES), "the file")
+
+
+def max_size_bytes(evidence: Evidence) -> Measured:
+    """Size of the file, or of everything in the package."""
+    return Measured(evidence.size_bytes, "the file")
+
+
+def instructions(evidence: Evidence) -> Measured:
+    """ARM instructions of one inference, counted; exact where the runtime repeats them exactly."""
+    found = evidence.counts
+    return Measured(found.counts.instructions, f"{evidence.counted_in}, {found.emulator}")
+
+
+METRICS = (
+    Metric(
+        word="max_error",
+        about="largest difference to the original, of the output's range",
+        measure=max_error,
+        unit=ERROR,
+        fails=ParityError,
+        formats=ALL,
+        of_outputs=True,
+    ),
+    Metric(
+        word="min_sqnr_db",
+        about="signal over error, in decibels",
+        measure=min_sqnr_db,
+        unit=DECIBELS,
+        fails=ParityError,
+        formats=ALL,
+        of_outputs=True,
+    ),
+    Metric(
+        word="min_top1_agreement",
+        about="share of the golden samples with the same class",
+        measure=min_top1_agreement,
+        unit=SHARE,
+        fails=ParityError,
+        formats=ALL,
+        of_outputs=True,
+    ),
+    Metric(
+        word="min_accuracy",
+        about="share of the labelled images that is right",
+        measure=min_accuracy,
+        unit=SHARE,
+        fails=AccuracyError,
+        formats=ALL,
+        needs=("data",),
+        targets=("host",),
+    ),
+    Metric(
+        word="max_accuracy_drop",
+        about="accuracy lost from the original to the file, upper end of the 95 % interval",
+        measure=max_accuracy_drop,
+        unit=SHARE,
+        fails=AccuracyError,
+        formats=ALL,
+        needs=("data",),
+        targets=("host",),
+    ),
+    Metric(
+        word="max_partitions",
+        about="pieces of the graph that XNNPACK runs",
+        measure=max_partitions,
+        unit=COUNT,
+        fails=SlowerError,
+        formats=("tflite",),
+    ),
+    Metric(
+        word="max_outside_xnnpack",
+        about="operators that XNNPACK leaves to the runtime",
+        measure=max_outside_xnnpack,
+        unit=COUNT,
+        fails=SlowerError,
+        formats=("tflite",),
+    ),
+    Metric(
+        word="max_operators",
+        about="operators in the file",
+        measure=max_operators,
+        unit=COUNT,
+        fails=SlowerError,
+        formats=ALL,
+    ),
+    Metric(
+        word="max_transposes",
+        about="of them, those that only move axes",
+        measure=max_transposes,
+        unit=COUNT,
+        fails=SlowerError,
+        formats=ALL,
+    ),
+    Metric(
+        word="max_size_bytes",
+        about="size of the file, or of the package",
+        measure=max_size_bytes,
+        unit=BYTES,
+        fails=SlowerError,
+        formats=ALL,
+    ),
+    Metric(
+        word="instructions",
+        about="ARM instructions of one inference, exactly",
+        measure=instructions,
+        unit=COUNT,
+        fails=SlowerError,
+        formats=BY_RUNTIME,
+        needs=("runtime", "cpu"),
+    ),
+    Metric(
+        word="max_instructions",
+        about="ARM instructions of one inference, at most",
+        measure=instructions,
+        unit=COUNT,
+        fails=SlowerError,
+        formats=BY_RUNTIME,
+        needs=("runtime", "cpu"),
+    ),
+)
+
+
+def metric_named(word: str) -> Metric:
+    return next(metric for metric in METRICS if metric.word == word)
+
+
+def _images(count: int, without_answer: int) -> str:
+    return f"{count} images" + (f", NaN or infinity on {without_answer}" if without_answer else "")
+
+
+def _sqnr_of_a_constant(expected: np.ndarray) -> float:
+    """SQNR of the best output that never changes: the mean over the samples, (samples, ...)."""
+    wide = expected.astype(np.float64)
+    noise, signal = float(((wide - wide.mean(axis=0)) ** 2).sum()), float((wide**2).sum())
+    return float("inf") if not noise else 10 * float(np.log10(signal / noise))
+
+
+def _agreement_of_a_constant(expected: np.ndarray) -> float:
+    """Top-1 agreement of the best answer that never changes; `expected` is (samples, batch, classes)."""
+    answers = expected.argmax(axis=-1)
+    common = [Counter(column.tolist()).most_common(1)[0][1] for column in answers.T]
+    return sum(common) / int(answers.size)

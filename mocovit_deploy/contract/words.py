@@ -1,0 +1,44 @@
+"""Values of a TOML document, each of the type it must have. Every `UsageError` says where."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from mocovit_deploy.errors import UsageError, unknown_choice
+
+
+def text(value: object, where: str) -> str:
+    if not isinstance(value, str) or not value:
+        raise UsageError(f"{where}: {value!r:.60} is not a text")
+    return value
+
+
+def texts(value: object, where: str) -> tuple[str, ...]:
+    if not isinstance(value, list) or not value:
+        raise UsageError(f"{where}: {value!r:.60} is not a list of texts")
+    return tuple(text(member, where) for member in value)
+
+
+def flag(value: object, where: str) -> bool:
+    if not isinstance(value, bool):
+        raise UsageError(f"{where}: {value!r:.60} is not true or false")
+    return value
+
+
+def whole(value: object, where: str) -> int:
+    if type(value) is not int:
+        raise UsageError(f"{where}: {value!r:.60} is not a whole number")
+    return value
+
+
+def positive(value: object, where: str) -> int:
+    if whole(value, where) < 1:
+        raise UsageError(f"{where}: {value!r:.60} is not a positive whole number")
+    return whole(value, where)
+
+
+def choice(value: object, where: str, choices: Sequence[str]) -> str:
+    found = text(value, where)
+    if found not in choices:
+        raise UsageError(f"{where}: {unknown_choice('value', found, choices)}")
+    return found

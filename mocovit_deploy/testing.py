@@ -1,0 +1,79 @@
+"""For a test suite of your own: `assert_parity(file, max_error=1e-5)`.
+
+    from mocovit_deploy.testing import assert_parity
+
+    def test_what_we_ship():
+        assert_parity("build/mocovit_1_0_224_fp32.tflite", max_error=1e-5, max_partitions=1)
+
+The words are those of a contract (docs/contract.md). Needs the file, its manifest and its golden file, and
+the file's runtime; torch only for `max_accuracy_drop`.
+"""
+
+from __future__ import annotations
+
+from os import PathLike
+from pathlib import Path
+
+from mocovit_deploy.artifact import Artifact, read_manifest
+from mocovit_deploy.contract.check import check_bounds
+from mocovit_deploy.contract.evidence import Evidence
+from mocovit_deploy.contract.question import Question
+from mocovit_deploy.contract.read import bounds_of, conditions_of
+from mocovit_deploy.contract.result import Check
+from mocovit_deploy.errors import UsageError
+from mocovit_deploy.parity.verdict import PASS
+from mocovit_deploy.source import model_of
+
+__all__ = ["assert_parity"]
+
+
+def assert_parity(
+    path_or_artifact: str | PathLike[str] | Artifact,
+    *,
+    target: str | None = None,
+    runtime: str | None = None,
+    cpu: str | None = None,
+    arithmetic: str | None = None,
+    data: str | None = None,
+    images: int | None = None,
+    **bounds: float,
+) -> tuple[Check, ...]:
+    """Assert that every bound holds of a file on disk; returns what was measured.
+
+    Bounds are `max_error`, `min_sqnr_db`, `min_top1_agreement`, `min_accuracy`, `max_accuracy_drop`,
+    `max_partitions`, `max_outside_xnnpack`, `max_operators`, `max_transposes`, `max_size_bytes`,
+    `instructions` and `max_instructions`. None has a default, and at least one must be given.
+
+    Raises `AssertionError` with the numbers where one does not hold or could not be measured, `TypeError`
+    without a bound, `UsageError` for a word or a value that does not fit and for a file without manifest.
+    """
+    if not bounds:
+        raise TypeError("assert_parity checks only what it is told: give a bound, as in max_error=1e-5")
+    artifact = (
+        path_or_artifact if isinstance(path_or_artifact, Artifact) else read_manifest(Path(path_or_artifact))
+    )
+    given = {"target": target, "runtime": runtime, "cpu": cpu, "arithmetic": arithmetic, "images": images}
+    words = {**{word: value for word, value in given.items() if value is not None}, **bounds}
+    where = f"{artifact.path}"
+    conditions = conditions_of(words, where, images)
+    limits = bounds_of(words, where, artifact.format, conditions, data)
+    checks = check_bounds(Evidence(artifact, conditions, _question(artifact, data, bounds)), limits)
+    missed = [check for check in checks if check.verdict != PASS]
+    if missed:
+        lines = [f"  {check.verdict}: {check.reason}" for check in missed]
+        held = [f"  {check.name}: {check.measured}" for check in checks if check.verdict == PASS]
+        raise AssertionError(
+            "\n".join([f"{where}: {len(missed)} of {len(checks)} bounds missed", *lines, *held])
+        )
+    return checks
+
+
+def _question(artifact: Artifact, data: str | None, bounds: dict[str, float]) -> Question | None:
+    if data is None:
+        return None
+    if "max_accuracy_drop" not in bounds:
+        return Question(data, None)
+    try:
+        return Question(data, model_of(artifact))
+    except UsageError as error:
+        raise UsageError(f"max_accuracy_drop asks the original network: {error}") from None
