@@ -145,6 +145,11 @@ def to_layout(array: Array, spec: TensorSpec) -> Array:
     return np.ascontiguousarray(np.moveaxis(array, -3, -1)) if spec.layout == "nhwc" else array
 
 
+def from_layout(array: Array, spec: TensorSpec) -> Array:
+    """An image array of the file as (..., C, H, W); anything else as it is. The way back of `to_layout`."""
+    return np.ascontiguousarray(np.moveaxis(array, -1, -3)) if spec.layout == "nhwc" else array
+
+
 def digest(path: Path) -> str:
     """SHA-256 of a file, or of a folder: of its files' relative names and digests, in sorted order."""
     total = hashlib.sha256()

@@ -32,6 +32,7 @@ PARITY_EXAMPLES = """examples:
   mocovit-parity build/mocovit_1_0_224_fp32.tflite
   mocovit-parity build/*.onnx build/*.tflite --json
   mocovit-parity build/mocovit_1_0_224_fp16.tflite --target emulated      fp16 on an emulated Cortex-A76
+  mocovit-parity build/mocovit_1_0_224_fp32.tflite --bisect               every layer, alone; needs torch
   mocovit-parity --contract parity.toml --report-dir reports
 
 Needs the file, its .json and its .golden.npz, and the file's runtime; not torch.
@@ -190,6 +191,10 @@ def _parity_parser() -> Parser:
     add = parser.add_argument
     add("files", type=Path, nargs="*", metavar="FILE", help="written by mocovit-export")
     add("--target", metavar="NAME", help="where to execute: host (default) or emulated")
+    add("--layers", action="store_true", help="compare every layer, and name the first that diverges")
+    add(
+        "--bisect", action="store_true", help="--layers, with each layer run alone from the original's values"
+    )
     add("--contract", type=Path, metavar="FILE", help="check what a parity.toml promises (docs/contract.md)")
     add("--output-dir", type=Path, metavar="DIR", help="of a contract: its files are found or exported there")
     add("--report-dir", type=Path, metavar="DIR", help="of a contract: write JSON, JUnit XML and Markdown")
@@ -205,11 +210,20 @@ def _parity(words: Sequence[str]) -> int:
                 raise UsageError(f"{option} goes with --contract")
         if given.fresh or not given.files:
             raise UsageError("--fresh goes with --contract" if given.fresh else "give a FILE, or --contract")
+        if given.layers or given.bisect:
+            if given.target not in (None, "host"):
+                raise UsageError(f"--layers runs files on this host, not on --target {given.target}")
+            from mocovit_deploy.torch_import import import_torch
+
+            import_torch()
+            from mocovit_deploy.layer_command import layers
+
+            return layers(given.files, bisect=given.bisect, as_json=given.json, verbose=given.verbose)
         from mocovit_deploy import commands
 
         return commands.parity(given.files, given.target or "host", as_json=given.json, verbose=given.verbose)
-    if given.files or given.target:
-        word = "--target" if given.target else str(given.files[0])
+    if given.files or given.target or given.layers or given.bisect:
+        word = "--target" if given.target else str(given.files[0]) if given.files else "--layers"
         raise UsageError(f"{word} does not go with --contract: the contract names files and targets")
     from mocovit_deploy.contract.command import run_contract
 

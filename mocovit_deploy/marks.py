@@ -3,13 +3,13 @@
     blocks.3.up.primary.0:conv2d_18       the torch module, then the operation's name in the graph
 
 Exporters write them into files, in each format's own place (ONNX: metadata of nodes; TFLite: names of
-tensors; Core ML: metadata of the file). They are what per-layer parity finds its way by. Plain data, no torch.
+tensors; Core ML: metadata of the file). Per-layer parity finds its way by them. Plain data, no torch.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -27,6 +27,8 @@ class FileValue:
     marks: tuple[str, ...]
     """Of the operations it is said to be, as several are where a converter made one operator of them."""
     shape: tuple[int, ...]
+    layout: str = ""
+    """How the format likes values of this rank to lie, as in "nhwc"; a hint where shapes leave a choice."""
 
 
 class Inside(Protocol):
@@ -59,8 +61,3 @@ def split(text: str) -> tuple[str, str]:
 def marks_in(text: str) -> tuple[str, ...]:
     """The marks in a name that a converter put together, each once, in their order."""
     return tuple(dict.fromkeys(part for part in text.split(";") if _MARK.fullmatch(part)))
-
-
-def unmarked(values: Mapping[str, tuple[str, ...]]) -> bool:
-    """Does a file carry no mark at all, as those of other exporters do?"""
-    return not any(values.values())

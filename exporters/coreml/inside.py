@@ -24,23 +24,26 @@ def values(artifact: Artifact) -> tuple[FileValue, ...]:
     Raises `UsageError` for a folder that is not a Core ML program.
     """
     program = read(artifact.path)
-    marks = _marks(program)
+    marks = marks_of(program)
     found = []
     for value in (value for operation in program.operations for value in operation.outputs):
-        mark = marks.get(value.name) or marks.get(value.name.removesuffix(IN_HALF))
         shape = tuple(size for size in value.shape if size is not None)
-        if (mark or value.name in program.outputs) and len(shape) == len(value.shape):
-            found.append(FileValue(value.name, marks_in(mark or ""), shape))
+        if (value.name in marks or value.name in program.outputs) and len(shape) == len(value.shape):
+            found.append(FileValue(value.name, marks_in(marks.get(value.name, "")), shape))
     return tuple(found)
 
 
-def _marks(program: Program) -> dict[str, str]:
-    text = program.metadata.get(f"{METADATA}marks", "{}")
+def marks_of(program: Program) -> dict[str, str]:
+    """The marks of a program's values, by name, as `write_package` stored them; none in other files."""
     try:
-        stored = json.loads(text)
+        stored = json.loads(program.metadata.get(f"{METADATA}marks", "{}"))
     except (ValueError, RecursionError):
         return {}
-    return {str(key): str(value) for key, value in stored.items()} if isinstance(stored, dict) else {}
+    if not isinstance(stored, dict):
+        return {}
+    names = [value.name for operation in program.operations for value in operation.outputs]
+    marks = {name: stored.get(name) or stored.get(name.removesuffix(IN_HALF)) for name in names}
+    return {name: str(mark) for name, mark in marks.items() if mark}
 
 
 @dataclass

@@ -1,7 +1,7 @@
 """Inside an ONNX file: its marked values, and the file changed so that they can be seen or replaced.
 
-    before   x - Conv - c - Relu - y
-    after    x - Conv - c (an output)     given/c (an input) - Relu - y        with c seen and given
+before   x - Conv - c - Relu - y
+after    x - Conv - c (an output)     given/c (an input) - Relu - y        with c seen and given
 """
 
 from __future__ import annotations
@@ -32,9 +32,8 @@ def values(artifact: Artifact) -> tuple[FileValue, ...]:
         if OPERATION_KEY not in keys:
             continue
         marks = (mark(keys.get(MODULE_KEY, ""), keys[OPERATION_KEY]),)
-        for name in node.output:
-            if name in shapes and (shape := _shape(shapes[name])) is not None:
-                found.append(FileValue(name, marks, shape))
+        static = {name: shape for name in node.output if (shape := _shape(shapes.get(name)))}
+        found += [FileValue(name, marks, shape) for name, shape in static.items()]
     return tuple(found)
 
 
@@ -87,8 +86,8 @@ def _types(model: Any) -> dict[str, Any]:
     return {value.name: value.type for value in (*graph.input, *graph.value_info, *graph.output)}
 
 
-def _shape(kind: Any) -> tuple[int, ...] | None:
-    if not kind.tensor_type.HasField("shape"):
+def _shape(kind: Any | None) -> tuple[int, ...] | None:
+    if kind is None or not kind.tensor_type.HasField("shape"):
         return None
     sizes = kind.tensor_type.shape.dim
     return tuple(size.dim_value for size in sizes) if all(size.dim_value for size in sizes) else None

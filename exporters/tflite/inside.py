@@ -39,7 +39,8 @@ def values(artifact: Artifact) -> tuple[FileValue, ...]:
             tensor = graph.tensors[index]
             marks = marks_in(tensor.name.decode(errors="replace"))
             if marks or index in graph.outputs:
-                found.append(FileValue(names[index], marks, tuple(map(int, tensor.shape))))
+                shape = tuple(map(int, tensor.shape))
+                found.append(FileValue(names[index], marks, shape, "nhwc" if len(shape) == 4 else ""))
     return tuple(found)
 
 

@@ -33,6 +33,31 @@ TOLERANCES = {
     ("tflite", "fp16_weights", "fp16"): Tolerance(max_error=1e-2, measured=3.7e-3),
 }
 
+
+@dataclass(frozen=True, kw_only=True)
+class LayerTolerance:
+    """How far a layer may be from the original's, relative to its own range over the samples."""
+
+    carried: float
+    """Running from the file's inputs, with the errors of all layers before it."""
+    alone: float
+    """Running from the original's values at the layers before it."""
+    measured: tuple[float, float]
+    """The largest of both over the layers of the networks in `tests/test_faults.py`."""
+
+
+LAYER_TOLERANCES = {
+    ("onnx", "fp32", "fp32"): LayerTolerance(carried=1e-5, alone=1e-5, measured=(0, 0)),
+    ("onnx", "fp16", "fp32"): LayerTolerance(carried=1e-5, alone=1e-5, measured=(0, 0)),
+    ("coreml", "fp32", "fp32"): LayerTolerance(carried=1e-5, alone=1e-5, measured=(0, 0)),
+    ("coreml", "fp16", "fp16"): LayerTolerance(carried=1e-5, alone=1e-5, measured=(0, 0)),
+    ("tflite", "fp32", "fp32"): LayerTolerance(carried=1e-5, alone=1e-5, measured=(0, 0)),
+    ("tflite", "fp16", "fp32"): LayerTolerance(carried=1e-5, alone=1e-5, measured=(0, 0)),
+    ("tflite", "fp16_weights", "fp32"): LayerTolerance(carried=1e-5, alone=1e-5, measured=(0, 0)),
+}
+SAME_NETWORK = 1e-5
+"""How far the outputs of a network built again may be from those in the golden file; measured: 0 to 5e-7."""
+
 MEANT_ARITHMETIC = {"fp32": "fp32", "fp16": "fp16", "fp16_weights": "fp16"}
 """What a file of each recipe is made to be computed in."""
 

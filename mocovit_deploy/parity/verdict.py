@@ -33,7 +33,7 @@ class ParityReport:
 
     def as_json(self) -> dict[str, Any]:
         """Plain data for manifests and reports; infinities and NaN become None, which JSON can say."""
-        return _finite(dataclasses.asdict(self))  # type: ignore[no-any-return]
+        return without_nan(dataclasses.asdict(self))  # type: ignore[no-any-return]
 
 
 def check(artifact: Artifact, golden: Golden, predictor: Predictor) -> ParityReport:
@@ -125,11 +125,12 @@ def _decide(
     return PASS, f"max error {worst:.1e} of the output range, tolerance {tolerance.max_error:.0e}"
 
 
-def _finite(value: Any) -> Any:
+def without_nan(value: Any) -> Any:
+    """Plain data with None for every number that JSON cannot say."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
+        return {key: without_nan(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
+        return [without_nan(item) for item in value]
     return value

@@ -35,7 +35,7 @@ def run_passes(
     (floats; other dtypes are taken as they are), and its outputs are compared with the original's. A pass
     that changes them by more than `BOUND`, or makes them NaN, raises `ConversionError`: nothing is written.
     """
-    wide, inputs = in_double(graph), _random_like(example, seed)
+    wide, inputs = in_double(graph), random_like(example, seed)
     original = _outputs(wide, inputs)
     if not all(bool(t.isfinite().all()) for t in original):
         raise ConversionError("the network itself gives NaN or infinity on random input: check its weights")
@@ -105,7 +105,8 @@ def _operations(graph: fx.GraphModule) -> list[object]:
     return [node.target for node in graph.graph.nodes]
 
 
-def _random_like(example: Sequence[Tensor], seed: int) -> list[Tensor]:
+def random_like(example: Sequence[Tensor], seed: int) -> list[Tensor]:
+    """Seeded float64 normal numbers in the shapes of `example`; what is not floating is taken as it is."""
     generator = torch.Generator().manual_seed(seed)
     return [
         torch.randn(t.shape, generator=generator, dtype=torch.float64) if t.is_floating_point() else t

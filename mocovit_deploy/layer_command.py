@@ -1,0 +1,87 @@
+"""mocovit-parity FILE --layers: the command around `check_layers`, and what it prints."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from mocovit_deploy.artifact import read_golden, read_manifest
+from mocovit_deploy.errors import DeployError, ParityError
+from mocovit_deploy.layers import LayerReport, check_layers
+from mocovit_deploy.parity.compare import Difference
+from mocovit_deploy.parity.taps import Reading
+from mocovit_deploy.quiet import quiet
+from mocovit_deploy.table import table
+
+REPORT_SCHEMA_VERSION = 1
+ROOT = "(network)"
+
+
+def layers(files: Sequence[Path], *, bisect: bool, as_json: bool, verbose: bool) -> int:
+    """Check the layers of files; all are checked before any failure ends the command."""
+    reports: list[tuple[Path, LayerReport]] = []
+    errors: list[DeployError] = []
+    for path in files:
+        try:
+            with quiet(not verbose):
+                artifact = read_manifest(path)
+                reports.append((path, check_layers(artifact, read_golden(artifact), bisect=bisect)))
+        except DeployError as error:
+            errors.append(error)
+            continue
+        if reports[-1][1].verdict != "pass":
+            errors.append(ParityError(f"{path}: {reports[-1][1].reason}"))
+    if as_json:
+        documents = [{"file": str(path), **report.as_json()} for path, report in reports]
+        document = {"schema_version": REPORT_SCHEMA_VERSION, "files": documents}
+        sys.stdout.write(json.dumps(document, indent=2, allow_nan=False) + "\n")
+    else:
+        for path, report in reports:
+            sys.stdout.write(f"{path}: {report.runtime}, {report.arithmetic}\n\n{render(report)}\n")
+    for later in errors[1:]:
+        sys.stderr.write(f"{later}\n")
+    if errors:
+        raise errors[0]
+    return 0
+
+
+def render(report: LayerReport) -> str:
+    """Every layer, those the file has no value of with the reason, and the verdict last, where eyes are."""
+    bisected = any(reading.alone for reading in report.readings)
+    header = ["layer", "operation", "in the file", "max error", "SQNR", "cosine"]
+    header += ["alone"] if bisected else []
+    rows = [_row(reading, bisected=bisected) for reading in report.readings]
+    lines = [table((*header, ""), rows), ""]
+    if report.missing:
+        lines += [f"{len(report.missing)} layers without a value of their own in the file:"]
+        lines += [f"  {one.module or ROOT} ({one.kind}): {one.why}" for one in report.missing]
+        lines += [""]
+    how = "alone, from the original's values before it" if bisected else "with the errors before it"
+    lines.append(
+        f"{len(report.readings)} layers, on {' and '.join(report.samples)}; an error over {report.bound:.0e} of a "
+        f"layer's range, {how}, is a divergence"
+    )
+    lines.append(f"{report.verdict}: {report.reason}")
+    return "\n".join(lines)
+
+
+def _row(reading: Reading, *, bisected: bool) -> tuple[str, ...]:
+    carried = reading.carried
+    cells = [
+        reading.tap.layer.module or ROOT,
+        reading.tap.layer.kind,
+        reading.tap.arrangement.name or "as it is",
+        _error(carried),
+        f"{carried.sqnr_db:.0f} dB" if carried.finite else "-",
+        f"{carried.cosine:.6f}" if carried.finite else "-",
+    ]
+    if bisected:
+        cells.append(_error(reading.alone) if reading.alone else "-")
+    mark = f"<- {reading.kind or 'diverges'}" if reading.diverges else ""
+    return (*cells, mark)
+
+
+def _error(difference: Difference) -> str:
+    return f"{difference.max_error:.1e}" if difference.finite else "not finite"

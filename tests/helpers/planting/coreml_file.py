@@ -1,0 +1,80 @@
+"""A Core ML file, cut open. Planted weights stand in the program itself, where small constants do anyway."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+from planting.surgery import Layer, contiguous
+
+from exporters.coreml.inside import marks_of
+from exporters.coreml.read import read
+from exporters.coreml.toolchain import coremltools
+
+
+class CoremlSurgeon:
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.program = read(path)
+        self.spec = coremltools().utils.load_spec(str(path))
+        function = self.spec.mlProgram.functions["main"]
+        self.block = function.block_specializations[function.opset]
+        self.marks = marks_of(self.program)
+        self.planted = 0
+
+    def layers(self) -> list[Layer]:
+        constants, found = self.program.constants, []
+        for operation in self.program.operations:
+            if operation.kind not in ("conv", "linear") or operation.operands["weight"] not in constants:
+                continue
+            weight = constants[str(operation.operands["weight"])]
+            bias = constants.get(str(operation.operands.get("bias")))
+            mark = self.marks.get(operation.name, "")
+            found.append(Layer(mark, contiguous(weight), bias, operation.name))  # type: ignore[arg-type]
+        return found
+
+    def put_back(self, layer: Layer) -> None:
+        place, operation = self._found(layer.handle)
+        for parameter, array in (("weight", layer.weight), ("bias", layer.bias)):
+            if array is None:
+                continue
+            argument = operation.inputs[parameter].arguments[0]
+            constant = type(operation)()
+            constant.CopyFrom(self._found(argument.name)[1])
+            self.planted += 1
+            fresh = f"planted_{self.planted}"
+            constant.outputs[0].name = fresh
+            constant.attributes["name"].immediateValue.tensor.strings.values[:] = [fresh]
+            value = constant.attributes["val"]
+            value.ClearField("blobFileValue")
+            value.immediateValue.tensor.floats.values[:] = array.flatten().tolist()
+            argument.name = fresh
+            self.block.operations.insert(place, constant)
+
+    def relus(self) -> list[str]:
+        return [
+            self.marks[one.name]
+            for one in self.program.operations
+            if one.kind == "relu" and one.name in self.marks
+        ]
+
+    def without_relu(self, mark: str) -> None:
+        (name,) = (
+            one.name
+            for one in self.program.operations
+            if one.kind == "relu" and self.marks.get(one.name) == mark
+        )
+        self._found(name)[1].type = "identity"
+
+    def swap_outputs(self, first: str, second: str) -> None:
+        (_, one), (_, other) = self._found(first), self._found(second)
+        one.outputs[0].name, other.outputs[0].name = second, first
+
+    def save(self, path: Path) -> None:
+        shutil.copytree(self.path, path)
+        (model,) = path.rglob("*.mlmodel")
+        model.write_bytes(self.spec.SerializeToString())
+
+    def _found(self, name: str) -> tuple[int, Any]:
+        return next((i, o) for i, o in enumerate(self.block.operations) if o.outputs[0].name == name)

@@ -1,0 +1,65 @@
+"""An ONNX file, cut open."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import onnx
+from onnx import numpy_helper
+from planting.surgery import Layer, contiguous
+
+from exporters.onnx.write import MODULE_KEY, OPERATION_KEY
+from mocovit_deploy.marks import mark
+
+
+class OnnxSurgeon:
+    def __init__(self, path: Path) -> None:
+        self.model = onnx.load(str(path))
+        self.stored = {one.name: one for one in self.model.graph.initializer}
+
+    def layers(self) -> list[Layer]:
+        found = []
+        for node in self.model.graph.node:
+            if node.op_type not in ("Conv", "Gemm", "MatMul") or node.input[1] not in self.stored:
+                continue
+            weight = numpy_helper.to_array(self.stored[node.input[1]])
+            transposed = any(one.name == "transB" and one.i for one in node.attribute)
+            if node.op_type != "Conv" and not transposed:
+                weight = weight.T
+            has_bias = len(node.input) > 2 and node.input[2] in self.stored
+            bias = numpy_helper.to_array(self.stored[node.input[2]]) if has_bias else None
+            found.append(Layer(_mark(node), contiguous(weight), bias, (node, transposed)))
+        return found
+
+    def put_back(self, layer: Layer) -> None:
+        node, transposed = layer.handle
+        weight = layer.weight if node.op_type == "Conv" or transposed else layer.weight.T
+        for position, array in ((1, weight), (2, layer.bias)):
+            if array is None:
+                continue
+            old = self.stored[node.input[position]]
+            kind = numpy_helper.to_array(old).dtype
+            fresh = numpy_helper.from_array(contiguous(array).astype(kind), f"{old.name}.planted")
+            self.model.graph.initializer.append(fresh)
+            node.input[position] = fresh.name
+
+    def relus(self) -> list[str]:
+        return [_mark(node) for node in self.model.graph.node if node.op_type == "Relu"]
+
+    def without_relu(self, mark: str) -> None:
+        (node,) = (n for n in self.model.graph.node if n.op_type == "Relu" and _mark(n) == mark)
+        node.op_type = "Identity"
+
+    def swap_outputs(self, first: str, second: str) -> None:
+        names = {first: second, second: first}
+        for node in self.model.graph.node:
+            for place, name in enumerate(node.output):
+                node.output[place] = names.get(name, name)
+
+    def save(self, path: Path) -> None:
+        path.write_bytes(self.model.SerializeToString())
+
+
+def _mark(node: onnx.NodeProto) -> str:
+    keys = {entry.key: entry.value for entry in node.metadata_props}
+    return mark(keys.get(MODULE_KEY, ""), keys[OPERATION_KEY]) if OPERATION_KEY in keys else ""

@@ -1,0 +1,45 @@
+"""What a file's surgeon offers, whatever the format."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from mocovit_deploy.artifact import Array
+
+
+@dataclass
+class Layer:
+    """A convolution or linear layer in a file. Weights as PyTorch has them: (O, I, kH, kW) or (O, I)."""
+
+    mark: str
+    weight: Array
+    bias: Array | None
+    handle: Any
+    """Whatever the surgeon finds it by again."""
+
+
+class Surgeon(Protocol):
+    """A file, cut open."""
+
+    def layers(self) -> list[Layer]: ...
+
+    def put_back(self, layer: Layer) -> None:
+        """Write the layer's weight and bias into the file; nothing else that shared them changes."""
+
+    def relus(self) -> list[str]:
+        """The marks of the ReLUs, also of those that are part of another operator."""
+
+    def without_relu(self, mark: str) -> None: ...
+
+    def swap_outputs(self, first: str, second: str) -> None:
+        """Each of two outputs gets the other's name."""
+
+    def save(self, path: Path) -> None: ...
+
+
+def contiguous(array: Array) -> Array:
+    return np.ascontiguousarray(array)
