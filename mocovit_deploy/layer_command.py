@@ -59,9 +59,10 @@ def render(report: LayerReport) -> str:
         lines += [f"  {one.module or ROOT} ({one.kind}): {one.why}" for one in report.missing]
         lines += [""]
     how = "alone, from the original's values before it" if bisected else "with the errors before it"
+    samples = " and ".join(report.samples)
     lines.append(
-        f"{len(report.readings)} layers, on {' and '.join(report.samples)}; an error over {report.bound:.0e} of a "
-        f"layer's range, {how}, is a divergence"
+        f"{len(report.readings)} layers, on {samples}; an error over {report.bound:.0e} of a layer's range, "
+        f"{how}, is a divergence"
     )
     lines.append(f"{report.verdict}: {report.reason}")
     return "\n".join(lines)

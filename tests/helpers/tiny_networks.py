@@ -28,6 +28,24 @@ def tiny(classes: str = "10") -> nn.Module:
     return Tiny(int(classes))
 
 
+class TwoHeads(nn.Module):
+    """`Tiny` with a second classifier, whose output is as large as the first's."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = Tiny(10)
+        self.aux = nn.Linear(16, 10)
+
+    def forward(self, image: Tensor) -> dict[str, Tensor]:
+        x = self.body.transformer(self.body.ghost(self.body.stem(image)))
+        means = x.mean((2, 3))
+        return {"main": self.body.classifier(means), "aux": self.aux(means)}
+
+
+def two_heads() -> nn.Module:
+    return TwoHeads()
+
+
 def not_a_network() -> str:
     return "not a network"
 

@@ -6,11 +6,12 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from planting.surgery import Layer, contiguous
+import numpy as np
 
 from exporters.coreml.inside import marks_of
 from exporters.coreml.read import read
 from exporters.coreml.toolchain import coremltools
+from planting.surgery import Layer, contiguous
 
 
 class CoremlSurgeon:
@@ -35,6 +36,8 @@ class CoremlSurgeon:
         return found
 
     def put_back(self, layer: Layer) -> None:
+        from coremltools.proto import MIL_pb2
+
         place, operation = self._found(layer.handle)
         for parameter, array in (("weight", layer.weight), ("bias", layer.bias)):
             if array is None:
@@ -48,7 +51,10 @@ class CoremlSurgeon:
             constant.attributes["name"].immediateValue.tensor.strings.values[:] = [fresh]
             value = constant.attributes["val"]
             value.ClearField("blobFileValue")
-            value.immediateValue.tensor.floats.values[:] = array.flatten().tolist()
+            if value.type.tensorType.dataType == MIL_pb2.FLOAT16:
+                value.immediateValue.tensor.bytes.values = array.astype(np.float16).tobytes()
+            else:
+                value.immediateValue.tensor.floats.values[:] = array.flatten().tolist()
             argument.name = fresh
             self.block.operations.insert(place, constant)
 

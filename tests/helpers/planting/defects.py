@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 import numpy as np
-from planting.surgery import Layer, Surgeon
 
 from mocovit_deploy.artifact import Array
 from mocovit_deploy.marks import split
+from planting.surgery import Layer, Surgeon
 
 Variances = Mapping[str, tuple[Array, Array, float]]
 """Of the BatchNorm folded into an operation, by the operation's name: variance, beta, epsilon."""

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import onnx
 from onnx import numpy_helper
-from planting.surgery import Layer, contiguous
 
 from exporters.onnx.write import MODULE_KEY, OPERATION_KEY
 from mocovit_deploy.marks import mark
+from planting.surgery import Layer, contiguous
 
 
 class OnnxSurgeon:

@@ -7,13 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
 import torch
-from planting.coreml_file import CoremlSurgeon
-from planting.defects import DEFECTS, Variances
-from planting.onnx_file import OnnxSurgeon
-from planting.surgery import Surgeon
-from planting.tflite_file import TfliteSurgeon
 
 from mocovit_deploy.artifact import Artifact, Golden, read_golden, read_manifest
 from mocovit_deploy.layers import Reference, check_against, original
@@ -21,6 +15,11 @@ from mocovit_deploy.models.load import load_network
 from mocovit_deploy.parity.taps import first_divergence
 from mocovit_deploy.quiet import quiet
 from mocovit_deploy.source import model_of
+from planting.coreml_file import CoremlSurgeon
+from planting.defects import DEFECTS, Variances
+from planting.onnx_file import OnnxSurgeon
+from planting.surgery import Surgeon
+from planting.tflite_file import TfliteSurgeon
 
 SURGEONS = {"onnx": OnnxSurgeon, "coreml": CoremlSurgeon, "tflite": TfliteSurgeon}
 
@@ -102,6 +101,6 @@ def _norms(artifact: Artifact, reference: Reference) -> Variances:
         module = dict(network.named_modules()).get(layer.original)
         if isinstance(module, torch.nn.BatchNorm2d) and layer.kind == "conv2d":
             values = (module.running_var, module.bias)
-            variance, beta = (np.array(t.detach(), np.float32) for t in values if t is not None)
+            variance, beta = (t.detach().float().numpy() for t in values if t is not None)
             found[layer.operation] = (variance, beta, module.eps)
     return found

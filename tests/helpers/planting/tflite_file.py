@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
-from planting.surgery import Layer, contiguous
 
 from exporters.tflite.flatbuffer import read, write
 from mocovit_deploy.artifact import Array
 from mocovit_deploy.marks import marks_in, split
+from planting.surgery import Layer, contiguous
 
 KINDS = {
     schema.BuiltinOperator.CONV_2D: (0, 3, 1, 2),
@@ -78,6 +78,11 @@ class TfliteSurgeon:
         return marks[0] if named and function == schema.ActivationFunctionType.RELU else ""
 
     def _constant(self, index: int) -> Array | None:
+        """The numbers of a constant tensor, also of one that is widened before it is used."""
+        for operator in self.graph.operators:
+            kind = self.kinds[operator.opcodeIndex]
+            if kind == schema.BuiltinOperator.DEQUANTIZE and operator.outputs[0] == index:
+                return self._constant(operator.inputs[0])
         tensor = self.graph.tensors[index]
         data = self.model.buffers[tensor.buffer].data
         if data is None or tensor.type not in FLOATS:
