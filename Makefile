@@ -4,7 +4,7 @@ VENV := .venv
 READY := $(VENV)/ready
 ARGS ?=
 
-.PHONY: setup export parity bench test test-slow lint docs trained digits zoo speed runtimes clean
+.PHONY: setup export parity contract bench test test-slow lint docs trained digits zoo speed runtimes clean
 
 setup: $(READY)
 
@@ -13,6 +13,10 @@ export: $(READY)
 
 parity: $(READY)
 	$(VENV)/bin/mocovit-parity $(ARGS)
+
+contract: $(READY)
+	@rm -rf build/reports
+	$(VENV)/bin/mocovit-parity --contract parity.toml --report-dir build/reports $(ARGS)
 
 bench: $(READY)
 	$(VENV)/bin/mocovit-bench $(ARGS)

@@ -131,6 +131,12 @@ class Golden:
     def __len__(self) -> int:
         return len(self.names)
 
+    @property
+    def first(self) -> Golden:
+        """The first sample alone."""
+        sides = ({name: array[:1] for name, array in side.items()} for side in (self.inputs, self.outputs))
+        return Golden(self.names[:1], *sides)
+
 
 def manifest_path(artifact_path: Path) -> Path:
     return artifact_path.with_name(artifact_path.name + ".json")

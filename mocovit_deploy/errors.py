@@ -5,7 +5,7 @@
     ├─ ConversionError        3   the network could not be captured, re-parameterized or written
     ├─ ParityError            4   a file differs from the network it came from, or was not checked
     ├─ AccuracyError          5   below the bar the user set
-    ├─ SlowerError            6   slower than the bar the user set
+    ├─ SlowerError            6   slower, or larger, than the bar the user set
     ├─ DeviceError            7   absent, unauthorised, throttled
     │  ├─ TransientDeviceError    may go away by itself: worth a retry
     │  └─ StableDeviceError       will not: not worth one
@@ -53,7 +53,7 @@ class AccuracyError(DeployError):
 
 
 class SlowerError(DeployError):
-    """A measurement is slower than the bar the user set."""
+    """A measurement is slower than the bar the user set, or a file larger, or cut into more pieces."""
 
     exit_status = 6
 

@@ -33,7 +33,7 @@ from mocovit_deploy.spec import ExportRequest, InputSpec, ModelSpec, OwnInput, P
 EXPORT_OPTIONS = ("layout", "opset", "simplify", "dynamic_batch", "minimum_deployment_target", "without")
 """The fields of an `ExportRequest` that change what is in a file."""
 NOT_REMEMBERED = ("unsafe_pickle",)
-"""Leave to run pickled code is given by who stands at the keyboard, never by a file."""
+"""Leave to run pickled code is the user's to give, and not a manifest's, which may come from anywhere."""
 OWN_PACKAGES = ("mocovit_deploy", "exporters")
 
 _Kind = TypeVar("_Kind")

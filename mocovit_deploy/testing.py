@@ -47,6 +47,7 @@ def assert_parity(
     Raises `AssertionError` with the numbers where one does not hold or could not be measured, `TypeError`
     without a bound, `UsageError` for a word or a value that does not fit and for a file without manifest.
     """
+    __tracebackhide__ = True  # what pytest shows is the caller's line and the numbers
     if not bounds:
         raise TypeError("assert_parity checks only what it is told: give a bound, as in max_error=1e-5")
     artifact = (

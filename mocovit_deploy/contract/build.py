@@ -14,7 +14,6 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from exporters import format_named
 from mocovit_deploy.artifact import Artifact, digest, golden_path, read_manifest
 from mocovit_deploy.contract.read import ModelEntry
 from mocovit_deploy.errors import DeployError, ParityError, UsageError
@@ -99,8 +98,6 @@ def _changed(artifact: Artifact) -> tuple[str, ...]:
 def _export(model: ModelEntry, pairs: tuple[Pair, ...], folder: Path, stages: Stages) -> dict[Pair, Made]:
     request = replace(model.request, output_dir=folder, only=pairs)
     try:
-        for name, _ in pairs:
-            format_named(name)
         import_torch()
         from mocovit_deploy.export import export_model
 

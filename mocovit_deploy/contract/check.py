@@ -5,11 +5,11 @@ from __future__ import annotations
 import dataclasses
 import platform
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
-from mocovit_deploy.contract.build import MISSING, Made, make, refusal
+from mocovit_deploy.contract.build import MISSING, Made, Pair, make, refusal
 from mocovit_deploy.contract.evidence import Evidence
 from mocovit_deploy.contract.measure import metric_named
 from mocovit_deploy.contract.metric import Measured, Metric
@@ -34,7 +34,9 @@ def check_contract(contract: Contract, output_dir: Path, *, fresh: bool, say: Sa
     files: list[FileResult] = []
     for model in contract.models:
         say(f"{model.name}: {', '.join(' '.join(pair) for pair in model.request.files)}")
+        begun = time.perf_counter()
         made = make(model, output_dir, fresh=fresh, stages=Stages())
+        say(f"  {_counted(made)} in {time.perf_counter() - begun:.0f} s")
         question = Question(model.data, model.request.model) if model.data else None
         for entry in model.files:
             files.append(_file(model, entry, made[entry.format, entry.precision], question))
@@ -43,10 +45,17 @@ def check_contract(contract: Contract, output_dir: Path, *, fresh: bool, say: Sa
     return ContractResult(contract.path, tuple(files), started, time.perf_counter() - start, tools)
 
 
+def _counted(made: Mapping[Pair, Made]) -> str:
+    """ "2 found, 1 exported"."""
+    ways = [one.how for one in made.values()]
+    return ", ".join(f"{ways.count(how)} {how}" for how in dict.fromkeys(ways))
+
+
 def _told(file: FileResult) -> str:
     verdicts = [check.verdict for check in file.checks]
     said = ", ".join(f"{verdicts.count(one)} {one}" for one in (PASS, FAIL, NOT_RUN) if one in verdicts)
-    return f"{file.title} {file.how}{f' ({file.path})' if file.path else ''}: {said}"
+    seconds = sum(check.seconds for check in file.checks)
+    return f"{file.title} {file.how}{f' ({file.path})' if file.path else ''}: {said}, {seconds:.0f} s"
 
 
 def _file(model: ModelEntry, entry: FileEntry, made: Made, question: Question | None) -> FileResult:

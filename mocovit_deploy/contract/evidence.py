@@ -165,18 +165,23 @@ class Evidence:
     def _profile(self) -> GoldenRun:
         from benchmarks.targets.load import load_target
 
-        return load_target(self.conditions.target).run_golden(self.artifact, self._target_plan, self._context)
+        return load_target(self.conditions.target).run_golden(
+            self.artifact, self._target_plan, self._context(self.golden)
+        )
 
     @cached_property
     def counts(self) -> CountReport:
         """One inference, counted under emulation; raises `MissingToolError` where there is no emulator.
 
-        Its outputs are not judged here: the bounds on them are the contract's own.
+        Counts are taken on the first golden sample, so it alone is run before. Its outputs are not judged
+        here: the bounds on them are the contract's own.
         """
         from benchmarks.report import CountReport
         from benchmarks.targets.load import load_target
 
-        report = load_target("emulated").measure(self.artifact, self._counting_plan, self._context)
+        report = load_target("emulated").measure(
+            self.artifact, self._counting_plan, self._context(self.golden.first)
+        )
         assert isinstance(report, CountReport)
         return report
 
@@ -203,11 +208,10 @@ class Evidence:
         runtime = runtime_for(self.artifact, self.conditions.runtime)
         return counting_plan(runtime=runtime, cpu=str(self.conditions.cpu))
 
-    @property
-    def _context(self) -> Context:
+    def _context(self, golden: Golden) -> Context:
         from benchmarks.targets.context import Context
 
-        return Context(golden=self.golden, verify=None, say=lambda _line: None)
+        return Context(golden=golden, verify=None, say=lambda _line: None)
 
     @property
     def labels(self) -> Classes:

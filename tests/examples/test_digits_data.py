@@ -115,3 +115,11 @@ def test_ink_always_differs_from_what_is_under_it(under: int) -> None:
         ink = data._ink(under, generator)
         assert all(0 <= channel <= 255 for channel in ink)
         assert max(abs(channel - under) for channel in ink) >= data.CONTRAST[0] - data.TINT
+
+
+def test_pictures_for_a_contract_are_the_held_out_ones(held_out: data.Split) -> None:
+    spec = InputSpec(size=32)
+    pictures, labels = data.held_out_pictures(spec, 3)
+    tensors, same = data.batch(held_out, range(3), spec)
+    assert np.array_equal(np.stack([preprocess(one, spec.preprocessing) for one in pictures]), tensors)
+    assert np.array_equal(labels, same)
