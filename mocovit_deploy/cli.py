@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from mocovit_deploy.errors import DeployError, UsageError
+from mocovit_deploy.printable import printable
 
 STATUSES = """exit status:
   0 done and checked         4 parity failed or not run      7 device unusable
@@ -206,7 +207,7 @@ def run(program: str, command: Callable[[Sequence[str]], int], words: Sequence[s
     except DeployError as error:
         if verbose:
             _print_traceback()
-        sys.stderr.write(f"{program}: {error}\n")
+        sys.stderr.write(printable(f"{program}: {error}\n", keep="\n"))
         return error.exit_status
     except KeyboardInterrupt:
         sys.stderr.write(f"{program}: interrupted\n")
@@ -215,7 +216,9 @@ def run(program: str, command: Callable[[Sequence[str]], int], words: Sequence[s
         if verbose:
             _print_traceback()
         hint = "" if verbose else "; run again with --verbose for the traceback"
-        sys.stderr.write(f"{program}: internal error: {type(error).__name__}: {error}{hint}\n")
+        sys.stderr.write(
+            printable(f"{program}: internal error: {type(error).__name__}: {error}{hint}") + "\n"
+        )
         return DeployError.exit_status
 
 
