@@ -26,6 +26,9 @@ Record = TypeVar("Record")
 LARGEST_NUMBER = 1 << 62
 """Of any figure in a report or a device file; what is computed from them then stays finite."""
 
+LARGEST_TOML, MOST_DOTS = 1 << 18, 100
+"""Bytes of a TOML document, and dots in a line of it: tomllib takes the square of a key's parts."""
+
 _LONG_NUMBER = re.compile(rf"\d{{{bounded.LONGEST_NUMBER}}}")
 
 
@@ -60,7 +63,9 @@ def read_json(path: Path) -> Any:
 def read_toml(path: Path) -> Any:
     """The TOML document at `path`; `UsageError` if it is absent or not TOML."""
     try:
-        text = bounded.read_bytes(path, bounded.LARGEST_DOCUMENT).decode("utf-8")
+        text = bounded.read_bytes(path, LARGEST_TOML).decode("utf-8")
+        if any(line.count(".") > MOST_DOTS for line in text.splitlines()):
+            raise ValueError(f"a line with more than {MOST_DOTS} dots")
         if _LONG_NUMBER.search(text):
             raise ValueError(f"a number of more than {bounded.LONGEST_NUMBER} digits")
         return tomllib.loads(text)

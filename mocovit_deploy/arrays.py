@@ -20,6 +20,7 @@ KINDS = "biufU"
 """Of element types: numbers and text. Objects are pickles, which run code; the others are never written."""
 
 _SUFFIX = ".npy"
+_LAST_CHARACTER = 0x10FFFF
 
 
 def read_arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
@@ -44,16 +45,9 @@ def _array(data: bytes, name: str) -> npt.NDArray[Any]:
             (2, 0): np.lib.format.read_array_header_2_0,
         }
         shape, fortran_order, dtype = read_header[version](stream)
-    # The header is a Python literal, which Python's own parser reads.
     except (
-        ValueError,
-        KeyError,
-        TypeError,
-        SyntaxError,
-        RecursionError,
-        MemoryError,
-        OverflowError,
-    ) as error:
+        Exception
+    ) as error:  # the header is a Python literal: numpy asks Python's parser, and its tokenizer
         raise Damaged(f"{name} has no array header ({type(error).__name__})") from error
     if dtype.kind not in KINDS or dtype.itemsize == 0:
         raise Damaged(f"{name} holds {str(dtype)[:40]}, not numbers or text")
@@ -62,5 +56,9 @@ def _array(data: bytes, name: str) -> npt.NDArray[Any]:
     declared, there = math.prod(shape) * dtype.itemsize, len(data) - stream.tell()
     if declared != there:
         raise Damaged(f"{name} declares {declared:,} bytes of shape {shape} and holds {there:,}")
+    if dtype.kind == "U" and declared:
+        characters = np.frombuffer(data, f"{dtype.byteorder}u4", offset=stream.tell())
+        if characters.max() > _LAST_CHARACTER:
+            raise Damaged(f"{name} holds text that is no Unicode")
     flat = np.frombuffer(data, dtype, offset=stream.tell())
     return flat.reshape(shape, order="F" if fortran_order else "C").astype(dtype.newbyteorder("="))

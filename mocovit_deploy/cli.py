@@ -191,10 +191,16 @@ def _parity(words: Sequence[str]) -> int:
     parser.add_argument(
         "--target", default="host", metavar="NAME", help="where to execute: host (default) or emulated"
     )
+    parser.add_argument(
+        "--deadline-s", type=_positive, metavar="S",
+        help="stop reading and running a file after (default: 60 and 4 for every MB)",
+    )  # fmt: skip
     given = parser.parse_args(words)
     from mocovit_deploy import commands
 
-    return commands.parity(given.files, given.target, as_json=given.json, verbose=given.verbose)
+    return commands.parity(
+        given.files, given.target, deadline_s=given.deadline_s, as_json=given.json, verbose=given.verbose
+    )
 
 
 def run(program: str, command: Callable[[Sequence[str]], int], words: Sequence[str] | None = None) -> int:

@@ -7,6 +7,7 @@ import os
 import resource
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, TextIO
@@ -95,17 +96,19 @@ def _input_shapes(network: Network) -> dict[str, list[int]]:
     return {name: list(tensor.shape) for name, tensor in zip(network.input_names, example, strict=True)}
 
 
-def parity(files: Sequence[Path], target: str, *, as_json: bool, verbose: bool) -> int:
+def parity(
+    files: Sequence[Path], target: str, *, as_json: bool, verbose: bool, deadline_s: float | None = None
+) -> int:
     """Check files from what lies beside them; all are checked before any failure ends the command.
 
     `target` is where they are executed: "host" in the runtime installed here, anything else as in
-    `mocovit-bench --target`.
+    `mocovit-bench --target`. `deadline_s` replaces the time that a file of its size may take.
     """
     if target not in TARGETS:
         raise unknown_choice("target", target, TARGETS)
     results: list[tuple[Path, ParityReport, DeployError | None]] = []
     for path in files:
-        results.append((path, *_check_file(path, target, verbose)))  # noqa: PERF401 - it may print a note
+        results.append((path, *_check_file(path, target, verbose, deadline_s)))  # noqa: PERF401 - it may print a note
     for path, report, _ in results:
         _print_notes(path.name, report)
     if as_json:
@@ -152,9 +155,12 @@ def _torch() -> ModuleType:
     return needs_extra("torch", "export")
 
 
-def _check_file(path: Path, target: str, verbose: bool) -> tuple[ParityReport, DeployError | None]:
+def _check_file(
+    path: Path, target: str, verbose: bool, deadline_s: float | None
+) -> tuple[ParityReport, DeployError | None]:
+    check = _check_here if target == HOST else partial(_check_on, target=target)
     try:
-        report, changed = _check_here(path, verbose) if target == HOST else _check_on(path, target, verbose)
+        report, changed = check(path, verbose=verbose, deadline_s=deadline_s)
     except DeployError as error:
         return not_run(str(error)), error
     if report.verdict != PASS:
@@ -164,9 +170,9 @@ def _check_file(path: Path, target: str, verbose: bool) -> tuple[ParityReport, D
     return report, None
 
 
-def _check_here(path: Path, verbose: bool) -> tuple[ParityReport, bool]:
+def _check_here(path: Path, *, verbose: bool, deadline_s: float | None) -> tuple[ParityReport, bool]:
     """In the runtime installed here, in a child: a file that crashes it ends the child alone."""
-    limits = guarded.limits_for(path, golden_path(path))
+    limits = guarded.limits_for(path, golden_path(path), deadline_s=deadline_s)
     found = guarded.call(
         "mocovit_deploy.hostcheck:check", {"path": str(path)}, limits,
         subject=path, failure=ParityError, verbose=verbose,
@@ -174,22 +180,25 @@ def _check_here(path: Path, verbose: bool) -> tuple[ParityReport, bool]:
     return report_from(found["report"]), found["changed"]
 
 
-def _check_on(path: Path, target: str, verbose: bool) -> tuple[ParityReport, bool]:
+def _check_on(
+    path: Path, *, target: str, verbose: bool, deadline_s: float | None
+) -> tuple[ParityReport, bool]:
     """Run the golden inputs where `mocovit-bench` would measure, and judge what comes back."""
     artifact = read_manifest(path)
     golden = read_golden(artifact)
     with quiet(not verbose):
-        report = _run_on(target, artifact, golden)
+        report = _run_on(target, artifact, golden, deadline_s)
     return report, digest(path) != artifact.sha256
 
 
-def _run_on(target: str, artifact: Artifact, golden: Golden) -> ParityReport:
+def _run_on(target: str, artifact: Artifact, golden: Golden, deadline_s: float | None) -> ParityReport:
     from benchmarks.plan import counting_plan
     from benchmarks.subject import runtime_for
     from benchmarks.targets.context import Context
     from benchmarks.targets.load import load_target
 
-    plan = counting_plan(runtime=runtime_for(artifact, None))
+    given = {} if deadline_s is None else {"deadline_s": deadline_s}
+    plan = counting_plan(runtime=runtime_for(artifact, None), **given)
     context = Context(golden=golden, verify=None, say=lambda _line: None)
     run = load_target(target).run_golden(artifact, plan, context)
     return judge(artifact, golden, run.outputs, run.runtime, run.arithmetic)

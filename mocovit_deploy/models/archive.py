@@ -1,12 +1,13 @@
 """What an exported program's archive may hold, looked at before torch reads it.
 
-`torch.export.load` is no reader for files of strangers, whatever `weights_only` says. In torch 2.13 it
+`torch.export.load` is no reader for files of strangers, whatever `weights_only` says. torch 2.13
 
-    loads shared libraries         from `data/aotinductor/`
-    unpickles                      constants called `opaque_obj_*` and `custom_obj_*`
-    evaluates as Python            every "expr_str" (through sympy.sympify)
-    calls any function below torch that a node's "target" spells, `torch.os.system` among them
-    imports any module             that a tree spec names as a default factory
+    unpickles, code and all   constants called `opaque_obj_*` (tried: it runs)
+    evaluates as Python       every "expr_str", through sympy.sympify (tried: it runs)
+    loads shared libraries    from `data/aotinductor/`
+    looks up any name         below torch that a node's "target" spells, `torch.os.system` and
+                              `torch.ops.load_library` among them, and leaves it to a verifier to object
+    imports any module        that a tree spec names as a default factory
 
 So members, targets, expressions and tree specs are compared with what `torch.export.save` writes for a
 network, and anything else is refused. Reading is still done in a child first (`models/probe.py`).
