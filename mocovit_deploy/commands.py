@@ -7,6 +7,7 @@ import os
 import resource
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import ModuleType
@@ -197,8 +198,9 @@ def _run_on(target: str, artifact: Artifact, golden: Golden, deadline_s: float |
     from benchmarks.targets.context import Context
     from benchmarks.targets.load import load_target
 
-    given = {} if deadline_s is None else {"deadline_s": deadline_s}
-    plan = counting_plan(runtime=runtime_for(artifact, None), **given)
+    plan = counting_plan(runtime=runtime_for(artifact, None))
+    if deadline_s is not None:
+        plan = replace(plan, deadline_s=deadline_s)
     context = Context(golden=golden, verify=None, say=lambda _line: None)
     run = load_target(target).run_golden(artifact, plan, context)
     return judge(artifact, golden, run.outputs, run.runtime, run.arithmetic)

@@ -1,7 +1,9 @@
-"""`make fuzz ARGS="--minutes 20 --seed 3 --only tflite"`: hostile files for every reader, and a table of what came.
+"""Hostile files for every reader, and a table of what came of them.
 
-Everything is seeded: the same seed tries the same files in the same order, as far as the time goes. What broke a
-rule is kept, made smaller, in the folder given by --keep; the exit status is 1 then.
+    make fuzz ARGS="--minutes 20 --seed 3 --only tflite"
+
+Everything is seeded: the same seed tries the same files in the same order, as far as the time goes. What
+broke a rule is kept, made smaller, in the folder given by --keep; the exit status is 1 then.
 """
 
 from __future__ import annotations
@@ -15,11 +17,12 @@ import tempfile
 import time
 from pathlib import Path
 
-from hostile.drive import Tally, campaign, say
+from hostile.drive import TIME_S, Tally, campaign, say
 from hostile.readers import READERS, Reader
 
 HEAD = (
-    "| reader | inputs | clean error | accepted | stopped in the child | violations | longest, s | memory, MB |\n"
+    "| reader | inputs | clean error | accepted | stopped in the child | violations | longest, s "
+    "| memory, MB |\n"
     "|---|---|---|---|---|---|---|---|"
 )
 
@@ -28,6 +31,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="make fuzz ARGS=", description=__doc__)
     parser.add_argument("--minutes", type=float, default=12.0, help="for all readers together (default 12)")
     parser.add_argument("--inputs", type=int, help="per reader, instead of a time")
+    parser.add_argument("--time-s", type=float, default=TIME_S, help="for one file (default %(default)g)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--only", help=f"of {', '.join(reader.name for reader in READERS)}")
     parser.add_argument("--keep", type=Path, default=Path("build/fuzz"), help="for what broke a rule")
@@ -54,7 +58,8 @@ def _served(reader: Reader, given: argparse.Namespace, share: int) -> Tally:
             try:
                 end = time.monotonic() + 60 * given.minutes / share
                 tally = campaign(
-                    reader, Path(name) / "arena", seed=given.seed, keep=given.keep.resolve(), say=say, talk=given.verbose,
+                    reader, Path(name) / "arena", seed=given.seed, keep=given.keep.resolve(), say=say,
+                    time_s=given.time_s, talk=given.verbose,
                     until=lambda n: n >= given.inputs if given.inputs else time.monotonic() > end,
                 )  # fmt: skip
                 answer.write_text(json.dumps(dataclasses.asdict(tally)))

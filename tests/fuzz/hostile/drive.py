@@ -1,12 +1,7 @@
 """Run readers on hostile files, each in a process of its own, and say what became of it.
 
-One server process for each reader imports what the reader needs; every case is a fork of it, with limits, in a
-folder that holds the case alone. What a case did is told over a pipe; a crash tells itself by its status.
-
-    clean      an error of mocovit_deploy/errors.py with a status a user may see, in one printable line
-    accepted   read to its end
-    contained  crashed, hung or ran out of memory, in a reader that the product runs in a child
-    violation  anything else: see VIOLATIONS
+One server process for each reader imports what the reader needs; every case is a fork of it, with limits, in
+a folder that holds the case alone. What it did is told over a pipe; a crash tells itself by its status.
 """
 
 from __future__ import annotations
@@ -24,71 +19,22 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from hostile.mutate import mutated
+from hostile.mutate import OUTSIDE, mutated
+from hostile.outcome import Outcome, Tally
 from hostile.readers import Reader, Seed
 from hostile.seeds import Files
 
-VIOLATIONS = """exception    an error that is none of ours: a traceback, or an internal error with status 1
-status       an error of ours whose status means something else
-unprintable  a message with control characters, or of several lines
-signal       a crash outside a guarded child
-time         longer than TIME_S
-memory       more than MEMORY_BYTES beyond what was there before, outside a guarded child
-outside      a file written, outside the folder of the case or in it
-code         the canary: something in the file was executed
-"""
-
 ALLOWED = (2, 3, 4, 7, 8)
 TIME_S = 10.0
+"""Of the processor. A case that sleeps, or waits for one, is stopped after `PATIENCE` times as long."""
+PATIENCE = 6
 MEMORY_BYTES = 1 << 30
 GUARDED_MEMORY_BYTES = 3 << 30
 SEVERAL_LINES = "does not fit the network"
 """The one error that lists what is wrong line by line."""
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What became of one case."""
-
-    kind: str
-    """One of the words above."""
-    detail: str
-    seconds: float = 0.0
-    memory_bytes: int = 0
-
-    @property
-    def signature(self) -> str:
-        """Two cases with one signature are one problem."""
-        return f"{self.kind}: {self.detail.partition(' @ ')[2] or self.detail}"[:200]
-
-
-@dataclass
-class Tally:
-    """What became of all cases of a reader."""
-
-    inputs: int = 0
-    clean: int = 0
-    accepted: int = 0
-    contained: dict[str, int] = field(default_factory=dict)
-    violations: dict[str, int] = field(default_factory=dict)
-    longest_s: float = 0.0
-    peak_memory_bytes: int = 0
-
-    def add(self, outcome: Outcome) -> None:
-        self.inputs += 1
-        self.longest_s = max(self.longest_s, outcome.seconds)
-        self.peak_memory_bytes = max(self.peak_memory_bytes, outcome.memory_bytes)
-        if outcome.kind == "clean":
-            self.clean += 1
-        elif outcome.kind == "accepted":
-            self.accepted += 1
-        else:
-            counts = self.contained if outcome.kind == "contained" else self.violations
-            counts[outcome.signature] = counts.get(outcome.signature, 0) + 1
 
 
 class Arena:
@@ -120,9 +66,9 @@ class Arena:
         for name in beside:
             path = self.root / name
             shutil.rmtree(path) if path.is_dir() else path.unlink()
-        if Path("/tmp/outside").exists():  # noqa: S108 - a name that crafted archives use
-            Path("/tmp/outside").unlink()  # noqa: S108
-            written.append("/tmp/outside")
+        if Path(OUTSIDE).exists():
+            Path(OUTSIDE).unlink()
+            written.append(OUTSIDE)
         return f"outside: wrote {', '.join(written)}" if written else ""
 
 
@@ -136,12 +82,12 @@ def run_case(reader: Reader, arena: Arena, files: Files, time_s: float = TIME_S)
         os.close(told)
         _in_child(reader, arena, tell, time_s)
     os.close(tell)
-    text, in_time = _listen(told, start + time_s)
+    text, in_time = _listen(told, start + PATIENCE * time_s)
     os.close(told)
     if not in_time:
         os.kill(child, signal.SIGKILL)
     _, status, usage = os.wait4(child, 0)
-    seconds = time.perf_counter() - start
+    seconds = usage.ru_utime + usage.ru_stime
     first, _, text = text.partition("\n")
     memory = max(usage.ru_maxrss * 1024 - int(first or 0), 0)
     kind, detail = _judged(reader, text, status, in_time=in_time, memory=memory)
@@ -152,8 +98,8 @@ def run_case(reader: Reader, arena: Arena, files: Files, time_s: float = TIME_S)
 
 def _judged(reader: Reader, text: str, status: int, *, in_time: bool, memory: int) -> tuple[str, str]:
     contained = "contained" if reader.guarded else "violation"
-    if not in_time:
-        return contained, f"time: more than {TIME_S:.0f} s"
+    if not in_time or (os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGXCPU):
+        return contained, "time: more than it was given"
     if os.WIFSIGNALED(status) and not text:
         return contained, f"signal: {signal.Signals(os.WTERMSIG(status)).name}"
     if not text:
@@ -176,7 +122,7 @@ def _in_child(reader: Reader, arena: Arena, tell: int, time_s: float) -> None:
     memory = GUARDED_MEMORY_BYTES if reader.guarded else MEMORY_BYTES
     for kind, value in (
         (resource.RLIMIT_DATA, memory + _data_bytes()),
-        (resource.RLIMIT_CPU, int(time_s) + 2),
+        (resource.RLIMIT_CPU, max(int(time_s), 1)),
         (resource.RLIMIT_FSIZE, 1 << 28),
         (resource.RLIMIT_CORE, 0),
     ):
@@ -242,7 +188,7 @@ def _data_bytes() -> int:
 
 
 def cases(reader: Reader, found: list[Seed], seed: int) -> Iterator[tuple[str, Files, Files]]:
-    """(what was done, the case, what it was made of): the valid files, the crafted ones, then damage for ever."""
+    """(what was done, the case, what it was made of): valid files, crafted ones, then damage for ever."""
     for one in found:
         yield "valid", one.files, one.files
     for what, files in reader.crafted(found):
@@ -299,6 +245,7 @@ def campaign(
     keep: Path | None,
     say: Callable[[str], None] = lambda _line: None,
     talk: bool = False,
+    time_s: float = TIME_S,
 ) -> Tally:
     """Try cases while `until(number of cases)` is false; violations are made smaller and kept in `keep`."""
     for module in reader.modules:
@@ -309,7 +256,7 @@ def campaign(
     for what, files, original in cases(reader, found, seed):
         if until(tally.inputs):
             break
-        outcome = run_case(reader, arena, files)
+        outcome = run_case(reader, arena, files, time_s)
         if talk and (what == "valid" or what.startswith("crafted")):
             say(f"{reader.name}: {what}: {outcome.kind} {outcome.detail} ({outcome.seconds:.2f} s)")
         known = outcome.signature in tally.violations or outcome.signature in tally.contained
@@ -319,11 +266,9 @@ def campaign(
         if outcome.kind in ("violation", "contained") and not known:
             say(f"{reader.name}: {outcome.kind}: {what}: {outcome.detail}")
             if keep is not None:
-                least = (
-                    smaller(reader, arena, files, original, outcome.signature)
-                    if "time" not in outcome.detail
-                    else files
-                )
+                quick = outcome.kind == "violation" and not outcome.detail.startswith("time")
+                signature = outcome.signature
+                least = smaller(reader, arena, files, original, signature) if quick else files
                 _keep(keep / f"{reader.name}-{outcome.kind}-{tally.inputs}", least, what, outcome)
     return tally
 

@@ -1,7 +1,7 @@
 """Damage to a file, drawn from a seeded generator. Every function takes bytes and gives bytes.
 
-Blind damage finds what checks nothing; `members` goes into zip archives and `text` into JSON and TOML, so that
-what is behind the first check is reached too.
+Blind damage finds what checks nothing; `members` goes into zip archives and `text` into JSON and TOML, so
+that what is behind the first check is reached too.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ import re
 import struct
 import zipfile
 from collections.abc import Callable
+
+OUTSIDE = "/tmp/mocovit-outside"  # noqa: S108 - a name that must never come to be
 
 Mutation = Callable[[random.Random, bytes], bytes]
 
@@ -33,16 +35,18 @@ HUGE = (
 """What length fields, offsets and counts are set to."""
 
 WORDS = (
-    b"NaN", b"Infinity", b"-Infinity", b"1e999", b"-1", b"0", b"1.5", b"1e-320", b"9" * 30, b"9" * 5000, b"null",
-    b"true", b"[]", b"{}", b'""', b'"\\u001b[31mred\\n\\r"', b'"\\ud800"', b'"../../x"', b'"/etc/passwd"',
+    b"NaN", b"Infinity", b"-Infinity", b"1e999", b"-1", b"0", b"1.5", b"1e-320", b"9" * 30, b"9" * 5000,
+    b"null", b"true", b"[]", b"{}",
+    b'""', b'"\\u001b[31mred\\n\\r"', b'"\\ud800"', b'"../../x"', b'"/etc/passwd"',
     b'"float99"', b'"object"', b'"nchw"', b"[" * 60, b"[" * 3000 + b"]" * 3000, b'"' + b"a" * 70000 + b'"',
-    b"10000000000000000000000000", b"[[1]]", b'{"a": 1, "a": 2}', b"0x10", b"1979-05-27", b"[-1, 1099511627776]",
+    b"10000000000000000000000000", b"[[1]]", b'{"a": 1, "a": 2}', b"0x10", b"1979-05-27",
+    b"[-1, 1099511627776]",
 )  # fmt: skip
 """What values in text are replaced by."""
 
 NAMES = (
     "../../outside",
-    "/tmp/outside",
+    OUTSIDE,
     "a\x1b[2J",
     "..\\..\\outside",
     "names.npy",
@@ -146,7 +150,7 @@ def swapped_values(rng: random.Random, data: bytes) -> bytes:
 
 
 def members(rng: random.Random, data: bytes) -> bytes:
-    """A zip archive written again with one member damaged, renamed, doubled, left out, swapped or inflated."""
+    """A zip archive written again with a member damaged, renamed, doubled, left out, swapped or inflated."""
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             found = [(name, archive.read(name)) for name in archive.namelist()]

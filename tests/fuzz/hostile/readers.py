@@ -1,7 +1,7 @@
 """The readers of the product, each with valid files to begin with and the code that a command runs on them.
 
-`guarded` says that the product runs this reader in a child of its own (mocovit_deploy/guarded.py): there a crash,
-a hang or a full memory is contained and becomes one line. Everywhere else each of them is a violation.
+`guarded` says that the product runs this reader in a child of its own (mocovit_deploy/guarded.py): there a
+crash, a hang or a full memory is contained and becomes one line. Everywhere else each is a violation.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from hostile import crafted, mutate, seeds
+from hostile import crafted, crafted_weights, mutate, seeds
 from hostile.seeds import Files
 
 
@@ -178,7 +178,7 @@ def _without_files(maker: Callable[[], Iterable[crafted.Crafted]]):  # type: ign
 
 def _for_programs(found: Sequence[Seed]) -> Iterable[crafted.Crafted]:
     for seed in found:
-        yield from crafted.for_program(seed.files)
+        yield from crafted_weights.for_program(seed.files)
 
 
 def _none(_found: Sequence[Seed]) -> Iterable[crafted.Crafted]:
@@ -199,7 +199,8 @@ READERS = (
     ),
     Reader(
         "onnx", "ONNX, loaded and run", _model_seeds("tiny.onnx"), mutate.BINARY, _host_check,
-        _from_first(crafted.for_onnx, "tiny.onnx"), modules=("onnxruntime", "mocovit_deploy.hostcheck", "exporters.onnx"),
+        _from_first(crafted.for_onnx, "tiny.onnx"),
+        modules=("onnxruntime", "mocovit_deploy.hostcheck", "exporters.onnx"),
         guarded=True, command=("mocovit-parity", "tiny.onnx"),
     ),
     Reader(
@@ -222,13 +223,13 @@ READERS = (
     Reader(
         "pickle", "checkpoint (`.pt`, `.pth`)",
         _one(lambda: seeds.checkpoint("pt"), lambda: seeds.checkpoint("legacy")),
-        (*mutate.ARCHIVE, *mutate.BINARY), _checkpoint, _without_files(crafted.for_pickles),
+        (*mutate.ARCHIVE, *mutate.BINARY), _checkpoint, _without_files(crafted_weights.for_pickles),
         modules=("torch", "mocovit_deploy.models.probe"), guarded=True,
         command=("mocovit-export", "--summary", "--checkpoint", "seed.pt"),
     ),
     Reader(
         "safetensors", "checkpoint (`.safetensors`)", _one(lambda: seeds.checkpoint("safetensors")),
-        (*mutate.BINARY, *mutate.TEXT), _checkpoint, _without_files(crafted.for_safetensors),
+        (*mutate.BINARY, *mutate.TEXT), _checkpoint, _without_files(crafted_weights.for_safetensors),
         modules=("torch", "safetensors.torch", "mocovit_deploy.models.probe"), guarded=True,
         command=("mocovit-export", "--summary", "--checkpoint", "seed.safetensors"),
     ),
@@ -236,7 +237,10 @@ READERS = (
         "program", "exported program (`.pt2`)",
         _one(lambda: seeds.program(free_batch=False), lambda: seeds.program(free_batch=True)),
         mutate.ARCHIVE, _program, _for_programs,
-        modules=("torch", "mocovit_deploy.models.probe", "torch.export.pt2_archive._package", "torch._inductor.cpp_builder"),
+        modules=(
+            "torch", "mocovit_deploy.models.probe", "torch.export.pt2_archive._package",
+            "torch._inductor.cpp_builder",
+        ),
         guarded=True, command=("mocovit-export", "--summary", "--model", "seed.pt2"),
     ),
     Reader(
@@ -244,8 +248,8 @@ READERS = (
         _without_files(crafted.for_toml), modules=("benchmarks.device", "benchmarks.lock"),
     ),
     Reader(
-        "report", "report (`compare`, `page`)", _one(seeds.latency_report, seeds.count_report), mutate.TEXT, _report,
-        _without_files(crafted.for_json),
+        "report", "report (`compare`, `page`)", _one(seeds.latency_report, seeds.count_report), mutate.TEXT,
+        _report, _without_files(crafted.for_json),
         modules=("benchmarks.page.document", "benchmarks.compare", "benchmarks.advice", "benchmarks.prose"),
         command=("mocovit-bench", "compare", "seed.json", "seed.json"),
     ),

@@ -1,14 +1,13 @@
 """Tiny valid files of every kind that is read, as mappings of relative names to bytes.
 
-A case is a folder: `FILES` may hold several (a model, its manifest, its golden file), of which one is mutated.
-They are made once, with the product's own writers, and kept in a folder that a later run reuses.
+A case is a folder, which may hold several (a model, its manifest, its golden file), of which one is damaged.
+They are made with the product's own writers, or are the small models that other tests use.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import io
-import json
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -125,7 +124,8 @@ def latency_report() -> Files:
     reading = Reading(at_s=0.1, khz=2_841_600, celsius=41.5)
     report = LatencyReport(
         subject=Subject(file="a.tflite", sha256="0" * 64, format="tflite", recipe="fp32", model="a"),
-        target="host", plan=Plan(), engine=Engine(runtime="litert", version="2.3.0", build="b", arithmetic="fp32"),
+        target="host", plan=Plan(),
+        engine=Engine(runtime="litert", version="2.3.0", build="b", arithmetic="fp32"),
         device=Device(facts={"machine": "x86_64"}, state_before=state, state_after=state), load_ms=3.0,
         first_inference_ms=9.0, warmup_ms=(9.0, 2.0), samples_ms=times, peak_memory_bytes=1 << 20,
         verified="pass: so", rounds=(Round(samples_ms=times, sampling_from_s=0.1, readings=(reading,)),),
@@ -187,10 +187,3 @@ class _scratch:  # noqa: N801 - used like a function
 
     def __exit__(self, *_: object) -> None:
         shutil.rmtree(self.folder)
-
-
-def manifest_of(files: Files, artifact: str) -> dict[str, object]:
-    """The manifest beside `artifact`, as plain data."""
-    document = json.loads(files[f"{artifact}.json"])
-    assert isinstance(document, dict)
-    return document
