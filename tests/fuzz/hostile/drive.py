@@ -28,7 +28,7 @@ from hostile.readers import Reader, Seed
 from hostile.seeds import Files
 
 ALLOWED = (2, 3, 4, 7, 8)
-TIME_S = 10.0
+TIME_S = 5.0
 """Of the processor. A case that sleeps, or waits for one, is stopped after `PATIENCE` times as long."""
 PATIENCE = 6
 MEMORY_BYTES = 1 << 30
