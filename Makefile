@@ -4,7 +4,7 @@ VENV := .venv
 READY := $(VENV)/ready
 ARGS ?=
 
-.PHONY: setup export parity contract bench test test-slow lint docs trained digits zoo speed runtimes clean
+.PHONY: setup export parity contract bench test test-slow lint docs trained digits zoo speed runtimes fuzz clean
 
 setup: $(READY)
 
@@ -50,6 +50,9 @@ speed: $(READY)
 
 runtimes: $(READY)
 	$(VENV)/bin/python benchmarks/runtime_matrix.py $(ARGS)
+
+fuzz: $(READY)
+	PYTHONPATH=tests/fuzz OMP_NUM_THREADS=1 $(VENV)/bin/python -W ignore -m hostile $(ARGS)
 
 # torch comes last and without a hash: a CPU build that pip can find is taken, and everything it needs is there.
 $(READY): requirements.lock pyproject.toml

@@ -32,6 +32,10 @@ class Pair:
     bound_ms: float
     measured_ms: float
 
+    def __post_init__(self) -> None:
+        if not all(0 < value < 1e9 for value in (self.million_instructions, self.bound_ms, self.measured_ms)):
+            raise ValueError(f"{self.net}: its figures must be positive, and below 1e9")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Fit:

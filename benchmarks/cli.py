@@ -26,6 +26,7 @@ from typing import NoReturn
 from benchmarks.plan import CPUS, MAX_THREADS, RUNTIMES
 from benchmarks.targets import TARGETS
 from mocovit_deploy.errors import DeployError, DeviceError, UsageError, unknown_choice
+from mocovit_deploy.printable import printable
 
 PROGRAM = "mocovit-bench"
 INTERRUPTED = 130  # what a shell reports for a program ended by Ctrl-C
@@ -42,21 +43,34 @@ def main(argv: Sequence[str] | None = None) -> int:
         with _ending_on_sigterm():
             return commands.run_command(arguments)
     except DeployError as error:
-        print(f"{PROGRAM}: error: {error}", file=sys.stderr)
+        print(printable(f"{PROGRAM}: error: {error}", keep="\n"), file=sys.stderr)
         return error.exit_status
     except BrokenPipeError:  # the reader of our output has gone; there is nobody to tell
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except OSError as error:
         if error.errno not in _DISK:
-            raise
+            return _internal(error)
         from tempfile import gettempdir
 
         print(f"{PROGRAM}: error: {error.strerror}: make room in {gettempdir()}", file=sys.stderr)
         return DeviceError.exit_status
+    except Exception as error:  # noqa: BLE001 - see _internal
+        return _internal(error)
     except KeyboardInterrupt:
         print(f"{PROGRAM}: interrupted", file=sys.stderr)
         return INTERRUPTED
+
+
+def _internal(error: Exception) -> int:
+    """A defect of ours: one line, and a status that says so; the traceback for who asks for it."""
+    if os.environ.get("MOCOVIT_TRACEBACK"):
+        import traceback
+
+        traceback.print_exc()
+    said = f"{PROGRAM}: internal error: {type(error).__name__}: {error}"
+    print(printable(f"{said}; MOCOVIT_TRACEBACK=1 shows where"), file=sys.stderr)
+    return DeployError.exit_status
 
 
 @contextlib.contextmanager

@@ -18,6 +18,7 @@ from benchmarks.targets.context import Context, Say, Verify
 from benchmarks.targets.load import Target, load_target
 from mocovit_deploy.artifact import Artifact
 from mocovit_deploy.errors import UsageError
+from mocovit_deploy.printable import printable
 
 DEFAULT_CPU = "cortex-a76"
 
@@ -271,4 +272,4 @@ def _explain(report: Report, say: Say) -> None:
 
 
 def _say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
+    print(printable(line, keep="\n"), file=sys.stderr, flush=True)

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from benchmarks.report import CountReport, LatencyReport, Report, differences
-from benchmarks.statistics import CONFIDENCE, RESAMPLES, SEED, Interval, percentile
+from benchmarks.statistics import CONFIDENCE, RESAMPLES, SEED, Interval, percentile, thinned
 from mocovit_deploy.errors import SlowerError, UsageError
 
 ONNXRUNTIME_NOISE_PERCENT = 0.5
@@ -175,6 +175,7 @@ def _interval_of_change(old: Sequence[float], new: Sequence[float]) -> Interval 
     if len(old) < 2 or len(new) < 2:
         return None
     choose = random.Random(SEED).choices
+    old, new = thinned(old), thinned(new)
     changes = [
         100 * (statistics.median(choose(new, k=len(new))) / statistics.median(choose(old, k=len(old))) - 1)
         for _ in range(RESAMPLES)

@@ -69,6 +69,10 @@ class Counts:
     def __post_init__(self) -> None:
         if set(self.by_class) != set(CLASSES) or set(self.macs) != set(MAC_WIDTHS):
             raise ValueError("classes or widths are not those of this version")
+        amounts = (self.by_class, self.macs, self.cycle_bounds_x24)
+        every = [amount for each in amounts for amount in each.values()]
+        if min(self.instructions, self.loaded_bytes, self.stored_bytes, *every) < 0:
+            raise ValueError("a count is negative")
         if sum(self.by_class.values()) != self.instructions:
             raise ValueError(f"classes add up to {sum(self.by_class.values())}, not {self.instructions}")
 

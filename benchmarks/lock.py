@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mocovit_deploy.errors import unknown_choice
+from benchmarks import records
+from mocovit_deploy.errors import UsageError, unknown_choice
 
 LOCK_FILE = Path(__file__).with_name("bundle.lock.toml")
 
@@ -61,7 +61,15 @@ class Lock:
 
 
 def read_lock(path: Path = LOCK_FILE) -> Lock:
-    document: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
+    """The lock file; `UsageError` for one that is damaged."""
+    document: dict[str, Any] = records.read_toml(path)
+    try:
+        return _lock_from(document)
+    except (AttributeError, KeyError, TypeError) as error:
+        raise UsageError(f"{path}: not a lock file of bundles ({error!r:.100})") from None
+
+
+def _lock_from(document: dict[str, Any]) -> Lock:
     system, compiler = document["system"], document["compiler"]
     return Lock(
         runtimes={name: Wheel(**fields) for name, fields in document["runtime"].items()},

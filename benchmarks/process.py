@@ -7,7 +7,9 @@ are argument lists, never shell strings.
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
+import resource
 import signal
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -48,10 +50,12 @@ def run(
     deadline_s: float,
     cwd: Path | None = None,
     environment: Mapping[str, str] | None = None,
+    memory_bytes: int | None = None,
 ) -> Finished:
     """Run `argv` to its end, at most `deadline_s` seconds, and return what became of it.
 
-    `environment` is added to this process's own. Output that is not UTF-8 is kept, with the bytes that
+    `environment` is added to this process's own. With `memory_bytes` it gets no more anonymous memory than
+    that (Linux; elsewhere there is no such limit). Output that is not UTF-8 is kept, with the bytes that
     are not text replaced. Raises `FileNotFoundError` or `PermissionError` when the program cannot be
     started at all; everything after the start is in the result.
     """
@@ -64,6 +68,7 @@ def run(
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         start_new_session=True,
+        preexec_fn=None if memory_bytes is None else functools.partial(_limit_memory, memory_bytes),  # noqa: PLW1509
     )
     timed_out = False
     try:
@@ -77,6 +82,12 @@ def run(
         child.wait()
         raise
     return Finished(words, child.returncode, _text(stdout), _text(stderr), timed_out)
+
+
+def _limit_memory(memory_bytes: int) -> None:
+    _, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    least = memory_bytes if hard == resource.RLIM_INFINITY else min(memory_bytes, hard)
+    resource.setrlimit(resource.RLIMIT_DATA, (least, hard))
 
 
 def end_group(child: subprocess.Popen[bytes]) -> None:

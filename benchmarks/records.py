@@ -10,6 +10,7 @@ import contextlib
 import dataclasses
 import json
 import math
+import re
 import tomllib
 import types
 import typing
@@ -17,9 +18,18 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
+from mocovit_deploy import bounded
 from mocovit_deploy.errors import UsageError
 
 Record = TypeVar("Record")
+
+LARGEST_NUMBER = 1 << 62
+"""Of any figure in a report or a device file; what is computed from them then stays finite."""
+
+LARGEST_TOML, MOST_DOTS = 1 << 18, 100
+"""Bytes of a TOML document, and dots in a line of it: tomllib takes the square of a key's parts."""
+
+_LONG_NUMBER = re.compile(rf"\d{{{bounded.LONGEST_NUMBER}}}")
 
 
 def to_json(document: Any) -> str:
@@ -41,27 +51,30 @@ def plain(value: Any) -> Any:
 def read_json(path: Path) -> Any:
     """The JSON document at `path`; `UsageError` if it is absent, not JSON, or holds NaN or infinity."""
     try:
-        return json.loads(path.read_bytes(), parse_constant=_refuse_constant)
+        return bounded.read_json(path)
     except FileNotFoundError:
         raise UsageError(f"{path}: no such file") from None
     except OSError as error:
         raise UsageError(f"{path}: cannot be read ({error.strerror})") from None
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise UsageError(f"{path}: not a JSON report ({error})") from None
 
 
 def read_toml(path: Path) -> Any:
     """The TOML document at `path`; `UsageError` if it is absent or not TOML."""
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        text = bounded.read_bytes(path, LARGEST_TOML).decode("utf-8")
+        if any(line.count(".") > MOST_DOTS for line in text.splitlines()):
+            raise ValueError(f"a line with more than {MOST_DOTS} dots")
+        if _LONG_NUMBER.search(text):
+            raise ValueError(f"a number of more than {bounded.LONGEST_NUMBER} digits")
+        return tomllib.loads(text)
     except FileNotFoundError:
         raise UsageError(f"{path}: no such file") from None
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except RecursionError:
+        raise UsageError(f"{path}: cannot be read as TOML (nested too deeply)") from None
+    except (OSError, ValueError) as error:
         raise UsageError(f"{path}: cannot be read as TOML ({error})") from None
-
-
-def _refuse_constant(name: str) -> float:
-    raise ValueError(f"{name} is no number a report may hold")
 
 
 def build(record: type[Record], value: Any, where: str) -> Record:
@@ -77,12 +90,14 @@ def _value(kind: Any, value: Any, where: str) -> Any:
         return _union(arguments, value, where)
     if origin is typing.Literal:
         if not any(value == allowed and type(value) is type(allowed) for allowed in arguments):
-            raise UsageError(f"{where}: {value!r} is not {' or '.join(map(repr, arguments))}")
+            raise UsageError(f"{where}: {value!r:.60} is not {' or '.join(map(repr, arguments))}")
         return value
     if origin is tuple and isinstance(value, list):
         return tuple(_value(arguments[0], member, f"{where}[{n}]") for n, member in enumerate(value))
     if origin is not None and issubclass(origin, Mapping) and isinstance(value, dict):
         return {key: _value(arguments[1], member, f"{where}.{key}") for key, member in value.items()}
+    if kind in (int, float) and type(value) in (int, float) and not -LARGEST_NUMBER < value < LARGEST_NUMBER:
+        raise UsageError(f"{where}: no figure is as large as {value!s:.20}")
     if kind is float and type(value) in (int, float) and math.isfinite(value):
         return float(value)
     if kind in (int, str, bool) and type(value) is kind:
@@ -104,7 +119,7 @@ def _record(kind: type[Any], value: Any, where: str) -> Any:
     hints = typing.get_type_hints(kind)
     if not isinstance(value, dict) or set(value) != set(hints):
         seen = set(value) if isinstance(value, dict) else set()
-        odd = ", ".join(sorted(seen ^ set(hints))) or type(value).__name__
+        odd = ", ".join(sorted(seen ^ set(hints)))[:200] or type(value).__name__
         raise UsageError(f"{where}: not a {kind.__name__} (missing or unknown: {odd})")
     try:
         return kind(**{name: _value(hint, value[name], f"{where}.{name}") for name, hint in hints.items()})

@@ -9,7 +9,6 @@ On disk: `{"schema_version": 2, "reports": [{"kind": "latency" | "counts", ...},
 
 from __future__ import annotations
 
-import math
 import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -24,6 +23,9 @@ from mocovit_deploy.artifact import Artifact, write_atomically
 from mocovit_deploy.errors import UsageError
 
 SCHEMA_VERSION = 2
+
+SHORTEST_MS, LONGEST_MS = 1e-9, 1e10
+"""Between these lies every time that was ever measured; ratios of two of them are finite."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,8 +152,20 @@ class LatencyReport:
         if not self.samples_ms:
             raise ValueError("a latency report needs a sample")
         for name in ("samples_ms", "warmup_ms"):
-            if not all(math.isfinite(ms) and ms > 0 for ms in getattr(self, name)):
-                raise ValueError(f"{name}: every time must be a positive number")
+            if not all(SHORTEST_MS < ms < LONGEST_MS for ms in getattr(self, name)):
+                raise ValueError(
+                    f"{name}: every time must be a positive number, of less than {LONGEST_MS:g} ms"
+                )
+        every = (self.load_ms, self.first_inference_ms, *(each.mean_ms for each in self.operators))
+        if not all(0 <= ms < LONGEST_MS for ms in every):
+            raise ValueError("a time is negative, or longer than it can be")
+        for each in self.rounds:
+            if not each.samples_ms or not all(SHORTEST_MS < ms < LONGEST_MS for ms in each.samples_ms):
+                raise ValueError("a round without samples that are times")
+            if not all(
+                0 <= at < LONGEST_MS for at in (each.sampling_from_s, *(r.at_s for r in each.readings))
+            ):
+                raise ValueError("a round at no time that can be")
 
     @property
     def conditions(self) -> dict[str, str]:
@@ -207,8 +221,13 @@ class CountReport:
     tools: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if self.counts.instructions not in self.instructions_by_run:
+        if self.counts.instructions not in self.instructions_by_run or min(self.instructions_by_run) < 1:
             raise ValueError("counts are not those of any run")
+        m = self.modelled
+        if m is not None and not all(
+            0 < figure < LONGEST_MS for figure in (m.modelled_ms, m.bound_ms, m.factor)
+        ):
+            raise ValueError("a modelled time is none")
 
     @property
     def repeatable(self) -> bool:
@@ -283,7 +302,7 @@ def read(path: Path) -> tuple[Report, ...]:
     document = records.read_json(path)
     version = document.get("schema_version") if isinstance(document, dict) else None
     if version != SCHEMA_VERSION:
-        raise UsageError(f"{path}: report schema {version}, this version reads {SCHEMA_VERSION}")
+        raise UsageError(f"{path}: report schema {version!r:.40}, this version reads {SCHEMA_VERSION}")
     members = document.get("reports")
     if not isinstance(members, list) or not members:
         raise UsageError(f"{path}: holds no reports")
@@ -296,4 +315,4 @@ def _read_one(member: Any, where: str) -> Report:
         return records.build(LatencyReport, member, where)
     if kind == "counts":
         return records.build(CountReport, member, where)
-    raise UsageError(f"{where}: kind {kind!r} is neither 'latency' nor 'counts'")
+    raise UsageError(f"{where}: kind {kind!r:.40} is neither 'latency' nor 'counts'")

@@ -12,6 +12,8 @@ from benchmarks.report import LatencyReport, differences
 from mocovit_deploy.errors import UsageError
 
 RESAMPLES = 2000
+MOST_RESAMPLED = 4000
+"""Samples that a bootstrap draws from: of a million it would take an hour."""
 SEED = 0
 CONFIDENCE = 0.95
 
@@ -66,6 +68,12 @@ def mad(samples: Sequence[float]) -> float | None:
     return statistics.median(abs(sample - middle) for sample in samples)
 
 
+def thinned(samples: Sequence[float]) -> Sequence[float]:
+    """At most `MOST_RESAMPLED` samples, evenly spaced. An interval made of fewer is wider, never narrower."""
+    step = math.ceil(len(samples) / MOST_RESAMPLED)
+    return samples if step <= 1 else samples[::step]
+
+
 def bootstrap_median(samples: Sequence[float], *, seed: int) -> Interval | None:
     """The percentile bootstrap interval of the median (Efron 1979); None for fewer than two samples.
 
@@ -74,6 +82,7 @@ def bootstrap_median(samples: Sequence[float], *, seed: int) -> Interval | None:
     if len(samples) < 2:
         return None
     choose = random.Random(seed).choices
+    samples = thinned(samples)
     medians = sorted(statistics.median(choose(samples, k=len(samples))) for _ in range(RESAMPLES))
     tail = 100 * (1 - CONFIDENCE) / 2
     return Interval(low=percentile(medians, tail), high=percentile(medians, 100 - tail))

@@ -14,7 +14,6 @@ import dataclasses
 import hashlib
 import json
 import os
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,7 +22,11 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from mocovit_deploy.archives import Damaged
+from mocovit_deploy.arrays import read_arrays
+from mocovit_deploy.bounded import check_folder, read_json, size_of
 from mocovit_deploy.errors import UsageError
+from mocovit_deploy.manifest import check
 from mocovit_deploy.spec import BATCH, Preprocessing, TensorSpec
 
 SCHEMA_VERSION = 1
@@ -205,18 +208,24 @@ def read_manifest(artifact_path: Path) -> Artifact:
     if not artifact_path.exists():
         raise UsageError(f"{artifact_path}: no such file")
     try:
-        document = json.loads(path.read_bytes())
+        document = read_json(path)
+        check_folder(artifact_path) if artifact_path.is_dir() else size_of(artifact_path)
     except FileNotFoundError:
         raise UsageError(f"{path}: no manifest beside the file; mocovit-export writes one") from None
-    except (ValueError, RecursionError) as error:
-        raise UsageError(f"{path}: not a manifest ({error})") from None
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read ({error.strerror})") from None
+    except ValueError as error:
+        raise UsageError(f"{path}: not the manifest of a file that can be read ({error})") from None
     version = document.get("schema_version") if isinstance(document, dict) else None
     if version != SCHEMA_VERSION:
-        raise UsageError(f"{path}: manifest schema {version}, this version reads {SCHEMA_VERSION}")
+        raise UsageError(f"{path}: manifest schema {version!r:.40}, this version reads {SCHEMA_VERSION}")
     try:
+        check(document)
         return _artifact_from(document, artifact_path)
     except (KeyError, TypeError) as error:
-        raise UsageError(f"{path}: not a manifest ({error!r}); export again") from None
+        raise UsageError(f"{path}: not a manifest ({error!r:.200}); export again") from None
+    except ValueError as error:
+        raise UsageError(f"{path}: not a manifest ({error}); export again") from None
 
 
 def _artifact_from(document: dict[str, Any], path: Path) -> Artifact:
@@ -251,19 +260,49 @@ def write_golden(artifact_path: Path, golden: Golden) -> None:
 def read_golden(artifact: Artifact) -> Golden:
     """Read the golden file beside an artifact.
 
-    Raises `UsageError` when it is absent, damaged, or another export's.
+    Raises `UsageError` when it is absent, damaged, another export's, or not what the manifest promises.
     """
     path = golden_path(artifact.path)
     if not path.exists():
         raise UsageError(f"{path}: no golden file beside the artifact; export again")
-    if digest(path) != artifact.golden_sha256:
-        raise UsageError(f"{path}: not the golden file of this export (its digest differs); export again")
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            arrays = {key: archive[key] for key in archive.files}
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
-        raise UsageError(f"{path}: not a golden file ({error})") from None
-    names = tuple(str(name) for name in arrays.pop("names"))
-    inputs = {k.removeprefix("input/"): v for k, v in arrays.items() if k.startswith("input/")}
-    outputs = {k.removeprefix("output/"): v for k, v in arrays.items() if k.startswith("output/")}
-    return Golden(names, inputs, outputs)
+        size_of(path)
+        if digest(path) != artifact.golden_sha256:
+            raise UsageError(f"{path}: not the golden file of this export (its digest differs); export again")
+        return _golden_from(read_arrays(path), artifact)
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read ({error.strerror})") from None
+    except (Damaged, ValueError) as error:
+        raise UsageError(f"{path}: not a golden file ({error}); export again") from None
+
+
+def _golden_from(arrays: dict[str, Array], artifact: Artifact) -> Golden:
+    """`ValueError` unless the arrays are the samples, inputs and outputs that the manifest promises."""
+    listed = arrays.pop("names", np.zeros(0))
+    if listed.dtype.kind != "U" or listed.ndim != 1:
+        raise ValueError("it does not name its samples")
+    names = tuple(str(name) for name in listed)
+    if not all(name.isprintable() for name in names):
+        raise ValueError("a sample's name is not a line of text")
+    sides = []
+    for prefix, specs in (("input/", artifact.inputs), ("output/", artifact.outputs)):
+        found = {key.removeprefix(prefix): arrays.pop(key) for key in list(arrays) if key.startswith(prefix)}
+        if found.keys() != {spec.name for spec in specs}:
+            raise ValueError(f"its {prefix[:-1]}s are not those of the manifest")
+        for spec in specs:
+            _check_samples(found[spec.name], spec, len(names))
+        sides.append(found)
+    if arrays:
+        raise ValueError(f"it holds {next(iter(arrays))[:80]!r} too")
+    return Golden(names, *sides)
+
+
+def _check_samples(array: Array, spec: TensorSpec, samples: int) -> None:
+    """`ValueError` unless `array` is `samples` numbers-only tensors of the spec's shape."""
+    fixed = zip(array.shape[1:], spec.shape, strict=False)
+    fits = array.ndim == len(spec.shape) + 1 and all(want in (BATCH, have) for have, want in fixed)
+    if array.dtype.kind == "U" or not fits or len(array) != samples:
+        raise ValueError(
+            f"{spec.name} is {array.dtype} {list(array.shape)}, the manifest has {samples} samples of "
+            f"{list(spec.shape)}"
+        )

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from mocovit_deploy.errors import DeployError, UsageError
+from mocovit_deploy.printable import printable
 
 STATUSES = """exit status:
   0 done and checked         4 parity failed or not run      7 device unusable
@@ -195,6 +196,10 @@ def _parity_parser() -> Parser:
     add(
         "--bisect", action="store_true", help="--layers, with each layer run alone from the original's values"
     )
+    add(
+        "--deadline-s", type=_positive, metavar="S",
+        help="stop reading and running a file after (default: 60 and 4 for every MB)",
+    )  # fmt: skip
     add("--contract", type=Path, metavar="FILE", help="check what a parity.toml promises (docs/contract.md)")
     add("--output-dir", type=Path, metavar="DIR", help="of a contract: its files are found or exported there")
     add("--report-dir", type=Path, metavar="DIR", help="of a contract: write JSON, JUnit XML and Markdown")
@@ -221,7 +226,13 @@ def _parity(words: Sequence[str]) -> int:
             return layers(given.files, bisect=given.bisect, as_json=given.json, verbose=given.verbose)
         from mocovit_deploy import commands
 
-        return commands.parity(given.files, given.target or "host", as_json=given.json, verbose=given.verbose)
+        return commands.parity(
+            given.files,
+            given.target or "host",
+            deadline_s=given.deadline_s,
+            as_json=given.json,
+            verbose=given.verbose,
+        )
     if given.files or given.target or given.layers or given.bisect:
         word = "--target" if given.target else str(given.files[0]) if given.files else "--layers"
         raise UsageError(f"{word} does not go with --contract: the contract names files and targets")
@@ -247,7 +258,7 @@ def run(program: str, command: Callable[[Sequence[str]], int], words: Sequence[s
     except DeployError as error:
         if verbose:
             _print_traceback()
-        sys.stderr.write(f"{program}: {error}\n")
+        sys.stderr.write(printable(f"{program}: {error}\n", keep="\n"))
         return error.exit_status
     except KeyboardInterrupt:
         sys.stderr.write(f"{program}: interrupted\n")
@@ -256,7 +267,9 @@ def run(program: str, command: Callable[[Sequence[str]], int], words: Sequence[s
         if verbose:
             _print_traceback()
         hint = "" if verbose else "; run again with --verbose for the traceback"
-        sys.stderr.write(f"{program}: internal error: {type(error).__name__}: {error}{hint}\n")
+        sys.stderr.write(
+            printable(f"{program}: internal error: {type(error).__name__}: {error}{hint}") + "\n"
+        )
         return DeployError.exit_status
 
 

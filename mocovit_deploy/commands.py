@@ -6,16 +6,28 @@ import json
 import resource
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from benchmarks.targets import TARGETS
-from exporters import format_named
-from mocovit_deploy.artifact import Artifact, Golden, digest, read_golden, read_manifest, size_bytes
-from mocovit_deploy.errors import DeployError, ParityError, unknown_choice
-from mocovit_deploy.parity.verdict import PASS, ParityReport, check_file, judge, not_run
+from mocovit_deploy import guarded
+from mocovit_deploy.artifact import (
+    Artifact,
+    Golden,
+    digest,
+    golden_path,
+    read_golden,
+    read_manifest,
+    size_bytes,
+)
+from mocovit_deploy.errors import DeployError, ParityError, UsageError, unknown_choice
+from mocovit_deploy.hostcheck import report_from
+from mocovit_deploy.parity.verdict import PASS, ParityReport, judge, not_run
+from mocovit_deploy.printable import printable
 from mocovit_deploy.quiet import quiet
-from mocovit_deploy.spec import ExportRequest
+from mocovit_deploy.spec import ExportRequest, ModelSpec
 from mocovit_deploy.stages import Stages
 from mocovit_deploy.table import megabytes, table
 from mocovit_deploy.torch_import import import_torch
@@ -33,25 +45,27 @@ def export(request: ExportRequest, *, as_json: bool, verbose: bool) -> int:
     """Export, check, print; the exit status is the first failure's."""
     with quiet(not verbose) as stderr:
         stages = Stages(_terminal(stderr))
+        with stages("files"):
+            _probe_files(request.model, verbose)
         with stages("imports"):
             import_torch()
             from mocovit_deploy.export import export_model, worst_error
         done = export_model(request, stages)
     if not done.network.trained:
-        sys.stderr.write(
-            f"note: {done.network.name} has no checkpoint: its weights are {done.network.weights}. "
-            "Speed and size are real, predictions are not.\n"
+        _note(
+            f"{done.network.name} has no checkpoint: its weights are {done.network.weights}. "
+            "Speed and size are real, predictions are not."
         )
     for outcome in done.outcomes:
         _print_notes(f"{outcome.format} {outcome.recipe}", outcome.report, outcome.notes)
     if as_json:
         _print_json(_export_json(done, stages))
     else:
-        sys.stdout.write(_export_text(done, stages, request))
+        sys.stdout.write(printable(_export_text(done, stages, request), keep="\n"))
     error = worst_error(done)
     for outcome in done.outcomes:
         if outcome.error is not None and outcome.error is not error:
-            sys.stderr.write(f"{outcome.format} {outcome.recipe}: {outcome.error}\n")
+            _say(f"{outcome.format} {outcome.recipe}: {outcome.error}")
     if error is not None:
         raise error
     return 0
@@ -60,6 +74,7 @@ def export(request: ExportRequest, *, as_json: bool, verbose: bool) -> int:
 def summary(request: ExportRequest, *, as_json: bool, verbose: bool) -> int:
     """Print parameters, MACs and activation bytes, layer by layer."""
     with quiet(not verbose):
+        _probe_files(request.model, verbose)
         import_torch()
 
         from mocovit_deploy.capture import capture
@@ -89,18 +104,19 @@ def _input_shapes(network: Network) -> dict[str, list[int]]:
     return {name: list(tensor.shape) for name, tensor in zip(network.input_names, example, strict=True)}
 
 
-def parity(files: Sequence[Path], target: str, *, as_json: bool, verbose: bool) -> int:
+def parity(
+    files: Sequence[Path], target: str, *, as_json: bool, verbose: bool, deadline_s: float | None = None
+) -> int:
     """Check files from what lies beside them; all are checked before any failure ends the command.
 
     `target` is where they are executed: "host" in the runtime installed here, anything else as in
-    `mocovit-bench --target`.
+    `mocovit-bench --target`. `deadline_s` replaces the time that a file of its size may take.
     """
     if target not in TARGETS:
         raise unknown_choice("target", target, TARGETS)
     results: list[tuple[Path, ParityReport, DeployError | None]] = []
     for path in files:
-        with quiet(not verbose):
-            results.append((path, *_check_file(path, target)))
+        results.append((path, *_check_file(path, target, verbose, deadline_s)))  # noqa: PERF401 - it may print a note
     for path, report, _ in results:
         _print_notes(path.name, report)
     if as_json:
@@ -108,40 +124,80 @@ def parity(files: Sequence[Path], target: str, *, as_json: bool, verbose: bool) 
         _print_json({"schema_version": REPORT_SCHEMA_VERSION, "files": reports})
     else:
         rows = [_row(path, report) for path, report, _ in results]
-        sys.stdout.write(f"{table(HEADER, rows)}\n")
+        sys.stdout.write(printable(f"{table(HEADER, rows)}\n", keep="\n"))
     errors = [error for _, _, error in results if error is not None]
     for error in errors[1:]:
-        sys.stderr.write(f"{error}\n")
+        _say(str(error))
     if errors:
         raise errors[0]
     return 0
 
 
-def _check_file(path: Path, target: str) -> tuple[ParityReport, DeployError | None]:
+def _probe_files(model: ModelSpec, verbose: bool) -> None:
+    """Read a checkpoint and an exported program in a child first: only what ends well there is read here.
+
+    Not with --unsafe-pickle: whoever gives it vouches for the file.
+    """
+    program = Path(model.name) if model.name.endswith(".pt2") else None
+    files = [path for path in (program, model.checkpoint) if path is not None]
+    if not files or model.unsafe_pickle:
+        return
+    arguments = {
+        "model": model.name,
+        "checkpoint": None if model.checkpoint is None else str(model.checkpoint),
+        "prefer_ema": model.prefer_ema,
+    }
+    guarded.call(
+        "mocovit_deploy.models.probe:probe", arguments, guarded.limits_for(*files),
+        subject=" and ".join(map(str, files)), failure=UsageError, verbose=verbose,
+    )  # fmt: skip
+
+
+def _check_file(
+    path: Path, target: str, verbose: bool, deadline_s: float | None
+) -> tuple[ParityReport, DeployError | None]:
+    check = _check_here if target == HOST else partial(_check_on, target=target)
     try:
-        artifact = read_manifest(path)
-        golden = read_golden(artifact)
-        if target == HOST:
-            report = check_file(format_named(artifact.format), artifact, golden)
-        else:
-            report = _check_on(target, artifact, golden)
+        report, changed = check(path, verbose=verbose, deadline_s=deadline_s)
     except DeployError as error:
         return not_run(str(error)), error
     if report.verdict != PASS:
         return report, ParityError(f"{path}: parity {report.verdict}: {report.reason}")
-    if digest(path) != artifact.sha256:
-        sys.stderr.write(f"note: {path} was changed after its export; what is judged is the file as it is\n")
+    if changed:
+        _note(f"{path} was changed after its export; what is judged is the file as it is")
     return report, None
 
 
-def _check_on(target: str, artifact: Artifact, golden: Golden) -> ParityReport:
+def _check_here(path: Path, *, verbose: bool, deadline_s: float | None) -> tuple[ParityReport, bool]:
+    """In the runtime installed here, in a child: a file that crashes it ends the child alone."""
+    limits = guarded.limits_for(path, golden_path(path), deadline_s=deadline_s)
+    found = guarded.call(
+        "mocovit_deploy.hostcheck:check", {"path": str(path)}, limits,
+        subject=path, failure=ParityError, verbose=verbose,
+    )  # fmt: skip
+    return report_from(found["report"]), found["changed"]
+
+
+def _check_on(
+    path: Path, *, target: str, verbose: bool, deadline_s: float | None
+) -> tuple[ParityReport, bool]:
     """Run the golden inputs where `mocovit-bench` would measure, and judge what comes back."""
+    artifact = read_manifest(path)
+    golden = read_golden(artifact)
+    with quiet(not verbose):
+        report = _run_on(target, artifact, golden, deadline_s)
+    return report, digest(path) != artifact.sha256
+
+
+def _run_on(target: str, artifact: Artifact, golden: Golden, deadline_s: float | None) -> ParityReport:
     from benchmarks.plan import counting_plan
     from benchmarks.subject import runtime_for
     from benchmarks.targets.context import Context
     from benchmarks.targets.load import load_target
 
     plan = counting_plan(runtime=runtime_for(artifact, None))
+    if deadline_s is not None:
+        plan = replace(plan, deadline_s=deadline_s)
     context = Context(golden=golden, verify=None, say=lambda _line: None)
     run = load_target(target).run_golden(artifact, plan, context)
     return judge(artifact, golden, run.outputs, run.runtime, run.arithmetic)
@@ -167,12 +223,20 @@ def _row(path: Path, report: ParityReport) -> tuple[str, ...]:
 def _print_notes(subject: str, report: ParityReport, notes: Sequence[str] = ()) -> None:
     """What a reader of the verdict must not miss, on stderr."""
     if report.not_run:
-        sys.stderr.write(
-            f"note: {subject}: computed in {report.arithmetic} here; its {report.not_run} was not run and is "
-            "not proven (mocovit-parity FILE --target emulated runs it on an emulated ARM core)\n"
+        _note(
+            f"{subject}: computed in {report.arithmetic} here; its {report.not_run} was not run and is "
+            "not proven (mocovit-parity FILE --target emulated runs it on an emulated ARM core)"
         )
     for note in notes:
-        sys.stderr.write(f"note: {subject}: {note}\n")
+        _note(f"{subject}: {note}")
+
+
+def _note(text: str) -> None:
+    _say(f"note: {text}")
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(printable(f"{text}\n", keep="\n"))
 
 
 def _export_text(done: Export, stages: Stages, request: ExportRequest) -> str:

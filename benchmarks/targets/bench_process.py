@@ -72,8 +72,9 @@ def run_bench(
     *,
     folder: Path,
     samples: int | None,
+    memory_bytes: int | None = None,
 ) -> BenchReport:
-    """Run the bench in `folder` and read its report.
+    """Run the bench in `folder`, in at most `memory_bytes` of memory, and read its report.
 
     `command` starts it (loader, emulator and all), `model` is the file as seen from `folder`, `samples` how
     many the input file holds (None: no input file, the bench makes numbers up). Raises `UsageError` for a
@@ -81,7 +82,7 @@ def run_bench(
     """
     words = [*command, *bench_words(model, plan, options, samples=samples, folder="")]
     try:
-        done = run(words, deadline_s=plan.deadline_s + _GRACE_S, cwd=folder)
+        done = run(words, deadline_s=plan.deadline_s + _GRACE_S, cwd=folder, memory_bytes=memory_bytes)
     except OSError as error:
         raise StableDeviceError(f"{command[0]} cannot be started ({error.strerror})") from None
     if not done.ok:

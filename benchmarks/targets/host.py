@@ -27,6 +27,7 @@ from benchmarks.targets.context import Context, GoldenRun, arithmetic_note, verd
 from benchmarks.targets.golden_run import keep_first_sample, run_samples
 from mocovit_deploy.artifact import Artifact, digest
 from mocovit_deploy.errors import MissingToolError, UsageError
+from mocovit_deploy.guarded import limits_for
 
 _PROFILED_INFERENCES = 20
 _CPU_FOLDER = Path("/sys/devices/system/cpu")
@@ -107,7 +108,10 @@ class _Execute:
 
     def __call__(self, options: Sequence[str], *, samples: int | None) -> BenchReport:
         command = [str(self.bench), f"--runtime={self.plan.runtime}", f"--library={self.library}"]
-        return run_bench(command, str(self.model), self.plan, options, folder=self.folder, samples=samples)
+        return run_bench(
+            command, str(self.model), self.plan, options, folder=self.folder, samples=samples,
+            memory_bytes=limits_for(self.model).memory_bytes,
+        )  # fmt: skip
 
 
 def _installed(runtime: str) -> _Installed:

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from exporters.coreml.package import require_contained
 from exporters.coreml.program import Constant, Operand, Operation, Program, Value
 from exporters.coreml.toolchain import coremltools, quiet
 from mocovit_deploy.errors import UsageError
@@ -27,6 +28,7 @@ def read(path: Path) -> Program:
     if not path.is_dir():
         raise UsageError(f"{path}: no such .mlpackage folder")
     try:
+        require_contained(path)
         with quiet():
             function, metadata = _main_function(ct, path)
     # A damaged file makes coremltools, protobuf or the blob reader fail, with anything.

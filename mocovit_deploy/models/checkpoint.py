@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import pickle
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
+from mocovit_deploy.archives import Damaged, stored
+from mocovit_deploy.bounded import LARGEST_FILE, size_of
 from mocovit_deploy.errors import UsageError, first_line, needs_extra
 from mocovit_deploy.models.layouts import layout_of, renamed
 from mocovit_deploy.models.statedict import AVERAGED, find_state_dict, is_average, without_wrappers
+from mocovit_deploy.printable import printable
 
 SUFFIXES = (".pt", ".pth", ".safetensors")
+_ZIP = b"PK\3\4"
 
 
 def load_checkpoint(
@@ -35,16 +38,21 @@ def load_checkpoint(
     counters = {key for key in wanted if key.endswith("num_batches_tracked")}
     missing = wanted.keys() - given.keys() - counters
     problems = [f"missing {key} {_shape(wanted[key])}" for key in wanted if key in missing]
-    problems += [f"unexpected {key} {_shape(given[key])}" for key in given if key not in wanted]
+    problems += [f"unexpected {printable(key)} {_shape(given[key])}" for key in given if key not in wanted]
     problems += [
         f"{key} has shape {_shape(given[key])}, the network wants {_shape(wanted[key])}"
         for key in wanted
         if key in given and given[key].shape != wanted[key].shape
     ]
+    # Only tensors of the shape wanted are looked into: a file can declare a stranger of any size.
+    fitting = {key: given[key] for key in wanted if key in given and given[key].shape == wanted[key].shape}
+    problems += [
+        f"{key} is not a plain tensor of real numbers" for key in fitting if not _is_plain(fitting[key])
+    ]
     problems += [
         f"{key} holds NaN or infinity"
-        for key, value in given.items()
-        if value.is_floating_point() and not bool(value.isfinite().all())
+        for key, value in fitting.items()
+        if _is_plain(value) and value.is_floating_point() and not bool(value.isfinite().all())
     ]
     if problems:
         shown = "\n  ".join(problems)
@@ -66,7 +74,7 @@ def read_state_dict(path: Path, prefer_ema: bool, unsafe_pickle: bool) -> tuple[
     found = _read_safetensors(path) if path.suffix == ".safetensors" else _read_pickle(path, unsafe_pickle)
     state = find_state_dict(found, prefer_ema)
     if state is None:
-        keys = f" with the keys {', '.join(map(str, list(found)[:10]))}" if isinstance(found, Mapping) else ""
+        keys = f" with the keys {_named(found)}" if isinstance(found, Mapping) else ""
         raise UsageError(f"{path}: holds a {type(found).__name__}{keys}, not a state dict of tensors by name")
     if prefer_ema and not is_average(state[1]):
         raise UsageError(f"{path}: holds no averaged weights ({', '.join(AVERAGED)}); leave out --prefer-ema")
@@ -78,22 +86,54 @@ def _read_safetensors(path: Path) -> object:
     try:
         return safetensors.load_file(path)
     except Exception as error:
-        raise UsageError(f"{path}: damaged or not a safetensors file ({first_line(error)})") from error
+        raise UsageError(f"{path}: damaged or not a safetensors file ({_why(error)})") from error
 
 
 def _read_pickle(path: Path, unsafe: bool) -> object:
     try:
+        if not unsafe:
+            _check_container(path)
         return torch.load(path, map_location="cpu", weights_only=not unsafe)
     except pickle.UnpicklingError as error:
         if "weights_only" not in str(error).lower():
-            raise UsageError(f"{path}: damaged or not a checkpoint ({first_line(error)})") from error
+            raise UsageError(f"{path}: damaged or not a checkpoint ({_why(error)})") from error
         raise UsageError(
             f"{path}: holds pickled code or objects, which are not run; save the tensors alone with "
             "torch.save(network.state_dict(), path), or as .safetensors; --unsafe-pickle runs whatever is in "
             "the file, so only for one that you trust"
         ) from error
-    except (EOFError, OSError, RuntimeError, ValueError, KeyError, IndexError, zipfile.BadZipFile) as error:
-        raise UsageError(f"{path}: damaged or not a checkpoint ({first_line(error)})") from error
+    except Exception as error:  # the unpickler calls what a damaged file says with whatever it says
+        raise UsageError(f"{path}: damaged or not a checkpoint ({_why(error)})") from error
+
+
+def _check_container(path: Path) -> None:
+    """`Damaged` for an archive that could inflate, which torch.save never writes."""
+    with path.open("rb") as stream:
+        if stream.read(len(_ZIP)) != _ZIP:
+            size_of(path, LARGEST_FILE)
+            return
+    with stored(path):
+        pass
+
+
+def _why(error: BaseException) -> str:
+    reason = str(error) if isinstance(error, Damaged) else first_line(error)
+    return printable(reason[:300])
+
+
+def _is_plain(tensor: Tensor) -> bool:
+    return (
+        tensor.layout == torch.strided
+        and tensor.device.type == "cpu"
+        and not (tensor.is_quantized or tensor.is_complex() or tensor.is_nested)
+    )
+
+
+def _named(found: Mapping[object, object]) -> str:
+    """The first keys; one that is no text is named by its type, for its own words may never end."""
+    return ", ".join(
+        printable(key[:60]) if isinstance(key, str) else type(key).__name__ for key in list(found)[:10]
+    )
 
 
 def _shape(tensor: Tensor) -> str:

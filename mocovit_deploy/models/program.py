@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import logging
 import pickle
 import zipfile
@@ -15,9 +14,13 @@ import torch
 from torch import nn
 from torch.export import ExportedProgram
 
+from mocovit_deploy.archives import Damaged
 from mocovit_deploy.artifact import digest
-from mocovit_deploy.errors import UsageError, first_line
+from mocovit_deploy.bounded import LARGEST_DOCUMENT, parse_json
+from mocovit_deploy.errors import ConversionError, UsageError, first_line
 from mocovit_deploy.graph import BATCH_NORMS, argument, aten, module_path, nodes_calling
+from mocovit_deploy.models.archive import require_plain_program
+from mocovit_deploy.printable import printable
 from mocovit_deploy.spec import InputSpec, ModelSpec
 
 NAMES = ("program.pt2",)
@@ -42,7 +45,10 @@ def build(spec: ModelSpec) -> nn.Module:
     if spec.pretrained:
         raise UsageError(f"{path}: an exported program holds its own weights; leave out --pretrained")
     program = _load(path, spec.unsafe_pickle)
-    module = program.module(check_guards=False)
+    try:
+        module = program.module(check_guards=False)
+    except Exception as error:  # a graph that contradicts itself
+        raise UsageError(f"{path}: not a program that can be run ({first_line(error)})") from error
     assert isinstance(module, torch.fx.GraphModule)
     _require_inference(path, module)
     del module.train, module.eval  # torch makes both raise; the graph has no mode to change
@@ -51,6 +57,21 @@ def build(spec: ModelSpec) -> nn.Module:
     positional, keywords = program.example_inputs
     vars(module)["example_inputs"] = (*positional, *keywords.values())
     return module
+
+
+def run_once(spec: ModelSpec) -> None:
+    """Build the program and run it on its example inputs.
+
+    Raises what `build` raises, and `ConversionError` where it does not run.
+    """
+    module = build(spec)
+    try:
+        with torch.no_grad():
+            module(*vars(module)["example_inputs"])
+    except Exception as error:
+        raise ConversionError(
+            f"{spec.name} does not run on its example inputs: {first_line(error)}"
+        ) from error
 
 
 def own_input(_spec: ModelSpec, _network: nn.Module) -> InputSpec:
@@ -66,6 +87,14 @@ def _load(path: Path, unsafe_pickle: bool) -> ExportedProgram:
     if not path.is_file():
         raise UsageError(f"{path}: no such file")
     saved_by = _saved_by(path)
+    if not unsafe_pickle:
+        try:
+            require_plain_program(path)
+        except (Damaged, OSError) as error:
+            raise UsageError(
+                f"{path}: not a program to be read safely ({error}); --unsafe-pickle reads it, and may run "
+                "code that is in it, so only for a file that you trust"
+            ) from error
     with _unpickling_tensors_alone(not unsafe_pickle), _logged_instead_of_raised() as causes:
         try:
             return torch.export.load(path)
@@ -88,8 +117,11 @@ def _saved_by(path: Path) -> str:
             models = [
                 name for name in archive.namelist() if name.endswith(("models/model.json", "program.json"))
             ]
-            return str(json.loads(archive.read(models[0])).get("torch_version", "of another version"))
-    except (zipfile.BadZipFile, IndexError, ValueError, OSError) as error:
+            if archive.getinfo(models[0]).file_size > LARGEST_DOCUMENT:
+                raise ValueError(f"{models[0]} is larger than {LARGEST_DOCUMENT:,} bytes")
+            return printable(parse_json(archive.read(models[0])).get("torch_version", "of another version"))
+    # zipfile lets errors of all its parts through from a damaged archive.
+    except Exception as error:
         raise UsageError(f"{path}: not a file that torch.export.save wrote ({first_line(error)})") from error
 
 

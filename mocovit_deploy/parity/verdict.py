@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from mocovit_deploy.artifact import Array, Artifact, Format, Golden, Predictor
+from mocovit_deploy.errors import ConversionError, DeployError, ParityError, first_line
 from mocovit_deploy.parity.compare import Difference, compare
 from mocovit_deploy.parity.tolerance import LIVELINESS, MEANT_ARITHMETIC, TOLERANCES, Tolerance
 
@@ -47,9 +48,20 @@ def check_file(exporter: Format, artifact: Artifact, golden: Golden) -> ParityRe
 
     Both must pass: what comes back is the first report that does not, or else the platform's.
     """
-    report = check(artifact, golden, exporter.load(artifact))
+    report = check(artifact, golden, _loaded(exporter, artifact))
     platform = exporter.load_platform(artifact) if report.verdict == PASS else None
     return report if platform is None else check(artifact, golden, platform)
+
+
+def _loaded(exporter: Format, artifact: Artifact) -> Predictor:
+    """The predictor; whatever a reader raises over a file becomes a `ConversionError`."""
+    try:
+        return exporter.load(artifact)
+    except (DeployError, ImportError, MemoryError):
+        raise
+    except Exception as error:
+        reason = f"{type(error).__name__}: {first_line(error)}"
+        raise ConversionError(f"{artifact.path}: cannot be loaded ({reason})") from error
 
 
 def run_golden(artifact: Artifact, golden: Golden, predictor: Predictor) -> dict[str, Array]:
@@ -57,14 +69,22 @@ def run_golden(artifact: Artifact, golden: Golden, predictor: Predictor) -> dict
 
     A file with a free batch also runs all samples as one batch; should that differ from running them one
     by one, the batched outputs are what is returned, so that the comparison sees it.
+
+    Raises `ParityError` where the runtime fails on them, or gives other outputs than the golden file has.
     """
     one_by_one = [
-        predictor({name: array[i] for name, array in golden.inputs.items()}) for i in range(len(golden))
+        _called(predictor, golden, {name: array[i] for name, array in golden.inputs.items()})
+        for i in range(len(golden))
     ]
-    alone = {name: np.stack([result[name] for result in one_by_one]) for name in golden.outputs}
-    if not artifact.dynamic_batch:
+    alone = {name: _stacked([result[name] for result in one_by_one], name) for name in golden.outputs}
+    if not artifact.dynamic_batch or not one_by_one:
         return alone
-    together = predictor({name: np.concatenate(list(array)) for name, array in golden.inputs.items()})
+    together = _called(
+        predictor, golden, {name: np.concatenate(list(array)) for name, array in golden.inputs.items()}
+    )
+    for name, array in alone.items():
+        if together[name].size != array.size or array.shape != golden.outputs[name].shape:
+            raise ParityError(f"output {name} of all samples at once has shape {together[name].shape}")
     batched = {name: together[name].reshape(alone[name].shape) for name in alone}
 
     def error(found: Mapping[str, Array], name: str) -> float:
@@ -76,12 +96,46 @@ def run_golden(artifact: Artifact, golden: Golden, predictor: Predictor) -> dict
     }
 
 
+def _called(predictor: Predictor, golden: Golden, inputs: Mapping[str, Array]) -> dict[str, Array]:
+    """The outputs by name, numbers all; whatever a runtime raises over a file becomes a `ParityError`."""
+    try:
+        found = predictor(inputs)
+    except (DeployError, MemoryError):
+        raise
+    except Exception as error:
+        reason = f"{type(error).__name__}: {first_line(error)}"
+        raise ParityError(
+            f"{predictor.runtime} cannot run the file on its golden inputs ({reason})"
+        ) from error
+    for name in golden.outputs:
+        if name not in found or np.asarray(found[name]).dtype.kind not in "biuf":
+            raise ParityError(f"the file has no output {name} of numbers, which its golden file has")
+    return {name: np.asarray(found[name]) for name in golden.outputs}
+
+
+def _stacked(arrays: list[Array], name: str) -> Array:
+    if len({array.shape for array in arrays}) > 1:
+        raise ParityError(f"output {name} changes its shape from sample to sample")
+    return np.stack(arrays) if arrays else np.zeros(0)
+
+
 def judge(
     artifact: Artifact, golden: Golden, found: Mapping[str, Array], runtime: str, arithmetic: str
 ) -> ParityReport:
-    """Judge outputs that were computed anywhere, a phone included."""
+    """Judge outputs that were computed anywhere, a phone included.
+
+    Raises `ParityError` for outputs of another shape: that is another network, not an error to measure.
+    """
+    for name, expected in golden.outputs.items():
+        if len(golden) and np.shape(found[name]) != expected.shape:
+            raise ParityError(
+                f"{artifact.path}: output {name} has shape {np.shape(found[name])}, the golden file "
+                f"{expected.shape}"
+            )
     outputs = tuple(
-        compare(name, expected, np.asarray(found[name])) for name, expected in golden.outputs.items()
+        compare(name, expected, np.asarray(found[name]))
+        for name, expected in golden.outputs.items()
+        if len(golden)
     )
     tolerance = TOLERANCES.get((artifact.format, artifact.recipe, arithmetic))
     verdict, reason = _decide(artifact, golden, outputs, tolerance, arithmetic)

@@ -1,0 +1,128 @@
+"""Read what somebody else wrote: sizes are looked at before bytes, and JSON is taken strictly.
+
+Everything here raises `ValueError` with what is wrong, or `OSError`; the caller knows what the file should
+have been and says so.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, NoReturn
+
+LARGEST_FILE = 2 << 30
+"""Bytes. Neither a flatbuffer nor a protocol buffer can be larger."""
+
+LARGEST_DOCUMENT = 64 << 20
+"""Bytes of JSON or TOML: a report with two million samples fits."""
+
+MOST_VALUES = 4_000_000
+"""In a JSON document. An empty list costs three bytes of text and some eighty of memory."""
+
+MOST_MEMBERS = 10_000
+"""Of a folder that is one artifact."""
+
+LONGEST_NUMBER = 400
+"""Characters. Longer ones are not figures of ours, and integers cost the square of their length."""
+
+
+def size_of(path: Path, at_most: int = LARGEST_FILE) -> int:
+    """The size of a regular file in bytes; `ValueError` where it is another thing, or larger than `at_most`.
+
+    A pipe or a device has no size and may never end.
+    """
+    found = path.stat()
+    if not stat.S_ISREG(found.st_mode):
+        raise ValueError("not a regular file")
+    if found.st_size > at_most:
+        raise ValueError(f"{found.st_size:,} bytes, at most {at_most:,} are read")
+    return found.st_size
+
+
+def read_bytes(path: Path, at_most: int = LARGEST_FILE) -> bytes:
+    """The bytes of a regular file of at most `at_most` bytes."""
+    size = size_of(path, at_most)
+    with path.open("rb") as stream:
+        data = stream.read(size + 1)
+    if len(data) > size:
+        raise ValueError("it grew while it was read")
+    return data
+
+
+def check_folder(folder: Path) -> None:
+    """`ValueError` unless a folder holds regular files and folders alone, a sane number of them.
+
+    A link could lead out of it, and a pipe or a device never ends.
+    """
+    pending, seen = [folder], 0
+    while pending:
+        with os.scandir(pending.pop()) as entries:
+            for entry in entries:
+                seen += 1
+                shown = f"{entry.name[:80]!r} in it"
+                if seen > MOST_MEMBERS:
+                    raise ValueError(f"more than {MOST_MEMBERS:,} files")
+                if entry.is_symlink():
+                    raise ValueError(f"{shown} is a link, which may lead anywhere")
+                if entry.is_dir(follow_symlinks=False):
+                    pending.append(Path(entry.path))
+                elif not entry.is_file(follow_symlinks=False):
+                    raise ValueError(f"{shown} is no regular file")
+                elif entry.stat(follow_symlinks=False).st_size > LARGEST_FILE:
+                    raise ValueError(f"{shown} is larger than {LARGEST_FILE:,} bytes")
+
+
+def read_json(path: Path) -> Any:
+    """The JSON document in a file; see `parse_json`."""
+    return parse_json(read_bytes(path, LARGEST_DOCUMENT))
+
+
+def parse_json(data: bytes) -> Any:
+    """A JSON document in UTF-8.
+
+    `ValueError` for anything that JSON or a reader of it leaves to chance: a key twice in one object, NaN
+    and infinity (a number that overflows to it too), nesting that exhausts the stack, more than
+    `MOST_VALUES` values.
+    """
+    values = sum(data.count(mark) for mark in (b",", b"[", b"{"))
+    if values > MOST_VALUES:
+        raise ValueError(f"some {values:,} values, at most {MOST_VALUES:,} are read")
+    try:
+        return json.loads(
+            data.decode("utf-8"),
+            object_pairs_hook=_without_doubles,
+            parse_constant=_refuse,
+            parse_float=_finite,
+            parse_int=_whole,
+        )
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+
+
+def _without_doubles(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
+    members: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in members:
+            raise ValueError(f"the key {key[:80]!r} is there twice")
+        members[key] = value
+    return members
+
+
+def _refuse(word: str) -> NoReturn:
+    raise ValueError(f"{word} is no number")
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if value in (float("inf"), float("-inf")):
+        raise ValueError(f"{text[:40]} is larger than any number")
+    return value
+
+
+def _whole(text: str) -> int:
+    if len(text) > LONGEST_NUMBER:
+        raise ValueError(f"a number of {len(text)} digits")
+    return int(text)

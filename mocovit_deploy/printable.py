@@ -1,0 +1,15 @@
+"""Text that came out of a file, made fit for a terminal.
+
+A name inside a file may hold escape sequences that move the cursor or retitle the window, a newline that
+fakes a line of ours, or marks that turn the reading direction. Each such character is shown as its escape.
+"""
+
+from __future__ import annotations
+
+
+def printable(text: object, keep: str = "") -> str:
+    r"""`str(text)` with every character that does not print, but those in `keep`, spelled out (`\x1b`)."""
+    return "".join(
+        one if one.isprintable() or one in keep else one.encode("unicode_escape").decode("ascii")
+        for one in str(text)
+    )

@@ -1,0 +1,264 @@
+"""The readers of the product, each with valid files to begin with and the code that a command runs on them.
+
+`guarded` says that the product runs this reader in a child of its own (mocovit_deploy/guarded.py): there a
+crash, a hang or a full memory is contained and becomes one line. Everywhere else each is a violation.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from hostile import crafted, crafted_weights, mutate, seeds
+from hostile.seeds import Files
+
+
+@dataclass(frozen=True)
+class Seed:
+    """A valid case."""
+
+    files: Files
+    victims: tuple[str, ...]
+    """Which of its files are damaged."""
+
+
+@dataclass(frozen=True)
+class Reader:
+    """Something that reads a file of the user's."""
+
+    name: str
+    what: str
+    """In words, for the table."""
+    seeds: Callable[[], Sequence[Seed]]
+    mutations: tuple[mutate.Mutation, ...]
+    read: Callable[[Path], None]
+    """Reads the case in the current folder, as a command would; the argument is that folder."""
+    crafted: Callable[[Sequence[Seed]], Iterable[crafted.Crafted]]
+    modules: tuple[str, ...] = ()
+    """Imported before the first case: every case is a fork of a process that has them."""
+    guarded: bool = False
+    command: tuple[str, ...] = ()
+    """The real command on the case."""
+    repair: Callable[[dict[str, bytes]], None] = lambda _files: None
+    """Makes what is around the damaged file agree with it, so that reading goes on."""
+
+
+def _golden_digest(files: dict[str, bytes]) -> None:
+    """Write the golden file's digest into the manifest."""
+    import hashlib
+
+    for name in [name for name in files if name.endswith(".golden.npz")]:
+        manifest = name.removesuffix(".golden.npz") + ".json"
+        document = json.loads(files[manifest])
+        document["golden_sha256"] = hashlib.sha256(files[name]).hexdigest()
+        files[manifest] = json.dumps(document).encode()
+
+
+def _artifact_in(folder: Path) -> Path:
+    return next(path.with_name(path.name.removesuffix(".golden.npz")) for path in folder.glob("*.golden.npz"))
+
+
+def _manifest(folder: Path) -> None:
+    from mocovit_deploy.artifact import read_golden, read_manifest
+
+    read_golden(read_manifest(_artifact_in(folder)))
+
+
+def _host_check(folder: Path) -> None:
+    from mocovit_deploy.hostcheck import check, report_from
+
+    document = json.loads(json.dumps(check(str(_artifact_in(folder)))))
+    json.dumps(report_from(document["report"]).as_json(), allow_nan=False)
+
+
+def _operators(folder: Path) -> None:
+    from benchmarks.operators import by_kind, read_operators
+    from benchmarks.tflite_file import read_interface
+
+    path = _artifact_in(folder)
+    by_kind(read_operators(path, path.suffix[1:]))
+    if path.suffix == ".tflite":
+        read_interface(path)
+
+
+def _checkpoint(folder: Path) -> None:
+    from torch import nn
+
+    from mocovit_deploy.models.checkpoint import load_checkpoint
+    from mocovit_deploy.models.probe import probe
+
+    (path,) = folder.glob("seed.*")
+    probe("mocovit_1_0", str(path), prefer_ema=False)
+    load_checkpoint(nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4)), path)
+
+
+def _program(folder: Path) -> None:
+    from mocovit_deploy.models.probe import probe
+
+    (path,) = folder.glob("seed.*")
+    probe(path.name, None, prefer_ema=False)
+
+
+def _toml(folder: Path) -> None:
+    from benchmarks import calibration, device, lock
+
+    path = folder / "seed.toml"
+    kind = path.read_bytes()[:40]
+    if kind.startswith(b"#device"):
+        device.read(path)
+    elif kind.startswith(b"#lock"):
+        lock.read_lock(path)
+    else:
+        data = calibration.read(path)
+        calibration.summary(data)
+        calibration.error_band_percent(data)
+
+
+def _toml_seeds() -> list[Seed]:
+    kinds = {
+        "device": "devices/snapdragon_855.toml",
+        "lock": "bundle.lock.toml",
+        "calibration": "calibration.toml",
+    }
+    return [
+        Seed({"seed.toml": f"#{kind}\n".encode() + seeds.toml(name)["seed.toml"]}, ("seed.toml",))
+        for kind, name in kinds.items()
+    ]
+
+
+def _report(folder: Path) -> None:
+    from benchmarks import records
+    from benchmarks.advice import advise
+    from benchmarks.compare import compare, describe
+    from benchmarks.page.document import page
+    from benchmarks.prose import describe as in_words
+    from benchmarks.report import LatencyReport, read
+
+    reports = read(folder / "seed.json")
+    page(reports).encode()
+    for report in reports:
+        list(in_words(report))
+        if isinstance(report, LatencyReport):
+            list(advise(report))
+    comparisons = compare(reports, read(folder / "seed.json"))
+    records.to_json([describe(comparison) for comparison in comparisons])
+    records.to_json(comparisons)
+
+
+def _benchmark_model(folder: Path) -> None:
+    from benchmarks.benchmark_model import parse
+
+    parse((folder / "seed.txt").read_text(encoding="utf-8", errors="replace"))
+
+
+def _model_seeds(*names: str, victim: str = "") -> Callable[[], Sequence[Seed]]:
+    return lambda: [Seed(seeds.model(name), (f"{name}{victim}",)) for name in names]
+
+
+def _package_seeds() -> list[Seed]:
+    return [
+        Seed(files, tuple(name for name in files if name.startswith("tiny.mlpackage/")))
+        for files in (seeds.mlpackage("fp32"), seeds.mlpackage("fp16"))
+    ]
+
+
+def _one(*made: Callable[[], Files]) -> Callable[[], Sequence[Seed]]:
+    return lambda: [Seed(files, tuple(files)) for files in (make() for make in made)]
+
+
+def _from_first(maker: Callable[..., Iterable[crafted.Crafted]], *names: str):  # type: ignore[no-untyped-def]
+    return lambda found: maker(found[0].files, *names)
+
+
+def _without_files(maker: Callable[[], Iterable[crafted.Crafted]]):  # type: ignore[no-untyped-def]
+    return lambda _found: maker()
+
+
+def _for_programs(found: Sequence[Seed]) -> Iterable[crafted.Crafted]:
+    for seed in found:
+        yield from crafted_weights.for_program(seed.files)
+
+
+def _none(_found: Sequence[Seed]) -> Iterable[crafted.Crafted]:
+    return ()
+
+
+READERS = (
+    Reader(
+        "manifest", "manifest (`FILE.json`)", _model_seeds("tiny.onnx", "split.tflite", victim=".json"),
+        mutate.TEXT, _manifest, _from_first(crafted.for_manifest, "tiny.onnx"),
+        modules=("mocovit_deploy.artifact",), command=("mocovit-parity", "tiny.onnx"),
+    ),
+    Reader(
+        "golden", "golden file (`.golden.npz`)",
+        _model_seeds("tiny.onnx", "split.tflite", victim=".golden.npz"),
+        mutate.ARRAYS, _manifest, _from_first(crafted.for_golden, "tiny.onnx"),
+        modules=("mocovit_deploy.artifact",), command=("mocovit-parity", "tiny.onnx"), repair=_golden_digest,
+    ),
+    Reader(
+        "onnx", "ONNX, loaded and run", _model_seeds("tiny.onnx"), mutate.BINARY, _host_check,
+        _from_first(crafted.for_onnx, "tiny.onnx"),
+        modules=("onnxruntime", "mocovit_deploy.hostcheck", "exporters.onnx"),
+        guarded=True, command=("mocovit-parity", "tiny.onnx"),
+    ),
+    Reader(
+        "tflite", "TFLite, loaded and run", _model_seeds("tiny.tflite", "split.tflite"),
+        mutate.BINARY, _host_check, _none,
+        modules=("ai_edge_litert.interpreter", "mocovit_deploy.hostcheck", "exporters.tflite"),
+        guarded=True, command=("mocovit-parity", "tiny.tflite"),
+    ),
+    Reader(
+        "mlpackage", "Core ML package, read and run", _package_seeds, mutate.BINARY, _host_check,
+        _from_first(crafted.for_package),
+        modules=("exporters.coreml", "mocovit_deploy.hostcheck", "hostile.coreml_modules"),
+        guarded=True, command=("mocovit-parity", "tiny.mlpackage"),
+    ),
+    Reader(
+        "operators", "ONNX and TFLite operator lists (`mocovit-bench`)",
+        _model_seeds("tiny.onnx", "split.tflite", "tiny_int8.tflite"), mutate.BINARY, _operators, _none,
+        modules=("onnx", "ai_edge_litert.schema_py_generated", "benchmarks.operators"),
+    ),
+    Reader(
+        "pickle", "checkpoint (`.pt`, `.pth`)",
+        _one(lambda: seeds.checkpoint("pt"), lambda: seeds.checkpoint("legacy")),
+        (*mutate.ARCHIVE, *mutate.BINARY), _checkpoint, _without_files(crafted_weights.for_pickles),
+        modules=("torch", "mocovit_deploy.models.probe"), guarded=True,
+        command=("mocovit-export", "--summary", "--checkpoint", "seed.pt"),
+    ),
+    Reader(
+        "safetensors", "checkpoint (`.safetensors`)", _one(lambda: seeds.checkpoint("safetensors")),
+        (*mutate.BINARY, *mutate.TEXT), _checkpoint, _without_files(crafted_weights.for_safetensors),
+        modules=("torch", "safetensors.torch", "mocovit_deploy.models.probe"), guarded=True,
+        command=("mocovit-export", "--summary", "--checkpoint", "seed.safetensors"),
+    ),
+    Reader(
+        "program", "exported program (`.pt2`)",
+        _one(lambda: seeds.program(free_batch=False), lambda: seeds.program(free_batch=True)),
+        mutate.ARCHIVE, _program, _for_programs,
+        modules=(
+            "torch", "mocovit_deploy.models.probe", "torch.export.pt2_archive._package",
+            "torch._inductor.cpp_builder",
+        ),
+        guarded=True, command=("mocovit-export", "--summary", "--model", "seed.pt2"),
+    ),
+    Reader(
+        "toml", "TOML: device, calibration, lock", _toml_seeds, mutate.TEXT, _toml,
+        _without_files(crafted.for_toml), modules=("benchmarks.device", "benchmarks.lock"),
+    ),
+    Reader(
+        "report", "report (`compare`, `page`)", _one(seeds.latency_report, seeds.count_report), mutate.TEXT,
+        _report, _without_files(crafted.for_json),
+        modules=("benchmarks.page.document", "benchmarks.compare", "benchmarks.advice", "benchmarks.prose"),
+        command=("mocovit-bench", "compare", "seed.json", "seed.json"),
+    ),
+    Reader(
+        "benchmark_model", "output of `benchmark_model`", _one(seeds.benchmark_model_text),
+        (*mutate.TEXT, *mutate.BINARY), _benchmark_model, _none, modules=("benchmarks.benchmark_model",),
+    ),
+)  # fmt: skip
+
+
+def named(name: str) -> Reader:
+    return next(reader for reader in READERS if reader.name == name)
