@@ -13,7 +13,8 @@ from typing import Any
 from benchmarks import phones, prose, records, subject
 from benchmarks.advice import advise
 from benchmarks.plan import Plan, counting_plan
-from benchmarks.report import LatencyReport, Report, read, to_json, write
+from benchmarks.report import LatencyReport, Report
+from benchmarks.report_file import check_place, read, to_json, write
 from benchmarks.targets.context import Context, Say, Verify
 from benchmarks.targets.load import Target, load_target
 from mocovit_deploy.artifact import Artifact
@@ -40,6 +41,8 @@ def _run(arguments: argparse.Namespace) -> None:
     if arguments.benchmark_binary is not None:
         _run_benchmark_model(arguments)
         return
+    for place in (arguments.output, arguments.html):
+        check_place(place)
     prepared = [_prepare(arguments, path) for path in arguments.files]
     target = load_target(arguments.target)
 
@@ -62,6 +65,7 @@ def _run(arguments: argparse.Namespace) -> None:
 
 
 def _page(arguments: argparse.Namespace) -> None:
+    check_place(arguments.output)
     _write_page(arguments.output, [report for path in arguments.reports for report in read(path)])
 
 
@@ -250,9 +254,11 @@ def _plan(arguments: argparse.Namespace, runtime: str) -> Plan:
         "deadline_s": arguments.deadline_s,
     }
     if arguments.target != "emulated":
-        for word in ("cpu", "device", *(("bundle",) if arguments.target == "host" else ())):
+        for word in ("cpu", "device"):
             if getattr(arguments, word) is not None:
                 raise UsageError(f"--{word} goes with --target emulated; real hardware is what it is")
+        if arguments.target == "host" and arguments.bundle is not None:
+            raise UsageError("--bundle goes with --target emulated or adb; the host runs what is installed")
         return Plan(**{**phones.plan_defaults(arguments), **common, **given})
     for word in ("min_s", "warmup_runs", "warmup_min_s"):
         if word in given:

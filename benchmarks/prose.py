@@ -27,16 +27,25 @@ def describe(report: Report) -> Iterator[str]:
         yield f"  note          {warning}"
 
 
+def ms(value: float) -> str:
+    """Milliseconds to the microsecond, and below ten microseconds to four digits."""
+    return f"{value:.3f}" if value >= 0.01 or value == 0 else f"{value:.4g}"
+
+
 def _times(report: LatencyReport) -> Iterator[str]:
     facts = report.device.facts
-    yield f"  device        {', '.join(value for value in facts.values())}"
+    yield f"  device        {', '.join(f'{name} {value}' for name, value in facts.items())}"
     s = summarise(report.samples_ms)
-    yield f"  latency       p50 {s.p50_ms:.3f}  p90 {s.p90_ms:.3f}  p99 {s.p99_ms:.3f}  min {s.min_ms:.3f} ms"
+    named = {
+        "p50": s.p50_ms, "p90": s.p90_ms, "p95": s.p95_ms, "p99": s.p99_ms, "min": s.min_ms,
+        "mean": s.mean_ms,
+    }  # fmt: skip
+    yield f"  latency       {'  '.join(f'{name} {ms(value)}' for name, value in named.items())} ms"
     if s.mad_ms is not None and s.median_interval_ms is not None:
         low, high = s.median_interval_ms.low, s.median_interval_ms.high
-        between = f"median between {low:.3f} and {high:.3f} ms"
-        yield f"  spread        MAD {s.mad_ms:.3f} ms, {between}, {s.samples} samples"
-    yield f"  apart         load {report.load_ms:.1f} ms, first inference {report.first_inference_ms:.3f} ms"
+        between = f"median between {ms(low)} and {ms(high)} ms"
+        yield f"  spread        MAD {ms(s.mad_ms)} ms, {between}, {s.samples} samples"
+    yield f"  apart         load {report.load_ms:.1f} ms, first inference {ms(report.first_inference_ms)} ms"
     if report.peak_memory_bytes is not None:
         yield f"  memory        {report.peak_memory_bytes / 2**20:.1f} MiB at most, the runtime included"
 

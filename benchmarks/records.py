@@ -47,7 +47,8 @@ def read_json(path: Path) -> Any:
     except OSError as error:
         raise UsageError(f"{path}: cannot be read ({error.strerror})") from None
     except (ValueError, RecursionError) as error:
-        raise UsageError(f"{path}: not a JSON report ({error})") from None
+        why = "it is no text" if isinstance(error, UnicodeDecodeError) else str(error)
+        raise UsageError(f"{path}: not a JSON report ({why})") from None
 
 
 def read_toml(path: Path) -> Any:

@@ -10,17 +10,13 @@ from benchmarks.page.plots import distributions
 from benchmarks.page.sections import section
 from benchmarks.page.style import CSS
 from benchmarks.report import CountReport, LatencyReport, Report
+from benchmarks.report_file import write_whole
 from benchmarks.statistics import percentile
-from mocovit_deploy.artifact import write_atomically
-from mocovit_deploy.errors import UsageError
 
 
 def write_page(path: Path, reports: Sequence[Report]) -> None:
-    """Write `reports` to `path` as a page, whole or not at all; `UsageError` if it cannot be written."""
-    try:
-        write_atomically(path, page(reports).encode())
-    except OSError as error:
-        raise UsageError(f"{path}: cannot be written ({error.strerror})") from None
+    """Write `reports` to `path` as a page; raises like `write_whole`."""
+    write_whole(path, page(reports))
 
 
 def page(reports: Sequence[Report]) -> str:

@@ -20,7 +20,8 @@ from phone.desk import QUICK, TINY, TMP, Desk, Outcome, assert_clean
 from phone.image import SM8150_KHZ, write_clocks
 from phone.relay import relay
 
-from benchmarks.report import LatencyReport, read
+from benchmarks.report import LatencyReport
+from benchmarks.report_file import read
 
 GOVERNOR = "sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"
 

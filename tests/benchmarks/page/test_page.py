@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from benchmarks import report as reports
+from benchmarks import report_file as reports
 from benchmarks.cli import main
 from benchmarks.page.document import page, write_page
 from benchmarks.page.plots import bars, samples_over_time
