@@ -6,6 +6,7 @@ import argparse
 import dataclasses
 import statistics
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -180,15 +181,17 @@ def _compare(arguments: argparse.Namespace) -> None:
 
 
 def _bundle(arguments: argparse.Namespace) -> None:
-    from benchmarks.bundle import find_or_build
+    from benchmarks.bundle import find_or_build, place
     from benchmarks.lock import read_lock
 
     lock = read_lock()
     found = []
     for runtime in [arguments.runtime] if arguments.runtime else list(lock.runtimes):
         _say(f"{runtime} {lock.runtime(runtime).version} for aarch64")
+        begun, made = time.monotonic(), not place(runtime).is_dir()
         bundle = find_or_build(lock, runtime, deadline_s=arguments.deadline_s)
-        _say(f"  {bundle.path}  ({len(bundle.files)} files, {bundle.size_bytes / 1e6:.1f} MB, verified)")
+        how = f"made in {time.monotonic() - begun:.0f} s, verified" if made else "was there, verified"
+        _say(f"  {bundle.path}  ({len(bundle.files)} files, {bundle.size_bytes / 1e6:.1f} MB, {how})")
         found.append(
             {"runtime": runtime, "version": bundle.version, "path": str(bundle.path), "build": bundle.build}
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from benchmarks.operators import MOVEMENT
 from benchmarks.report import CountedOperator, CountReport, LatencyReport, Partitions, Report, TimedOperator
@@ -27,14 +27,25 @@ def describe(report: Report) -> Iterator[str]:
         yield f"  note          {warning}"
 
 
+def place(facts: Mapping[str, str]) -> str:
+    """A device in one line; digests and the build of its system are left to the report."""
+    bare = ("processor", "maker", "model", "soc", "machine", "abi", "clusters")
+    led = {"cores": "cores", "kernel": "kernel", "android": "Android", "governor": "governor"}
+    found = [facts[name] for name in bare if facts.get(name)]
+    found += [f"{word} {facts[name]}" for name, word in led.items() if facts.get(name)]
+    return ", ".join(found)
+
+
 def ms(value: float) -> str:
-    """Milliseconds to the microsecond, and below ten microseconds to four digits."""
-    return f"{value:.3f}" if value >= 0.01 or value == 0 else f"{value:.4g}"
+    """Milliseconds to about five digits: "3,912.3", "391.23", "4.533", "0.001732"."""
+    if value == 0 or value >= 0.01:
+        return f"{value:,.{1 if value >= 1000 else 2 if value >= 100 else 3}f}"
+    return f"{value:.4g}"
 
 
 def _times(report: LatencyReport) -> Iterator[str]:
     facts = report.device.facts
-    yield f"  device        {', '.join(f'{name} {value}' for name, value in facts.items())}"
+    yield f"  device        {place(facts)}"
     s = summarise(report.samples_ms)
     named = {
         "p50": s.p50_ms, "p90": s.p90_ms, "p95": s.p95_ms, "p99": s.p99_ms, "min": s.min_ms,

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 import platform
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
@@ -72,7 +73,7 @@ class Outside:
     kind: str
     count: int
     reason: str
-    """Empty where the runtime does not tell."""
+    """As far as is known of XNNPACK; a report says so where it is not."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -243,10 +244,15 @@ def differences(one: Report, other: Report) -> list[str]:
     """The conditions in which two reports differ, each with both values; none if they may be compared."""
     left, right = one.conditions, other.conditions
     return [
-        f"{name} ({left.get(name, 'absent')} and {right.get(name, 'absent')})"
+        f"{name} ({_short(left.get(name, 'absent'))} and {_short(right.get(name, 'absent'))})"
         for name in sorted(left.keys() | right.keys())
         if left.get(name) != right.get(name)
     ]
+
+
+def _short(value: str) -> str:
+    """A digest by its first digits; anything else as it is."""
+    return value[:12] if re.fullmatch(r"[0-9a-f]{64}", value) else value
 
 
 def tool_versions() -> dict[str, str]:
