@@ -63,5 +63,5 @@ def _drift(report: LatencyReport) -> list[str]:
         return [f"it slowed down {moved}; the device may be getting hot: let it cool down"]
     if early > late * (1 + DRIFT):
         warmup = f"{report.plan.warmup_runs} runs and {report.plan.warmup_min_s:g} s"
-        return [f"it sped up {moved}; clocks were still rising: warm up longer than {warmup}"]
+        return [f"it sped up {moved}; clocks may still have been rising: warm up longer than {warmup}"]
     return []

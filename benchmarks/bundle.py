@@ -22,7 +22,7 @@ from typing import Any
 
 from benchmarks.cache import building, cache_root
 from benchmarks.debian import fetch_packages, unpack
-from benchmarks.lock import LOCK_FILE, Lock, Wheel
+from benchmarks.lock import LOCK_FILE, Lock, Wheel, read_lock
 from benchmarks.native_build import compile_bench, compile_clock, sources_digest, zig_cc
 from benchmarks.wheels import extract_library
 from mocovit_deploy.artifact import digest
@@ -90,6 +90,16 @@ def find_or_build(lock: Lock, runtime: str, *, deadline_s: float) -> Bundle:
     return open_bundle(final)
 
 
+def chosen(path: Path | None, runtime: str, *, deadline_s: float) -> Bundle:
+    """The bundle of the user's own at `path`, or ours; raises like `find_or_build` and `open_bundle`."""
+    if path is None:
+        return find_or_build(read_lock(), runtime, deadline_s=deadline_s)
+    found = open_bundle(path)
+    if found.runtime != runtime:
+        raise UsageError(f"{path}: a bundle of {found.runtime}, but {runtime} was asked for")
+    return found
+
+
 def place(runtime: str) -> Path:
     """Where the bundle of `runtime` is kept. The folder's name changes with all that goes into it."""
     ingredients = LOCK_FILE.read_bytes() + sources_digest().encode() + str(SCHEMA_VERSION).encode()
@@ -113,8 +123,11 @@ def open_bundle(path: Path) -> Bundle:
         raise UsageError(
             f"{path}: no bundle (no {_RECORD} in it); make one with: mocovit-bench bundle"
         ) from None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UsageError(f"{path / _RECORD}: not a bundle's record ({error!r})") from None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        raise UsageError(
+            f"{path / _RECORD}: damaged, it does not describe a bundle; remove the folder and run: "
+            "mocovit-bench bundle"
+        ) from None
     if version != SCHEMA_VERSION:
         raise UsageError(f"{path / _RECORD}: bundle schema {version}, this version reads {SCHEMA_VERSION}")
     _verify(found)

@@ -6,6 +6,7 @@ import argparse
 import dataclasses
 import statistics
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,8 @@ from typing import Any
 from benchmarks import phones, prose, records, subject
 from benchmarks.advice import advise
 from benchmarks.plan import Plan, counting_plan
-from benchmarks.report import LatencyReport, Report, read, to_json, write
+from benchmarks.report import LatencyReport, Report
+from benchmarks.report_file import check_place, read, to_json, write
 from benchmarks.targets.context import Context, Say, Verify
 from benchmarks.targets.load import Target, load_target
 from mocovit_deploy.artifact import Artifact
@@ -41,6 +43,8 @@ def _run(arguments: argparse.Namespace) -> None:
     if arguments.benchmark_binary is not None:
         _run_benchmark_model(arguments)
         return
+    for place in (arguments.output, arguments.html):
+        check_place(place)
     prepared = [_prepare(arguments, path) for path in arguments.files]
     target = load_target(arguments.target)
 
@@ -63,6 +67,7 @@ def _run(arguments: argparse.Namespace) -> None:
 
 
 def _page(arguments: argparse.Namespace) -> None:
+    check_place(arguments.output)
     _write_page(arguments.output, [report for path in arguments.reports for report in read(path)])
 
 
@@ -177,15 +182,17 @@ def _compare(arguments: argparse.Namespace) -> None:
 
 
 def _bundle(arguments: argparse.Namespace) -> None:
-    from benchmarks.bundle import find_or_build
+    from benchmarks.bundle import find_or_build, place
     from benchmarks.lock import read_lock
 
     lock = read_lock()
     found = []
     for runtime in [arguments.runtime] if arguments.runtime else list(lock.runtimes):
         _say(f"{runtime} {lock.runtime(runtime).version} for aarch64")
+        begun, made = time.monotonic(), not place(runtime).is_dir()
         bundle = find_or_build(lock, runtime, deadline_s=arguments.deadline_s)
-        _say(f"  {bundle.path}  ({len(bundle.files)} files, {bundle.size_bytes / 1e6:.1f} MB, verified)")
+        how = f"made in {time.monotonic() - begun:.0f} s, verified" if made else "was there, verified"
+        _say(f"  {bundle.path}  ({len(bundle.files)} files, {bundle.size_bytes / 1e6:.1f} MB, {how})")
         found.append(
             {"runtime": runtime, "version": bundle.version, "path": str(bundle.path), "build": bundle.build}
         )
@@ -251,9 +258,11 @@ def _plan(arguments: argparse.Namespace, runtime: str) -> Plan:
         "deadline_s": arguments.deadline_s,
     }
     if arguments.target != "emulated":
-        for word in ("cpu", "device", *(("bundle",) if arguments.target == "host" else ())):
+        for word in ("cpu", "device"):
             if getattr(arguments, word) is not None:
                 raise UsageError(f"--{word} goes with --target emulated; real hardware is what it is")
+        if arguments.target == "host" and arguments.bundle is not None:
+            raise UsageError("--bundle goes with --target emulated or adb; the host runs what is installed")
         return Plan(**{**phones.plan_defaults(arguments), **common, **given})
     for word in ("min_s", "warmup_runs", "warmup_min_s"):
         if word in given:

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from benchmarks.report import CountReport, LatencyReport, Report, differences
-from benchmarks.statistics import CONFIDENCE, RESAMPLES, SEED, Interval, percentile, thinned
+from benchmarks.statistics import RESAMPLES, SEED, Interval, interval, resampled_median
 from mocovit_deploy.errors import SlowerError, UsageError
 
 ONNXRUNTIME_NOISE_PERCENT = 0.5
@@ -174,14 +174,14 @@ def _interval_of_change(old: Sequence[float], new: Sequence[float]) -> Interval 
     """Bootstrap interval of the change of the median, in percent; None where a side has one sample."""
     if len(old) < 2 or len(new) < 2:
         return None
-    choose = random.Random(SEED).choices
-    old, new = thinned(old), thinned(new)
-    changes = [
-        100 * (statistics.median(choose(new, k=len(new))) / statistics.median(choose(old, k=len(old))) - 1)
-        for _ in range(RESAMPLES)
-    ]
-    tail = 100 * (1 - CONFIDENCE) / 2
-    return Interval(low=percentile(changes, tail), high=percentile(changes, 100 - tail))
+    source = random.Random(SEED)
+    before, after = sorted(old), sorted(new)
+    return interval(
+        [
+            100 * (resampled_median(after, source) / resampled_median(before, source) - 1)
+            for _ in range(RESAMPLES)
+        ]
+    )
 
 
 def _counts(old: CountReport, new: CountReport) -> Comparison:

@@ -14,7 +14,6 @@ from pathlib import Path
 from benchmarks import bundle as bundles
 from benchmarks import subject
 from benchmarks.bundle import Bundle
-from benchmarks.lock import read_lock
 from benchmarks.plan import Plan
 from benchmarks.targets.adb.choose import Wanted, choose
 from benchmarks.targets.adb.client import Adb, quoted
@@ -94,19 +93,13 @@ def _walk(
     fixed = "governor fixed by root" if held.rooted else "no root used"
     yield f"{describe_clusters(found)}; {cores} is mask {held.cores.mask}, read back; {fixed}; {held.folder}"
 
-    opened_bundle = _bundle(bundle, deadline_s)
+    opened_bundle = bundles.chosen(bundle, "litert", deadline_s=deadline_s)
     copied = push(held.adb, f"{held.folder}/bundle", opened_bundle.loaded_paths, executable=True)
     yield f"{copied.files} files, {copied.bytes / 1e6:.1f} MB, read back unchanged"
 
     yield _loader(held)
     yield _bench(held, opened_bundle)
     yield _inference(session, opened_bundle, verify, deadline_s, cores)
-
-
-def _bundle(path: Path | None, deadline_s: float) -> Bundle:
-    if path is not None:
-        return bundles.open_bundle(path)
-    return bundles.find_or_build(read_lock(), "litert", deadline_s=deadline_s)
 
 
 def _loader(held: Held) -> str:

@@ -26,6 +26,7 @@ from mocovit_deploy.artifact import digest
 from mocovit_deploy.errors import DeployError, DeviceError, MissingToolError, UsageError
 
 PLUGIN_SOURCES = Path(__file__).parent / "native" / "counting"
+QEMU_VARIABLE = "MOCOVIT_QEMU"
 OLDEST_QEMU = (9, 1)
 """The first with plugin interface 3: per-processor inline counters, and instruction words copied out."""
 
@@ -81,6 +82,9 @@ def find(*, deadline_s: float = BUILD_DEADLINE_S) -> Emulator:
 def find_or_build(*, say: Say, deadline_s: float = BUILD_DEADLINE_S) -> Emulator:
     """Like `find`, but fetch and build what is missing; `say` is told what is being done, line by line."""
     own = _own_qemu()
+    if own is None and (named := os.environ.get(QEMU_VARIABLE)):
+        oldest = ".".join(map(str, OLDEST_QEMU))
+        say(f"{named} runs files but cannot count (it loads no plugins, or is older than {oldest}): not used")
     if own is None and _built() is None:
         emulator_build.build(_home("qemu"), deadline_s=deadline_s, say=say)
     elif own is not None and _headers() is None:
@@ -188,9 +192,14 @@ class _Own:
 
 
 def _own_qemu() -> _Own | None:
-    """$MOCOVIT_QEMU or the PATH's qemu-aarch64, if it loads plugins and is new enough."""
-    named = os.environ.get("MOCOVIT_QEMU")
+    """$MOCOVIT_QEMU or the PATH's qemu-aarch64, if it loads plugins and is new enough.
+
+    Raises `UsageError` for a name of nothing.
+    """
+    named = os.environ.get(QEMU_VARIABLE)
     found = named or shutil.which("qemu-aarch64")
+    if named and not os.access(named, os.X_OK):
+        raise UsageError(f"{QEMU_VARIABLE}={named}: no such program; name a qemu-aarch64, or unset it")
     if not found or not Path(found).is_file():
         return None
     if "-plugin" not in run([found, "--help"], deadline_s=_CHECK_S).stdout:

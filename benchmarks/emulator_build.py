@@ -61,7 +61,11 @@ class _Steps:
 
     def __init__(self, log: Path, deadline_s: float) -> None:
         self.log = log
-        self._end_s = time.monotonic() + deadline_s
+        self._begun_s = time.monotonic()
+        self._end_s = self._begun_s + deadline_s
+
+    def taken_s(self) -> float:
+        return time.monotonic() - self._begun_s
 
     def left_s(self) -> float:
         left = self._end_s - time.monotonic()
@@ -108,6 +112,7 @@ def build(final: Path, *, deadline_s: float, say: Say) -> None:
         _collect(source, prefix, triplet, folder)
         record = {"qemu": version, "suite": SOURCE_SUITE, "sha256": digest(folder / "bin" / "qemu-aarch64")}
         (folder / "emulator.json").write_text(records.to_json(record), encoding="utf-8")
+    say(f"built in {steps.taken_s():.0f} s")
     steps.log.unlink(missing_ok=True)
 
 

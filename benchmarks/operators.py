@@ -46,7 +46,11 @@ def read_operators(path: Path, file_format: str) -> tuple[Operator, ...]:
     if file_format == "tflite":
         return tuple(
             Operator(
-                index=index, kind=op.kind, where=module_path(op.output), dtype=op.dtype, output=op.output
+                index=index,
+                kind=op.kind,
+                where=module_path(op.output, op.kind),
+                dtype=op.dtype,
+                output=op.output,
             )
             for index, op in enumerate(read_file_operators(path))
         )

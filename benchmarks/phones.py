@@ -121,8 +121,10 @@ def run_benchmark_model(arguments: argparse.Namespace, model: Path, plan: Plan, 
     """Google's own program on a phone, for phones that do not start the bundle's loader."""
     from benchmarks.benchmark_model import command, parse
     from benchmarks.targets.adb.client import quoted
+    from benchmarks.targets.adb.keeper import started
     from benchmarks.targets.adb.push import push
     from benchmarks.targets.adb.session import opened
+    from benchmarks.targets.adb.state import RUNNING
 
     binary: Path = arguments.benchmark_binary
     if not binary.is_file():
@@ -133,7 +135,7 @@ def run_benchmark_model(arguments: argparse.Namespace, model: Path, plan: Plan, 
         push(phone.adb, phone.folder, {"model": model})
         words = command(f"{phone.folder}/benchmark_model", f"{phone.folder}/model", plan)
         script = " ".join(quoted(word) for word in ["taskset", phone.cores.mask, *words])
-        start = f"cd {quoted(phone.folder)}; sh -c 'echo $$ > pid; exec \"$@\"' bench {script} </dev/null"
+        start = f"cd {quoted(phone.folder)} && touch {RUNNING} && {started(script)}"
         answer = phone.adb.shell(start, deadline_s=plan.deadline_s + _GRACE_S, most_bytes=_MOST_SAID)
     if not answer.ok:
         raise StableDeviceError(f"{binary.name} failed on the phone: {answer.reason()}")

@@ -57,8 +57,8 @@ class Plan:
                 raise UsageError(f"{name} is {value}; give a number of seconds, 0 or more")
         if self.deadline_s <= self.warmup_min_s + self.min_s:
             raise UsageError(
-                f"deadline_s is {self.deadline_s}, not more than warm-up and sampling take at least "
-                f"({self.warmup_min_s} + {self.min_s} s); raise it"
+                f"a deadline of {self.deadline_s:g} s is not more than warm-up and sampling take at least "
+                f"({self.warmup_min_s:g} + {self.min_s:g} s); raise --deadline-s"
             )
 
 

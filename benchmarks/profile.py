@@ -33,7 +33,7 @@ class Executed:
     elapsed_us: tuple[float, ...]
     """One per profiled inference."""
     dtype: str = ""
-    """Of its inputs, where the runtime says so apart from the name (ONNX Runtime)."""
+    """Of its first input (ONNX Runtime), or of the output of the file's operator; empty where not told."""
     ticks: tuple[int, int] | None = None
     """The reads of the counting clock between which it ran, in the first profiled inference."""
 
@@ -69,6 +69,7 @@ def read_profile(
                 where=source.where if source else "",
                 partition=pieces[n],
                 elapsed_us=tuple(float(run[n]["elapsed_us"]) for run in runs),
+                dtype=source.dtype if source and pieces[n] is None else "",
                 ticks=ticks[n],
             )
         )
@@ -168,15 +169,13 @@ def _onnx_where(node: str, module_of: Mapping[str, str]) -> str:
 def partitions(executed: Sequence[Executed], operators: Sequence[Operator]) -> Partitions:
     """How XNNPACK and the runtime's own kernels share the file's operators."""
     outside_events = [op for op in executed if op.partition is None]
-    outside = Counter(op.name for op in outside_events)
-    kinds = {operator.kind: operator.dtype for operator in operators}
+    outside = Counter((op.name, why_outside(op.name, op.dtype)) for op in outside_events)
     return Partitions(
         delegate="XNNPACK",
         count=len({op.partition for op in executed} - {None}),
         operators_inside=len(operators) - len(outside_events),
         outside=tuple(
-            Outside(kind=kind, count=count, reason=why_outside(kind, kinds.get(kind, "")))
-            for kind, count in outside.most_common()
+            Outside(kind=kind, count=count, reason=reason) for (kind, reason), count in outside.most_common()
         ),
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from benchmarks.operators import MOVEMENT
 from benchmarks.report import CountedOperator, CountReport, LatencyReport, Partitions, Report, TimedOperator
@@ -27,16 +27,36 @@ def describe(report: Report) -> Iterator[str]:
         yield f"  note          {warning}"
 
 
+def place(facts: Mapping[str, str]) -> str:
+    """A device in one line; digests and the build of its system are left to the report."""
+    bare = ("processor", "maker", "model", "soc", "machine", "abi", "clusters")
+    led = {"cores": "cores", "kernel": "kernel", "android": "Android", "governor": "governor"}
+    found = [facts[name] for name in bare if facts.get(name)]
+    found += [f"{word} {facts[name]}" for name, word in led.items() if facts.get(name)]
+    return ", ".join(found)
+
+
+def ms(value: float) -> str:
+    """Milliseconds to about five digits: "3,912.3", "391.23", "4.533", "0.001732"."""
+    if value == 0 or value >= 0.01:
+        return f"{value:,.{1 if value >= 1000 else 2 if value >= 100 else 3}f}"
+    return f"{value:.4g}"
+
+
 def _times(report: LatencyReport) -> Iterator[str]:
     facts = report.device.facts
-    yield f"  device        {', '.join(value for value in facts.values())}"
+    yield f"  device        {place(facts)}"
     s = summarise(report.samples_ms)
-    yield f"  latency       p50 {s.p50_ms:.3f}  p90 {s.p90_ms:.3f}  p99 {s.p99_ms:.3f}  min {s.min_ms:.3f} ms"
+    named = {
+        "p50": s.p50_ms, "p90": s.p90_ms, "p95": s.p95_ms, "p99": s.p99_ms, "min": s.min_ms,
+        "mean": s.mean_ms,
+    }  # fmt: skip
+    yield f"  latency       {'  '.join(f'{name} {ms(value)}' for name, value in named.items())} ms"
     if s.mad_ms is not None and s.median_interval_ms is not None:
         low, high = s.median_interval_ms.low, s.median_interval_ms.high
-        between = f"median between {low:.3f} and {high:.3f} ms"
-        yield f"  spread        MAD {s.mad_ms:.3f} ms, {between}, {s.samples} samples"
-    yield f"  apart         load {report.load_ms:.1f} ms, first inference {report.first_inference_ms:.3f} ms"
+        between = f"median between {ms(low)} and {ms(high)} ms"
+        yield f"  spread        MAD {ms(s.mad_ms)} ms, {between}, {s.samples} samples"
+    yield f"  apart         load {report.load_ms:.1f} ms, first inference {ms(report.first_inference_ms)} ms"
     if report.peak_memory_bytes is not None:
         yield f"  memory        {report.peak_memory_bytes / 2**20:.1f} MiB at most, the runtime included"
 

@@ -3,26 +3,22 @@
 Raw samples are kept and statistics computed when asked (statistics.py), so a later reader can ask other
 questions. The two kinds share no base: a count report has no field in which a measured time could be put,
 because wall time under emulation says nothing about a phone (it even gets fp32 against int8 wrong).
-
-On disk: `{"schema_version": 2, "reports": [{"kind": "latency" | "counts", ...}, ...]}`.
+On disk they are as report_file.py writes them.
 """
 
 from __future__ import annotations
 
 import platform
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from benchmarks import records
 from benchmarks.counts import Counts
 from benchmarks.plan import Plan
 from benchmarks.rounds import Round
-from mocovit_deploy.artifact import Artifact, write_atomically
-from mocovit_deploy.errors import UsageError
-
-SCHEMA_VERSION = 2
+from mocovit_deploy.artifact import Artifact
 
 SHORTEST_MS, LONGEST_MS = 1e-9, 1e10
 """Between these lies every time that was ever measured; ratios of two of them are finite."""
@@ -79,7 +75,7 @@ class Outside:
     kind: str
     count: int
     reason: str
-    """Empty where the runtime does not tell."""
+    """As far as is known of XNNPACK; a report says so where it is not."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -267,10 +263,15 @@ def differences(one: Report, other: Report) -> list[str]:
     """The conditions in which two reports differ, each with both values; none if they may be compared."""
     left, right = one.conditions, other.conditions
     return [
-        f"{name} ({left.get(name, 'absent')} and {right.get(name, 'absent')})"
+        f"{name} ({_short(left.get(name, 'absent'))} and {_short(right.get(name, 'absent'))})"
         for name in sorted(left.keys() | right.keys())
         if left.get(name) != right.get(name)
     ]
+
+
+def _short(value: str) -> str:
+    """A digest by its first digits; anything else as it is."""
+    return value[:12] if re.fullmatch(r"[0-9a-f]{64}", value) else value
 
 
 def tool_versions() -> dict[str, str]:
@@ -282,37 +283,3 @@ def tool_versions() -> dict[str, str]:
     except metadata.PackageNotFoundError:
         own = "not installed"
     return {"mocovit-deploy": own, "python": platform.python_version()}
-
-
-def to_json(reports: Sequence[Report]) -> str:
-    """The document that `mocovit-bench` prints with `--json` and writes to a file."""
-    return records.to_json({"schema_version": SCHEMA_VERSION, "reports": list(reports)})
-
-
-def write(path: Path, reports: Sequence[Report]) -> None:
-    """Write reports to `path`, whole or not at all; `UsageError` if the folder cannot be written."""
-    try:
-        write_atomically(path, to_json(reports).encode())
-    except OSError as error:
-        raise UsageError(f"{path}: cannot be written ({error.strerror})") from None
-
-
-def read(path: Path) -> tuple[Report, ...]:
-    """Read what `write` wrote; `UsageError` for anything else, with the place that does not fit."""
-    document = records.read_json(path)
-    version = document.get("schema_version") if isinstance(document, dict) else None
-    if version != SCHEMA_VERSION:
-        raise UsageError(f"{path}: report schema {version!r:.40}, this version reads {SCHEMA_VERSION}")
-    members = document.get("reports")
-    if not isinstance(members, list) or not members:
-        raise UsageError(f"{path}: holds no reports")
-    return tuple(_read_one(member, f"{path}: reports[{n}]") for n, member in enumerate(members))
-
-
-def _read_one(member: Any, where: str) -> Report:
-    kind = member.get("kind") if isinstance(member, dict) else None
-    if kind == "latency":
-        return records.build(LatencyReport, member, where)
-    if kind == "counts":
-        return records.build(CountReport, member, where)
-    raise UsageError(f"{where}: kind {kind!r:.40} is neither 'latency' nor 'counts'")

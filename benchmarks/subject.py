@@ -25,7 +25,7 @@ def load(path: Path, *, checked: bool) -> tuple[Artifact, Golden | None]:
     if path.suffix not in FORMATS:
         raise UsageError(f"{path}: nothing here runs such a file; give a .tflite or an .onnx file")
     if not path.is_file():
-        raise UsageError(f"{path}: no such file")
+        raise UsageError(f"{path}: {'not a file' if path.exists() else 'no such file'}")
     if not checked and not manifest_path(path).exists():
         return _bare(path), None
     try:

@@ -81,7 +81,8 @@ def _guarded(path: Path, read: Callable[[Any, Any], _Read]) -> _Read:
     try:
         return read(schema.Model.GetRootAs(data, 0), schema)
     except (struct.error, IndexError, TypeError, ValueError, AttributeError, KeyError) as error:
-        raise UsageError(f"{path}: damaged TFLite file ({error}); export again") from None
+        what = f"its tables lead out of its {len(data):,} bytes" if isinstance(error, struct.error) else error
+        raise UsageError(f"{path}: damaged TFLite file ({what}); export again") from None
 
 
 def _operators(model: Any, schema: Any) -> tuple[FileOperator, ...]:
@@ -155,18 +156,26 @@ def _text(raw: bytes | None) -> str:
     return (raw or b"").decode("utf-8", errors="replace")
 
 
-def module_path(tensor_name: str) -> str:
-    """The torch module in a tensor name of litert_torch, or the name itself.
+_WEIGHTED = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "TRANSPOSE_CONV")
 
-        a.Wrapper/net.Net_wrapped/torch.nn.Sequential_stages/torch.nn.Conv2d_0;1   ->   stages.0
 
-    Each segment is the class of a module, then `_` and its attribute name. A name that several operators
-    were fused into lists their paths between double semicolons; the last is the operator that computes.
+def module_path(tensor_name: str, kind: str) -> str:
+    """The torch module in the name that litert_torch gives an operator's output, or the name itself.
+
+        a.Net/torch.nn.Sequential_stages/torch.nn.Conv2d_0;1                              ->   stages.0
+        a.Net/torch.nn.ReLU_act;;a.Net/torch.nn.Conv2d_conv;1   of a CONV_2D              ->   conv
+        a.Net/a.Block_1;;a.Net/a.Block_1/torch.nn.Conv2d_conv;  of an ADD                 ->   1
+
+    Each segment is the class of a module, then `_` and its attribute name; each path ends in a semicolon and
+    perhaps a number. Several paths stand for what was fused or shared: an operator with weights is the last
+    of them (before it come the activations it took in), any other the first (after it come the owners of
+    constants it reads).
     """
-    path, _, number = tensor_name.rsplit(";;", maxsplit=1)[-1].rpartition(";")
-    if not path or not number.isdigit():
+    paths = re.findall(r"([^;]+);[0-9]*(?:;|$)", tensor_name)
+    if not paths:
         return tensor_name
-    found = [re.fullmatch(r"(?:[\w<>]+\.)*[A-Za-z0-9]+(?:_(\w+))?", part) for part in path.split("/")]
+    parts = paths[-1 if kind in _WEIGHTED else 0].split("/")
+    found = [re.fullmatch(r"(?:[\w<>]+\.)*[A-Za-z0-9]+(?:_(\w+))?", part) for part in parts]
     if not all(found):
         return tensor_name
     names = [match[1] for match in found if match and match[1] and match[1] != "wrapped"]

@@ -109,8 +109,11 @@ def _may_come_from(name: str, kind: str) -> bool:
     return kind in _COMES_FROM.get(base, ())
 
 
+NOT_TOLD = "the runtime does not say why"
+
+
 def why_outside(kind: str, dtype: str) -> str:
-    """Why XNNPACK left an operator of this kind to the runtime, as far as is known; empty where it is not."""
+    """Why XNNPACK left an operator of this kind to the runtime, as far as is known; else that it is not."""
     if kind.startswith("CUSTOM"):
         return "a custom operator"
     if dtype == "int8" and kind in _NO_INT8:
@@ -119,7 +122,7 @@ def why_outside(kind: str, dtype: str) -> str:
         return f"XNNPACK's delegate takes no {dtype} tensors"
     if kind not in {taken for kinds in _COMES_FROM.values() for taken in kinds}:
         return f"XNNPACK has no kernel for {kind}"
-    return ""
+    return NOT_TOLD
 
 
 def arithmetic_in(name: str, dtype: str) -> str:

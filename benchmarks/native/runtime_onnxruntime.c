@@ -3,6 +3,7 @@
  * The interface is one table of functions that only ever grows at its end, so a function is known by its
  * place in the table. Places and arguments are those of OrtApi in onnxruntime_c_api.h, version 16.
  */
+#define _GNU_SOURCE
 #include "bench.h"
 
 #include <stdint.h>
@@ -160,6 +161,8 @@ static void find_functions(void)
 static void load(const struct options *asked, struct tensors *inputs, struct tensors *outputs)
 {
     void *environment;
+    /* Since 1.31 it would send a report to its makers, and leave files behind here and in the temporary folder. */
+    setenv("ORT_DISABLE_TELEMETRY", "1", 1);
     find_functions();
     if (asked->fp16)
         fail(STATUS_USAGE, "ONNX Runtime has no half precision arithmetic to ask for; use litert or tflite");

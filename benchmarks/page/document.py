@@ -9,18 +9,15 @@ from pathlib import Path
 from benchmarks.page.plots import distributions
 from benchmarks.page.sections import section
 from benchmarks.page.style import CSS
+from benchmarks.prose import ms
 from benchmarks.report import CountReport, LatencyReport, Report
+from benchmarks.report_file import write_whole
 from benchmarks.statistics import percentile
-from mocovit_deploy.artifact import write_atomically
-from mocovit_deploy.errors import UsageError
 
 
 def write_page(path: Path, reports: Sequence[Report]) -> None:
-    """Write `reports` to `path` as a page, whole or not at all; `UsageError` if it cannot be written."""
-    try:
-        write_atomically(path, page(reports).encode())
-    except OSError as error:
-        raise UsageError(f"{path}: cannot be written ({error.strerror})") from None
+    """Write `reports` to `path` as a page; raises like `write_whole`."""
+    write_whole(path, page(reports))
 
 
 def page(reports: Sequence[Report]) -> str:
@@ -30,10 +27,13 @@ def page(reports: Sequence[Report]) -> str:
     parts = [f"<h1>mocovit-bench: {escape(title)}</h1>"]
     if len(reports) > 1:
         parts.append(_table(reports))
+    names = _names(reports)
     for place, alike in _by_place(timed).items():
-        named = [(_name(report), report.samples_ms) for report in alike]
-        parts.append(f"<h3>Distribution, {escape(place)}</h3><figure>{distributions(named)}</figure>")
-    parts += [f"<section>{section(report)}</section>" for report in reports]
+        named = [(names[id(one)] + (" (no result)" if one.unsteady else ""), one.samples_ms) for one in alike]
+        parts.append(f"<h3>Distribution, {escape(place)}</h3>")
+        caption = "How often which time was measured; the line is the median. Heights do not compare."
+        parts.append(f"<figure>{distributions(named)}<figcaption>{caption}</figcaption></figure>")
+    parts += [f"<section>{section(report, names[id(report)])}</section>" for report in reports]
     body = "\n".join(parts)
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">\n'
@@ -52,21 +52,29 @@ def _by_place(reports: Sequence[LatencyReport]) -> dict[str, list[LatencyReport]
     return found
 
 
-def _name(report: LatencyReport) -> str:
-    return report.subject.file + (" (no result)" if report.unsteady else "")
+def _names(reports: Sequence[Report]) -> dict[int, str]:
+    """What each report is called on the page, by identity: its file, numbered where there are several."""
+    numbered = len(reports) > 1
+    return {
+        id(report): f"{n}. {report.subject.file}" if numbered else report.subject.file
+        for n, report in enumerate(reports, 1)
+    }
 
 
 def _table(reports: Sequence[Report]) -> str:
-    head = "<tr><th>file</th><th>target</th><th>arithmetic</th><th class=number>figure</th></tr>"
-    return f"<div class=scroll><table>{head}{''.join(map(_row, reports))}</table></div>"
+    head = "<tr><th>file</th><th>target</th><th>runtime</th><th class=number>result</th></tr>"
+    names = _names(reports)
+    rows = "".join(_row(report, names[id(report)]) for report in reports)
+    return f"<div class=scroll><table class=summary>{head}{rows}</table></div>"
 
 
-def _row(report: Report) -> str:
+def _row(report: Report, name: str) -> str:
     if isinstance(report, CountReport):
-        target, found = "emulated", f"{report.counts.instructions:,} instructions"
+        target, found = "emulated", f"{report.counts.instructions / 1e6:,.2f} M instructions"
     else:
         target = report.target
-        found = "no result" if report.unsteady else f"{percentile(report.samples_ms, 50):.3f} ms"
-    words = (report.subject.file, target, report.engine.arithmetic)
+        found = "no result" if report.unsteady else f"p50 {ms(percentile(report.samples_ms, 50))} ms"
+    engine = report.engine
+    words = (name, target, f"{engine.runtime} {engine.version}, {engine.arithmetic}")
     cells = "".join(f"<td>{escape(word)}</td>" for word in words)
-    return f"<tr class=summary>{cells}<td class=number>{escape(found)}</td></tr>"
+    return f"<tr>{cells}<td class=number>{escape(found)}</td></tr>"

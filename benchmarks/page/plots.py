@@ -31,12 +31,13 @@ def samples_over_time(rounds: Sequence[Round]) -> str:
     told = [lane for lane in lanes if lane[2]]
     bottom = 170.0
     every = [ms for entry in rounds for ms in entry.samples_ms]
-    down = Scale(0, _top(every), bottom, _TOP)
-    parts = [*_grid(down, "ms")]
+    down = Scale(*_range(every), bottom, _TOP)
+    parts = [*_grid(down, "milliseconds")]
     for each in placed:
         if each.round.rejected:
             left, right = across(each.start_s), across(each.start_s + each.length_s)
             parts.append(rect(left, _TOP, right - left, bottom - _TOP, "void", each.round.rejected))
+        parts += _warmup(each, across, bottom)
         parts += _dots(each, across, down)
     for n, (unit, kind, points) in enumerate(told):
         parts += _lane(points, kind, unit, across, top=bottom + 8 + 56 * n)
@@ -60,6 +61,17 @@ def _placed(rounds: Sequence[Round]) -> list[_Placed]:
         taken_s = entry.sampling_from_s + sum(entry.samples_ms) / 1e3
         found.append(_Placed(entry, at_s, taken_s))
         at_s += taken_s + _GAP_S * min(1.0, taken_s)
+    return found
+
+
+def _warmup(each: _Placed, across: Scale, bottom: float) -> list[str]:
+    """The time before a round's first sample, hatched lightly, and named where the name fits."""
+    left, right = across(each.start_s), across(each.start_s + each.round.sampling_from_s)
+    if right - left < 1:
+        return []
+    found = [rect(left, _TOP, right - left, bottom - _TOP, "warm", "load and warm-up, not counted")]
+    if right - left > 58:
+        found.append(text((left + right) / 2, bottom - 6, "warm-up", anchor="middle"))
     return found
 
 
@@ -93,6 +105,14 @@ def _lane(
     ]
 
 
+def _range(samples_ms: Sequence[float]) -> tuple[float, float]:
+    """Where the axis of times begins and ends: at 0 unless the samples lie close together far from it."""
+    high, low = _top(samples_ms), min(samples_ms)
+    if low < 0.6 * high:
+        return 0.0, high
+    return low - 0.25 * (high - low), high
+
+
 def _top(samples_ms: Sequence[float]) -> float:
     """Where the axis ends: far samples are drawn at the rim, or they would press all others flat."""
     usual = percentile(samples_ms, 98) * 1.6
@@ -101,10 +121,10 @@ def _top(samples_ms: Sequence[float]) -> float:
 
 def _grid(down: Scale, unit: str) -> list[str]:
     found = []
-    for value in ticks(0, down.high, 5):
+    for value in ticks(down.low, down.high, 5):
         found.append(line([(_LEFT, down(value)), (WIDTH - _RIGHT, down(value))], "axis"))
         found.append(text(_LEFT - 6, down(value) + 4, f"{value:g}", anchor="end"))
-    found.append(text(_LEFT, _TOP - 5, unit))
+    found.append(text(2, _TOP - 6, unit))
     return found
 
 

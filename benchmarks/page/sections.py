@@ -8,6 +8,7 @@ from html import escape
 from benchmarks.advice import advise
 from benchmarks.page.plots import bars, samples_over_time
 from benchmarks.page.svg import figure
+from benchmarks.prose import ms
 from benchmarks.report import CountedOperator, CountReport, LatencyReport, Report, TimedOperator
 from benchmarks.rounds import Round
 from benchmarks.statistics import summarise
@@ -15,15 +16,15 @@ from benchmarks.statistics import summarise
 _MOST_BARS = 24
 
 
-def section(report: Report) -> str:
-    """A report as HTML; everything it says is escaped."""
+def section(report: Report, name: str) -> str:
+    """A report as HTML under the heading `name`; everything it says is escaped."""
     engine = report.engine
     threads = "1 thread" if report.plan.threads == 1 else f"{report.plan.threads} threads"
     made = f"{report.subject.model}, {report.subject.recipe}"
     executed = f"{engine.runtime} {engine.version}, {engine.arithmetic} arithmetic"
     parts = [
-        f"<h2>{escape(report.subject.file)}</h2>",
-        f'<p class="faint">{escape(made)}; {escape(executed)}, {threads}</p>',
+        f"<h2>{escape(name)}</h2>",
+        f'<p class="faint">{escape(made)}; {escape(executed)}, {threads}; {escape(_where(report))}</p>',
     ]
     parts += _latency(report) if isinstance(report, LatencyReport) else _counts(report)
     parts += [f'<p class="note">{escape(warning)}</p>' for warning in report.warnings]
@@ -33,19 +34,31 @@ def section(report: Report) -> str:
     return "\n".join(parts)
 
 
+def _where(report: Report) -> str:
+    if isinstance(report, CountReport):
+        return f"emulated {report.plan.cpu}, counted and not timed"
+    facts = report.device.facts
+    place = facts.get("model") or facts.get("processor") or "unknown device"
+    on = f", cores {facts['cores']}" if report.target == "adb" and "cores" in facts else ""
+    return f"{report.target}, {place}{on}"
+
+
 def _latency(report: LatencyReport) -> Iterator[str]:
     if report.unsteady:
         yield f'<p class="note bad"><b>No result.</b> {escape(report.unsteady)}</p>'
     s = summarise(report.samples_ms)
     figures = [
-        (f"{s.p50_ms:.3f} ms", "median"), (f"{s.p90_ms:.3f} ms", "p90"), (f"{s.p99_ms:.3f} ms", "p99"),
-        (f"{s.min_ms:.3f} ms", "least"), (f"{s.samples:,}", "samples"),
-        (f"{report.first_inference_ms:.2f} ms", "first inference"), (f"{report.load_ms:.1f} ms", "load"),
+        (f"{ms(s.p50_ms)} ms", "median"), (f"{ms(s.p90_ms)} ms", "p90"), (f"{ms(s.p95_ms)} ms", "p95"),
+        (f"{ms(s.p99_ms)} ms", "p99"), (f"{ms(s.min_ms)} ms", "min"), (f"{ms(s.mean_ms)} ms", "mean"),
+        (f"{s.samples:,}", "samples"), (f"{report.first_inference_ms:.2f} ms", "first inference"),
+        (f"{report.load_ms:.1f} ms", "load"),
     ]  # fmt: skip
+    if report.peak_memory_bytes is not None:
+        figures.append((f"{report.peak_memory_bytes / 2**20:.1f} MiB", "peak memory"))
     yield _figures(figures)
     if s.median_interval_ms is not None:
         low, high = s.median_interval_ms.low, s.median_interval_ms.high
-        yield f"<p>The median is between {low:.3f} and {high:.3f} ms (bootstrap, 95 %).</p>"
+        yield f"<p>The median is between {ms(low)} and {ms(high)} ms (bootstrap, 95 %).</p>"
     yield f"<p>Outputs on {escape(report.target)}: {escape(report.verified)}.</p>"
     yield from (f'<p class="note">{escape(advice)}</p>' for advice in advise(report))
     rounds = report.rounds or (
@@ -56,7 +69,10 @@ def _latency(report: LatencyReport) -> Iterator[str]:
 
 
 def _caption(rounds: Sequence[Round]) -> str:
-    said = ["Each dot is one inference; red ones lie above the axis."]
+    said = [
+        "Each dot is one inference; red ones lie above the axis, which need not begin at 0.",
+        "Shaded: load and warm-up, not counted.",
+    ]
     if any(entry.readings for entry in rounds):
         said.append("Below, read while it ran: clock of the slowest core in use, hottest core (dashed).")
     rejected = [f"round {n}: {entry.rejected}" for n, entry in enumerate(rounds, 1) if entry.rejected]
@@ -93,7 +109,12 @@ def _counts(report: CountReport) -> Iterator[str]:
         for name, amount in ordered
         if amount
     ]
-    yield f"<figure>{bars(rows, kind='c', label='instructions by class')}</figure>"
+    caption = (
+        "Every instruction is of one class. fma: multiply-accumulate on four 32-bit or eight 16-bit lanes; "
+        "dot, matmul and widening: the same on integers; simd_other: all other vector instructions."
+    )
+    drawn = bars(rows, kind="c", label="instructions by class")
+    yield f"<figure>{drawn}<figcaption>{caption}</figcaption></figure>"
 
 
 def _operators(operators: Sequence[TimedOperator | CountedOperator]) -> Iterator[str]:
@@ -104,15 +125,17 @@ def _operators(operators: Sequence[TimedOperator | CountedOperator]) -> Iterator
     ordered = sorted(operators, key=_cost, reverse=True)
     rows = [
         (
-            f"{op.kind} {op.where}".strip(), _cost(op),
+            f"{op.where}  {op.kind}".strip(), _cost(op),
             f"{figure(_cost(op))}{' ms' if timed else ''} ({100 * _cost(op) / total:.1f} %)",
         )
         for op in ordered[:_MOST_BARS]
     ]  # fmt: skip
     left = len(ordered) - len(rows)
     rest = 100 * sum(map(_cost, ordered[_MOST_BARS:])) / total
-    caption = f"<figcaption>{left} more with {rest:.1f} %</figcaption>"
-    yield f"<figure>{bars(rows, kind='d', label=f'operators by {unit}')}{caption if left else ''}</figure>"
+    said = "Torch module, then the runtime's own word for the operator."
+    more = f" {left} more operators take the other {rest:.1f} %." if left else ""
+    drawn = bars(rows, kind="d", label=f"operators by {unit}")
+    yield f"<figure>{drawn}<figcaption>{said}{more}</figcaption></figure>"
 
 
 def _cost(op: TimedOperator | CountedOperator) -> float:

@@ -28,6 +28,7 @@ svg text { font: 8px system-ui, sans-serif; fill: var(--faint); }
 svg .strong { fill: var(--ink); } svg .axis { stroke: var(--line); fill: none; }
 svg .a { fill: var(--a); } svg .b { fill: var(--b); } svg .c { fill: var(--c); } svg .d { fill: var(--d); }
 svg .out { fill: var(--bad); } svg .void { fill: var(--line); fill-opacity: .5; }
+svg .warm { fill: var(--line); fill-opacity: .25; }
 svg .line-b { stroke: var(--b); stroke-width: 1.5; fill: none; }
 svg .line-c { stroke: var(--c); stroke-width: 1.5; fill: none; stroke-dasharray: 5 3; }
 svg .median { stroke: var(--ink); stroke-width: 1.5; }
@@ -38,7 +39,12 @@ table { border-collapse: collapse; font-size: .875rem; width: 100%; }
 th, td { text-align: left; padding: .2rem .6rem .2rem 0; border-bottom: 1px solid var(--line);
   vertical-align: top; overflow-wrap: anywhere; }
 th { color: var(--faint); font-weight: 500; }
-tr.summary td:first-child { min-width: 8rem; } tr.summary td + td { white-space: nowrap; }
 td.number, th.number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
+@media (max-width: 40rem) {
+  .summary tr:first-child { display: none; }
+  .summary tr { display: block; padding: .3rem 0; border-bottom: 1px solid var(--line); }
+  .summary td, .summary td.number { display: inline; border: 0; padding-right: .6rem; text-align: left; }
+  .summary td:first-child { display: block; color: var(--ink); } .summary td { color: var(--faint); }
+  .summary td.number { color: var(--ink); } }
 details summary { cursor: pointer; color: var(--faint); margin: .6rem 0; }
 """

@@ -106,7 +106,8 @@ def failure(done: Finished, plan: Plan) -> DeployError:
     said = _last_words(done)
     if done.timed_out or done.status == _DEADLINE:
         return TransientDeviceError(
-            f"the run did not end within its deadline of {plan.deadline_s:g} s; give it more time"
+            f"the run did not end within its deadline of {plan.deadline_s:g} s; "
+            "give it more with --deadline-s"
         )
     if done.status in (_MODEL, _INFERENCE):
         return UsageError(f"{plan.runtime} cannot run the model: {said}")
@@ -144,7 +145,8 @@ def read_report(path: Path) -> BenchReport:
             profile=tuple(document.get("profile", ())),
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DeployError(f"{path.name}: the bench left no report that can be read ({error!r})") from None
+        what = "it is no JSON" if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
+        raise DeployError(f"{path.name}: the bench left no report that can be read ({what})") from None
     if document["bench_report"] != SCHEMA_VERSION:
         raise DeployError(
             f"{path.name}: bench report of schema {document['bench_report']}, not {SCHEMA_VERSION}"

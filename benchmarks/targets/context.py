@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from benchmarks.plan import Plan
 from benchmarks.profile import Executed
 from mocovit_deploy.artifact import Array, Artifact, Golden
 from mocovit_deploy.errors import ParityError
@@ -57,11 +58,21 @@ class GoldenRun:
     executed: tuple[Executed, ...]
 
 
-def arithmetic_note(asked_fp16: bool, arithmetic: str) -> tuple[str, ...]:
-    """A word when half precision was asked for and something else was computed, as in a file in int8."""
-    if not asked_fp16 or arithmetic == "fp16":
+def arithmetic_note(artifact: Artifact, plan: Plan, arithmetic: str) -> tuple[str, ...]:
+    """A word where half precision was asked for, or is what the file is made for, and was not computed."""
+    if arithmetic == "fp16":
         return ()
-    return (f"half precision was asked for, but XNNPACK computed this file in {arithmetic}",)
+    if plan.fp16_arithmetic:
+        return (f"half precision was asked for, but XNNPACK computed this file in {arithmetic}",)
+    if artifact.recipe.startswith("fp16"):
+        return (f"this file is made for half precision, but was computed in {arithmetic} here",)
+    return ()
+
+
+def checked_line(artifact: Artifact, verified: str, then: str) -> str:
+    """What is said between the check of the outputs and the measurement."""
+    outcome = "not checked" if verified.startswith("not run") else "checked"
+    return f"{artifact.path.name}: outputs {outcome} ({verified.removeprefix('not run: ')}); {then}"
 
 
 def verdict_of(artifact: Artifact, context: Context, run: GoldenRun) -> str:

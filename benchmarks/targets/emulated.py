@@ -6,10 +6,11 @@ by class, bytes, multiply-accumulates; and what a device file makes of them, nam
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from benchmarks import bundle as bundles
@@ -17,18 +18,17 @@ from benchmarks import device, emulator
 from benchmarks.bundle import Bundle
 from benchmarks.counts import Counts, typical
 from benchmarks.emulator import Emulator
-from benchmarks.lock import read_lock
 from benchmarks.operators import by_kind, read_operators
 from benchmarks.plan import Plan
 from benchmarks.profile import counted, partitions
 from benchmarks.report import CountedOperator, CountReport, Engine, Subject, tool_versions
 from benchmarks.targets.bench_process import BenchReport, run_bench, timing_options
-from benchmarks.targets.context import Context, GoldenRun, arithmetic_note, verdict_of
+from benchmarks.targets.context import Context, GoldenRun, arithmetic_note, checked_line, verdict_of
 from benchmarks.targets.golden_run import keep_first_sample, run_samples
 from benchmarks.targets.prefix import CORES, write_prefix
-from benchmarks.targets.qemu import Qemu, check_cpu, find_qemu
+from benchmarks.targets.qemu import VARIABLE, Qemu, check_cpu, find_qemu
 from mocovit_deploy.artifact import Artifact
-from mocovit_deploy.errors import UsageError
+from mocovit_deploy.errors import MissingToolError, ParityError, UsageError
 
 DEFAULT_DEVICE = "snapdragon_855"
 _HOTTEST = 5
@@ -54,7 +54,7 @@ def measure(artifact: Artifact, plan: Plan, context: Context) -> CountReport:
             folder=place.folder, profiled=1, version=place.bundle.version, ticking=per_op,
         )  # fmt: skip
         verified = verdict_of(artifact, context, checked)
-        context.say(f"{artifact.path.name}: outputs checked ({verified}); counting {plan.runs} inferences")
+        context.say(checked_line(artifact, verified, f"counting {plan.runs} inferences"))
         samples = keep_first_sample(artifact, context.golden, plan, place.folder)
         count = _Execute(place, plan, counter, _COUNTS, hottest=_HOTTEST)
         count(timing_options(plan), samples=samples)
@@ -79,22 +79,66 @@ def measure(artifact: Artifact, plan: Plan, context: Context) -> CountReport:
         operators_by_kind=by_kind(operators),
         partitions=partitions(checked.executed, operators) if artifact.format == "tflite" else None,
         operators=per_operator,
-        warnings=_warnings(plan, counts, checked),
+        warnings=_warnings(artifact, plan, counts, checked),
         tools=tool_versions(),
     )
 
 
 def run_golden(artifact: Artifact, plan: Plan, context: Context) -> GoldenRun:
-    """Run the golden inputs under any qemu and return the outputs; judges nothing and counts nothing.
+    """Run the golden inputs and return the outputs; judges nothing.
 
-    Raises `MissingToolError` where there is no qemu; otherwise like `measure`.
+    Any qemu does. Under one that counts, the arithmetic is proved by the multiply-accumulates executed.
+    Raises `MissingToolError` where there is no qemu, `ParityError` for a runtime that names an arithmetic
+    and executed none of it; otherwise like `measure`.
     """
     operators = read_operators(artifact.path, artifact.format)
-    with _prepared(artifact, plan, context, find_qemu()) as place:
-        return run_samples(
-            artifact, context.golden, plan, operators, _Execute(place, plan),
+    counter = _counter_unless_named()
+    qemu = find_qemu() if counter is None else Qemu(counter.qemu, counter.version)
+    with _prepared(artifact, plan, context, qemu) as place:
+        found = run_samples(
+            artifact, context.golden, plan, operators, _Execute(place, plan, counter),
             folder=place.folder, profiled=1, version=place.bundle.version,
         )  # fmt: skip
+        if counter is None:
+            return found
+        return proved(artifact, found, emulator.read_counts(place.folder / _COUNTS))
+
+
+def _counter_unless_named() -> Emulator | None:
+    """The emulator that counts, where there is one and the user named no other qemu."""
+    if os.environ.get(VARIABLE):
+        return None
+    try:
+        return emulator.find()
+    except MissingToolError:
+        return None
+
+
+def proved(artifact: Artifact, run: GoldenRun, regions: Sequence[Counts]) -> GoldenRun:
+    """`run`, once what was executed agrees with the arithmetic it names.
+
+    Where a part was computed in another arithmetic, the runtime's name says how much.
+    Raises `ParityError` when nothing was computed in the one that is named.
+    """
+    macs = {
+        width: sum(one.get(width, 0) for one in map(_macs_by_arithmetic, regions))
+        for width in ("fp32", "fp16", "int8")
+    }
+    total = sum(macs.values())
+    if run.arithmetic not in macs or not total:
+        return run
+    if not macs[run.arithmetic]:
+        executed = max(macs, key=lambda width: macs[width])
+        raise ParityError(
+            f"{artifact.path}: the runtime names {run.arithmetic} kernels, but every multiply-accumulate it "
+            f"executed was {executed}; its {run.arithmetic} is not proven"
+        )
+    others = [
+        f"{100 * count / total:.2g} % of MACs in {width}"
+        for width, count in macs.items()
+        if count and width != run.arithmetic
+    ]
+    return replace(run, runtime=f"{run.runtime} ({', '.join(others)})") if others else run
 
 
 @dataclass(frozen=True)
@@ -137,7 +181,7 @@ def _prepared(artifact: Artifact, plan: Plan, context: Context, qemu: Qemu) -> I
     if plan.cpu is None:
         raise UsageError("the emulated target needs a core to play; give --cpu")
     check_cpu(qemu.path, plan.cpu)
-    bundle = _bundle(plan, context)
+    bundle = bundles.chosen(context.bundle, plan.runtime, deadline_s=plan.deadline_s)
     with tempfile.TemporaryDirectory(prefix="mocovit-emulated-") as name:
         folder = Path(name)
         (folder / _BUNDLE).symlink_to(bundle.path)
@@ -146,23 +190,14 @@ def _prepared(artifact: Artifact, plan: Plan, context: Context, qemu: Qemu) -> I
         yield _Place(folder, bundle, qemu)
 
 
-def _bundle(plan: Plan, context: Context) -> Bundle:
-    if context.bundle is None:
-        return bundles.find_or_build(read_lock(), plan.runtime, deadline_s=plan.deadline_s)
-    found = bundles.open_bundle(context.bundle)
-    if found.runtime != plan.runtime:
-        raise UsageError(f"{context.bundle}: a bundle of {found.runtime}, but {plan.runtime} was asked for")
-    return found
-
-
 def _per_operator(checked: GoldenRun, folder: Path) -> tuple[CountedOperator, ...]:
     """Instructions per operator, from the one inference that was profiled by the counting clock."""
     region = emulator.read_counts(folder / _TICKS)[-1]
     return counted(checked.executed, {tick.number: tick.instructions for tick in region.ticks})
 
 
-def _warnings(plan: Plan, counts: Counts, checked: GoldenRun) -> tuple[str, ...]:
-    found = list(arithmetic_note(plan.fp16_arithmetic, checked.arithmetic))
+def _warnings(artifact: Artifact, plan: Plan, counts: Counts, checked: GoldenRun) -> tuple[str, ...]:
+    found = list(arithmetic_note(artifact, plan, checked.arithmetic))
     if plan.threads > 1:
         found.append(
             "counts are of all threads together, waiting included; no milliseconds are modelled from them"
@@ -181,9 +216,14 @@ def _warnings(plan: Plan, counts: Counts, checked: GoldenRun) -> tuple[str, ...]
 
 def _arithmetic(counts: Counts) -> str:
     """The arithmetic that did most of the multiplying, by the instructions executed."""
-    by_width = {
-        "fp32": counts.macs["fp32"],
-        "fp16": counts.macs["fp16"],
-        "int8": counts.macs["int8_dot"] + counts.macs["int8_matmul"] + counts.macs["widening_mla"],
-    }
+    by_width = _macs_by_arithmetic(counts)
     return max(by_width, key=lambda width: by_width[width]) if any(by_width.values()) else "unknown"
+
+
+def _macs_by_arithmetic(counts: Counts) -> dict[str, int]:
+    macs = counts.macs
+    return {
+        "fp32": macs["fp32"],
+        "fp16": macs["fp16"],
+        "int8": macs["int8_dot"] + macs["int8_matmul"] + macs["widening_mla"],
+    }

@@ -23,7 +23,7 @@ from benchmarks.plan import Plan
 from benchmarks.profile import partitions, timed
 from benchmarks.report import Device, Engine, LatencyReport, Subject, tool_versions
 from benchmarks.targets.bench_process import BenchReport, run_bench, timing_options
-from benchmarks.targets.context import Context, GoldenRun, arithmetic_note, verdict_of
+from benchmarks.targets.context import Context, GoldenRun, arithmetic_note, checked_line, verdict_of
 from benchmarks.targets.golden_run import keep_first_sample, run_samples
 from mocovit_deploy.artifact import Artifact, digest
 from mocovit_deploy.errors import MissingToolError, UsageError
@@ -56,7 +56,7 @@ def measure(artifact: Artifact, plan: Plan, context: Context) -> LatencyReport:
             folder=folder, profiled=_PROFILED_INFERENCES, version=runtime.version,
         )  # fmt: skip
         verified = verdict_of(artifact, context, checked)
-        context.say(f"{artifact.path.name}: outputs checked ({verified}); timing {plan.runs} runs or more")
+        context.say(checked_line(artifact, verified, f"timing {plan.runs} runs or more"))
         samples = keep_first_sample(artifact, context.golden, plan, folder)
         report = execute(timing_options(plan), samples=samples)
     return LatencyReport(
@@ -74,7 +74,10 @@ def measure(artifact: Artifact, plan: Plan, context: Context) -> LatencyReport:
         operators_by_kind=by_kind(operators),
         partitions=partitions(checked.executed, operators) if artifact.format == "tflite" else None,
         operators=timed(checked.executed) if plan.per_op else (),
-        warnings=(*_warnings(plan), *arithmetic_note(plan.fp16_arithmetic, checked.arithmetic)),
+        warnings=(
+            *_warnings(plan),
+            *arithmetic_note(artifact, plan, checked.arithmetic),
+        ),
         tools=tool_versions(),
     )
 

@@ -14,7 +14,7 @@ from mocovit_deploy.errors import MissingToolError, StableDeviceError
 
 OLDEST = (7, 2)
 NAMES = ("qemu-aarch64", "qemu-aarch64-static")
-VARIABLE = "MOCOVIT_QEMU"
+VARIABLE = emulator.QEMU_VARIABLE
 _ASK_S = 30.0
 
 

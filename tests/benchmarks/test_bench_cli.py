@@ -6,6 +6,7 @@ import contextlib
 import errno
 import inspect
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -16,10 +17,12 @@ from typing import Any
 
 import pytest
 
-from benchmarks.cli import build_parser, main
-from benchmarks.report import CountReport, read, write
+from benchmarks.cli import main
+from benchmarks.report import CountReport
+from benchmarks.report_file import read, write
 from benchmarks.targets import TARGETS, host
 from benchmarks.targets.load import Target, load_target
+from benchmarks.words import EXAMPLES, build_parser
 from mocovit_deploy.errors import UsageError
 
 MODELS = Path(__file__).parent / "models"
@@ -46,13 +49,20 @@ def test_help_imports_nothing_heavy() -> None:
 
 
 def test_every_command_and_option_has_help() -> None:
-    parser = build_parser()
+    parser = build_parser("mocovit-bench")
     (commands_action,) = (a for a in parser._actions if getattr(a, "choices", None) and a.dest == "command")
     assert commands_action.choices is not None
-    for name in commands_action.choices:
-        with pytest.raises(SystemExit) as end:
-            main([name, "--help"])
-        assert end.value.code == 0
+    for name, command in dict(commands_action.choices).items():
+        assert [action.dest for action in command._actions if not action.help] == []
+        text = command.format_help()
+        assert f"  mocovit-bench {name} " in text.partition("examples:")[2]
+        assert "exit status:" in text
+
+
+@pytest.mark.parametrize("line", [line for text in EXAMPLES.values() for line in text.splitlines()[1:]])
+def test_every_example_is_understood(line: str) -> None:
+    words = re.sub(r"^ *(MOCOVIT_\w+=\S+ )?mocovit-bench ", "", re.split(r"\s{3,}", line.strip())[0])
+    build_parser("mocovit-bench").parse_args(words.split())
 
 
 @pytest.mark.parametrize(
@@ -61,8 +71,18 @@ def test_every_command_and_option_has_help() -> None:
         (["run", "x.tflite", "--target", "hots"], 2, "did you mean 'host'"),
         (["run", "x.tflite", "--target", "host", "--runtime", "litertt"], 2, "did you mean 'litert'"),
         (["run", "x.tflite", "--target", "emulated", "--cpu", "cortex-a77"], 2, "cortex-a76"),
-        (["run", "x.tflite", "--target", "host", "--threads", "0"], 2, "whole number from 1 to 64"),
-        (["run", "x.tflite", "--target", "host", "--min-s", "nan"], 2, "seconds"),
+        (["run", "x.tflite", "--target", "host", "--threads", "0"], 2, "--threads 0: not a whole number"),
+        (
+            ["run", "x.tflite", "--target", "host", "--min-s", "nan"],
+            2,
+            "--min-s nan: not a number",
+        ),
+        (["run", str(MODELS), "--target", "host"], 2, "give a .tflite or an .onnx file"),
+        ([], 2, "required: COMMAND"),
+        (["run"], 2, "required: FILE, --target"),
+        (["run", "x.tflite"], 2, "required: --target"),
+        (["fly"], 2, "choose from 'run', 'ab'"),
+        (["ab", "a", "--target", "host"], 2, "required: B"),
         (["run", "x.tflite", "--target", "host"], 2, "no such file"),
         (["run", "x.mlpackage", "--target", "host"], 2, "give a .tflite or an .onnx file"),
         (["run", str(MODELS / "make_models.py"), "--target", "host"], 2, "give a .tflite"),
@@ -79,13 +99,6 @@ def test_a_mistake_ends_with_its_status_in_one_line(
     assert captured.err.startswith("mocovit-bench: error: ")
     assert captured.err.count("\n") == 1
     assert says in captured.err
-
-
-@pytest.mark.parametrize("words", [[], ["run"], ["run", "x.tflite"], ["fly"], ["ab", "a"]])
-def test_missing_words_are_usage(words: list[str]) -> None:
-    with pytest.raises(SystemExit) as end:
-        main(words)
-    assert end.value.code == 2
 
 
 def test_the_report_goes_to_standard_output_and_prose_does_not(
@@ -112,6 +125,7 @@ def test_a_file_without_a_manifest_only_unchecked(tiny: Path, capsys: pytest.Cap
     assert main(["run", str(tiny), *QUICK]) == 2
     assert "--no-verify" in capsys.readouterr().err
     assert main(["run", str(tiny), "--no-verify", *QUICK]) == 0
+    assert "outputs not checked (no check was asked for)" in capsys.readouterr().err
 
 
 def test_a_file_that_is_no_model_ends_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -195,6 +209,22 @@ def test_googles_binary_is_measured_with_on_request(
     assert main(["run", str(tiny), "--benchmark-binary", str(binary), "--per-op", *QUICK]) == 2
 
 
+def test_a_defect_is_one_line_and_a_traceback_on_request(
+    tiny: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def break_down(*_: Any) -> None:
+        raise ZeroDivisionError("by design")
+
+    monkeypatch.setattr(host, "measure", break_down)
+    words = ["run", str(tiny), "--no-verify", *QUICK]
+    assert main(words) == 1
+    said = capsys.readouterr().err
+    assert "internal error: ZeroDivisionError: by design; run again with --verbose" in said
+    assert "Traceback" not in said
+    assert main([*words, "--verbose"]) == 1
+    assert "Traceback" in capsys.readouterr().err
+
+
 def test_an_interrupt_is_no_traceback(
     tiny: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -204,6 +234,18 @@ def test_an_interrupt_is_no_traceback(
     monkeypatch.setattr(host, "measure", interrupt)
     assert main(["run", str(tiny), "--no-verify", *QUICK]) == 130
     assert "interrupted" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("option", ["--output", "--html"])
+def test_a_place_that_cannot_be_written_is_said_before_measuring(
+    option: str, tiny: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(host, "measure", None)
+    words = ["run", str(tiny), "--no-verify", *QUICK, option]
+    assert main([*words, str(tiny.parent / "no" / "r.json")]) == 2
+    assert "there is no folder" in capsys.readouterr().err
+    assert main([*words, str(tiny.parent)]) == 2
+    assert "is a folder" in capsys.readouterr().err
 
 
 def test_a_full_disk_is_no_traceback(

@@ -179,6 +179,19 @@ def test_half_precision_cannot_be_asked_of_onnxruntime(bench: Path, onnxruntime:
     assert done.returncode == USAGE
 
 
+def test_onnxruntime_sends_nothing_and_leaves_nothing(
+    bench: Path, onnxruntime: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Left to itself, it writes an identifier of the machine and a queue of reports to send."""
+    for variable in ("HOME", "TMPDIR", "XDG_CACHE_HOME", "XDG_DATA_HOME"):
+        monkeypatch.setenv(variable, str(tmp_path))
+    for variable in ("CI", "GITHUB_ACTIONS", "ORT_DISABLE_TELEMETRY"):  # they would silence it anyway
+        monkeypatch.delenv(variable, raising=False)
+    done = call(bench, onnxruntime, "--runtime=onnxruntime", f"--model={MODELS / 'tiny.onnx'}", "--runs=1")
+    assert done.returncode == 0, done.stderr
+    assert list(tmp_path.rglob("*")) == []
+
+
 @needs_cc
 def test_the_counting_clock_counts_its_reads(tmp_path: Path) -> None:
     compile_clock(["cc"], tmp_path / "clock.so", deadline_s=60)

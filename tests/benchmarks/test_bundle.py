@@ -77,7 +77,7 @@ def test_a_broken_bundle_is_refused(folder: Path, damage: Callable[[Path], None]
 )
 def test_a_record_that_is_none_is_refused(folder: Path, text: str) -> None:
     (folder / "bundle.json").write_bytes(text.encode("latin-1"))
-    with pytest.raises(UsageError, match=r"not a bundle's record"):
+    with pytest.raises(UsageError, match=r"does not describe a bundle"):
         open_bundle(folder)
 
 

@@ -200,6 +200,12 @@ def test_qemu_of_the_user_is_taken_only_if_it_counts(bare_machine: Path, tmp_pat
         emulator.find()
 
 
+def test_a_name_of_nothing_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("MOCOVIT_QEMU", str(tmp_path / "qemu"))
+    with pytest.raises(UsageError, match="no such program; name a qemu-aarch64"):
+        emulator.find()
+
+
 def test_qemu_of_the_user_counts(
     counting_emulator: Emulator, bare_machine: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

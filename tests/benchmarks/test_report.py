@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks import report
+from benchmarks import report_file as report
 from benchmarks.counts import HotBlock, Tick, parse, typical
 from benchmarks.plan import Plan, counting_plan
 from benchmarks.report import (
@@ -20,7 +20,9 @@ from benchmarks.report import (
     Outside,
     Partitions,
     TimedOperator,
+    tool_versions,
 )
+from benchmarks.statistics import summarise
 from mocovit_deploy.errors import DeviceError, UsageError
 
 MODELLED = Modelled(
@@ -45,7 +47,7 @@ PARTITIONS = Partitions(
         ({"warmup_runs": -1}, "warmup_runs -1"),
         ({"min_s": float("nan")}, "min_s is nan"),
         ({"warmup_min_s": -1.0}, "warmup_min_s is -1"),
-        ({"deadline_s": 3.0}, "raise it"),
+        ({"deadline_s": 3.0}, "raise --deadline-s"),
     ],
 )
 def test_plan_that_cannot_be_measured(changes: dict[str, Any], complaint: str) -> None:
@@ -75,11 +77,13 @@ def test_latency_report_survives_the_disk(
     operator = TimedOperator(index=3, kind="CONV_2D", where="features.0", partition=0, mean_ms=0.5)
     full = latency_report(
         partitions=PARTITIONS, operators=(operator,), operators_by_kind={"CONV_2D": 3},
-        warnings=("hot",), tools=report.tool_versions(),
+        warnings=("hot",), tools=tool_versions(),
     )  # fmt: skip
     path = tmp_path / "report.json"
     report.write(path, [full, latency_report(peak_memory_bytes=None)])
     assert report.read(path) == (full, latency_report(peak_memory_bytes=None))
+    written = json.loads(path.read_text())["reports"][0]
+    assert written["summary"]["p50_ms"] == summarise(full.samples_ms).p50_ms
 
 
 def test_count_report_survives_the_disk(count_report: Callable[..., CountReport], tmp_path: Path) -> None:
@@ -131,7 +135,7 @@ def damaged(document: dict[str, Any], place: str, value: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("place", "value", "complaint"),
     [
-        ("schema_version", 9, "report schema 9, this version reads 2"),
+        ("schema_version", 9, "report schema 9, this version reads 3"),
         ("reports", [], "holds no reports"),
         ("reports.0.kind", "times", "neither 'latency' nor 'counts'"),
         ("reports.0.samples_ms", [], r"reports\[0\]: a latency report needs a sample"),

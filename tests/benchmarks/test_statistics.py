@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import math
+import random
 import statistics
+import time
+from collections import Counter
 from collections.abc import Callable
 
 import numpy as np
@@ -13,7 +17,7 @@ from hypothesis import strategies as st
 
 from benchmarks.plan import Plan
 from benchmarks.report import Device, Engine, LatencyReport, Subject
-from benchmarks.statistics import bootstrap_median, mad, paired, percentile, pool, summarise
+from benchmarks.statistics import bootstrap_median, mad, paired, percentile, pool, resampled_median, summarise
 from mocovit_deploy.errors import UsageError
 
 samples = st.lists(st.floats(0.01, 1e4), min_size=1, max_size=60)
@@ -74,6 +78,29 @@ def test_interval_covers_as_often_as_it_says() -> None:
         assert interval is not None
         inside += interval.low <= 10 <= interval.high
     assert 180 <= inside <= 199
+
+
+@pytest.mark.parametrize("size", [2, 3, 9, 10])
+def test_a_resampled_median_is_that_of_real_draws(size: int) -> None:
+    """Its distribution against medians of samples really drawn: each value as often, within 4 sigma."""
+    values = [float(n * n) for n in range(size)]
+    source, many = random.Random(1), 20_000
+    short = Counter(resampled_median(values, source) for _ in range(many))
+    real = Counter(statistics.median(source.choices(values, k=size)) for _ in range(many))
+    for value in short | real:
+        share = (short[value] + real[value]) / (2 * many)
+        sigma = math.sqrt(2 * share * (1 - share) / many)
+        assert abs(short[value] - real[value]) / many <= 4 * sigma + 1e-9, value
+
+
+def test_a_million_samples_take_no_hour() -> None:
+    values = [float(n % 1000) for n in range(1_000_000)]
+    begun = time.process_time()
+    found = bootstrap_median(values, seed=0)
+    assert time.process_time() - begun < 10
+    assert found is not None
+    assert found.low <= statistics.median(values) <= found.high
+    assert found.high - found.low < 5
 
 
 def test_pairs_cancel_drift() -> None:

@@ -13,11 +13,12 @@ from pathlib import Path
 import pytest
 
 from benchmarks import bundle as bundles
+from benchmarks.counts import CLASSES, MAC_WIDTHS, Counts
 from benchmarks.plan import CPUS, RUNTIMES, counting_plan
-from benchmarks.report import read, to_json, write
+from benchmarks.report_file import read, to_json, write
 from benchmarks.subject import load
 from benchmarks.targets import emulated, qemu
-from benchmarks.targets.context import Context
+from benchmarks.targets.context import Context, GoldenRun
 from benchmarks.targets.prefix import CORES, write_prefix
 from mocovit_deploy.errors import (
     MissingToolError,
@@ -253,3 +254,24 @@ def test_words_do_not_change_length_with_the_machine(tmp_path: Path, monkeypatch
     paths = [word.partition("=")[2] or word for word in program if "/" in word]
     assert paths
     assert all(path.startswith("b/") for path in paths)
+
+
+def test_an_arithmetic_that_was_named_and_not_executed_is_no_proof() -> None:
+    artifact, _ = context_of("tiny.tflite")
+    run = GoldenRun(outputs={}, runtime="litert 2.3.0", arithmetic="fp16", executed=())
+    regions = [_multiplied(fp16=300), _multiplied(fp16=600, fp32=100)]
+    assert emulated.proved(artifact, run, regions[:1]) == run
+    assert emulated.proved(artifact, run, regions).runtime == "litert 2.3.0 (10 % of MACs in fp32)"
+    with pytest.raises(ParityError, match="every multiply-accumulate it executed was fp32"):
+        emulated.proved(artifact, run, [_multiplied(fp32=100)])
+
+
+def _multiplied(**macs: int) -> Counts:
+    return Counts(
+        instructions=1,
+        by_class={name: int(name == "integer") for name in CLASSES},
+        loaded_bytes=0,
+        stored_bytes=0,
+        macs={**dict.fromkeys(MAC_WIDTHS, 0), **macs},
+        cycle_bounds_x24={},
+    )

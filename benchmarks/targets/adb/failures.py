@@ -7,6 +7,8 @@ make a lost connection final.
 
 from __future__ import annotations
 
+import re
+
 from mocovit_deploy.errors import DeviceError, StableDeviceError, TransientDeviceError
 
 _STABLE = (
@@ -16,6 +18,7 @@ _STABLE = (
     ("No space left", "the phone's storage is full; make room, or give --remote-folder elsewhere"),
     ("Read-only file system", "the folder on the phone is read-only; give another with --remote-folder"),
     ("Permission denied", "the folder on the phone may not be written; give another with --remote-folder"),
+    ("No such file or directory", "the folder it is to be in is not there; make it, or give --remote-folder"),
     ("Is a directory", "the folder on the phone holds something else; give another with --remote-folder"),
     ("no devices/emulators found", "no phone is connected; connect one; see: adb devices"),
     ("more than one device", "several phones are connected; name one with --serial"),
@@ -38,14 +41,24 @@ _PIECE = 200
 
 def failure(what: str, said: str) -> DeviceError:
     """The error for adb failing at `what` with the words `said`."""
-    line = last_line(said) or "no message"
+    line = _telling(said)
     for pattern, advice in _STABLE:
         if pattern in said:
             return StableDeviceError(f"{what}: {advice} (adb: {line})")
     for pattern, advice in _TRANSIENT:
         if pattern in said:
             return TransientDeviceError(f"{what}: {advice} (adb: {line})")
+    if not line:
+        return TransientDeviceError(f"{what}: the connection to the phone broke; check the cable")
     return TransientDeviceError(f"{what}: adb failed ({line})")
+
+
+def _telling(said: str) -> str:
+    """The line of adb's that says what is wrong. The last one may be its count of what went well."""
+    errors = [line for line in said.splitlines() if "error" in line and "error: 0" not in line]
+    if errors:
+        return clean(errors[-1])
+    return "" if re.search(r"\d+ files? pushed", last_line(said)) else last_line(said)
 
 
 def last_line(text: str) -> str:

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from benchmarks.process import end_group
 from benchmarks.targets.adb.client import Adb, quoted
 from benchmarks.targets.adb.failures import clean, failure
+from benchmarks.targets.adb.state import RUNNING
 from mocovit_deploy.errors import DeviceError, StableDeviceError, TransientDeviceError
 
 PID = "pid"
@@ -126,7 +127,8 @@ def _script(folder: str, *, keep: bool, governors: Mapping[int, str], root: tupl
             *restore,
             'p=; read p 2>/dev/null < "$L/pid"',
             'if [ "$p" = $$ ]; then',  # else somebody else holds the folder now
-            *([] if keep else ['  rm -rf "$F"']),
+            # Whatever was just starting may open its log between the removal of the others and the folder's.
+            *([] if keep else ['  for i in 1 2 3 4 5; do rm -rf "$F" && break; sleep 1; done']),
             '  rm -rf "$L"',
             "fi",
             f"echo {_DONE.decode()}",
@@ -140,6 +142,16 @@ def _set(core: int, governor: str, as_root: str) -> str:
     return quoted(command) if as_root else command
 
 
+def started(command: str) -> str:
+    """The line that runs a bench in our folder, where the keeper finds and ends it; `command` is quoted.
+
+    The number is noted first and `RUNNING` looked for after that; the keeper removes `RUNNING` first and
+    looks for the number after that. So one of the two sees the other, and no bench starts behind its back.
+    """
+    start = f'echo $$ > {PID}; [ -e {RUNNING} ] && exec "$@"'
+    return f"sh -c {quoted(start)} bench {command} </dev/null"
+
+
 def _is_running(word: str) -> str:
     """A test: is process `$p` one whose words hold `word`? Some greps see nothing behind the first NUL."""
     return f'[ -n "$p" ] && tr "\\0" " " 2>/dev/null < "/proc/$p/cmdline" | grep -qF {word}'
@@ -148,7 +160,7 @@ def _is_running(word: str) -> str:
 def _end_bench() -> list[str]:
     """End the bench, if the number that it left is still its own."""
     return [
-        f'rm -f "$F/running"; p=; read p 2>/dev/null < "$F/{PID}"',
+        f'rm -f "$F/{RUNNING}"; p=; read p 2>/dev/null < "$F/{PID}"',
         f"if {_is_running(_FOLDER)}; then kill -9 $p; fi",
         f'rm -f "$F/{PID}"',
     ]

@@ -12,8 +12,6 @@ from pathlib import Path
 from typing import TypeVar
 
 from benchmarks import bundle as bundles
-from benchmarks.bundle import Bundle
-from benchmarks.lock import read_lock
 from benchmarks.operators import by_kind, read_operators
 from benchmarks.plan import Plan
 from benchmarks.profile import partitions, timed
@@ -36,10 +34,10 @@ from benchmarks.targets.adb.remote import Remote
 from benchmarks.targets.adb.session import Held, Session, opened
 from benchmarks.targets.adb.state import State, read_state
 from benchmarks.targets.bench_process import BenchReport, timing_options
-from benchmarks.targets.context import Context, GoldenRun, arithmetic_note, verdict_of
+from benchmarks.targets.context import Context, GoldenRun, arithmetic_note, checked_line, verdict_of
 from benchmarks.targets.golden_run import keep_first_sample, run_samples
 from mocovit_deploy.artifact import Artifact
-from mocovit_deploy.errors import TransientDeviceError, UsageError
+from mocovit_deploy.errors import TransientDeviceError
 
 DEFAULT_CORES = "prime"
 _PROFILED_INFERENCES = 20
@@ -96,7 +94,7 @@ def _session(context: Context) -> Iterator[Session]:
 
 @contextmanager
 def _prepared(artifact: Artifact, plan: Plan, context: Context, held: Held) -> Iterator[Remote]:
-    bundle = _bundle(plan, context)
+    bundle = bundles.chosen(context.bundle, plan.runtime, deadline_s=plan.deadline_s)
     copied = push(held.adb, f"{held.folder}/bundle", bundle.loaded_paths, executable=True)
     model = f"model-{artifact.sha256[:16]}{artifact.path.suffix}"
     second = push(held.adb, held.folder, {model: artifact.path})
@@ -106,15 +104,6 @@ def _prepared(artifact: Artifact, plan: Plan, context: Context, held: Held) -> I
     )
     with tempfile.TemporaryDirectory(prefix="mocovit-adb-") as name:
         yield Remote(held, bundle, model, plan, Path(name))
-
-
-def _bundle(plan: Plan, context: Context) -> Bundle:
-    if context.bundle is None:
-        return bundles.find_or_build(read_lock(), plan.runtime, deadline_s=plan.deadline_s)
-    found = bundles.open_bundle(context.bundle)
-    if found.runtime != plan.runtime:
-        raise UsageError(f"{context.bundle}: a bundle of {found.runtime}, but {plan.runtime} was asked for")
-    return found
 
 
 def _golden(artifact: Artifact, plan: Plan, context: Context, remote: Remote, *, profiled: int) -> GoldenRun:
@@ -128,7 +117,7 @@ def _measure(artifact: Artifact, plan: Plan, context: Context, held: Held) -> La
     with _prepared(artifact, plan, context, held) as remote:
         checked = _golden(artifact, plan, context, remote, profiled=_PROFILED_INFERENCES)
         verified = verdict_of(artifact, context, checked)
-        context.say(f"{artifact.path.name}: outputs checked ({verified}); timing")
+        context.say(checked_line(artifact, verified, "timing"))
         samples = keep_first_sample(artifact, context.golden, plan, remote.folder)
         taken = _take_rounds(remote, plan, context, samples)
     counted = [entry.samples_ms for entry in taken.rounds if not entry.rejected]
@@ -157,7 +146,10 @@ def _measure(artifact: Artifact, plan: Plan, context: Context, held: Held) -> La
         operators_by_kind=by_kind(operators),
         partitions=partitions(checked.executed, operators) if artifact.format == "tflite" else None,
         operators=timed(checked.executed) if plan.per_op else (),
-        warnings=(*_warnings(plan, held, taken), *arithmetic_note(plan.fp16_arithmetic, checked.arithmetic)),
+        warnings=(
+            *_warnings(plan, held, taken),
+            *arithmetic_note(artifact, plan, checked.arithmetic),
+        ),
         tools={**tool_versions(), "adb": held.adb.version()},
     )
 

@@ -11,7 +11,7 @@ from benchmarks.plan import Plan
 from benchmarks.process import Finished
 from benchmarks.rounds import Reading
 from benchmarks.targets.adb.client import Answer, SilentError, quoted
-from benchmarks.targets.adb.keeper import PID, end_bench
+from benchmarks.targets.adb.keeper import PID, end_bench, started
 from benchmarks.targets.adb.push import push
 from benchmarks.targets.adb.session import Held
 from benchmarks.targets.adb.state import LOG, RUNNING, parse_log, sampler
@@ -34,6 +34,7 @@ _MOST_SAID = 1 << 20
 _READ_BYTES_PER_S = 1 << 20
 _FETCH_S = 30.0
 _DEADLINE_STATUS = 7
+_LAST_SIGNAL = 64
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,7 @@ class Remote:
                 f"cd {quoted(held.folder)} || exit 1",
                 f"rm -f {REPORT} {OUTPUT} {LOG}; touch {RUNNING}",
                 *([watch] if watched else []),
-                f"sh -c 'echo $$ > {PID}; exec \"$@\"' bench {command} </dev/null",
+                started(command),
                 f"s=$?; rm -f {RUNNING} {PID}; exit $s",
             ]
         )
@@ -135,7 +136,8 @@ def _failed(words: Sequence[str], answer: Answer, plan: Plan, bundle: Bundle) ->
         return _too_slow(plan)
     if "No space left" in answer.stderr:
         return StableDeviceError("the phone's storage is full; make room, or give --remote-folder elsewhere")
-    status = answer.status if answer.status < 128 else 128 - answer.status
+    ended_by_signal = 128 < answer.status <= 128 + _LAST_SIGNAL
+    status = 128 - answer.status if ended_by_signal else answer.status
     found = failure(Finished(tuple(words), status, answer.text, answer.stderr), plan)
     if isinstance(found, TransientDeviceError):
         return StableDeviceError(str(found))

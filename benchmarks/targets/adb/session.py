@@ -111,11 +111,13 @@ def _check_binding(adb: Adb, cores: Cores) -> None:
     answer = adb.shell(f"taskset {cores.mask} sh -c {quoted(_WHERE_ALLOWED)}")
     if answer.status == 127 or "not found" in answer.stderr:
         raise StableDeviceError(
-            f"{clean(adb.serial)} has no taskset: times on unknown cores are worth nothing"
+            f"{clean(adb.serial)} has no taskset, and times on unknown cores are worth nothing; "
+            "phones have it since Android 8"
         )
     if not answer.ok:
         raise StableDeviceError(
-            f"the phone refuses the cores {cores.name} (mask {cores.mask}): {answer.reason()}"
+            f"the phone refuses the cores {cores.name} (mask {cores.mask}): {answer.reason()}; "
+            "name others with --cores"
         )
     said = answer.text.strip().replace(",", "")
     allowed = int(said, 16) if re.fullmatch(r"[0-9a-fA-F]{1,256}", said) else 0

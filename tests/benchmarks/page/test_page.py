@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from benchmarks import report as reports
+from benchmarks import report_file as reports
 from benchmarks.cli import main
 from benchmarks.page.document import page, write_page
 from benchmarks.page.plots import bars, samples_over_time
@@ -137,3 +137,21 @@ def test_reports_become_a_page(
     parsed(html.read_text())
     with pytest.raises(UsageError, match="cannot be written"):
         write_page(tmp_path / "no" / "r.html", [latency_report()])
+
+
+def test_reports_of_one_file_are_told_apart(latency_report: Callable[..., LatencyReport]) -> None:
+    text = page([latency_report(), latency_report(target="host")])
+    for name in ("1. net.tflite", "2. net.tflite"):
+        assert f"<h2>{name}</h2>" in text
+        assert f"<td>{name}</td>" in text
+        assert f"{name}: p50" in text
+    assert "<h2>net.tflite</h2>" in page([latency_report()])
+
+
+def test_the_axis_of_times_is_close_to_samples_that_lie_together() -> None:
+    together = samples_over_time([Round(samples_ms=(10.0, 10.2, 10.4), sampling_from_s=1.0)])
+    assert ">0<" not in together.replace(">0</text>", "", 1)  # one zero: that of the seconds
+    assert ">warm-up<" in together
+    apart = samples_over_time([Round(samples_ms=(1.0, 10.0), sampling_from_s=0.0)])
+    assert apart.count(">0</text>") == 2
+    assert "warm" not in apart
