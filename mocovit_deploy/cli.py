@@ -142,6 +142,11 @@ def _export_parser() -> Parser:
     add("--opset", type=_positive, default=18, metavar="N", help="of ONNX files (default: %(default)s)")
     add("--minimum-deployment-target", default="iOS16", metavar="NAME", help="of Core ML files (%(default)s)")
     add("--no-simplify", action="store_true", help="leave onnxsim out")
+    add(
+        "--deploy-hooks",
+        action="store_true",
+        help="first run the network's own switch_to_deploy, reparameterize or fuse, on a copy",
+    )
     add("--without", action="append", default=[], metavar="PASS", help="leave a pass out")
     add("--no-verify", action="store_true", help="do not check the files (they are not proven then)")
     add("--output-dir", type=Path, default=Path("build"), metavar="DIR", help="default: %(default)s")
@@ -178,6 +183,7 @@ def _export(words: Sequence[str]) -> int:
         minimum_deployment_target=given.minimum_deployment_target,
         verify=not given.no_verify,
         without=tuple(given.without),
+        deploy_hooks=given.deploy_hooks,
     )
     if given.summary:
         return commands.summary(request, as_json=given.json, verbose=given.verbose)

@@ -64,12 +64,14 @@ def summary(request: ExportRequest, *, as_json: bool, verbose: bool) -> int:
         _torch()
 
         from mocovit_deploy.capture import capture
+        from mocovit_deploy.deploy_hooks import run_deploy_hooks
         from mocovit_deploy.models.load import load_network
         from mocovit_deploy.summary import render, summarize
 
         network = load_network(request.model)
-        graph = capture(network.module, network.inputs.for_capture(request.model.seed, free_batch=False))
-        counted = summarize(network.module, graph)
+        module = run_deploy_hooks(network.module)[0] if request.deploy_hooks else network.module
+        graph = capture(module, network.inputs.for_capture(request.model.seed, free_batch=False))
+        counted = summarize(module, graph)
     if as_json:
         _print_json(
             {

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from exporters import format_named
 from mocovit_deploy.capture import capture
+from mocovit_deploy.deploy_hooks import after_deploy_hooks
 from mocovit_deploy.errors import DeployError, UsageError, unknown_choice
 from mocovit_deploy.graph import BATCH_NORMS, count
 from mocovit_deploy.models.load import Network, load_network
@@ -45,14 +46,16 @@ def export_model(request: ExportRequest, stages: Stages) -> Export:
             reference = run_original(network, request)
         with stages("capture"):
             example = network.inputs.for_capture(request.model.seed, request.dynamic_batch)
-            graph = capture(network.module, example, request.dynamic_batch)
+            original = capture(network.module, example, request.dynamic_batch)
+            graph, hooks = after_deploy_hooks(network.module, original, example, request)
         with stages("passes"):
             passes = run_passes(graph, example, [p for p in PASSES if p not in request.without])
+            passes = replace(passes, proofs=(*hooks, *passes.proofs))
         line = Line(request, network, reference, passes, example, staging, stages)
         outcomes = [
             write_and_prove(line, name, recipe) for name in request.formats for recipe in request.precisions
         ]
-    return Export(network, passes, count(graph, *BATCH_NORMS), tuple(outcomes))
+    return Export(network, passes, count(original, *BATCH_NORMS), tuple(outcomes))
 
 
 def _refuse_impossible(request: ExportRequest) -> None:

@@ -92,6 +92,8 @@ class ExportRequest:
     verify: bool = True
     without: tuple[str, ...] = ()
     """Passes to leave out."""
+    deploy_hooks: bool = False
+    """Run the network's own `switch_to_deploy` and its like before it is captured."""
 
 
 @dataclass(frozen=True)

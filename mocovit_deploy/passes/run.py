@@ -35,8 +35,8 @@ def run_passes(
     (floats; other dtypes are taken as they are), and its outputs are compared with the original's. A pass
     that changes them by more than `BOUND`, or makes them NaN, raises `ConversionError`: nothing is written.
     """
-    wide, inputs = in_double(graph), _random_like(example, seed)
-    original = _outputs(wide, inputs)
+    wide, inputs = in_double(graph), random_like(example, seed)
+    original = outputs_of(wide, inputs)
     if not all(bool(t.isfinite().all()) for t in original):
         raise ConversionError("the network itself gives NaN or infinity on random input: check its weights")
     changes: list[Change] = []
@@ -45,7 +45,7 @@ def run_passes(
         run = named_pass(name)
         widened = run(wide)
         touched = widened.changes or _operations(widened.graph) != _operations(wide)
-        error = relative_error(original, _outputs(widened.graph, inputs)) if touched else None
+        error = relative_error(original, outputs_of(widened.graph, inputs)) if touched else None
         if error is not None and not error <= BOUND:
             raise ConversionError(
                 f"pass {name} changes what the network computes: relative error {error:.1e} in float64, "
@@ -105,7 +105,8 @@ def _operations(graph: fx.GraphModule) -> list[object]:
     return [node.target for node in graph.graph.nodes]
 
 
-def _random_like(example: Sequence[Tensor], seed: int) -> list[Tensor]:
+def random_like(example: Sequence[Tensor], seed: int) -> list[Tensor]:
+    """Seeded float64 numbers in the shapes of `example`; tensors of other dtypes as they are."""
     generator = torch.Generator().manual_seed(seed)
     return [
         torch.randn(t.shape, generator=generator, dtype=torch.float64) if t.is_floating_point() else t
@@ -113,7 +114,8 @@ def _random_like(example: Sequence[Tensor], seed: int) -> list[Tensor]:
     ]
 
 
-def _outputs(graph: fx.GraphModule, inputs: Sequence[Tensor]) -> list[Tensor]:
+def outputs_of(graph: fx.GraphModule, inputs: Sequence[Tensor]) -> list[Tensor]:
+    """Every tensor that `graph` returns, in order."""
     with torch.no_grad():
         result: Any = graph(*inputs)
     return [leaf for leaf in torch.utils._pytree.tree_leaves(result) if isinstance(leaf, Tensor)]
