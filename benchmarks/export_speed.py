@@ -53,7 +53,7 @@ def main() -> int:
         taken = [sum(report["seconds"][stage] for stage in stages) for report in reports]
         rows.append((name, f"{statistics.median(taken):.1f} s", f"{min(taken):.1f} s", f"{budget_s:.1f} s"))
     rows.append(("--help over bare Python", *_help_over_python(20), f"{HELP_BUDGET_S * 1e3:.0f} ms"))
-    for name in ("imports", "network", "reference", "parity onnx fp32", "parity tflite fp32"):
+    for name in ("imports", "request", "network", "reference", "parity onnx fp32", "parity tflite fp32"):
         taken = [report["seconds"][name] for report in reports]
         rows.append((name, f"{statistics.median(taken):.1f} s", f"{min(taken):.1f} s", "-"))
     if given.baseline:

@@ -24,7 +24,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mocovit_deploy.errors import UsageError
-from mocovit_deploy.spec import BATCH, Preprocessing, TensorSpec
+from mocovit_deploy.spec import BATCH, ExportRequest, Preprocessing, TensorSpec
 
 SCHEMA_VERSION = 1
 
@@ -93,6 +93,10 @@ class Format(Protocol):
     RECIPES: tuple[str, ...]
     FREE_BATCH: bool
     """Can its files leave the batch to the caller?"""
+
+    def refuse_impossible(self, request: ExportRequest) -> None:
+        """Raise `UsageError` for what of a request no file of this format can have, before any work."""
+        ...
 
     def export(self, graph: Any, example: Any, job: ExportJob) -> Written: ...
 

@@ -85,6 +85,21 @@ def _positive(text: str) -> int:
     return int(text)
 
 
+def _seed(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or int(text) >= 1 << 63:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of 0 to 2^63 - 1")
+    return int(text)
+
+
+def _free_dimension(text: str) -> str:
+    if text != "batch":
+        raise argparse.ArgumentTypeError(
+            f"{text!r} cannot be left free in any format, only batch (in ONNX files); export once for each "
+            "--image-size"
+        )
+    return text
+
+
 def _export_parser() -> Parser:
     parser = _parser("mocovit-export", "Write a PyTorch network as proven files.", EXPORT_EXAMPLES)
     add = parser.add_argument
@@ -122,8 +137,13 @@ def _export_parser() -> Parser:
     add("--batch", type=_positive, metavar="N", help="images per run (default: 1)")
     add("--input-names", type=_words, default=(), metavar="LIST", help="default: forward's parameters")
     add("--output-names", type=_words, default=(), metavar="LIST", help="default: keys; logits or output")
-    add("--dynamic", choices=["batch"], help="leave the batch to the caller of the file (ONNX)")
-    add("--seed", type=int, default=0, metavar="N", help="for random weights and random inputs")
+    add(
+        "--dynamic",
+        type=_free_dimension,
+        metavar="batch",
+        help="leave the batch to the caller of the file (ONNX)",
+    )
+    add("--seed", type=_seed, default=0, metavar="N", help="for random weights and random inputs")
     add(
         "--format",
         type=_words,

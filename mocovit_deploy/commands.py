@@ -209,7 +209,7 @@ def _export_text(done: Export, stages: Stages, request: ExportRequest) -> str:
         bound = " and ".join(f"{value:.0e}" for value in sorted(tolerances))
         lines.append(f"\ntolerance {bound or 'none'}, {samples} samples, judged against the original network")
     spent = "   ".join(f"{name} {seconds:.1f} s" for name, seconds in stages.seconds.items())
-    lines += [f"written to {request.output_dir}/", spent]
+    lines += [f"written to {request.output_dir}/" if written else "nothing written", spent]
     return "\n".join(lines) + "\n"
 
 

@@ -16,7 +16,7 @@ from exporters.tflite.half import allow_half, store_half
 from exporters.tflite.run import load, load_platform
 from exporters.tflite.write import convert
 from mocovit_deploy.artifact import ExportJob, Written
-from mocovit_deploy.spec import TensorSpec
+from mocovit_deploy.spec import ExportRequest, TensorSpec
 
 if TYPE_CHECKING:
     from torch import Tensor, fx
@@ -25,7 +25,7 @@ SUFFIX = ".tflite"
 RECIPES = ("fp32", "fp16", "fp16_weights")
 FREE_BATCH = False
 
-__all__ = ["FREE_BATCH", "RECIPES", "SUFFIX", "export", "load", "load_platform"]
+__all__ = ["FREE_BATCH", "RECIPES", "SUFFIX", "export", "load", "load_platform", "refuse_impossible"]
 
 
 def export(graph: fx.GraphModule, example: Sequence[Tensor], job: ExportJob) -> Written:
@@ -43,6 +43,10 @@ def export(graph: fx.GraphModule, example: Sequence[Tensor], job: ExportJob) -> 
     job.path.write_bytes(data)
     tools = ("torch", "litert-torch", "litert-converter", "ai-edge-quantizer")
     return Written(inputs=inputs, outputs=job.outputs, tools={name: version(name) for name in tools})
+
+
+def refuse_impossible(_request: ExportRequest) -> None:
+    """Nothing that is not refused for all formats."""
 
 
 def _in_file_layout(tensor: TensorSpec, layout: str) -> TensorSpec:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from exporters import FORMATS, format_named
+from exporters.tflite import flatbuffer
 from mocovit_deploy.artifact import digest, manifest_path, read_golden, read_manifest
 from mocovit_deploy.errors import DeployError, UsageError
 from mocovit_deploy.export import export_model
@@ -97,8 +98,17 @@ def test_nudged_weights_fail(exported, name, recipe, tmp_path):
 
 
 def _nudge(path, dtype):
-    """Find a run of numbers that look like weights of this type, and scale it."""
+    """Find a run of numbers that look like weights of this type, and scale it.
+
+    In a TFLite file the largest buffer is taken: its tables can look like half floats.
+    """
     data, size = path.read_bytes(), np.dtype(dtype).itemsize
+    if path.suffix == ".tflite":
+        buffers = [bytes(one.data) for one in flatbuffer.read(data).buffers if one.data is not None]
+        largest = max(buffers, key=len)
+        nudged = (np.frombuffer(largest, dtype) * 1.5).astype(dtype).tobytes()
+        path.write_bytes(data.replace(largest, nudged, 1))
+        return nudged != largest
     for shift in range(size):
         values = np.frombuffer(data, dtype, (len(data) - shift) // size, shift)
         for start in range(0, len(values) - 48, 8):
