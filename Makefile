@@ -39,13 +39,13 @@ digits: $(READY)
 	$(VENV)/bin/python -m examples.digits.report $(ARGS)
 
 zoo: $(READY)
-	$(VENV)/bin/python benchmarks/zoo.py $(ARGS)
+	$(VENV)/bin/python -m benchmarks.zoo $(ARGS)
 
 speed: $(READY)
-	$(VENV)/bin/python benchmarks/export_speed.py $(ARGS)
+	$(VENV)/bin/python -m benchmarks.export_speed $(ARGS)
 
 runtimes: $(READY)
-	$(VENV)/bin/python benchmarks/runtime_matrix.py $(ARGS)
+	$(VENV)/bin/python -m benchmarks.runtime_matrix $(ARGS)
 
 # torch comes last and without a hash: a CPU build that pip can find is taken, and everything it needs is there.
 $(READY): requirements.lock pyproject.toml

@@ -1,6 +1,6 @@
 """Every network of the field through the whole line: one row of each table of docs/zoo.md.
 
-    python benchmarks/zoo.py [--only PATTERN] [--folder DIR] [--keep] [--unfinished]
+    python -m benchmarks.zoo [--only PATTERN] [--folder DIR] [--keep] [--unfinished]
 
 A row is three child processes: `mocovit-export --summary` for parameters and MACs, `mocovit-export` with all
 formats and precisions, and one that counts operators. Its results go to a JSON file in `--folder` when it is

@@ -247,6 +247,7 @@ def _export_json(done: Export, stages: Stages) -> dict[str, Any]:
             for outcome in done.outcomes
         ],
         "seconds": {name: round(seconds, 3) for name, seconds in stages.seconds.items()},
+        "cpu_seconds": {name: round(seconds, 3) for name, seconds in stages.cpu_seconds.items()},
         "peak_memory_bytes": _peak_memory_bytes(),
     }
 

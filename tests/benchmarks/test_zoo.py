@@ -151,7 +151,7 @@ def test_it_goes_on_where_it_was_killed(tmp_path):
     done, todo = (row for row in ROWS if row.model in ("mocovit_0_5", "mocovit_1_3"))
     before = json.dumps({**RESULT, "sources": sources, "error": None})
     (tmp_path / f"{done.slug}.json").write_text(before)
-    command = [sys.executable, zoo.__file__, "--folder", str(tmp_path), "--only", "mocovit_*_[35]"]
+    command = [sys.executable, "-m", "benchmarks.zoo", "--folder", str(tmp_path), "--only", "mocovit_*_[35]"]
     process = subprocess.Popen(
         command,
         stderr=subprocess.PIPE,
@@ -173,7 +173,7 @@ def test_it_goes_on_where_it_was_killed(tmp_path):
 
 
 def test_an_unknown_pattern(tmp_path):
-    command = [sys.executable, zoo.__file__, "--folder", str(tmp_path), "--only", "resnet*"]
+    command = [sys.executable, "-m", "benchmarks.zoo", "--folder", str(tmp_path), "--only", "resnet*"]
     path = str(Path(zoo.__file__).parent.parent)
     done = subprocess.run(
         command, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": path}, timeout=60
