@@ -43,13 +43,13 @@ digits: $(READY)
 	$(VENV)/bin/python -m examples.digits.report $(ARGS)
 
 zoo: $(READY)
-	$(VENV)/bin/python benchmarks/zoo.py $(ARGS)
+	$(VENV)/bin/python -m benchmarks.zoo $(ARGS)
 
 speed: $(READY)
-	$(VENV)/bin/python benchmarks/export_speed.py $(ARGS)
+	$(VENV)/bin/python -m benchmarks.export_speed $(ARGS)
 
 runtimes: $(READY)
-	$(VENV)/bin/python benchmarks/runtime_matrix.py $(ARGS)
+	$(VENV)/bin/python -m benchmarks.runtime_matrix $(ARGS)
 
 fuzz: $(READY)
 	PYTHONPATH=tests/fuzz OMP_NUM_THREADS=1 $(VENV)/bin/python -W ignore -m hostile $(ARGS)

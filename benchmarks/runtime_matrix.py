@@ -1,6 +1,6 @@
 """Which runtimes execute which TFLite files: each runtime in a virtual environment of its own.
 
-    python benchmarks/runtime_matrix.py FILE.tflite...
+    python -m benchmarks.runtime_matrix FILE.tflite...
 
 Installs each runtime beside this project's core (numpy alone, no torch), runs `mocovit-parity` on every
 file, and prints a table of verdicts. A cell is what that command said.

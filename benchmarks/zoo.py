@@ -1,11 +1,14 @@
-"""Every network of the field through the whole line: one row of docs/zoo.md each.
+"""Every network of the field through the whole line: one row of each table of docs/zoo.md.
 
-    python benchmarks/zoo.py [--only PATTERN] [--folder DIR]
+    python -m benchmarks.zoo [--only PATTERN] [--folder DIR] [--keep] [--unfinished]
 
-A row is two child processes: `mocovit-export --summary` for parameters and MACs, `mocovit-export` with all
-formats for everything else. Its results go to a JSON file in `--folder` when it is done, and a row that has
-one is not run again until the sources change: a run that was killed goes on where it was. The files
-themselves are deleted when they are counted. docs/zoo.md is written when no row is missing.
+A row is three child processes: `mocovit-export --summary` for parameters and MACs, `mocovit-export` with all
+formats and precisions, and one that counts operators. Its results go to a JSON file in `--folder` when it is
+done, with the commit and the tools it is of, and a row that has one is not run again until the sources
+change: a run that was killed goes on where it was. Sources change for reasons that move no number; `--keep`
+then keeps the rows there are, and the document says which commit each row is of. The files themselves are
+deleted when they are counted. docs/zoo.md is written when no row is missing, or with `--unfinished`, when it
+names the rows that did not run.
 
 Expect `MINUTES` on two cores, and at most `DISK_CAP_GB` of disk at a time.
 """
@@ -23,16 +26,26 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from benchmarks.zoo_document import (
+    FILES_HEADER,
+    FORMATS,
+    NETWORK_HEADER,
+    PRECISIONS,
+    ROWS,
+    Row,
+    document,
+    files_cells,
+    network_cells,
+)
 from mocovit_deploy.artifact import write_atomically
 from mocovit_deploy.table import table
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 DOCUMENT = CHECKOUT / "docs" / "zoo.md"
-FORMATS = ("onnx", "coreml", "tflite")
 EXPORT = "import sys; from mocovit_deploy.cli import export_main; sys.exit(export_main())"
 OPERATORS = """
 import json, sys
@@ -60,64 +73,7 @@ DISK_CAP_GB = 3
 TIMEOUT_S = 1800
 
 
-@dataclass(frozen=True)
-class Row:
-    """A network at a size; None is the size its source declares."""
-
-    model: str
-    size: int | None = None
-
-    @property
-    def words(self) -> tuple[str, ...]:
-        size = () if self.size is None else ("--image-size", str(self.size))
-        return ("--model", self.model, *size)
-
-    @property
-    def slug(self) -> str:
-        return self.model.replace("/", "_") + (f"_{self.size}" if self.size else "")
-
-
-ROWS = (
-    Row("mocovit_0_5"),
-    Row("mocovit_1_0"),
-    Row("mocovit_1_3"),
-    Row("timm/ghostnet_050"),
-    Row("timm/ghostnet_100"),
-    Row("timm/ghostnet_130"),
-    Row("timm/ghostnetv2_100"),
-    Row("timm/ghostnetv3_100"),
-    Row("timm/repghostnet_100"),
-    Row("timm/mobilenetv3_small_100"),
-    Row("timm/mobilenetv3_large_100"),
-    Row("timm/mobilenetv4_conv_small"),
-    Row("timm/mobilevit_xxs"),
-    Row("timm/mobilevit_xxs", 224),
-    Row("timm/mobilevit_xs"),
-    Row("timm/mobilevit_xs", 224),
-    Row("timm/mobilevit_s"),
-    Row("timm/mobilevit_s", 224),
-    Row("timm/efficientvit_b0"),
-    Row("timm/efficientvit_b1"),
-    Row("timm/efficientvit_b2"),
-    Row("timm/efficientvit_b3"),
-    Row("timm/efficientvit_l1"),
-    Row("timm/efficientnet_b0"),
-    Row("timm/efficientnet_b1"),
-    Row("timm/repvgg_a0"),
-    Row("timm/mobileone_s1"),
-)
-
-HEADER = (
-    "network",
-    "input",
-    "parameters",
-    "MACs",
-    "with attention",
-    "BatchNorms",
-    "refused",
-    *(f"{name}: operators, max error" for name in ("ONNX", "Core ML", "TFLite")),
-    "seconds",
-)
+TOOLS = ("torch", "timm", "onnx", "onnxruntime", "coremltools", "litert-torch", "ai-edge-litert")
 
 
 class RowError(Exception):
@@ -133,10 +89,13 @@ def main() -> int:
     parser.add_argument(
         "--folder", type=Path, default=Path("build", "zoo"), metavar="DIR", help="%(default)s"
     )
+    parser.add_argument("--keep", action="store_true", help="rows of earlier sources count")
+    parser.add_argument("--unfinished", action="store_true", help="write docs/zoo.md though rows are missing")
     given = parser.parse_args()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     given.folder.mkdir(parents=True, exist_ok=True)
     sources = sources_digest()
+    wanted = None if given.keep else sources
     chosen = [row for row in ROWS if fnmatch.fnmatch(row.slug, given.only)]
     if not chosen:
         sys.stderr.write(
@@ -144,20 +103,21 @@ def main() -> int:
         )
         return 2
     for number, row in enumerate(chosen, 1):
-        known = finished(given.folder, row, sources)
+        known = finished(given.folder, row, wanted)
         if known is None or known.get("error"):
             _progress(f"[{number}/{len(chosen)}] {row.slug} ...")
             start = time.monotonic()
-            result = {**run_row(row, given.folder), "sources": sources}
+            result = {**run_row(row, given.folder), "sources": sources, "commit": commit(), "tools": tools()}
             write_atomically(given.folder / f"{row.slug}.json", json.dumps(result, indent=1).encode())
             _progress(f" {time.monotonic() - start:.0f} s, {result.get('error') or 'pass'}\n")
-    results = {row: finished(given.folder, row, sources) for row in ROWS}
+    results = {row: finished(given.folder, row, wanted) for row in ROWS}
     done = {row: result for row, result in results.items() if result is not None}
-    if len(done) == len(ROWS):
+    if given.unfinished or len(done) == len(ROWS):
         write_atomically(DOCUMENT, document(done).encode())
         sys.stdout.write(f"written: {DOCUMENT}\n")
     else:
-        sys.stdout.write(table(HEADER, [cells(row, result) for row, result in done.items()]) + "\n")
+        for header, line in ((NETWORK_HEADER, network_cells), (FILES_HEADER, files_cells)):
+            sys.stdout.write(table(header, [line(row, result) for row, result in done.items()]) + "\n\n")
     return 4 if any(row not in done or done[row].get("error") for row in chosen) else 0
 
 
@@ -170,16 +130,39 @@ def sources_digest() -> str:
     return total.hexdigest()[:16]
 
 
-def finished(folder: Path, row: Row, sources: str) -> dict[str, Any] | None:
-    """The row's result, where it is of these sources; one that failed is kept, but run again next time."""
+def commit() -> str:
+    """The checkout's commit in short, "+ changes" where files of it are not committed; "" without git."""
+    git = shutil.which("git")
+    if git is None:
+        return ""
+
+    def said(*words: str) -> str:
+        done = subprocess.run(
+            [git, *words], check=False, cwd=CHECKOUT, capture_output=True, text=True, timeout=60
+        )
+        return done.stdout.strip() if done.returncode == 0 else ""
+
+    changed = said("status", "--porcelain", "--untracked-files=no", "--", "mocovit_deploy", "exporters")
+    return said("rev-parse", "--short=10", "HEAD") + (" + changes" if changed else "")
+
+
+def tools() -> dict[str, str]:
+    """What wrote and ran the files."""
+    return {name: metadata.version(name) for name in TOOLS}
+
+
+def finished(folder: Path, row: Row, sources: str | None) -> dict[str, Any] | None:
+    """The row's result, where it is of these sources (None: of any); one that failed is run again."""
     try:
         result: dict[str, Any] = json.loads((folder / f"{row.slug}.json").read_bytes())
     except (FileNotFoundError, ValueError):
         return None
-    return result if result.get("sources") == sources else None
+    return result if sources is None or result.get("sources") == sources else None
 
 
-def run_row(row: Row, folder: Path, formats: tuple[str, ...] = FORMATS) -> dict[str, Any]:
+def run_row(
+    row: Row, folder: Path, formats: tuple[str, ...] = FORMATS, precisions: tuple[str, ...] = PRECISIONS
+) -> dict[str, Any]:
     """Everything the table says of one network; `error` where the line ended early or a file failed."""
     if shutil.disk_usage(folder).free < DISK_CAP_GB * 1e9:
         return {"error": f"less than {DISK_CAP_GB} GB of disk are free in {folder}"}
@@ -187,8 +170,8 @@ def run_row(row: Row, folder: Path, formats: tuple[str, ...] = FORMATS) -> dict[
     with tempfile.TemporaryDirectory(dir=folder, prefix="files-") as scratch:
         try:
             summary = _report([EXPORT, *row.words, "--summary", "--json"])
-            place = ("--output-dir", scratch, "--json")
-            export = _report([EXPORT, *row.words, "--format", ",".join(formats), *place])
+            files = ("--format", ",".join(formats), "--precision", ",".join(precisions))
+            export = _report([EXPORT, *row.words, *files, "--output-dir", scratch, "--json"])
             paths = [one["path"] for one in export["files"] if one["path"]]
             operators = _report([OPERATORS, *paths])
         except RowError as failure:
@@ -199,10 +182,13 @@ def run_row(row: Row, folder: Path, formats: tuple[str, ...] = FORMATS) -> dict[
         "total": summary["total"],
         "batch_norms": export["batch_norms"],
         "refused": [refusal for one in export["passes"] for refusal in one["refusals"]],
+        "stages": export["seconds"],
         "files": {
-            one["format"]: {
+            f"{one['format']} {one['recipe']}": {
                 "verdict": one["parity"]["verdict"],
-                "max_error": max((out["max_error"] for out in one["parity"]["outputs"]), default=None),
+                "arithmetic": one["parity"]["arithmetic"],
+                "not_run": one["parity"]["not_run"],
+                "max_error": worst([output["max_error"] for output in one["parity"]["outputs"]]),
                 "operators": operators.get(one["path"]),
                 "error": one["error"],
             }
@@ -211,6 +197,12 @@ def run_row(row: Row, folder: Path, formats: tuple[str, ...] = FORMATS) -> dict[
         "seconds": round(time.monotonic() - start, 1),
         "error": "; ".join(errors) or None,
     }
+
+
+def worst(errors: list[float | None]) -> float | None:
+    """The largest error of a file; None where there is none, or one is not a number."""
+    known = [error for error in errors if error is not None]
+    return max(known) if known and len(known) == len(errors) else None
 
 
 def _report(code_and_words: list[str]) -> dict[str, Any]:
@@ -241,51 +233,6 @@ def _report(code_and_words: list[str]) -> dict[str, Any]:
         last = err.strip().splitlines()[-1:] or ["nothing said"]
         raise RowError(f"{last[0]} (exit status {child.returncode})") from None
     return report
-
-
-def cells(row: Row, result: dict[str, Any]) -> tuple[str, ...]:
-    """One line of the table."""
-    name = row.model.removeprefix("timm/")
-    if "total" not in result:
-        return (name, str(row.size or ""), str(result["error"]), *[""] * (len(HEADER) - 3))
-    total, norms = result["total"], result["batch_norms"]
-    return (
-        name,
-        " ".join("x".join(map(str, shape)) for shape in result["input"].values()),
-        f"{total['parameters']:,}",
-        f"{total['macs'] / 1e6:,.1f} M",
-        f"{(total['macs'] + total['attention_macs']) / 1e6:,.1f} M",
-        f"{norms['before']} → {norms['after']}",
-        str(len(result["refused"])),
-        *(_file(result["files"].get(name)) for name in FORMATS),
-        f"{result['seconds']:.0f}",
-    )
-
-
-def _file(one: dict[str, Any] | None) -> str:
-    if one is None:
-        return "-"
-    if one["max_error"] is None:
-        return f"{one['verdict']}: {one['error']}"
-    verdict = "" if one["verdict"] == "pass" else f", {one['verdict']}"
-    return f"{one['operators']}, {one['max_error']:.1e}{verdict}"
-
-
-def document(done: dict[Row, dict[str, Any]]) -> str:
-    """docs/zoo.md."""
-    lines = [
-        "# Networks",
-        "",
-        "Made by `make zoo`: every network captured, re-parameterized, written in fp32 in three formats, and",
-        "each file compared with the network it came from (largest difference, as a fraction of the output's",
-        "range). Weights are random and seeded. MACs are of convolutions and linear layers, then with the",
-        "products of attention.",
-        "",
-        f"| {' | '.join(HEADER)} |",
-        f"|{'---|' * len(HEADER)}",
-        *(f"| {' | '.join(cells(row, result))} |" for row, result in done.items()),
-    ]
-    return "\n".join(lines) + "\n"
 
 
 def _progress(text: str) -> None:

@@ -27,7 +27,7 @@ from mocovit_deploy.arrays import read_arrays
 from mocovit_deploy.bounded import check_folder, read_json, size_of
 from mocovit_deploy.errors import UsageError
 from mocovit_deploy.manifest import check
-from mocovit_deploy.spec import BATCH, Preprocessing, TensorSpec
+from mocovit_deploy.spec import BATCH, ExportRequest, Preprocessing, TensorSpec
 
 SCHEMA_VERSION = 1
 
@@ -98,6 +98,10 @@ class Format(Protocol):
     RECIPES: tuple[str, ...]
     FREE_BATCH: bool
     """Can its files leave the batch to the caller?"""
+
+    def refuse_impossible(self, request: ExportRequest) -> None:
+        """Raise `UsageError` for what of a request no file of this format can have, before any work."""
+        ...
 
     def export(self, graph: Any, example: Any, job: ExportJob) -> Written: ...
 

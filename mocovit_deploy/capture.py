@@ -187,4 +187,8 @@ def _explain(error: Exception, module: nn.Module) -> str:
         where = f"{paths[id(owner)]} ({type(owner).__name__})"
         if not file.startswith(torch_folder):
             line = f", {file}:{number}: {linecache.getline(file, number).strip()}"
-    return f"torch.export cannot take {where}{line}: {first_line(error)}"
+    said = first_line(error)
+    hint = (
+        "; write it without a decision on computed values (torch.where)" if "data-dependent" in said else ""
+    )
+    return f"torch.export cannot take {where}{line}: {said}{hint}"

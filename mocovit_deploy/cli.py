@@ -88,6 +88,21 @@ def _positive(text: str) -> int:
     return int(text)
 
 
+def _seed(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or int(text) >= 1 << 63:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of 0 to 2^63 - 1")
+    return int(text)
+
+
+def _free_dimension(text: str) -> str:
+    if text != "batch":
+        raise argparse.ArgumentTypeError(
+            f"{text!r} cannot be left free in any format, only batch (in ONNX files); export once for each "
+            "--image-size"
+        )
+    return text
+
+
 def _export_parser() -> Parser:
     parser = _parser("mocovit-export", "Write a PyTorch network as proven files.", EXPORT_EXAMPLES)
     add = parser.add_argument
@@ -125,8 +140,13 @@ def _export_parser() -> Parser:
     add("--batch", type=_positive, metavar="N", help="images per run (default: 1)")
     add("--input-names", type=_words, default=(), metavar="LIST", help="default: forward's parameters")
     add("--output-names", type=_words, default=(), metavar="LIST", help="default: keys; logits or output")
-    add("--dynamic", choices=["batch"], help="leave the batch to the caller of the file (ONNX)")
-    add("--seed", type=int, default=0, metavar="N", help="for random weights and random inputs")
+    add(
+        "--dynamic",
+        type=_free_dimension,
+        metavar="batch",
+        help="leave the batch to the caller of the file (ONNX)",
+    )
+    add("--seed", type=_seed, default=0, metavar="N", help="for random weights and random inputs")
     add(
         "--format",
         type=_words,
@@ -145,6 +165,11 @@ def _export_parser() -> Parser:
     add("--opset", type=_positive, default=18, metavar="N", help="of ONNX files (default: %(default)s)")
     add("--minimum-deployment-target", default="iOS16", metavar="NAME", help="of Core ML files (%(default)s)")
     add("--no-simplify", action="store_true", help="leave onnxsim out")
+    add(
+        "--deploy-hooks",
+        action="store_true",
+        help="first run the network's own switch_to_deploy, reparameterize or fuse, on a copy",
+    )
     add("--without", action="append", default=[], metavar="PASS", help="leave a pass out")
     add("--no-verify", action="store_true", help="do not check the files (they are not proven then)")
     add("--output-dir", type=Path, default=Path("build"), metavar="DIR", help="default: %(default)s")
@@ -181,6 +206,7 @@ def _export(words: Sequence[str]) -> int:
         minimum_deployment_target=given.minimum_deployment_target,
         verify=not given.no_verify,
         without=tuple(given.without),
+        deploy_hooks=given.deploy_hooks,
     )
     if given.summary:
         return commands.summary(request, as_json=given.json, verbose=given.verbose)

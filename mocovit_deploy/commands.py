@@ -78,12 +78,14 @@ def summary(request: ExportRequest, *, as_json: bool, verbose: bool) -> int:
         import_torch()
 
         from mocovit_deploy.capture import capture
+        from mocovit_deploy.deploy_hooks import run_deploy_hooks
         from mocovit_deploy.models.load import load_network
         from mocovit_deploy.summary import render, summarize
 
         network = load_network(request.model)
-        graph = capture(network.module, network.inputs.for_capture(request.model.seed, free_batch=False))
-        counted = summarize(network.module, graph)
+        module = run_deploy_hooks(network.module)[0] if request.deploy_hooks else network.module
+        graph = capture(module, network.inputs.for_capture(request.model.seed, free_batch=False))
+        counted = summarize(module, graph)
     if as_json:
         _print_json(
             {
@@ -255,7 +257,7 @@ def _export_text(done: Export, stages: Stages, request: ExportRequest) -> str:
         bound = " and ".join(f"{value:.0e}" for value in sorted(tolerances))
         lines.append(f"\ntolerance {bound or 'none'}, {samples} samples, judged against the original network")
     spent = "   ".join(f"{name} {seconds:.1f} s" for name, seconds in stages.seconds.items())
-    lines += [f"written to {request.output_dir}/", spent]
+    lines += [f"written to {request.output_dir}/" if written else "nothing written", spent]
     return "\n".join(lines) + "\n"
 
 
@@ -293,6 +295,7 @@ def _export_json(done: Export, stages: Stages) -> dict[str, Any]:
             for outcome in done.outcomes
         ],
         "seconds": {name: round(seconds, 3) for name, seconds in stages.seconds.items()},
+        "cpu_seconds": {name: round(seconds, 3) for name, seconds in stages.cpu_seconds.items()},
         "peak_memory_bytes": _peak_memory_bytes(),
     }
 

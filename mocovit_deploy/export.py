@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import contextlib
+from dataclasses import dataclass, replace
 
 from exporters import format_named
 from mocovit_deploy.capture import capture
-from mocovit_deploy.errors import DeployError, UsageError, unknown_choice
+from mocovit_deploy.deploy_hooks import after_deploy_hooks
+from mocovit_deploy.errors import DeployError, MissingToolError, UsageError, unknown_choice
 from mocovit_deploy.graph import BATCH_NORMS, count
 from mocovit_deploy.models.load import Network, load_network
 from mocovit_deploy.passes import PASSES
@@ -37,7 +39,8 @@ def export_model(request: ExportRequest, stages: Stages) -> Export:
 
     Raises `UsageError`, `ConversionError` or `MissingToolError` where nothing could be begun.
     """
-    _refuse_impossible(request)
+    with stages("request"):
+        _refuse_impossible(request)
     with staged(request.output_dir) as staging:
         with stages("network"):
             network = load_network(request.model)
@@ -45,12 +48,14 @@ def export_model(request: ExportRequest, stages: Stages) -> Export:
             reference = run_original(network, request)
         with stages("capture"):
             example = network.inputs.for_capture(request.model.seed, request.dynamic_batch)
-            graph = capture(network.module, example, request.dynamic_batch)
+            original = capture(network.module, example, request.dynamic_batch)
+            graph, hooks = after_deploy_hooks(network.module, original, example, request)
         with stages("passes"):
             passes = run_passes(graph, example, [p for p in PASSES if p not in request.without])
+            passes = replace(passes, proofs=(*hooks, *passes.proofs))
         line = Line(request, network, reference, passes, example, staging, stages)
         outcomes = [write_and_prove(line, name, recipe) for name, recipe in request.files]
-    return Export(network, passes, count(graph, *BATCH_NORMS), tuple(outcomes))
+    return Export(network, passes, count(original, *BATCH_NORMS), tuple(outcomes))
 
 
 def _refuse_impossible(request: ExportRequest) -> None:
@@ -59,10 +64,14 @@ def _refuse_impossible(request: ExportRequest) -> None:
         exporter = format_named(name)
         if recipe not in exporter.RECIPES:
             raise unknown_choice(f"precision for {name}", recipe, exporter.RECIPES)
-        if request.dynamic_batch and not exporter.FREE_BATCH:
-            raise UsageError(
-                f"{name} files have a fixed batch; leave out --dynamic batch, or leave out {name}"
-            )
+        with contextlib.suppress(MissingToolError):  # its own export says so, and the other formats go on
+            exporter.refuse_impossible(request)
+    fixed = [name for name in request.formats if not format_named(name).FREE_BATCH]
+    if request.dynamic_batch and fixed:
+        raise UsageError(
+            f"{' and '.join(fixed)} files have a fixed batch; leave out --dynamic batch, or leave out "
+            f"{' and '.join(fixed)} (--format)"
+        )
     if request.layout not in LAYOUTS:
         raise unknown_choice("layout", request.layout, LAYOUTS)
     for name in request.without:

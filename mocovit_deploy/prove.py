@@ -76,6 +76,13 @@ def run_original(network: Network, request: ExportRequest) -> Reference:
     with torch.no_grad():
         runs = [network.module(*map(torch.from_numpy, sample)) for sample in zip(*inputs, strict=True)]
     results = [[leaf.numpy() for leaf in torch.utils._pytree.tree_leaves(run)] for run in runs]
+    for name, arrays in zip(network.output_names, zip(*results, strict=True), strict=True):
+        shapes = sorted({array.shape for array in arrays})
+        if len(shapes) > 1:
+            raise ConversionError(
+                f"{network.name}: the shape of {name} depends on what is in the input ({shapes[0]} for one, "
+                f"{shapes[1]} for another); files have fixed shapes, so pad it or leave it to the app"
+            )
     stacked = [np.stack(column) for column in zip(*results, strict=True)]
     for name, column in zip(network.output_names, stacked, strict=True):
         if not np.isfinite(column).all():

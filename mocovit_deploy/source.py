@@ -30,7 +30,15 @@ from mocovit_deploy.artifact import Artifact, digest
 from mocovit_deploy.errors import UsageError
 from mocovit_deploy.spec import ExportRequest, InputSpec, ModelSpec, OwnInput, Preprocessing
 
-EXPORT_OPTIONS = ("layout", "opset", "simplify", "dynamic_batch", "minimum_deployment_target", "without")
+EXPORT_OPTIONS = (
+    "layout",
+    "opset",
+    "simplify",
+    "dynamic_batch",
+    "minimum_deployment_target",
+    "without",
+    "deploy_hooks",
+)
 """The fields of an `ExportRequest` that change what is in a file."""
 NOT_REMEMBERED = ("unsafe_pickle",)
 """Leave to run pickled code is the user's to give, and not a manifest's, which may come from anywhere."""

@@ -94,6 +94,8 @@ class ExportRequest:
     """Passes to leave out."""
     only: tuple[tuple[str, str], ...] = ()
     """(format, precision): exactly these files; empty for every format in every precision."""
+    deploy_hooks: bool = False
+    """Run the network's own `switch_to_deploy` and its like before it is captured."""
 
     @property
     def files(self) -> tuple[tuple[str, str], ...]:

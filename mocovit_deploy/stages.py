@@ -16,15 +16,18 @@ class Stages:
     terminal: TextIO | None = None
     """Where to show progress; None for silence."""
     seconds: dict[str, float] = field(default_factory=dict)
+    cpu_seconds: dict[str, float] = field(default_factory=dict)
+    """Of all threads of this process: what a busy machine does not change."""
 
     @contextlib.contextmanager
     def __call__(self, name: str) -> Iterator[None]:
         self._show(f"{name} ...")
-        start = time.perf_counter()
+        start, start_cpu = time.perf_counter(), time.process_time()
         try:
             yield
         finally:
             self.seconds[name] = time.perf_counter() - start
+            self.cpu_seconds[name] = time.process_time() - start_cpu
             self._show(f"{name} {self.seconds[name]:.1f} s\n")
 
     def _show(self, text: str) -> None:

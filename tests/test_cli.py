@@ -126,6 +126,13 @@ BAD = {
     "zero": (["--batch", "0"], "'0' is not a positive whole number"),
     "no pair": (["--model-arg", "heads"], "'heads' is not NAME=VALUE"),
     "fixed batch": (["--format", "tflite", "--dynamic", "batch"], "tflite files have a fixed batch"),
+    "fixed batches": (["--dynamic", "batch"], "leave out coreml and tflite (--format)"),
+    "free height": (["--dynamic", "height"], "only batch (in ONNX files); export once for each --image-size"),
+    "opset of the future": (["--opset", "99"], "--opset 99: onnx"),
+    "opset of the past": (["--opset", "3"], "--opset 3: onnx"),
+    "unknown system": (["--minimum-deployment-target", "iOS14"], "ML programs need iOS 15"),
+    "seed below zero": (["--seed", "-1"], "'-1' is not a whole number"),
+    "seed too large": (["--seed", "9223372036854775808"], "is not a whole number of 0 to 2^63 - 1"),
     "no checkpoint": (["--checkpoint", "/nowhere/a.pt"], "/nowhere/a.pt: no such file"),
     "no place": (["--output-dir", "/proc/nowhere"], "cannot write there"),
     "empty format": (["--format", ","], "--format"),
@@ -144,6 +151,32 @@ def test_bad_words_give_one_line_and_exit_2(name, capfd, tmp_path, monkeypatch):
     assert any(part in err for part in message.split("|")), err
 
 
+def test_outputs_of_changing_shape_exit_3(tmp_path, capfd):
+    (tmp_path / "counting.py").write_text(
+        "from torch import nn\nclass Counting(nn.Conv2d):\n    def forward(self, x):\n"
+        "        return super().forward(x).relu().nonzero()\n"
+        "def net():\n    return Counting(3, 8, 3)\n"
+    )
+    status, out, err = run(capfd, "--model", f"{tmp_path / 'counting.py'}:net", "--image-size", "32")
+    assert (status, out) == (3, "")
+    assert "the shape of logits depends on what is in the input" in err
+    assert err.count("\n") == 1
+
+
+def test_nothing_is_said_to_be_written_where_nothing_was(tmp_path, capfd, monkeypatch):
+    from exporters import onnx
+    from mocovit_deploy.errors import ConversionError
+
+    def fails(*_):
+        raise ConversionError("no")
+
+    monkeypatch.setattr(onnx, "export", fails)
+    status, out, _ = run(capfd, *TINY, "--format", "onnx", "--output-dir", tmp_path)
+    assert status == 3
+    assert "nothing written" in out
+    assert "written to" not in out
+
+
 def test_a_network_that_cannot_be_captured_exits_3_with_module_and_line(tmp_path):
     (tmp_path / "branchy.py").write_text(
         "from torch import nn\nclass Branchy(nn.Module):\n    def forward(self, x):\n"
@@ -157,6 +190,7 @@ def test_a_network_that_cannot_be_captured_exits_3_with_module_and_line(tmp_path
     assert done.returncode == 3
     assert "1 (Branchy)" in err
     assert f"{tmp_path / 'branchy.py'}:4: if x.sum() > 0:" in err
+    assert "write it without a decision on computed values (torch.where)" in err
     assert err.count("\n") == 1
     assert [p.name for p in tmp_path.iterdir() if "branchy" not in p.name and "pycache" not in p.name] == []
 

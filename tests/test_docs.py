@@ -2,8 +2,12 @@
 
 import importlib.util
 import re
+import shlex
+import subprocess
 import sys
 from pathlib import Path
+
+import torch
 
 from mocovit_deploy.passes import PASSES
 
@@ -33,9 +37,55 @@ def test_links_between_documents_lead_somewhere():
 
 def test_the_makefile_has_what_the_readme_types():
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
-    typed = set(re.findall(r"^(?:\$ )?make ([a-z-]+)", (ROOT / "README.md").read_text(), re.MULTILINE))
-    assert typed
+    typed = set(re.findall(r"(?:^(?:\$ )?|`)make ([a-z-]+)", (ROOT / "README.md").read_text(), re.MULTILINE))
+    assert typed >= {"export", "test", "zoo", "speed", "runtimes"}
     assert typed <= targets
+
+
+def test_the_makefile_starts_programs_as_modules():
+    """`python benchmarks/x.py` would put benchmarks/statistics.py before the standard library's."""
+    started = re.findall(r"bin/python (\S+ \S+)", (ROOT / "Makefile").read_text())
+    assert not [words for words in started if words.startswith(("benchmarks/", "examples/"))]
+    modules = [words.removeprefix("-m ") for words in started if words.startswith("-m ")]
+    assert {"benchmarks.zoo", "benchmarks.export_speed", "benchmarks.runtime_matrix"} <= set(modules)
+    for module in modules:
+        if module.startswith(("benchmarks.", "examples.")):
+            command = [sys.executable, "-m", module, "--help"]
+            done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
+            assert done.returncode == 0, done.stderr
+            assert module.rpartition(".")[2] in done.stdout
+
+
+def test_commands_that_documents_show_are_accepted(monkeypatch):
+    """Every `mocovit-...` and `make ... ARGS=` of README and workflow, by the programs' own parsers."""
+    from benchmarks.cli import build_parser
+    from mocovit_deploy import cli, commands
+
+    for name in ("export", "summary", "parity"):
+        monkeypatch.setattr(commands, name, lambda *_, **__: 0)
+    parse = {"export": cli._export, "parity": cli._parity, "bench": build_parser().parse_args}
+    workflow = next((ROOT / ".github" / "workflows").glob("*.yml"))
+    checked = []
+    for document in (ROOT / "README.md", workflow):
+        text = document.read_text()
+        shown = re.findall(r"mocovit-(export|parity|bench)((?: [^`|\n]+)?)`", text)
+        shown += re.findall(r'make (?:--silent )?(export|parity|bench) ARGS=("[^"]*"|\S+)', text)
+        for program, words in shown:
+            given = shlex.split(words.strip('"').replace("...", ""))
+            if given:
+                parse[program](given)
+                checked.append(program)
+    assert set(checked) == set(parse)
+    assert len(checked) > 12
+
+
+def test_the_python_of_the_readme_runs(capsys):
+    from tiny_networks import tiny
+
+    (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    names = {"network": tiny().eval(), "images": torch.zeros(1, 3, 224, 224)}
+    exec(code, names)  # noqa: S102 - the README's own words
+    assert names["logits"].shape == (1, 10)
 
 
 def test_examples_in_help_are_accepted():

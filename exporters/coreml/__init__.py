@@ -19,8 +19,9 @@ from exporters.coreml.execute import NotExecutable
 from exporters.coreml.inside import load_inside, values
 from exporters.coreml.native import NativePredictor, load_native
 from exporters.coreml.predictor import load
-from exporters.coreml.write import PRECISIONS, write_package
+from exporters.coreml.write import PRECISIONS, deployment_target, write_package
 from mocovit_deploy.artifact import Artifact, ExportJob, Written
+from mocovit_deploy.spec import ExportRequest
 
 if TYPE_CHECKING:
     from torch import Tensor, fx
@@ -40,6 +41,7 @@ __all__ = [
     "load_inside",
     "load_native",
     "load_platform",
+    "refuse_impossible",
     "values",
 ]
 
@@ -58,6 +60,11 @@ def export(graph: fx.GraphModule, example: Sequence[Tensor], job: ExportJob) -> 
     )
     tools = {name: version(name) for name in ("torch", "coremltools")}
     return Written(inputs=job.inputs, outputs=job.outputs, tools=tools)
+
+
+def refuse_impossible(request: ExportRequest) -> None:
+    """Deployment targets that do not exist, or have no ML programs."""
+    deployment_target(request.minimum_deployment_target)
 
 
 def load_platform(artifact: Artifact) -> NativePredictor | None:

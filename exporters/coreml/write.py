@@ -71,7 +71,7 @@ def write_package(
         raise unknown_choice("Core ML recipe", recipe, PRECISIONS)
     _require_plain_tensors(inputs)
     ct = coremltools()
-    target = _target(ct, minimum_deployment_target)
+    target = deployment_target(minimum_deployment_target)
     pipeline = ct.PassPipeline()
     pipeline.remove_passes(PASSES_THAT_CANNOT_ACT)
     with uncollected():
@@ -133,7 +133,9 @@ def _require_plain_tensors(inputs: tuple[TensorSpec, ...]) -> None:
             raise UsageError(f"Core ML images are NCHW: input {spec.name} is declared NHWC")
 
 
-def _target(ct: Any, name: str) -> Any:
+def deployment_target(name: str) -> Any:
+    """coremltools' object for a name like "iOS16". Raises `UsageError` with the names there are."""
+    ct = coremltools()
     known = {key: target for key, target in ct.target.__members__.items() if target >= ct.target.iOS15}
     if name not in known:
         raise unknown_choice("Core ML deployment target (ML programs need iOS 15)", name, known)

@@ -9,10 +9,20 @@ from __future__ import annotations
 
 from exporters.onnx.inside import load_inside, values
 from exporters.onnx.run import load, load_platform
-from exporters.onnx.write import export
+from exporters.onnx.write import export, refuse_impossible
 
 SUFFIX = ".onnx"
 RECIPES = ("fp32", "fp16")
 FREE_BATCH = True
 
-__all__ = ["FREE_BATCH", "RECIPES", "SUFFIX", "export", "load", "load_inside", "load_platform", "values"]
+__all__ = [
+    "FREE_BATCH",
+    "RECIPES",
+    "SUFFIX",
+    "export",
+    "load",
+    "load_inside",
+    "load_platform",
+    "refuse_impossible",
+    "values",
+]

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from mocovit_deploy.artifact import ExportJob, Written
-from mocovit_deploy.errors import ConversionError, first_line, needs_extra
+from mocovit_deploy.errors import ConversionError, UsageError, first_line, needs_extra
 from mocovit_deploy.marks import marks_in, split
+from mocovit_deploy.spec import ExportRequest
 
 if TYPE_CHECKING:
     from torch import Tensor, fx
@@ -19,6 +20,8 @@ SLOW_IN_HALF = (
 )
 NATIVE_OPSET = 18
 """What torch's exporter writes by itself; lower ones are reached with onnx.version_converter."""
+OLDEST_OPSET = 7
+"""Below it ONNX Runtime does not run."""
 MODULE_KEY = "module"
 """Each node's `metadata_props` entry that names the torch module it came from."""
 OPERATION_KEY = "operation"
@@ -58,6 +61,16 @@ def export(graph: fx.GraphModule, example: Sequence[Tensor], job: ExportJob) -> 
     job.path.write_bytes(model.SerializeToString(deterministic=True))
     notes = (SLOW_IN_HALF,) if job.recipe == "fp16" else ()
     return Written(inputs=job.inputs, outputs=job.outputs, tools=_versions(), notes=notes)
+
+
+def refuse_impossible(request: ExportRequest) -> None:
+    """Opsets that onnx does not know, or ONNX Runtime does not run."""
+    onnx = needs_extra("onnx", "onnx")
+    newest = onnx.defs.onnx_opset_version()
+    if not OLDEST_OPSET <= request.opset <= newest:
+        raise UsageError(
+            f"--opset {request.opset}: onnx {onnx.__version__} writes {OLDEST_OPSET} to {newest}"
+        )
 
 
 def _convert(graph: fx.GraphModule, example: Sequence[Tensor], job: ExportJob) -> Any:

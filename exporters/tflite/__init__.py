@@ -18,7 +18,7 @@ from exporters.tflite.inside import load_inside, values
 from exporters.tflite.run import load, load_platform
 from exporters.tflite.write import convert
 from mocovit_deploy.artifact import ExportJob, Written
-from mocovit_deploy.spec import TensorSpec
+from mocovit_deploy.spec import ExportRequest, TensorSpec
 
 if TYPE_CHECKING:
     from torch import Tensor, fx
@@ -27,7 +27,17 @@ SUFFIX = ".tflite"
 RECIPES = ("fp32", "fp16", "fp16_weights")
 FREE_BATCH = False
 
-__all__ = ["FREE_BATCH", "RECIPES", "SUFFIX", "export", "load", "load_inside", "load_platform", "values"]
+__all__ = [
+    "FREE_BATCH",
+    "RECIPES",
+    "SUFFIX",
+    "export",
+    "load",
+    "load_inside",
+    "load_platform",
+    "refuse_impossible",
+    "values",
+]
 
 
 def export(graph: fx.GraphModule, example: Sequence[Tensor], job: ExportJob) -> Written:
@@ -45,6 +55,10 @@ def export(graph: fx.GraphModule, example: Sequence[Tensor], job: ExportJob) -> 
     job.path.write_bytes(data)
     tools = ("torch", "litert-torch", "litert-converter", "ai-edge-quantizer")
     return Written(inputs=inputs, outputs=job.outputs, tools={name: version(name) for name in tools})
+
+
+def refuse_impossible(_request: ExportRequest) -> None:
+    """Nothing that is not refused for all formats."""
 
 
 def _in_file_layout(tensor: TensorSpec, layout: str) -> TensorSpec:

@@ -87,9 +87,10 @@ def _output_names(spec: ModelSpec, result: Any, inputs: Sequence[str], *, image:
     keyed, _ = pytree.tree_flatten_with_path(result)
     for keys, leaf in keyed:
         if not isinstance(leaf, Tensor):
-            where = ".".join(map(str, path_of(keys))) or "what it returns"
+            place = ".".join(map(str, path_of(keys)))
             raise ConversionError(
-                f"{spec.name}: {where} is a {type(leaf).__name__}, not a tensor; files hold tensors alone"
+                f"{spec.name}: what forward returns{f' as {place}' if place else ''} is of type "
+                f"{type(leaf).__name__}, not a tensor; files hold tensors alone"
             )
     classifier = image and isinstance(result, Tensor) and result.dim() == 2
     paths = [path_of(keys) for keys, _ in keyed]

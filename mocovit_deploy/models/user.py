@@ -37,7 +37,9 @@ def build(spec: ModelSpec) -> nn.Module:
     except Exception as error:
         raise UsageError(f"{spec.name}: {type(error).__name__}: {first_line(error)}") from error
     if not isinstance(network, nn.Module):
-        raise UsageError(f"{spec.name} returns a {type(network).__name__}, not a torch.nn.Module")
+        raise UsageError(
+            f"{spec.name} returns something of type {type(network).__name__}, not a torch.nn.Module"
+        )
     return network
 
 

@@ -36,7 +36,7 @@ def run_passes(
     that changes them by more than `BOUND`, or makes them NaN, raises `ConversionError`: nothing is written.
     """
     wide, inputs = in_double(graph), random_like(example, seed)
-    original = _outputs(wide, inputs)
+    original = outputs_of(wide, inputs)
     if not all(bool(t.isfinite().all()) for t in original):
         raise ConversionError("the network itself gives NaN or infinity on random input: check its weights")
     changes: list[Change] = []
@@ -45,7 +45,7 @@ def run_passes(
         run = named_pass(name)
         widened = run(wide)
         touched = widened.changes or _operations(widened.graph) != _operations(wide)
-        error = relative_error(original, _outputs(widened.graph, inputs)) if touched else None
+        error = relative_error(original, outputs_of(widened.graph, inputs)) if touched else None
         if error is not None and not error <= BOUND:
             raise ConversionError(
                 f"pass {name} changes what the network computes: relative error {error:.1e} in float64, "
@@ -114,7 +114,8 @@ def random_like(example: Sequence[Tensor], seed: int) -> list[Tensor]:
     ]
 
 
-def _outputs(graph: fx.GraphModule, inputs: Sequence[Tensor]) -> list[Tensor]:
+def outputs_of(graph: fx.GraphModule, inputs: Sequence[Tensor]) -> list[Tensor]:
+    """Every tensor that `graph` returns, in order."""
     with torch.no_grad():
         result: Any = graph(*inputs)
     return [leaf for leaf in torch.utils._pytree.tree_leaves(result) if isinstance(leaf, Tensor)]

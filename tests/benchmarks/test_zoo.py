@@ -10,20 +10,41 @@ from pathlib import Path
 import pytest
 
 from benchmarks import zoo
-from benchmarks.zoo import ROWS, Row, cells, document, finished, run_row, sources_digest
+from benchmarks.zoo import finished, run_row, sources_digest, worst
+from benchmarks.zoo_document import (
+    FILES_HEADER,
+    NETWORK_HEADER,
+    ROWS,
+    Row,
+    document,
+    files_cells,
+    network_cells,
+)
 
+PASSED = {"verdict": "pass", "max_error": 1e-7, "operators": 9, "error": None}
 RESULT = {
     "input": {"image": [1, 3, 32, 32]},
     "total": {"parameters": 1234, "macs": 5_000_000, "attention_macs": 500_000},
     "batch_norms": {"before": 3, "after": 1},
-    "refused": [{"where": "a", "why": "b"}],
+    "refused": [{"where": "a", "why": "it is shared"}, {"where": "b", "why": "it is shared"}],
+    "stages": {"capture": 1.25, "passes": 2.0},
     "files": {
-        "onnx": {"verdict": "pass", "max_error": 1e-7, "operators": 9, "error": None},
-        "coreml": {"verdict": "not run", "max_error": None, "operators": None, "error": "no semantics for x"},
-        "tflite": {"verdict": "fail", "max_error": 0.5, "operators": 8, "error": "off"},
+        "onnx fp32": PASSED,
+        "onnx fp16": {**PASSED, "operators": 11},
+        "coreml fp32": {
+            "verdict": "not run",
+            "max_error": None,
+            "operators": None,
+            "error": "no semantics for x",
+        },
+        "tflite fp32": {"verdict": "fail", "max_error": 0.5, "operators": 8, "error": "off by 0.5"},
+        "tflite fp16": {"verdict": "fail", "max_error": None, "operators": 8, "error": "is NaN"},
     },
     "seconds": 12.0,
-    "error": None,
+    "error": "no semantics for x; off by 0.5; is NaN",
+    "commit": "0123456789",
+    "tools": {"torch": "1.2.3"},
+    "sources": "a",
 }
 
 
@@ -32,21 +53,44 @@ def test_every_row_has_a_name_of_its_own():
     assert {row.size for row in ROWS if "mobilevit" in row.model} == {None, 224}
 
 
-def test_a_line_of_the_table():
-    line = cells(Row("timm/net"), RESULT)
+def test_lines_of_the_tables():
+    line = network_cells(Row("timm/net"), RESULT)
+    assert line == ("net", "1x3x32x32", "1,234", "5.0 M", "5.5 M", "3 → 1", "2", "1.2", "2.0", "12")
+    assert len(line) == len(NETWORK_HEADER)
+    line = files_cells(Row("timm/net", 224), RESULT)
     assert line == (
-        *("net", "1x3x32x32", "1,234", "5.0 M", "5.5 M", "3 → 1", "1"),
-        *("9, 1.0e-07", "not run: no semantics for x", "8, 5.0e-01, fail", "12"),
+        *("net at 224", "9, 1.0e-07", "11, 1.0e-07", "no file, -, **not run**", "-"),
+        *("8, 5.0e-01, **fail**", "8, -, **fail**"),
     )
-    assert len(line) == len(zoo.HEADER)
-    assert "exploded" in cells(Row("net"), {"error": "exploded"})
+    assert len(line) == len(FILES_HEADER)
+    assert "exploded" in network_cells(Row("net"), {"error": "exploded"})
+    assert len(files_cells(Row("net"), {"error": "exploded"})) == len(FILES_HEADER)
 
 
-def test_the_document_is_a_table_of_every_row():
-    text = document(dict.fromkeys(ROWS, RESULT))
+def test_an_error_that_is_no_number_is_not_passed_over():
+    assert worst([1e-7, 0.5]) == 0.5
+    assert worst([1e-7, None]) is None
+    assert worst([]) is None
+
+
+def test_the_document_has_every_row_and_every_failure_with_its_reason():
+    broken = {"error": "exploded (exit status 3)", "commit": "9", "tools": {}, "sources": "a"}
+    text = document({**dict.fromkeys(ROWS, RESULT), ROWS[0]: broken})
     rows = [line for line in text.splitlines() if line.startswith("| ")]
-    assert len(rows) == len(ROWS) + 1
-    assert len({line.count("|") for line in rows}) == 1
+    assert len(rows) == 2 * (len(ROWS) + 1)
+    assert len({line.count("|") for line in rows}) == 2
+    assert f"- {ROWS[0].title}: exploded (exit status 3)" in text
+    assert text.count("coreml fp32: no semantics for x") == len(ROWS) - 1
+    assert text.count("2 times (`a`): it is shared") == len(ROWS) - 1
+    assert f"1 rows ({ROWS[0].title}): commit 9" in text
+    assert "commit 0123456789, torch 1.2.3." in text
+    assert "did not run**:" not in text
+
+
+def test_rows_that_did_not_run_are_named():
+    text = document({ROWS[1]: RESULT})
+    assert f"**{len(ROWS) - 1} of {len(ROWS)} rows did not run**: {ROWS[0].title}, " in text
+    assert "All rows: commit 0123456789, torch 1.2.3." in text
 
 
 def test_a_result_counts_for_its_sources_alone(tmp_path):
@@ -55,6 +99,7 @@ def test_a_result_counts_for_its_sources_alone(tmp_path):
     (tmp_path / f"{row.slug}.json").write_text(json.dumps({**RESULT, "sources": "a"}))
     assert finished(tmp_path, row, "a") is not None
     assert finished(tmp_path, row, "b") is None
+    assert finished(tmp_path, row, None) is not None, "--keep"
     (tmp_path / f"{row.slug}.json").write_text("{")
     assert finished(tmp_path, row, "a") is None
 
@@ -90,12 +135,13 @@ def test_a_child_that_takes_too_long_is_ended(monkeypatch):
 def test_small_networks_through_the_line(row, tmp_path):
     if importlib.util.find_spec("timm") is None:
         pytest.skip("timm is not installed")
-    result = run_row(row, tmp_path, formats=("onnx",))
+    result = run_row(row, tmp_path, formats=("onnx",), precisions=("fp32",))
     assert result["error"] is None
-    assert result["files"]["onnx"]["verdict"] == "pass"
-    assert result["files"]["onnx"]["operators"] > 50
+    assert {name: one["verdict"] for name, one in result["files"].items()} == {"onnx fp32": "pass"}
+    assert result["files"]["onnx fp32"]["operators"] > 50
     assert result["batch_norms"]["after"] == 0 < result["batch_norms"]["before"]
-    assert cells(row, result)
+    assert network_cells(row, result)
+    assert files_cells(row, result)[1].endswith(f", {result['files']['onnx fp32']['max_error']:.1e}")
     assert not list(tmp_path.iterdir()), "the files are deleted"
 
 
@@ -103,9 +149,9 @@ def test_it_goes_on_where_it_was_killed(tmp_path):
     """A finished row is not run again; a run that is interrupted leaves no child and no files."""
     sources = sources_digest()
     done, todo = (row for row in ROWS if row.model in ("mocovit_0_5", "mocovit_1_3"))
-    before = json.dumps({**RESULT, "sources": sources})
+    before = json.dumps({**RESULT, "sources": sources, "error": None})
     (tmp_path / f"{done.slug}.json").write_text(before)
-    command = [sys.executable, zoo.__file__, "--folder", str(tmp_path), "--only", "mocovit_*_[35]"]
+    command = [sys.executable, "-m", "benchmarks.zoo", "--folder", str(tmp_path), "--only", "mocovit_*_[35]"]
     process = subprocess.Popen(
         command,
         stderr=subprocess.PIPE,
@@ -127,7 +173,7 @@ def test_it_goes_on_where_it_was_killed(tmp_path):
 
 
 def test_an_unknown_pattern(tmp_path):
-    command = [sys.executable, zoo.__file__, "--folder", str(tmp_path), "--only", "resnet*"]
+    command = [sys.executable, "-m", "benchmarks.zoo", "--folder", str(tmp_path), "--only", "resnet*"]
     path = str(Path(zoo.__file__).parent.parent)
     done = subprocess.run(
         command, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": path}, timeout=60

@@ -5,7 +5,7 @@ import pytest
 
 from exporters import format_named
 from mocovit_deploy.artifact import read_golden, read_manifest
-from mocovit_deploy.errors import ConversionError
+from mocovit_deploy.errors import ConversionError, UsageError
 from mocovit_deploy.export import export_model
 from mocovit_deploy.spec import BATCH, ExportRequest, InputSpec, ModelSpec
 from mocovit_deploy.stages import Stages
@@ -48,9 +48,16 @@ def test_other_opsets(tmp_path, opset):
     assert artifact.parity["verdict"] == "pass"
 
 
-def test_an_impossible_opset_is_a_conversion_error(tmp_path):
-    with pytest.raises(ConversionError):
-        export(tmp_path, opset=3)
+def test_an_opset_that_cannot_be_reached_is_a_conversion_error(tmp_path):
+    with pytest.raises(ConversionError, match="has no form in ONNX opset 7"):
+        export(tmp_path, opset=7)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("opset", [3, 99])
+def test_an_opset_there_is_not_is_refused_before_any_work(tmp_path, opset):
+    with pytest.raises(UsageError, match=f"--opset {opset}: onnx .* writes 7 to"):
+        export(tmp_path, opset=opset)
     assert not list(tmp_path.iterdir())
 
 
