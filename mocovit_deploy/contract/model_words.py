@@ -49,6 +49,7 @@ MODEL_WORDS: Mapping[str, Callable[[object, str], Any]] = {
     "minimum_deployment_target": text,
     "no_simplify": flag,
     "without": texts,
+    "deploy_hooks": flag,
 }
 """Each with what reads its value; a test holds them to the options of mocovit-export."""
 
@@ -67,7 +68,7 @@ def request_of(words: Mapping[str, Any], only: tuple[tuple[str, str], ...], wher
         input=OwnInput(size=given.get("image_size"), batch=given.get("batch")),
         **{word: given[word] for word in (*same, "output_names") if word in given},
     )
-    options = ("layout", "opset", "minimum_deployment_target", "without")
+    options = ("layout", "opset", "minimum_deployment_target", "without", "deploy_hooks")
     return ExportRequest(
         model=model,
         simplify=not given.get("no_simplify", False),
