@@ -4,7 +4,7 @@ VENV := .venv
 READY := $(VENV)/ready
 ARGS ?=
 
-.PHONY: setup export parity contract bench test test-slow lint docs trained digits zoo speed runtimes fuzz clean
+.PHONY: setup export parity contract bench test test-slow lint docs trained digits zoo speed runtimes faults fuzz clean
 
 setup: $(READY)
 
@@ -50,6 +50,9 @@ speed: $(READY)
 
 runtimes: $(READY)
 	$(VENV)/bin/python -m benchmarks.runtime_matrix $(ARGS)
+
+faults: $(READY)
+	PYTHONPATH=.:tests/helpers $(VENV)/bin/python -W ignore -m planting $(ARGS)
 
 fuzz: $(READY)
 	PYTHONPATH=tests/fuzz OMP_NUM_THREADS=1 $(VENV)/bin/python -W ignore -m hostile $(ARGS)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from mocovit_deploy.errors import UsageError, needs_extra
+from mocovit_deploy.marks import marks_in, split
 
 ROOT = "(root)"
 """Where an operator is that the network's own forward calls, outside any submodule."""
@@ -160,8 +161,11 @@ _WEIGHTED = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "TRANSPOSE_CONV"
 
 
 def module_path(tensor_name: str, kind: str) -> str:
-    """The torch module in the name that litert_torch gives an operator's output, or the name itself.
+    """The torch module in the name of an operator's output, or the name itself.
 
+    mocovit-export writes marks, litert_torch by itself the classes of modules:
+
+        blocks.0.up.primary.2:relu_1;;blocks.0.up.primary.0:conv2d_1;1  of a CONV_2D      ->   blocks.0.up.primary.0
         a.Net/torch.nn.Sequential_stages/torch.nn.Conv2d_0;1                              ->   stages.0
         a.Net/torch.nn.ReLU_act;;a.Net/torch.nn.Conv2d_conv;1   of a CONV_2D              ->   conv
         a.Net/a.Block_1;;a.Net/a.Block_1/torch.nn.Conv2d_conv;  of an ADD                 ->   1
@@ -171,10 +175,13 @@ def module_path(tensor_name: str, kind: str) -> str:
     of them (before it come the activations it took in), any other the first (after it come the owners of
     constants it reads).
     """
+    place = -1 if kind in _WEIGHTED else 0
+    if marks := marks_in(tensor_name):
+        return split(marks[place])[0] or ROOT
     paths = re.findall(r"([^;]+);[0-9]*(?:;|$)", tensor_name)
     if not paths:
         return tensor_name
-    parts = paths[-1 if kind in _WEIGHTED else 0].split("/")
+    parts = paths[place].split("/")
     found = [re.fullmatch(r"(?:[\w<>]+\.)*[A-Za-z0-9]+(?:_(\w+))?", part) for part in parts]
     if not all(found):
         return tensor_name

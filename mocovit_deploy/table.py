@@ -23,3 +23,9 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 def megabytes(size_bytes: int) -> str:
     return f"{size_bytes / 1e6:.1f} MB"
+
+
+def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """The same for a document; what a cell holds must not hold a bar."""
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)

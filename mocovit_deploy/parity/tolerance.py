@@ -43,17 +43,18 @@ class LayerTolerance:
     alone: float
     """Running from the original's values at the layers before it."""
     measured: tuple[float, float]
-    """The largest of both over the layers of the networks in `tests/test_faults.py`."""
+    """The largest of both over the layers of mocovit_0_5, ghostnet_050, mobilevit_xxs and efficientvit_b0."""
 
 
 LAYER_TOLERANCES = {
-    ("onnx", "fp32", "fp32"): LayerTolerance(carried=1e-5, alone=1e-5, measured=(0, 0)),
-    ("onnx", "fp16", "fp32"): LayerTolerance(carried=1e-5, alone=1e-5, measured=(0, 0)),
-    ("coreml", "fp32", "fp32"): LayerTolerance(carried=1e-5, alone=1e-5, measured=(0, 0)),
-    ("coreml", "fp16", "fp16"): LayerTolerance(carried=1e-5, alone=1e-5, measured=(0, 0)),
-    ("tflite", "fp32", "fp32"): LayerTolerance(carried=1e-5, alone=1e-5, measured=(0, 0)),
-    ("tflite", "fp16", "fp32"): LayerTolerance(carried=1e-5, alone=1e-5, measured=(0, 0)),
-    ("tflite", "fp16_weights", "fp32"): LayerTolerance(carried=1e-5, alone=1e-5, measured=(0, 0)),
+    # (format, recipe, arithmetic)
+    ("onnx", "fp32", "fp32"): LayerTolerance(carried=5e-5, alone=1e-5, measured=(3.8e-6, 6.5e-7)),
+    ("onnx", "fp16", "fp32"): LayerTolerance(carried=3e-2, alone=1e-2, measured=(5.5e-3, 2.1e-3)),
+    ("coreml", "fp32", "fp32"): LayerTolerance(carried=5e-5, alone=1e-5, measured=(4.2e-6, 4.0e-7)),
+    ("coreml", "fp16", "fp16"): LayerTolerance(carried=5e-2, alone=1e-2, measured=(1.2e-2, 2.1e-3)),
+    ("tflite", "fp32", "fp32"): LayerTolerance(carried=5e-5, alone=1e-5, measured=(4.1e-6, 1.1e-6)),
+    ("tflite", "fp16", "fp32"): LayerTolerance(carried=5e-5, alone=1e-5, measured=(4.1e-6, 1.1e-6)),
+    ("tflite", "fp16_weights", "fp32"): LayerTolerance(carried=3e-2, alone=1e-2, measured=(0.0, 0.0)),
 }
 SAME_NETWORK = 1e-5
 """How far the outputs of a network built again may be from those in the golden file; measured: 0 to 5e-7."""

@@ -85,6 +85,9 @@ def test_the_interface_has_the_signatures_names_and_its_quantization() -> None:
         ("MEAN", "m.Net/m.SE_15;;m.Net/m.SE_13;", "15"),  # the axes are those of 13, shared
         ("DEPTHWISE_CONV_2D", "m.N/nn.ReLU_act;1;m.N/nn.ReLU_act;m.N/nn.Conv2d_cheap;1", "cheap"),
         ("FULLY_CONNECTED", "serving_default_output_0_output", "serving_default_output_0_output"),
+        ("CONV_2D", "stem.2:relu;;stem.0:conv2d;1", "stem.0"),
+        ("MUL", "blocks.3.se:mul;;blocks.3.se:hardsigmoid;;blocks.3.se.expand:conv2d_22;", "blocks.3.se"),
+        ("MEAN", ":adaptive_avg_pool2d_7;;blocks.13.se:adaptive_avg_pool2d_5;", "(root)"),
         ("ADD", "", ""),
         ("ADD", "strange/name with spaces;1", "strange/name with spaces;1"),
     ],

@@ -13,6 +13,7 @@ from mocovit_deploy.errors import ParityError, UsageError
 from mocovit_deploy.export import export_model
 from mocovit_deploy.layers import check_layers
 from mocovit_deploy.marks import split
+from mocovit_deploy.parity.taps import first_divergence
 from mocovit_deploy.spec import ExportRequest, InputSpec, ModelSpec
 from mocovit_deploy.stages import Stages
 
@@ -113,3 +114,18 @@ def test_a_network_that_changed_since_is_refused(paths):
     others = {name: array * 1.001 for name, array in golden.outputs.items()}
     with pytest.raises(UsageError, match="as it is now gives another main"):
         check_layers(artifact, dataclasses.replace(golden, outputs=others), bisect=True)
+
+
+def test_an_overflow_in_half_precision_is_named(tmp_path):
+    model = ModelSpec("tiny_networks:overflowing", input=InputSpec(size=32))
+    # Without the pass that would move the factor into the weights.
+    request = ExportRequest(
+        model, ("coreml",), ("fp16",), output_dir=tmp_path, verify=False, without=("fold_scale",)
+    )
+    artifact = export_model(request, Stages()).outcomes[0].artifact
+    report = check_layers(artifact, read_golden(artifact), bisect=False)
+    assert report.verdict == "fail"
+    first = first_divergence(report.readings)
+    assert "overflow to infinity" in first.kind
+    assert first.tap.layer.kind == "mul"
+    assert first.span == ("",), "the network's own forward, after loud"
