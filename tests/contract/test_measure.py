@@ -268,6 +268,16 @@ def test_what_nobody_foresaw_is_not_run_and_the_rest_goes_on(monkeypatch):
     assert sized.verdict == PASS
 
 
+@pytest.mark.parametrize("word", ["max_error", "min_sqnr_db", "min_top1_agreement"])
+def test_a_golden_file_with_nothing_in_it_is_not_run(word, tmp_path):
+    artifact = colours(tmp_path)
+    write_golden(artifact.path, Golden((), {"image": np.zeros((0, 1, 3, 8, 8))}, {}))
+    emptied = dataclasses.replace(artifact, golden_sha256=digest(golden_path(artifact.path)))
+    (check,) = check_bounds(evidence(emptied, Conditions()), [(word, 0.5)])
+    assert (check.verdict, check.error.exit_status) == (NOT_RUN, 4)
+    assert "nothing to compare" in check.reason
+
+
 def test_labels_beyond_the_classes_are_refused():
     beyond = np.full(200, 10)
     tiny = read_manifest(MODELS / "tiny.tflite")
