@@ -93,6 +93,13 @@ def first_line(error: BaseException) -> str:
     return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
 
 
+def internal(error: BaseException) -> DeployError:
+    """An unforeseen exception as a `DeployError` with the exit status of a defect, and it as the cause."""
+    found = DeployError(f"internal error: {type(error).__name__}: {first_line(error)}")
+    found.__cause__ = error
+    return found
+
+
 def needs_extra(module: str, extra: str) -> ModuleType:
     """Import `module`, or raise a `MissingToolError` that names the extra which brings it.
 

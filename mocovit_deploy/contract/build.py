@@ -16,7 +16,7 @@ from typing import Any
 
 from mocovit_deploy.artifact import Artifact, digest, golden_path, read_manifest
 from mocovit_deploy.contract.read import ModelEntry
-from mocovit_deploy.errors import DeployError, ParityError, UsageError
+from mocovit_deploy.errors import DeployError, ParityError, UsageError, internal
 from mocovit_deploy.parity.verdict import PASS, ParityReport
 from mocovit_deploy.source import source_of
 from mocovit_deploy.stages import Stages
@@ -104,6 +104,8 @@ def _export(model: ModelEntry, pairs: tuple[Pair, ...], folder: Path, stages: St
         done = export_model(request, stages)
     except DeployError as error:
         return {pair: Made(MISSING, None, error=error) for pair in pairs}
+    except Exception as error:  # noqa: BLE001 - a defect: said of these files, and the others are checked
+        return {pair: Made(MISSING, None, error=internal(error)) for pair in pairs}
     made = {}
     for outcome in done.outcomes:
         if outcome.artifact is None:

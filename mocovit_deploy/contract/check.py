@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import platform
+import textwrap
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib.metadata import version
@@ -16,11 +17,13 @@ from mocovit_deploy.contract.metric import Measured, Metric
 from mocovit_deploy.contract.question import Question
 from mocovit_deploy.contract.read import Contract, FileEntry, ModelEntry
 from mocovit_deploy.contract.result import Check, ContractResult, FileResult, finite
-from mocovit_deploy.errors import DeployError, ParityError
+from mocovit_deploy.errors import DeployError, ParityError, internal
 from mocovit_deploy.parity.tolerance import MEANT_ARITHMETIC
 from mocovit_deploy.parity.verdict import FAIL, NOT_RUN, PASS
 from mocovit_deploy.stages import Stages
 
+LONGEST_REASON = 400
+"""Characters: a checkpoint that does not fit lists every key, and mocovit-export prints them all."""
 Say = Callable[[str], None]
 Bounds = Iterable[tuple[str, float]]
 
@@ -96,6 +99,8 @@ def _timed(metric: Metric, limit: float, evidence: Evidence) -> Check:
         check = judge(metric, limit, metric.measure(evidence))
     except DeployError as error:
         check = _not_run(metric, limit, error)
+    except Exception as error:  # noqa: BLE001 - a defect of ours, or of a runtime: said, and the rest goes on
+        check = _not_run(metric, limit, internal(error))
     return dataclasses.replace(check, seconds=time.perf_counter() - start)
 
 
@@ -130,5 +135,5 @@ def judge(metric: Metric, limit: float, found: Measured) -> Check:
 
 
 def _not_run(metric: Metric, limit: float, error: DeployError) -> Check:
-    reason = " ".join(str(error).split())
+    reason = textwrap.shorten(str(error), LONGEST_REASON, placeholder=" ...")
     return Check(metric.word, metric.shown_bound(limit), limit, NOT_RUN, reason, error=error)

@@ -76,8 +76,11 @@ class Evidence:
     def differences(self) -> tuple[Difference, ...]:
         """Of every output, to the original network's, over all golden samples.
 
-        Raises `ParityError` where another arithmetic ran than the contract asks for.
+        Raises `ParityError` where another arithmetic ran than the contract asks for, or nothing to compare is
+        in the golden file.
         """
+        if not self.golden.outputs or not len(self.golden):
+            raise ParityError(f"{self.artifact.path}: its golden file holds nothing to compare; export again")
         found, _, arithmetic = self._outputs
         asked = self.conditions.arithmetic
         if asked not in (None, arithmetic):

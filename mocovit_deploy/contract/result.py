@@ -91,7 +91,9 @@ class ContractResult:
             return None
         file, check = min(missed, key=lambda row: row[1].error.exit_status if row[1].error else 0)
         assert check.error is not None
-        return type(check.error)(f"{self.contract}: {self.summary}; {file.subject}: {check.reason}")
+        error = type(check.error)(f"{self.contract}: {self.summary}; {file.subject}: {check.reason}")
+        error.__cause__ = check.error
+        return error
 
     @property
     def exit_status(self) -> int:

@@ -258,6 +258,26 @@ def test_a_file_that_gives_another_output_is_not_run(tmp_path):
     assert "does not give what the golden file holds" in check.reason
 
 
+def test_what_nobody_foresaw_is_not_run_and_the_rest_goes_on(monkeypatch):
+    tiny = evidence(read_manifest(MODELS / "tiny.tflite"), Conditions())
+    monkeypatch.setattr(Evidence, "differences", property(lambda _self: 1 / 0))
+    broken, sized = check_bounds(tiny, [("max_error", 0.1), ("max_size_bytes", 10_000.0)])
+    assert (broken.verdict, broken.error.exit_status) == (NOT_RUN, 1)
+    assert broken.reason == "internal error: ZeroDivisionError: division by zero"
+    assert isinstance(broken.error.__cause__, ZeroDivisionError)
+    assert sized.verdict == PASS
+
+
+@pytest.mark.parametrize("word", ["max_error", "min_sqnr_db", "min_top1_agreement"])
+def test_a_golden_file_with_nothing_in_it_is_not_run(word, tmp_path):
+    artifact = colours(tmp_path)
+    write_golden(artifact.path, Golden((), {"image": np.zeros((0, 1, 3, 8, 8))}, {}))
+    emptied = dataclasses.replace(artifact, golden_sha256=digest(golden_path(artifact.path)))
+    (check,) = check_bounds(evidence(emptied, Conditions()), [(word, 0.5)])
+    assert (check.verdict, check.error.exit_status) == (NOT_RUN, 4)
+    assert "nothing to compare" in check.reason
+
+
 def test_labels_beyond_the_classes_are_refused():
     beyond = np.full(200, 10)
     tiny = read_manifest(MODELS / "tiny.tflite")
