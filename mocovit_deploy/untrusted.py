@@ -13,7 +13,7 @@ from mocovit_deploy.spec import ModelSpec
 
 
 def check_here(path: Path, *, verbose: bool, deadline_s: float | None) -> tuple[ParityReport, bool]:
-    """Check a file in the runtime installed here, in a child: one that crashes the runtime ends the child alone.
+    """Check a file in the runtime installed here, in a child: a file that crashes it ends the child alone.
 
     Returns the report, and whether the file was changed after its export. `deadline_s` replaces the time that
     a file of its size may take. Raises what `hostcheck.check` raises, and `ParityError` for a crash, a hang
