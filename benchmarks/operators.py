@@ -15,6 +15,7 @@ from typing import Any
 
 from benchmarks.tflite_file import ROOT, module_path, read_file_operators
 from mocovit_deploy.errors import UsageError, needs_extra
+from mocovit_deploy.printable import printable
 
 MOVEMENT = ("TRANSPOSE", "RESHAPE", "Transpose", "Reshape")
 """Operators that compute nothing: what a converter adds when layouts do not fit."""
@@ -74,10 +75,10 @@ def _read_onnx(path: Path) -> tuple[Operator, ...]:
     return tuple(
         Operator(
             index=index,
-            kind=node.op_type,
-            where=_onnx_module(node),
-            name=node.name,
-            output=node.output[0] if node.output else "",
+            kind=printable(node.op_type),
+            where=printable(_onnx_module(node)),
+            name=printable(node.name),
+            output=printable(node.output[0]) if node.output else "",
         )
         for index, node in enumerate(model.graph.node)
     )

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from mocovit_deploy.errors import UsageError, needs_extra
+from mocovit_deploy.printable import printable
 
 ROOT = "(root)"
 """Where an operator is that the network's own forward calls, outside any submodule."""
@@ -152,7 +153,8 @@ def _names_of(enumeration: type) -> dict[int, str]:
 
 
 def _text(raw: bytes | None) -> str:
-    return (raw or b"").decode("utf-8", errors="replace")
+    """A name of the file, fit for a terminal; those that fit already, as all of ours do, are not changed."""
+    return printable((raw or b"").decode("utf-8", errors="replace"))
 
 
 def module_path(tensor_name: str) -> str:

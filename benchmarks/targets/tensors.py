@@ -51,8 +51,8 @@ def check_names(artifact: Artifact, golden: Golden, order: Order) -> None:
         names = [tensor.name for tensor in tensors]
         if set(arrays) != set(names):
             raise UsageError(
-                f"{artifact.path}: its {side} are {', '.join(names)}, the golden file has "
-                f"{', '.join(sorted(arrays))}; export again"
+                f"{artifact.path}: its {side} are {', '.join(names):.300}, the golden file has "
+                f"{', '.join(sorted(arrays)):.300}; export again"
             )
 
 

@@ -111,3 +111,19 @@ def test_a_bootstrap_of_a_million_samples_ends(tmp_path):
     found = bootstrap_median(samples, seed=0)
     assert found is not None
     assert found.low <= 1.048 <= found.high
+
+
+def test_a_tensors_name_is_not_printed_raw(tmp_path, capsys):
+    """A name of the file's in an error message of ours; found by the fuzzer."""
+    from hostile.readers import named
+
+    files = dict(seeds.model("tiny.tflite"))
+    assert files["tiny.tflite"].count(b"args_0") > 1
+    files["tiny.tflite"] = files["tiny.tflite"].replace(b"args_0", b"\x1b[2J\n\r")
+    named("bench").repair(files)
+    for name, data in files.items():
+        (tmp_path / name).write_bytes(data)
+    assert main(["run", str(tmp_path / "tiny.tflite"), "--target", "host"]) == 2
+    said = capsys.readouterr().err
+    assert r"\x1b[2J\n\r" in said
+    assert len(said.splitlines()) == 1
