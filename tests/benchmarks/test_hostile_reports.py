@@ -5,13 +5,17 @@ from __future__ import annotations
 import json
 import time
 
+import numpy as np
 import pytest
 from hostile import crafted, seeds
 
 from benchmarks import calibration, lock, records
 from benchmarks.cli import main
+from benchmarks.operators import read_operators
 from benchmarks.report import read
 from benchmarks.statistics import MOST_RESAMPLED, bootstrap_median, thinned
+from benchmarks.targets.tensors import stored
+from benchmarks.tflite_file import FileTensor, Quantization
 from mocovit_deploy.errors import UsageError
 
 REPORT = json.loads(seeds.latency_report()["seed.json"])
@@ -111,6 +115,27 @@ def test_a_bootstrap_of_a_million_samples_ends(tmp_path):
     found = bootstrap_median(samples, seed=0)
     assert found is not None
     assert found.low <= 1.048 <= found.high
+
+
+def test_text_in_an_onnx_file_may_be_no_text(tmp_path):
+    """protobuf gives bytes for it; found by the fuzzer."""
+    files = seeds.model("tiny.onnx")
+    name = b"pkg.torch.onnx.name_scopes"
+    assert name in files["tiny.onnx"]
+    at = files["tiny.onnx"].index(b"[''", files["tiny.onnx"].index(name))
+    damaged = files["tiny.onnx"][:at] + b"\xff\x1b'" + files["tiny.onnx"][at + 3 :]
+    (tmp_path / "a.onnx").write_bytes(damaged)
+    found = read_operators(tmp_path / "a.onnx", "onnx")
+    assert all(word.isprintable() for op in found for word in (op.kind, op.where, op.name, op.output))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "", "uint64", "string"])
+def test_a_quantized_type_that_is_none(dtype):
+    """Scale and zero point on a tensor whose type was damaged; found by the fuzzer."""
+    tensor = FileTensor("x", dtype, Quantization(0.5, 3))
+    given = np.zeros(2, np.float16)
+    with pytest.raises(UsageError, match="x is quantized in"):
+        stored(given, tensor)
 
 
 def test_a_tensors_name_is_not_printed_raw(tmp_path, capsys):
