@@ -15,6 +15,7 @@ from typing import Any
 
 from benchmarks.tflite_file import ROOT, module_path, read_file_operators
 from mocovit_deploy.errors import UsageError, needs_extra
+from mocovit_deploy.printable import printable
 
 MOVEMENT = ("TRANSPOSE", "RESHAPE", "Transpose", "Reshape")
 """Operators that compute nothing: what a converter adds when layouts do not fit."""
@@ -78,24 +79,29 @@ def _read_onnx(path: Path) -> tuple[Operator, ...]:
     return tuple(
         Operator(
             index=index,
-            kind=node.op_type,
+            kind=_text(node.op_type),
             where=_onnx_module(node),
-            name=node.name,
-            output=node.output[0] if node.output else "",
+            name=_text(node.name),
+            output=_text(node.output[0]) if node.output else "",
         )
         for index, node in enumerate(model.graph.node)
     )
 
 
+def _text(value: str | bytes) -> str:
+    """A string of the file, fit for a terminal; protobuf gives bytes where it is not UTF-8."""
+    return printable(value.decode("utf-8", errors="replace") if isinstance(value, bytes) else value)
+
+
 def _onnx_module(node: Any) -> str:
     """The module written beside the node: by our exporter under "module", by torch.onnx as the innermost of
     its scopes; the node's name where there is neither."""
-    metadata = {entry.key: entry.value for entry in node.metadata_props}
+    metadata = {_text(entry.key): _text(entry.value) for entry in node.metadata_props}
     if "module" in metadata:
         return metadata["module"] or ROOT
     scopes = re.findall(r"'([^']*)'", metadata.get("pkg.torch.onnx.name_scopes", ""))
     if not scopes:
-        return str(node.name)
+        return _text(node.name)
     # The scopes run from the root, which is empty, to the ATen node itself, which is no module.
     modules = [scope for scope in scopes[:-1] if scope]
     return modules[-1] if modules else ROOT

@@ -17,11 +17,9 @@ from typing import Literal
 from benchmarks import records
 from benchmarks.counts import Counts
 from benchmarks.plan import Plan
+from benchmarks.plausible import require_times
 from benchmarks.rounds import Round
 from mocovit_deploy.artifact import Artifact
-
-SHORTEST_MS, LONGEST_MS = 1e-9, 1e10
-"""Between these lies every time that was ever measured; ratios of two of them are finite."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,21 +145,10 @@ class LatencyReport:
     def __post_init__(self) -> None:
         if not self.samples_ms:
             raise ValueError("a latency report needs a sample")
-        for name in ("samples_ms", "warmup_ms"):
-            if not all(SHORTEST_MS < ms < LONGEST_MS for ms in getattr(self, name)):
-                raise ValueError(
-                    f"{name}: every time must be a positive number, of less than {LONGEST_MS:g} ms"
-                )
-        every = (self.load_ms, self.first_inference_ms, *(each.mean_ms for each in self.operators))
-        if not all(0 <= ms < LONGEST_MS for ms in every):
-            raise ValueError("a time is negative, or longer than it can be")
-        for each in self.rounds:
-            if not each.samples_ms or not all(SHORTEST_MS < ms < LONGEST_MS for ms in each.samples_ms):
-                raise ValueError("a round without samples that are times")
-            if not all(
-                0 <= at < LONGEST_MS for at in (each.sampling_from_s, *(r.at_s for r in each.readings))
-            ):
-                raise ValueError("a round at no time that can be")
+        require_times("samples_ms", self.samples_ms)
+        require_times("warmup_ms", self.warmup_ms)
+        require_times("load and first inference", (self.load_ms, self.first_inference_ms), zero=True)
+        require_times("operators", (each.mean_ms for each in self.operators), zero=True)
 
     @property
     def conditions(self) -> dict[str, str]:
@@ -219,11 +206,8 @@ class CountReport:
     def __post_init__(self) -> None:
         if self.counts.instructions not in self.instructions_by_run or min(self.instructions_by_run) < 1:
             raise ValueError("counts are not those of any run")
-        m = self.modelled
-        if m is not None and not all(
-            0 < figure < LONGEST_MS for figure in (m.modelled_ms, m.bound_ms, m.factor)
-        ):
-            raise ValueError("a modelled time is none")
+        if (m := self.modelled) is not None:
+            require_times("modelled", (m.modelled_ms, m.bound_ms, m.factor))
 
     @property
     def repeatable(self) -> bool:

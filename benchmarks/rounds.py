@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from benchmarks.plausible import require_times
+
 
 @dataclass(frozen=True, kw_only=True)
 class Reading:
@@ -20,7 +22,7 @@ class Reading:
 
 @dataclass(frozen=True, kw_only=True)
 class Round:
-    """One process that took samples, and the device before and in it."""
+    """One process that took samples, and the device before and in it; `ValueError` for impossible times."""
 
     samples_ms: tuple[float, ...]
     sampling_from_s: float
@@ -29,3 +31,8 @@ class Round:
     state_before: Mapping[str, str | float] = field(default_factory=dict)
     rejected: str = ""
     """Why its samples do not count; empty where they do."""
+
+    def __post_init__(self) -> None:
+        require_times("samples of a round", self.samples_ms)
+        moments = (self.sampling_from_s, *(reading.at_s for reading in self.readings))
+        require_times("moments of a round", moments, zero=True)

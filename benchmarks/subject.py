@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from mocovit_deploy.artifact import Artifact, Golden, digest, manifest_path, read_golden, read_manifest
+from mocovit_deploy.bounded import size_of
 from mocovit_deploy.errors import UsageError
 from mocovit_deploy.spec import Preprocessing
 
@@ -26,6 +27,10 @@ def load(path: Path, *, checked: bool) -> tuple[Artifact, Golden | None]:
         raise UsageError(f"{path}: nothing here runs such a file; give a .tflite or an .onnx file")
     if not path.is_file():
         raise UsageError(f"{path}: {'not a file' if path.exists() else 'no such file'}")
+    try:
+        size_of(path)
+    except ValueError as error:
+        raise UsageError(f"{path}: cannot be read ({error})") from None
     if not checked and not manifest_path(path).exists():
         return _bare(path), None
     try:

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 from mocovit_deploy.errors import UsageError, needs_extra
 from mocovit_deploy.marks import marks_in, split
+from mocovit_deploy.printable import printable
 
 ROOT = "(root)"
 """Where an operator is that the network's own forward calls, outside any submodule."""
@@ -154,7 +155,8 @@ def _names_of(enumeration: type) -> dict[int, str]:
 
 
 def _text(raw: bytes | None) -> str:
-    return (raw or b"").decode("utf-8", errors="replace")
+    """A name of the file, fit for a terminal; those that fit already, as all of ours do, are not changed."""
+    return printable((raw or b"").decode("utf-8", errors="replace"))
 
 
 _WEIGHTED = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "TRANSPOSE_CONV")
@@ -165,7 +167,7 @@ def module_path(tensor_name: str, kind: str) -> str:
 
     mocovit-export writes marks, litert_torch by itself the classes of modules:
 
-        blocks.0.up.primary.2:relu_1;;blocks.0.up.primary.0:conv2d_1;1  of a CONV_2D      ->   blocks.0.up.primary.0
+        stem.2:relu;;stem.0:conv2d;1                            of a CONV_2D              ->   stem.0
         a.Net/torch.nn.Sequential_stages/torch.nn.Conv2d_0;1                              ->   stages.0
         a.Net/torch.nn.ReLU_act;;a.Net/torch.nn.Conv2d_conv;1   of a CONV_2D              ->   conv
         a.Net/a.Block_1;;a.Net/a.Block_1/torch.nn.Conv2d_conv;  of an ADD                 ->   1

@@ -27,6 +27,7 @@ from mocovit_deploy.arrays import read_arrays
 from mocovit_deploy.bounded import check_folder, read_json, size_of
 from mocovit_deploy.errors import UsageError
 from mocovit_deploy.manifest import check
+from mocovit_deploy.printable import printable
 from mocovit_deploy.spec import BATCH, ExportRequest, Preprocessing, TensorSpec
 
 SCHEMA_VERSION = 1
@@ -219,7 +220,9 @@ def read_manifest(artifact_path: Path) -> Artifact:
     except OSError as error:
         raise UsageError(f"{path}: cannot be read ({error.strerror})") from None
     except ValueError as error:
-        raise UsageError(f"{path}: not the manifest of a file that can be read ({error})") from None
+        raise UsageError(
+            f"{path}: not the manifest of a file that can be read ({printable(error)})"
+        ) from None
     version = document.get("schema_version") if isinstance(document, dict) else None
     if version != SCHEMA_VERSION:
         raise UsageError(f"{path}: manifest schema {version!r:.40}, this version reads {SCHEMA_VERSION}")
@@ -229,7 +232,7 @@ def read_manifest(artifact_path: Path) -> Artifact:
     except (KeyError, TypeError) as error:
         raise UsageError(f"{path}: not a manifest ({error!r:.200}); export again") from None
     except ValueError as error:
-        raise UsageError(f"{path}: not a manifest ({error}); export again") from None
+        raise UsageError(f"{path}: not a manifest ({printable(error)}); export again") from None
 
 
 def _artifact_from(document: dict[str, Any], path: Path) -> Artifact:
@@ -277,7 +280,7 @@ def read_golden(artifact: Artifact) -> Golden:
     except OSError as error:
         raise UsageError(f"{path}: cannot be read ({error.strerror})") from None
     except (Damaged, ValueError) as error:
-        raise UsageError(f"{path}: not a golden file ({error}); export again") from None
+        raise UsageError(f"{path}: not a golden file ({printable(error)}); export again") from None
 
 
 def _golden_from(arrays: dict[str, Array], artifact: Artifact) -> Golden:

@@ -12,25 +12,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from benchmarks.targets import TARGETS
-from mocovit_deploy import guarded
-from mocovit_deploy.artifact import (
-    Artifact,
-    Golden,
-    digest,
-    golden_path,
-    read_golden,
-    read_manifest,
-    size_bytes,
-)
-from mocovit_deploy.errors import DeployError, ParityError, UsageError, unknown_choice
-from mocovit_deploy.hostcheck import report_from
+from mocovit_deploy.artifact import Artifact, Golden, digest, read_golden, read_manifest, size_bytes
+from mocovit_deploy.errors import DeployError, ParityError, unknown_choice
 from mocovit_deploy.parity.verdict import PASS, ParityReport, judge, not_run
 from mocovit_deploy.printable import printable
 from mocovit_deploy.quiet import quiet
-from mocovit_deploy.spec import ExportRequest, ModelSpec
+from mocovit_deploy.spec import ExportRequest
 from mocovit_deploy.stages import Stages
 from mocovit_deploy.table import megabytes, table
 from mocovit_deploy.torch_import import import_torch
+from mocovit_deploy.untrusted import check_here, probe_files
 
 if TYPE_CHECKING:
     from mocovit_deploy.export import Export
@@ -46,7 +37,7 @@ def export(request: ExportRequest, *, as_json: bool, verbose: bool) -> int:
     with quiet(not verbose) as stderr:
         stages = Stages(_terminal(stderr))
         with stages("files"):
-            _probe_files(request.model, verbose)
+            probe_files(request.model, verbose)
         with stages("imports"):
             import_torch()
             from mocovit_deploy.export import export_model, worst_error
@@ -74,7 +65,7 @@ def export(request: ExportRequest, *, as_json: bool, verbose: bool) -> int:
 def summary(request: ExportRequest, *, as_json: bool, verbose: bool) -> int:
     """Print parameters, MACs and activation bytes, layer by layer."""
     with quiet(not verbose):
-        _probe_files(request.model, verbose)
+        probe_files(request.model, verbose)
         import_torch()
 
         from mocovit_deploy.capture import capture
@@ -135,30 +126,10 @@ def parity(
     return 0
 
 
-def _probe_files(model: ModelSpec, verbose: bool) -> None:
-    """Read a checkpoint and an exported program in a child first: only what ends well there is read here.
-
-    Not with --unsafe-pickle: whoever gives it vouches for the file.
-    """
-    program = Path(model.name) if model.name.endswith(".pt2") else None
-    files = [path for path in (program, model.checkpoint) if path is not None]
-    if not files or model.unsafe_pickle:
-        return
-    arguments = {
-        "model": model.name,
-        "checkpoint": None if model.checkpoint is None else str(model.checkpoint),
-        "prefer_ema": model.prefer_ema,
-    }
-    guarded.call(
-        "mocovit_deploy.models.probe:probe", arguments, guarded.limits_for(*files),
-        subject=" and ".join(map(str, files)), failure=UsageError, verbose=verbose,
-    )  # fmt: skip
-
-
 def _check_file(
     path: Path, target: str, verbose: bool, deadline_s: float | None
 ) -> tuple[ParityReport, DeployError | None]:
-    check = _check_here if target == HOST else partial(_check_on, target=target)
+    check = check_here if target == HOST else partial(_check_on, target=target)
     try:
         report, changed = check(path, verbose=verbose, deadline_s=deadline_s)
     except DeployError as error:
@@ -168,16 +139,6 @@ def _check_file(
     if changed:
         _note(f"{path} was changed after its export; what is judged is the file as it is")
     return report, None
-
-
-def _check_here(path: Path, *, verbose: bool, deadline_s: float | None) -> tuple[ParityReport, bool]:
-    """In the runtime installed here, in a child: a file that crashes it ends the child alone."""
-    limits = guarded.limits_for(path, golden_path(path), deadline_s=deadline_s)
-    found = guarded.call(
-        "mocovit_deploy.hostcheck:check", {"path": str(path)}, limits,
-        subject=path, failure=ParityError, verbose=verbose,
-    )  # fmt: skip
-    return report_from(found["report"]), found["changed"]
 
 
 def _check_on(

@@ -55,7 +55,7 @@ def _tensors(value: Any, side: str) -> None:
         name = _text(fields["name"], f"a name in {side}")
         shape = fields["shape"]
         if not isinstance(shape, list) or len(shape) > MOST_AXES or not all(map(_is_length, shape)):
-            raise ValueError(f"{name} has shape {str(shape)[:80]}")
+            raise ValueError(f"{name} has shape {shape!r:.80}")
         if fields["dtype"] not in DTYPES:
             raise ValueError(f"{name} has the element type {str(fields['dtype'])[:40]!r}")
         if fields.get("layout", "") not in ("", *LAYOUTS):
@@ -76,7 +76,7 @@ def _preprocessing(value: Any) -> None:
             raise ValueError(f"preprocessing {key} is not a list of numbers")
     for number in (fields["scale"], *fields["mean"], *fields["std"]):
         if type(number) not in (int, float) or not abs(number) < 1e30 or not math.isfinite(number):
-            raise ValueError(f"preprocessing holds {str(number)[:40]}, not a number")
+            raise ValueError(f"preprocessing holds {number!r:.40}, not a number")
     _text(fields["colour_order"], "preprocessing colour_order")
 
 

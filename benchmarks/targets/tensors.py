@@ -8,6 +8,7 @@ runtime, and, where the file's own tensor is quantized, its integers:
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,8 +52,8 @@ def check_names(artifact: Artifact, golden: Golden, order: Order) -> None:
         names = [tensor.name for tensor in tensors]
         if set(arrays) != set(names):
             raise UsageError(
-                f"{artifact.path}: its {side} are {', '.join(names)}, the golden file has "
-                f"{', '.join(sorted(arrays))}; export again"
+                f"{artifact.path}: its {side} are {', '.join(names):.300}, the golden file has "
+                f"{', '.join(sorted(arrays)):.300}; export again"
             )
 
 
@@ -65,7 +66,7 @@ def write_inputs(folder: Path, golden: Golden, tensors: Sequence[FileTensor], *,
 
 
 def stored(array: Array, tensor: FileTensor) -> Array:
-    """`array` as the file's own tensor holds it."""
+    """`array` as the file's own tensor holds it; `UsageError` for a quantized type that is none."""
     quantization = tensor.quantization
     if (
         array.dtype.name == tensor.dtype
@@ -73,6 +74,8 @@ def stored(array: Array, tensor: FileTensor) -> Array:
         or not np.issubdtype(array.dtype, np.floating)
     ):
         return array
+    if not re.fullmatch(r"u?int(8|16|32)", tensor.dtype):
+        raise UsageError(f"{tensor.name} is quantized in {tensor.dtype or 'no type'}; is the file damaged?")
     limits = np.iinfo(tensor.dtype)
     steps = np.round(array / quantization.scale) + quantization.zero_point
     return np.clip(steps, limits.min, limits.max).astype(tensor.dtype)

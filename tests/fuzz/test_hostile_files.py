@@ -20,7 +20,7 @@ from mocovit_deploy.errors import DeployError, UsageError
 ROOT = Path(__file__).parents[2]
 GROUPS = (
     "manifest,golden,toml,report,benchmark_model,operators",
-    "onnx,tflite",
+    "onnx,tflite,bench",
     "mlpackage,pickle,safetensors,program",
 )
 

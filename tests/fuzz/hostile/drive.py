@@ -126,7 +126,8 @@ def _in_child(reader: Reader, arena: Arena, tell: int, time_s: float) -> None:
         (resource.RLIMIT_FSIZE, 1 << 28),
         (resource.RLIMIT_CORE, 0),
     ):
-        resource.setrlimit(kind, (value, value))
+        # One more above: at the hard limit of processor time Linux kills, with nothing to tell it by.
+        resource.setrlimit(kind, (value, value + 1))
     kind, detail = _read(reader, arena.case)
     os.write(tell, json.dumps({"kind": kind, "detail": detail[:1000]}).encode())
     os._exit(0)

@@ -138,6 +138,17 @@ def text(rng: random.Random, data: bytes) -> bytes:
     return data
 
 
+def number(rng: random.Random, data: bytes) -> bytes:
+    """A number replaced by another of its kind, which types do not refuse."""
+    values = list(re.finditer(rb"(?<![\w\"])-?\d+(\.\d+)?(e[+-]?\d+)?(?![\w\"])", data))
+    if not values:
+        return data
+    chosen = rng.choice(values)
+    whole = (b"0", b"1", b"-1", b"2", b"7", b"1000", b"16777216", b"2147483648", b"4611686018427387903")
+    real = (b"0.0", b"-0.0", b"1e-8", b"1e9", b"9.9e9", b"0.1", b"-3.5", b"1e17", b"2.2250738585072014e-308")
+    return data[: chosen.start()] + rng.choice(real if chosen[1] else whole) + data[chosen.end() :]
+
+
 def swapped_values(rng: random.Random, data: bytes) -> bytes:
     """Two values of a document exchanged, so that types and sizes do not fit."""
     values = list(re.finditer(rb'"(?:[^"\\]|\\.)*"|-?\d[\d.eE+-]*|\[[^\[\]]*\]', data))
@@ -237,7 +248,19 @@ BINARY: tuple[Mutation, ...] = (
     spliced,
     repeated,
 )
-TEXT: tuple[Mutation, ...] = (text, text, text, text, swapped_values, truncated, bits, spliced, repeated)
+TEXT: tuple[Mutation, ...] = (
+    text,
+    text,
+    text,
+    number,
+    number,
+    number,
+    swapped_values,
+    truncated,
+    bits,
+    spliced,
+    repeated,
+)
 ARCHIVE: tuple[Mutation, ...] = (members, members, members, bits, length_field, truncated, spliced)
 ARRAYS: tuple[Mutation, ...] = (npy_header, npy_header, *ARCHIVE)
 

@@ -14,6 +14,8 @@ from pathlib import Path
 from hostile import crafted, crafted_weights, mutate, seeds
 from hostile.seeds import Files
 
+BENCH_DEADLINE_S = 4.0
+
 
 @dataclass(frozen=True)
 class Seed:
@@ -56,6 +58,17 @@ def _golden_digest(files: dict[str, bytes]) -> None:
         files[manifest] = json.dumps(document).encode()
 
 
+def _both_digests(files: dict[str, bytes]) -> None:
+    """The artifact's too, which `mocovit-bench` compares before it runs anything."""
+    import hashlib
+
+    for name in [name for name in files if f"{name}.json" in files]:
+        document = json.loads(files[f"{name}.json"])
+        document["sha256"] = hashlib.sha256(files[name]).hexdigest()
+        files[f"{name}.json"] = json.dumps(document).encode()
+    _golden_digest(files)
+
+
 def _artifact_in(folder: Path) -> Path:
     return next(path.with_name(path.name.removesuffix(".golden.npz")) for path in folder.glob("*.golden.npz"))
 
@@ -71,6 +84,23 @@ def _host_check(folder: Path) -> None:
 
     document = json.loads(json.dumps(check(str(_artifact_in(folder)))))
     json.dumps(report_from(document["report"]).as_json(), allow_nan=False)
+
+
+def _bench(folder: Path) -> None:
+    from benchmarks import subject
+    from benchmarks.plan import Plan
+    from benchmarks.targets import host
+    from benchmarks.targets.context import Context
+    from mocovit_deploy.parity.verdict import judge
+
+    artifact, golden = subject.load(_artifact_in(folder), checked=True)
+    assert golden is not None
+    plan = Plan(
+        runtime=subject.runtime_for(artifact, None), warmup_runs=0, warmup_min_s=0, runs=1, min_s=0,
+        deadline_s=BENCH_DEADLINE_S,
+    )  # fmt: skip
+    run = host.run_golden(artifact, plan, Context(golden=golden, verify=None, say=lambda _line: None))
+    judge(artifact, golden, run.outputs, run.runtime, run.arithmetic)
 
 
 def _operators(folder: Path) -> None:
@@ -219,6 +249,12 @@ READERS = (
         "operators", "ONNX and TFLite operator lists (`mocovit-bench`)",
         _model_seeds("tiny.onnx", "split.tflite", "tiny_int8.tflite"), mutate.BINARY, _operators, _none,
         modules=("onnx", "ai_edge_litert.schema_py_generated", "benchmarks.operators"),
+    ),
+    Reader(
+        "bench", "ONNX and TFLite in the native bench (`mocovit-bench run`)",
+        _model_seeds("tiny.onnx", "split.tflite", "tiny_int8.tflite"), mutate.BINARY, _bench, _none,
+        modules=("onnx", "ai_edge_litert.schema_py_generated", "benchmarks.targets.host"),
+        command=("mocovit-bench", "run", "--target", "host", "tiny.onnx"), repair=_both_digests,
     ),
     Reader(
         "pickle", "checkpoint (`.pt`, `.pth`)",

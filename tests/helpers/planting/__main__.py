@@ -12,8 +12,6 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
-from planting.suite import Outcome, open_case, plant, swap
-
 from exporters import FORMATS
 from mocovit_deploy.artifact import write_atomically
 from mocovit_deploy.errors import DeployError
@@ -22,6 +20,7 @@ from mocovit_deploy.quiet import quiet
 from mocovit_deploy.spec import ExportRequest, ModelSpec, OwnInput
 from mocovit_deploy.stages import Stages
 from mocovit_deploy.table import markdown_table
+from planting.suite import Outcome, open_case, plant, swap
 
 DOCUMENT = Path(__file__).parents[3] / "docs" / "planted-faults.md"
 NETWORKS = (
@@ -34,6 +33,10 @@ NETWORKS = (
 PLACES = (3, 17, 40)
 """Which of a network's layers that fit a defect, counted round and round."""
 OUTPUTS = ("main", "aux")
+INTRODUCTION = """\
+Each file is cut open, one thing in it is made wrong, and `mocovit-parity FILE --bisect` is asked which torch
+module diverges first. *Named* means that the planted module is among those it names (an operator of a TFLite
+file may be two: a convolution and its ReLU); *alone*, that it is the only one."""
 
 
 def outcomes_of(name: str, size: int, places: Sequence[int], folder: Path) -> list[Outcome]:
@@ -85,10 +88,9 @@ def document(results: dict[str, list[Outcome]]) -> str:
         [
             "# Faults planted, named, missed",
             "",
-            "Each file is cut open, one thing in it is made wrong, and `mocovit-parity FILE --bisect` is asked "
-            "which torch module diverges first. *Named* means that the planted module is among those it names "
-            "(an operator of a TFLite file may be two: a convolution and its ReLU); *alone*, that it is the "
-            f"only one. Written by `make faults` with {tools}.",
+            INTRODUCTION,
+            "",
+            f"Written by `make faults` with {tools}.",
             "",
             markdown_table(("network", "format", "planted", "named", "alone", "missed"), rows),
             "",
