@@ -56,13 +56,15 @@ def _run(arguments: argparse.Namespace) -> None:
             _explain(reports[-1], say)
         return reports
 
-    reports = phones.on_each(arguments, measure, _say)
-    if arguments.output is not None:
+    reports, failed = phones.on_each(arguments, measure, _say)
+    if arguments.output is not None and reports:
         write(arguments.output, reports)
-    if arguments.html is not None:
+    if arguments.html is not None and reports:
         _write_page(arguments.html, reports)
     if arguments.json:
         print(to_json(reports), end="")
+    if failed is not None:
+        raise failed
     phones.refuse_unsteady(reports)
 
 

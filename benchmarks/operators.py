@@ -36,6 +36,8 @@ class Operator:
     """The file's own name for it; empty where it has none."""
     output: str = ""
     """The name of its first output."""
+    half_weights: bool = False
+    """Whether it reads constants that the file holds in half precision (TFLite)."""
 
 
 def read_operators(path: Path, file_format: str) -> tuple[Operator, ...]:
@@ -52,6 +54,7 @@ def read_operators(path: Path, file_format: str) -> tuple[Operator, ...]:
                 where=module_path(op.output, op.kind),
                 dtype=op.dtype,
                 output=op.output,
+                half_weights=op.half_weights,
             )
             for index, op in enumerate(read_file_operators(path))
         )

@@ -69,15 +69,17 @@ def held(arguments: argparse.Namespace, say: Say, **changes: Any) -> Iterator[ob
 
 def on_each(
     arguments: argparse.Namespace, measure: Callable[[object | None, Say], list[Report]], say: Say
-) -> list[Report]:
+) -> tuple[list[Report], DeployError | None]:
     """Call `measure` with each phone that is meant, all at the same time; once with None for other targets.
 
-    Raises what the first phone that failed raised, when all have ended.
+    Returns what was measured, and what the first of several phones that failed raised: one that fails does
+    not cost the others' reports.
     """
     if arguments.target != "adb" or not arguments.all_devices:
         with held(arguments, say) as session:
-            return measure(session, say)
+            return measure(session, say), None
     from benchmarks.targets.adb.choose import choose
+    from benchmarks.targets.adb.failures import clean
     from benchmarks.targets.adb.session import opened
 
     meant = wanted(arguments)
@@ -85,19 +87,24 @@ def on_each(
         # Entered first, the pool is left last: dropped phones end its threads.
         pool = stack.enter_context(ThreadPoolExecutor(max_workers=64))
         running = []
-        for adb in choose(meant):
+        meant_phones = choose(meant)
+        for adb in meant_phones:
             own = _named(adb.serial, say)
             session = stack.enter_context(opened(meant, own, adb))
             running.append(pool.submit(measure, session, own))
         results = [_outcome(future.result) for future in running]
-    failed = [result for result in results if isinstance(result, DeployError)]
-    if failed:
-        raise failed[0]
-    return [report for reports in results if not isinstance(reports, DeployError) for report in reports]
+    for adb, result in zip(meant_phones, results, strict=True):
+        if isinstance(result, DeployError):
+            say(f"[{clean(adb.serial)}] {result}")
+    failed = next((result for result in results if isinstance(result, DeployError)), None)
+    reports = [one for found in results if not isinstance(found, DeployError) for one in found]
+    return reports, failed
 
 
 def _named(serial: str, say: Say) -> Say:
-    return lambda line: say(f"[{serial}] {line}")
+    from benchmarks.targets.adb.failures import clean
+
+    return lambda line: say(f"[{clean(serial)}] {line}")
 
 
 def _outcome(result: Callable[[], list[Report]]) -> list[Report] | DeployError:

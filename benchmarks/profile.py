@@ -34,6 +34,7 @@ class Executed:
     """One per profiled inference."""
     dtype: str = ""
     """Of its first input (ONNX Runtime), or of the output of the file's operator; empty where not told."""
+    half_weights: bool = False
     ticks: tuple[int, int] | None = None
     """The reads of the counting clock between which it ran, in the first profiled inference."""
 
@@ -70,6 +71,7 @@ def read_profile(
                 partition=pieces[n],
                 elapsed_us=tuple(float(run[n]["elapsed_us"]) for run in runs),
                 dtype=source.dtype if source and pieces[n] is None else "",
+                half_weights=bool(source and source.half_weights),
                 ticks=ticks[n],
             )
         )
@@ -169,7 +171,9 @@ def _onnx_where(node: str, module_of: Mapping[str, str]) -> str:
 def partitions(executed: Sequence[Executed], operators: Sequence[Operator]) -> Partitions:
     """How XNNPACK and the runtime's own kernels share the file's operators."""
     outside_events = [op for op in executed if op.partition is None]
-    outside = Counter((op.name, why_outside(op.name, op.dtype)) for op in outside_events)
+    outside = Counter(
+        (op.name, why_outside(op.name, op.dtype, half_weights=op.half_weights)) for op in outside_events
+    )
     return Partitions(
         delegate="XNNPACK",
         count=len({op.partition for op in executed} - {None}),

@@ -53,11 +53,13 @@ class Interface:
 
 @dataclass(frozen=True)
 class FileOperator:
-    """One operator of the main subgraph: its kind, and its first output."""
+    """One operator of the main subgraph: its kind, its first output, its weights."""
 
     kind: str
     output: str
     dtype: str
+    half_weights: bool
+    """Whether a constant that it reads is stored in half precision, behind a DEQUANTIZE."""
 
 
 def read_interface(path: Path) -> Interface:
@@ -90,14 +92,19 @@ def _guarded(path: Path, read: Callable[[Any, Any], _Read]) -> _Read:
 def _operators(model: Any, schema: Any) -> tuple[FileOperator, ...]:
     graph = model.Subgraphs(0)
     found = []
+    widened: set[int] = set()
     for index in range(graph.OperatorsLength()):
         operator = graph.Operators(index)
+        inputs = [operator.Inputs(n) for n in range(operator.InputsLength())]
         output = graph.Tensors(operator.Outputs(0)) if operator.OutputsLength() else None
         kind = _kind(model.OperatorCodes(operator.OpcodeIndex()), schema)
         if output is None:
-            found.append(FileOperator(kind, "", ""))
-        else:
-            found.append(FileOperator(kind, _text(output.Name()), _dtype(output, schema)))
+            found.append(FileOperator(kind, "", "", half_weights=False))
+            continue
+        if kind == "DEQUANTIZE" and _dtype(graph.Tensors(inputs[0]), schema) == "float16":
+            widened.add(operator.Outputs(0))
+        half = operator.Outputs(0) in widened or not widened.isdisjoint(inputs)
+        found.append(FileOperator(kind, _text(output.Name()), _dtype(output, schema), half_weights=half))
     return tuple(found)
 
 

@@ -64,7 +64,7 @@ _NO_INT8 = ("HARD_SWISH", "DIV", "SOFTMAX", "BATCH_MATMUL", "SUM", "GELU", "RSQR
 _ARITHMETIC = (
     ("fp16", ("F16", "PF16", "float16")),
     ("int8", ("QS8", "QC8", "QU8", "QD8", "QDU8", "QP8", "PQS8", "int8", "uint8")),
-    ("fp32", ("F32", "PF32", "float")),
+    ("fp32", ("F32", "PF32", "float", "float32")),
 )
 _MULTIPLIES = (
     "Convolution", "Fully Connected", "Batch Matrix Multiply",  # XNNPACK's names
@@ -112,10 +112,12 @@ def _may_come_from(name: str, kind: str) -> bool:
 NOT_TOLD = "the runtime does not say why"
 
 
-def why_outside(kind: str, dtype: str) -> str:
+def why_outside(kind: str, dtype: str, *, half_weights: bool) -> str:
     """Why XNNPACK left an operator of this kind to the runtime, as far as is known; else that it is not."""
     if kind.startswith("CUSTOM"):
         return "a custom operator"
+    if half_weights:
+        return "this runtime's XNNPACK takes no weights in half precision; LiteRT 2 does"
     if dtype == "int8" and kind in _NO_INT8:
         return f"XNNPACK has no int8 kernel for {kind}"
     if dtype in ("int64", "int32", "bool"):

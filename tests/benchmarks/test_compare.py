@@ -64,7 +64,7 @@ def test_core_without_a_port_model_is_compared_by_instructions(count_report: Cou
     assert (found.what, found.old, found.new) == ("instructions", 100, 101)
 
 
-@pytest.mark.parametrize(("runtime", "threads", "noise"), [("onnxruntime", 1, 0.5), ("litert", 4, 10.0)])
+@pytest.mark.parametrize(("runtime", "threads", "noise"), [("onnxruntime", 1, 0.1), ("litert", 4, 10.0)])
 def test_bar_finer_than_counts_repeat_cannot_be_held(
     count_report: Count, runtime: str, threads: int, noise: float
 ) -> None:

@@ -213,6 +213,7 @@ def test_matching_survives_fused_inserted_and_unknown_operators() -> None:
         ("Convolution (NHWC, F16) IGEMM", "", "fp16"),
         ("Fully Connected (NC, QS8, QC8W) GEMM", "", "int8"),
         ("Convolution (NHWC, QD8, F32, QC8W)", "", "int8"),
+        ("CONV_2D", "float32", "fp32"),  # one of TFLite's own kernels
         ("Conv", "float", "fp32"),
         ("Conv", "float16", "fp16"),
         ("QLinearConv", "uint8", "int8"),
@@ -234,4 +235,5 @@ def test_the_arithmetic_is_that_of_what_multiplies(name: str, dtype: str, expect
     ],
 )
 def test_reasons_are_given_only_where_they_are_known(kind: str, dtype: str, says: str) -> None:
-    assert says in why_outside(kind, dtype)
+    assert says in why_outside(kind, dtype, half_weights=False)
+    assert "half precision" in why_outside("CONV_2D", "float32", half_weights=True)

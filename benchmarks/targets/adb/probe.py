@@ -21,26 +21,22 @@ _PROPERTIES = {
     "serial": "ro.serialno",
 }
 
-_SCRIPT = "\n".join(
-    [
-        *(f"echo {name}=$(getprop {key})" for name, key in _PROPERTIES.items()),
-        "echo kernel=$(uname -r)",
-        "echo uid=$(id -u)",
-        "for f in /sys/devices/system/cpu/cpu[0-9]*/cpufreq/cpuinfo_max_freq; do",
-        '  read v 2>/dev/null < "$f" && echo "$f=$v"',
-        "done",
-        "for f in /sys/devices/system/cpu/cpu[0-9]*/cpufreq/scaling_governor; do",
-        '  read v 2>/dev/null < "$f" && echo "$f=$v"',
-        "done",
-        "for f in /sys/class/thermal/thermal_zone[0-9]*/type; do",
-        '  read v 2>/dev/null < "$f" && echo "$f=$v"',
-        "done",
-        "true",
-    ]
-)
+_SCRIPT = """
+getprop
+echo kernel=$(uname -r)
+echo uid=$(id -u)
+for f in /sys/devices/system/cpu/cpu[0-9]*/cpufreq/cpuinfo_max_freq \\
+    /sys/devices/system/cpu/cpu[0-9]*/cpufreq/scaling_governor \\
+    /sys/class/thermal/thermal_zone[0-9]*/type; do
+  read v 2>/dev/null < "$f" && echo "$f=$v"
+done
+true
+"""
+"""All properties at once: each call of getprop takes as long as one that tells them all."""
 
 _CORE = re.compile(r"/sys/devices/system/cpu/cpu(\d{1,3})/cpufreq/cpuinfo_max_freq")
 _GOVERNOR = re.compile(r"/sys/devices/system/cpu/cpu(\d{1,3})/cpufreq/scaling_governor")
+_PROPERTY = re.compile(r"\[([^]]+)\]: \[(.*)\]")
 _ZONE = re.compile(r"/sys/class/thermal/thermal_zone(\d{1,3})/type")
 _WORD = re.compile(r"[A-Za-z0-9_-]{1,32}")
 
@@ -86,10 +82,15 @@ def parse(text: str) -> Probe:
     max_khz: dict[int, int] = {}
     governors: dict[int, str] = {}
     zones: dict[int, str] = {}
+    named = {key: name for name, key in _PROPERTIES.items()}
     for line in text.splitlines():
+        if told := _PROPERTY.fullmatch(line.strip()):
+            if told[1] in named:
+                properties[named[told[1]]] = clean(told[2])
+            continue
         name, _, value = line.partition("=")
         value = clean(value)
-        if name in properties:
+        if name in ("kernel", "uid"):
             properties[name] = value
         elif (core := _CORE.fullmatch(name)) and value.isascii() and value.isdecimal() and int(value) > 0:
             max_khz[int(core[1])] = int(value)

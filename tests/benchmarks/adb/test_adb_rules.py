@@ -28,7 +28,9 @@ from mocovit_deploy.errors import StableDeviceError, TransientDeviceError, Usage
 
 CPU = "/sys/devices/system/cpu/cpu{}/cpufreq/cpuinfo_max_freq={}"
 KHZ = (1785600,) * 4 + (2419200,) * 3 + (2841600,)
-SM8150 = "\n".join([*(CPU.format(n, khz) for n, khz in enumerate(KHZ)), "abi=arm64-v8a", "uid=2000"])
+SM8150 = "\n".join(
+    [*(CPU.format(n, khz) for n, khz in enumerate(KHZ)), "[ro.product.cpu.abi]: [arm64-v8a]", "uid=2000"]
+)
 COOL = State(
     khz={7: 2841600}, limit_khz={7: 2841600}, top_khz={7: 2841600}, governors={}, cpu_c=35.0, battery_c=28.0,
     battery_percent=80,

@@ -35,8 +35,11 @@ SM8150_KHZ = (1785600,) * 4 + (2419200,) * 3 + (2841600,)
 """What cpuinfo_max_freq says, core by core."""
 
 _GETPROP = """#!/system/bin/sh
-while IFS='=' read -r key value; do [ "$key" = "$1" ] && { echo "$value"; exit 0; }; done < /system/build.prop
-echo ""
+while IFS='=' read -r key value; do
+  [ -n "$1" ] || echo "[$key]: [$value]"
+  [ "$key" = "$1" ] && { echo "$value"; exit 0; }
+done < /system/build.prop
+exit 0
 """
 
 _DUMPSYS = """#!/system/bin/sh
