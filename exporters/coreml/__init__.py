@@ -1,6 +1,7 @@
 """Core ML: write an `.mlpackage` from a captured graph, and run a saved one on any system.
 
 write.py       write_package()        coremltools.convert, float32 or float16
+wide.py                        what does not fit into fp16 and stays in float32
 read.py                        the saved file as plain data (program.py)
 execute.py                     that program in numpy, operation by operation (semantics/)
 predictor.py   load()          the two together
@@ -48,7 +49,7 @@ __all__ = [
 
 def export(graph: fx.GraphModule, example: Sequence[Tensor], job: ExportJob) -> Written:
     """Write `graph` as an ML program; see `write_package` for what it raises."""
-    write_package(
+    notes = write_package(
         graph,
         example,
         job.path,
@@ -59,7 +60,7 @@ def export(graph: fx.GraphModule, example: Sequence[Tensor], job: ExportJob) -> 
         description=job.description,
     )
     tools = {name: version(name) for name in ("torch", "coremltools")}
-    return Written(inputs=job.inputs, outputs=job.outputs, tools=tools)
+    return Written(inputs=job.inputs, outputs=job.outputs, tools=tools, notes=notes)
 
 
 def refuse_impossible(request: ExportRequest) -> None:

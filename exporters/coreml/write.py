@@ -16,6 +16,7 @@ import numpy as np
 
 from exporters.coreml.keywords import spelled_out
 from exporters.coreml.toolchain import coremltools, quiet, uncollected
+from exporters.coreml.wide import fits, note, wide_values
 from mocovit_deploy.errors import ConversionError, UsageError, unknown_choice
 from mocovit_deploy.spec import BATCH, TensorSpec
 
@@ -55,13 +56,14 @@ def write_package(
     outputs: tuple[TensorSpec, ...],
     minimum_deployment_target: str = "iOS16",
     description: Mapping[str, str] = MappingProxyType({}),
-) -> None:
+) -> tuple[str, ...]:
     """Write `graph` to `path` (a folder) as an ML program that computes in float32 or float16.
 
     `recipe` is a key of `PRECISIONS`. Inputs and outputs get the names of the specs and stay float32 in both
     recipes: an app can replace one file by the other without touching its code, and float16 arrays exist only
     from iOS 16 on. `minimum_deployment_target` is a name of `coremltools.target`. `description` (key to text)
-    and the recipe become user-defined metadata of the file.
+    and the recipe become user-defined metadata of the file. What does not fit into fp16 stays in float32
+    (wide.py); what comes back are sentences for the user of the file.
 
     Raises `UsageError` for a recipe, a target or a tensor that Core ML files cannot have here,
     `ConversionError` when coremltools cannot convert the graph, `MissingToolError` without coremltools. On
@@ -76,12 +78,14 @@ def write_package(
     pipeline.remove_passes(PASSES_THAT_CANNOT_ACT)
     with uncollected():
         exported, marks = _exported(ct, graph, example)
+        wide = wide_values(exported, example) if recipe == "fp16" else {}
+        precision = ct.precision[PRECISIONS[recipe]]
         model = _convert(
             ct,
             exported,
             inputs=[ct.TensorType(s.name, shape=s.shape, dtype=np.dtype(s.dtype).type) for s in inputs],
             outputs=[ct.TensorType(s.name, dtype=np.dtype(s.dtype).type) for s in outputs],
-            compute_precision=ct.precision[PRECISIONS[recipe]],
+            compute_precision=ct.transform.FP16ComputePrecision(fits(wide)) if wide else precision,
             minimum_deployment_target=target,
             pass_pipeline=pipeline,
         )
@@ -92,6 +96,7 @@ def write_package(
         package = Path(scratch) / "model.mlpackage"
         model.save(str(package))
         package.rename(path)
+    return (note(wide),) if wide else ()
 
 
 def _exported(

@@ -37,27 +37,34 @@ def load_checkpoint(
         given = renamed(given, layout)
     counters = {key for key in wanted if key.endswith("num_batches_tracked")}
     missing = wanted.keys() - given.keys() - counters
-    problems = [f"missing {key} {_shape(wanted[key])}" for key in wanted if key in missing]
-    problems += [f"unexpected {printable(key)} {_shape(given[key])}" for key in given if key not in wanted]
-    problems += [
-        f"{key} has shape {_shape(given[key])}, the network wants {_shape(wanted[key])}"
-        for key in wanted
-        if key in given and given[key].shape != wanted[key].shape
-    ]
     # Only tensors of the shape wanted are looked into: a file can declare a stranger of any size.
     fitting = {key: given[key] for key in wanted if key in given and given[key].shape == wanted[key].shape}
-    problems += [
-        f"{key} is not a plain tensor of real numbers" for key in fitting if not _is_plain(fitting[key])
-    ]
-    problems += [
-        f"{key} holds NaN or infinity"
-        for key, value in fitting.items()
-        if _is_plain(value) and value.is_floating_point() and not bool(value.isfinite().all())
-    ]
-    if problems:
-        shown = "\n  ".join(problems)
+    problems = {
+        "missing": [f"missing {key} {_shape(wanted[key])}" for key in wanted if key in missing],
+        "unexpected": [
+            f"unexpected {printable(key)} {_shape(given[key])}" for key in given if key not in wanted
+        ],
+        "of another shape": [
+            f"{key} has shape {_shape(given[key])}, the network wants {_shape(wanted[key])}"
+            for key in wanted
+            if key in given and key not in fitting
+        ],
+        "not plain": [
+            f"{key} is not a plain tensor of real numbers" for key in fitting if not _is_plain(fitting[key])
+        ],
+        "not finite": [
+            f"{key} holds NaN or infinity"
+            for key, value in fitting.items()
+            if _is_plain(value) and value.is_floating_point() and not bool(value.isfinite().all())
+        ],
+    }
+    if any(problems.values()):
+        counts = ", ".join(f"{len(listed)} {kind}" for kind, listed in problems.items() if listed)
         named = f" (names translated from {layout.name})" if layout is not None else ""
-        raise UsageError(f"{path}: does not fit the network{named}, nothing was loaded\n  {shown}")
+        raise UsageError(
+            f"{path}: does not fit the network{named}: {counts}; nothing was loaded\n  "
+            + "\n  ".join(line for listed in problems.values() for line in listed)
+        )
     module.load_state_dict({**{key: wanted[key] for key in counters}, **given}, strict=True)
     return f"{f' [{where}]' if where else ''}{f' in the layout of {layout.name}' if layout else ''}"
 

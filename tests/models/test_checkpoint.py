@@ -50,6 +50,7 @@ def test_every_mismatch_is_listed_and_nothing_loaded(tmp_path, network):
     with pytest.raises(UsageError) as caught:
         load_checkpoint(network, tmp_path / "a.pt")
     message = str(caught.value)
+    assert "a.pt: does not fit the network: 1 missing, 1 unexpected, 1 of another shape; nothing" in message
     assert "missing stem.0.weight 4x3x3x3" in message
     assert "unexpected extra.weight 2x3" in message
     assert "classifier.weight has shape 7x1280, the network wants 10x1280" in message
