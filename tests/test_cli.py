@@ -1,5 +1,6 @@
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -285,3 +286,47 @@ def test_version(capfd):
         cli.run("mocovit-export", cli._export, ["--version"])
     assert caught.value.code in (0, None)
     assert capfd.readouterr().out.startswith("mocovit-export 0.")
+
+
+def test_layers_names_what_was_planted(exported, tmp_path, capfd):
+    from planting.onnx_file import OnnxSurgeon
+
+    status, out, err = run(capfd, exported, "--layers", program="parity")
+    assert status == 0, err
+    assert "ghost.up.primary.0" in out
+    assert "a pass changed what it computes" in out, "layers without a counterpart are listed"
+    spoilt = tmp_path / exported.name
+    for suffix in (".json", ".golden.npz"):
+        shutil.copyfile(f"{exported}{suffix}", f"{spoilt}{suffix}")
+    surgeon = OnnxSurgeon(exported)
+    layer = next(one for one in surgeon.layers() if one.mark.startswith("transformer.attention.refiner.0:"))
+    layer.bias = layer.bias * 0
+    surgeon.put_back(layer)
+    surgeon.save(spoilt)
+    status, out, err = run(capfd, spoilt, "--bisect", program="parity")
+    assert status == 4
+    assert "first divergence: transformer.attention.refiner.0 (conv2d)" in err
+    assert "shifted, each by one number (a bias)" in err
+    assert out.splitlines()[-1].startswith("fail: first divergence: transformer.attention.refiner.0")
+    status, out, _ = run(capfd, exported, spoilt, "--bisect", "--json", program="parity")
+    assert status == 4
+    good, bad = json.loads(out)["files"]
+    assert (good["verdict"], good["first_divergence"]) == ("pass", None)
+    assert bad["first_divergence"]["module"] == "transformer.attention.refiner.0"
+    assert [one["diverges"] for one in bad["layers"]].count(True) == 1, "nothing after it is blamed"
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "message"),
+    [
+        (["no.onnx", "--layers"], 2, "no such file"),
+        (["a.onnx", "--bisect", "--target", "emulated"], 2, "--layers runs files on this host"),
+        (["--layers"], 2, "give a FILE"),
+        (["--contract", "parity.toml", "--bisect"], 2, "does not go with --contract"),
+    ],
+)
+def test_bad_words_for_layers(words, status, message, capfd):
+    found, _, err = run(capfd, *words, program="parity")
+    assert found == status
+    assert message in err
+    assert err.count("\n") == 1

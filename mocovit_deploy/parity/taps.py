@@ -20,6 +20,9 @@ from mocovit_deploy.parity.arrange import Arrangement, arrangements
 from mocovit_deploy.parity.compare import Difference, compare
 from mocovit_deploy.parity.kinds import kind_of
 
+FITS = 10.0
+"""An unlikely arrangement is believed where its error is so many times smaller."""
+
 
 @dataclass(frozen=True)
 class Layer:
@@ -151,7 +154,7 @@ def read_taps(
     """
     carried = [plain(sample) for sample in inputs]
     expected = {tap.layer.operation: np.stack(trace.values[tap.layer.operation]) for tap in taps}
-    taps = [_arranged(tap, expected[tap.layer.operation], carried, bound) for tap in taps]
+    taps = [_arranged(tap, expected[tap.layer.operation], carried) for tap in taps]
     alone = None
     if forced is not None:
         alone = [forced({**sample, **given(trace, taps, run)}) for run, sample in enumerate(inputs)]
@@ -185,15 +188,15 @@ def first_divergence(readings: Sequence[Reading]) -> Reading | None:
     return next((reading for reading in readings if reading.diverges), None)
 
 
-def _arranged(tap: Tap, expected: Array, runs: Sequence[Mapping[str, Array]], bound: float) -> Tap:
+def _arranged(tap: Tap, expected: Array, runs: Sequence[Mapping[str, Array]]) -> Tap:
     """The tap with the arrangement that fits, where shapes leave a choice; the likeliest where none does."""
-    choices = [Tap(tap.layer, tap.value, one) for one in _choices(expected.shape[1:], tap.value)]
-    if len(choices) > 1:
-        room = bound * float(expected.max() - expected.min())
-        for choice in choices:
-            if np.abs(_stack(choice, runs) - expected).max(initial=0.0) <= room:
-                return choice
-    return choices[0]
+    likeliest, *others = (Tap(tap.layer, tap.value, one) for one in _choices(expected.shape[1:], tap.value))
+
+    def error(choice: Tap) -> float:
+        return float(np.abs(_stack(choice, runs) - expected).max(initial=0.0))
+
+    best = min(others, key=error, default=likeliest)
+    return best if FITS * error(best) < error(likeliest) else likeliest
 
 
 def _choices(shape: tuple[int, ...], value: FileValue) -> list[Arrangement]:

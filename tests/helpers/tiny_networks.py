@@ -46,26 +46,6 @@ def two_heads() -> nn.Module:
     return TwoHeads()
 
 
-class Overflowing(nn.Module):
-    """In float16 the values behind `loud` are infinite; in float32 nothing is wrong."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.stem = conv_bn(3, 8, 3, stride=2, relu=True)
-        self.loud = nn.Conv2d(8, 8, 1)
-        self.quiet = nn.Conv2d(8, 8, 1)
-        self.classifier = nn.Linear(8, 10)
-
-    def forward(self, image: Tensor) -> Tensor:
-        loud = self.loud(self.stem(image)) * 1e5
-        logits: Tensor = self.classifier(self.quiet(loud).mean((2, 3)))
-        return logits
-
-
-def overflowing() -> nn.Module:
-    return Overflowing()
-
-
 def not_a_network() -> str:
     return "not a network"
 
