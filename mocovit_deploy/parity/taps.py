@@ -20,6 +20,8 @@ from mocovit_deploy.parity.arrange import Arrangement, arrangements
 from mocovit_deploy.parity.compare import Difference, compare
 from mocovit_deploy.parity.kinds import kind_of
 
+AFFINE = ("layer_norm", "group_norm", "batch_norm", "mul", "add", "sub", "div")
+"""Operations whose scale and shift a converter may move into the layer that reads them."""
 FITS = 10.0
 """An unlikely arrangement is believed where its error is so many times smaller."""
 
@@ -94,45 +96,62 @@ class Reading:
 def find_taps(trace: Trace, values: Sequence[FileValue]) -> tuple[tuple[Tap, ...], tuple[Missing, ...]]:
     """The taps of a file in the order of execution, and the layers that have none, with the reason.
 
-    A value that several operations were made into bears the mark of the last of them first. Of several
-    values with one mark the last is the operation's result; those before it prepare its operands.
+    A value that several operations were made into is the last of them, as far as shapes allow; its other
+    marks are of operands, and of layers whose constants it shares. Of several values with one mark the last
+    is the operation's result; those before it prepare its operands.
     """
+    place = {layer.operation: number for number, layer in enumerate(trace.layers)}
     by_operation: dict[str, list[FileValue]] = {}
-    merged_into: dict[str, str] = {}
+    merged_into: dict[str, Layer] = {}
+    moved_into: dict[str, Layer] = {}
     for value in values:
-        operations = [split(mark)[1] for mark in value.marks] or [trace.outputs.get(value.name, "")]
-        by_operation.setdefault(operations[0], []).append(value)
-        for other in operations[1:]:
-            merged_into.setdefault(other, value.marks[0])
-    for value in values:
-        if value.name in trace.outputs:  # whatever its mark says, an output is an output
-            by_operation[trace.outputs[value.name]] = [value]
+        marked = [split(mark)[1] for mark in value.marks]
+        known = sorted({one for one in marked if one in place}, key=lambda one: -place[one])
+        known = [trace.outputs[value.name]] if value.name in trace.outputs else known
+        if not known:
+            continue
+        own = next((one for one in known if _fits(trace, one, value)), known[0])
+        by_operation.setdefault(own, []).append(value)
+        layer = trace.layers[place[own]]
+        for other in marked:
+            if other != own:
+                merged_into.setdefault(other, layer)
+            if other in layer.reads and trace.layers[place[other]].kind in AFFINE:
+                moved_into[other] = layer
     taps, missing = [], list(trace.missing)
     for layer in trace.layers:
         if layer.operation not in trace.values:
             continue
-        found = by_operation.get(layer.operation, [])
-        tap = next((tap for value in reversed(found) if (tap := _tap(trace, layer, value))), None)
-        if tap is not None:
-            taps.append(tap)
+        found = [
+            value for value in by_operation.get(layer.operation, []) if _fits(trace, layer.operation, value)
+        ]
+        if found and layer.operation not in moved_into:
+            choices = _choices(trace.values[layer.operation][0].shape, found[-1])
+            taps.append(Tap(layer, found[-1], choices[0]))
         else:
-            missing.append(Missing(layer.module, layer.kind, _why_none(layer, found, merged_into)))
+            why = _why_none(layer, by_operation.get(layer.operation, []), merged_into, moved_into)
+            missing.append(Missing(layer.module, layer.kind, why))
     return tuple(taps), tuple(missing)
 
 
-def _tap(trace: Trace, layer: Layer, value: FileValue) -> Tap | None:
-    expected = trace.values[layer.operation][0]
-    choices = _choices(expected.shape, value)
-    return Tap(layer, value, choices[0]) if choices else None
+def _fits(trace: Trace, operation: str, value: FileValue) -> bool:
+    expected = trace.values.get(operation)
+    return expected is not None and bool(_choices(expected[0].shape, value))
 
 
-def _why_none(layer: Layer, found: Sequence[FileValue], merged_into: Mapping[str, str]) -> str:
+def _why_none(
+    layer: Layer,
+    found: Sequence[FileValue],
+    merged_into: Mapping[str, Layer],
+    moved_into: Mapping[str, Layer],
+) -> str:
+    if reader := moved_into.get(layer.operation):
+        return f"its scale and shift are part of {reader.kind} of {reader.module or 'the network'}"
     if found:
         shapes = " and ".join(str(value.shape) for value in found)
         return f"the file has it in a form of its own: {shapes}"
-    if layer.operation in merged_into:
-        module, operation = split(merged_into[layer.operation])
-        return f"one operator of the file with {operation} of {module or 'the network'}"
+    if other := merged_into.get(layer.operation):
+        return f"one operator of the file with {other.kind} of {other.module or 'the network'}"
     if layer.moves_only:
         return "it only moves data, and the converter left it out"
     return "the converter left it out or made it part of another operator"

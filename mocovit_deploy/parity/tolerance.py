@@ -54,7 +54,7 @@ LAYER_TOLERANCES = {
     ("coreml", "fp16", "fp16"): LayerTolerance(carried=5e-2, alone=1e-2, measured=(1.2e-2, 2.1e-3)),
     ("tflite", "fp32", "fp32"): LayerTolerance(carried=5e-5, alone=1e-5, measured=(4.1e-6, 1.1e-6)),
     ("tflite", "fp16", "fp32"): LayerTolerance(carried=5e-5, alone=1e-5, measured=(4.1e-6, 1.1e-6)),
-    ("tflite", "fp16_weights", "fp32"): LayerTolerance(carried=3e-2, alone=1e-2, measured=(0.0, 0.0)),
+    ("tflite", "fp16_weights", "fp32"): LayerTolerance(carried=3e-2, alone=3e-3, measured=(6.7e-3, 4.9e-4)),
 }
 SAME_NETWORK = 1e-5
 """How far the outputs of a network built again may be from those in the golden file; measured: 0 to 5e-7."""
