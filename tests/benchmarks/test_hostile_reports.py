@@ -102,12 +102,13 @@ def test_a_damaged_lock_file(text, tmp_path):
         lock.read_lock(tmp_path / "a.toml")
 
 
-def test_a_calibration_of_nothing_measured(tmp_path):
+@pytest.mark.parametrize("figure", ["measured_ms", "published_ms", "bound_ms"])
+def test_a_calibration_of_nothing_measured(figure, tmp_path):
     text = calibration.DATA_FILE.read_text()
-    damaged = text.replace("measured_ms = ", "measured_ms = -", 1)
+    damaged = text.replace(f"{figure} = ", f"{figure} = -")
     assert damaged != text
     (tmp_path / "a.toml").write_text(damaged)
-    with pytest.raises(UsageError, match="must be positive"):
+    with pytest.raises(UsageError, match="must be a positive number"):
         calibration.read(tmp_path / "a.toml")
 
 
