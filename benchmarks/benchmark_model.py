@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.plan import Plan
+from benchmarks.plausible import require_times
 from benchmarks.process import run
 from mocovit_deploy.errors import StableDeviceError, TransientDeviceError, UsageError
 
@@ -74,7 +75,16 @@ def parse(text: str) -> Averages:
         raise UsageError(
             "benchmark_model printed no timings that can be read; is it Google's, and did it run?"
         )
-    last = counts[-1]
+    try:
+        found = _averages(timings, counts[-1])
+        every = (found.init_ms, found.first_inference_ms, found.warmup_mean_ms, found.min_ms, found.max_ms)
+        require_times("benchmark_model", (*every, found.mean_ms), zero=True)
+    except ValueError as error:  # "1.2.3", a count of 5000 digits
+        raise UsageError(f"benchmark_model printed timings that are none ({error})") from None
+    return found
+
+
+def _averages(timings: re.Match[str], last: re.Match[str]) -> Averages:
     return Averages(
         runs=int(last["count"]),
         init_ms=float(timings["init"]) / 1e3,

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks import records
+from benchmarks.plausible import require_times
 
 DATA_FILE = Path(__file__).with_name("calibration.toml")
 
@@ -33,8 +34,7 @@ class Pair:
     measured_ms: float
 
     def __post_init__(self) -> None:
-        if not all(0 < value < 1e9 for value in (self.million_instructions, self.bound_ms, self.measured_ms)):
-            raise ValueError(f"{self.net}: its figures must be positive, and below 1e9")
+        require_times(self.net, (self.million_instructions, self.bound_ms, self.measured_ms))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +61,9 @@ class Published:
     same_runtime: bool
     note: str
     source: str
+
+    def __post_init__(self) -> None:
+        require_times(self.net, (self.bound_ms, self.published_ms))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,6 +20,7 @@ from typing import Any, TypeVar
 
 from mocovit_deploy import bounded
 from mocovit_deploy.errors import UsageError
+from mocovit_deploy.printable import printable
 
 Record = TypeVar("Record")
 
@@ -95,7 +96,10 @@ def _value(kind: Any, value: Any, where: str) -> Any:
     if origin is tuple and isinstance(value, list):
         return tuple(_value(arguments[0], member, f"{where}[{n}]") for n, member in enumerate(value))
     if origin is not None and issubclass(origin, Mapping) and isinstance(value, dict):
-        return {key: _value(arguments[1], member, f"{where}.{key}") for key, member in value.items()}
+        return {
+            key: _value(arguments[1], member, f"{where}.{printable(key[:60])}")
+            for key, member in value.items()
+        }
     if kind in (int, float) and type(value) in (int, float) and not -LARGEST_NUMBER < value < LARGEST_NUMBER:
         raise UsageError(f"{where}: no figure is as large as {value!s:.20}")
     if kind is float and type(value) in (int, float) and math.isfinite(value):
@@ -119,7 +123,7 @@ def _record(kind: type[Any], value: Any, where: str) -> Any:
     hints = typing.get_type_hints(kind)
     if not isinstance(value, dict) or set(value) != set(hints):
         seen = set(value) if isinstance(value, dict) else set()
-        odd = ", ".join(sorted(seen ^ set(hints)))[:200] or type(value).__name__
+        odd = printable(", ".join(sorted(seen ^ set(hints)))[:200]) or type(value).__name__
         raise UsageError(f"{where}: not a {kind.__name__} (missing or unknown: {odd})")
     try:
         return kind(**{name: _value(hint, value[name], f"{where}.{name}") for name, hint in hints.items()})

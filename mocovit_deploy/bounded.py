@@ -84,22 +84,27 @@ def parse_json(data: bytes) -> Any:
     """A JSON document in UTF-8.
 
     `ValueError` for anything that JSON or a reader of it leaves to chance: a key twice in one object, NaN
-    and infinity (a number that overflows to it too), nesting that exhausts the stack, more than
-    `MOST_VALUES` values.
+    and infinity (a number that overflows to it too), text that cannot be encoded, nesting that exhausts the
+    stack, more than `MOST_VALUES` values.
     """
     values = sum(data.count(mark) for mark in (b",", b"[", b"{"))
     if values > MOST_VALUES:
         raise ValueError(f"some {values:,} values, at most {MOST_VALUES:,} are read")
     try:
-        return json.loads(
+        document = json.loads(
             data.decode("utf-8"),
             object_pairs_hook=_without_doubles,
             parse_constant=_refuse,
             parse_float=_finite,
             parse_int=_whole,
         )
+        if b"\\ud" in data.lower():
+            json.dumps(document, ensure_ascii=False).encode("utf-8")
+    except UnicodeEncodeError:
+        raise ValueError("text with half a character in it (a lone surrogate)") from None
     except RecursionError:
         raise ValueError("nested too deeply") from None
+    return document
 
 
 def _without_doubles(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:

@@ -49,7 +49,8 @@ BASE_MEMORY_BYTES, MEMORY_FACTOR = 2 << 30, 16
 def limits_for(*paths: Path, deadline_s: float | None = None) -> Limits:
     """Limits that grow with the sizes of the files: 60 s and 4 s per MB, 2 GiB and 16 times their bytes.
 
-    `mocovit_1_0` takes a twentieth of each (docs/hostile-files.md). `deadline_s` replaces the seconds.
+    `mocovit_1_0` takes a twentieth of the time and a sixth of the memory where it takes most, in Core ML.
+    `deadline_s` replaces the seconds.
     """
     size = sum(_size_bytes(path) for path in paths)
     seconds = BASE_S + S_PER_MB * size / 1e6 if deadline_s is None else deadline_s

@@ -30,6 +30,8 @@ from mocovit_deploy.printable import printable
         (b"[" + b"[]," * 2_100_000 + b"1]", "values, at most"),
         (b"1" * 5000, "5000 digits"),
         (b"\xff", "utf-8"),
+        (rb'["\uD800"]', "half a character"),
+        (rb'{"\udc00": 1}', "half a character"),
         (b"", "Expecting value"),
     ],
 )
@@ -39,7 +41,7 @@ def test_json_that_is_refused(text, said):
 
 
 def test_json_that_is_read():
-    document = {"a": [1, -2.5e-300, None, True, "ü"], "b": {"a": 10**300}}
+    document = {"a": [1, -2.5e-300, None, True, "ü", "\U0001f600"], "b": {"a": 10**300}}
     assert parse_json(json.dumps(document).encode()) == document
 
 

@@ -10,6 +10,7 @@ import pytest
 from hostile import crafted, seeds
 
 from benchmarks import calibration, lock, records
+from benchmarks.benchmark_model import parse
 from benchmarks.cli import main
 from benchmarks.operators import read_operators
 from benchmarks.report import read
@@ -40,6 +41,8 @@ def changed(document, **fields):
         changed(COUNTS, instructions_by_run=[0, COUNTS["reports"][0]["counts"]["instructions"]]),
         changed(COUNTS, modelled={**COUNTS["reports"][0]["modelled"], "bound_ms": 0}),
         changed(COUNTS, counts={**COUNTS["reports"][0]["counts"], "loaded_bytes": -1}),
+        changed(REPORT, **{"\x1b[2J\n": 1}),
+        changed(REPORT, operators_by_kind={"\x1b[2J\n": None}),
         {"schema_version": "\x1b[2J\n" * 1000, "reports": []},
         {"schema_version": 2, "reports": [{"kind": "\x1b" * 1000}]},
         {"schema_version": 2, "reports": [{"kind": "latency", "\x1b[2J" * 1000: 1}]},
@@ -99,12 +102,13 @@ def test_a_damaged_lock_file(text, tmp_path):
         lock.read_lock(tmp_path / "a.toml")
 
 
-def test_a_calibration_of_nothing_measured(tmp_path):
+@pytest.mark.parametrize("figure", ["measured_ms", "published_ms", "bound_ms"])
+def test_a_calibration_of_nothing_measured(figure, tmp_path):
     text = calibration.DATA_FILE.read_text()
-    damaged = text.replace("measured_ms = ", "measured_ms = -", 1)
+    damaged = text.replace(f"{figure} = ", f"{figure} = -")
     assert damaged != text
     (tmp_path / "a.toml").write_text(damaged)
-    with pytest.raises(UsageError, match="must be positive"):
+    with pytest.raises(UsageError, match="must be a positive number"):
         calibration.read(tmp_path / "a.toml")
 
 
@@ -115,6 +119,16 @@ def test_a_bootstrap_of_a_million_samples_ends(tmp_path):
     found = bootstrap_median(samples, seed=0)
     assert found is not None
     assert found.low <= 1.048 <= found.high
+
+
+@pytest.mark.parametrize("number", ["1.2.3", "1e999", "." * 5, "9" * 400])
+def test_timings_that_are_none(number):
+    text = seeds.benchmark_model_text()["seed.txt"].decode()
+    assert parse(text).runs == 105
+    with pytest.raises(UsageError, match="timings that are none"):
+        parse(text.replace("40213", number))
+    with pytest.raises(UsageError, match="timings that are none"):
+        parse(text.replace("count=105", f"count={'9' * 5000}"))
 
 
 def test_text_in_an_onnx_file_may_be_no_text(tmp_path):

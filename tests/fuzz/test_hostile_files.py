@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 from hostile import mutate
-from hostile.drive import Arena, campaign, run_case, smaller
+from hostile.arena import Arena
+from hostile.drive import campaign, run_case, smaller
 from hostile.readers import READERS, Reader, Seed, named
 
 from mocovit_deploy.errors import DeployError, UsageError

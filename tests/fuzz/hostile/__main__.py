@@ -35,6 +35,9 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--only", help=f"of {', '.join(reader.name for reader in READERS)}")
     parser.add_argument("--keep", type=Path, default=Path("build/fuzz"), help="for what broke a rule")
+    parser.add_argument(
+        "--commands", type=int, default=0, metavar="N", help="run the real command on every N-th file too"
+    )
     parser.add_argument("--verbose", action="store_true", help="say what became of each crafted file")
     given = parser.parse_args()
     wanted = given.only.split(",") if given.only else [reader.name for reader in READERS]
@@ -58,7 +61,7 @@ def _served(reader: Reader, given: argparse.Namespace, share: int) -> Tally:
             try:
                 tally = campaign(
                     reader, Path(name) / "arena", seed=given.seed, keep=given.keep.resolve(), say=say,
-                    time_s=given.time_s, talk=given.verbose,
+                    time_s=given.time_s, talk=given.verbose, commands=given.commands,
                     until=_Enough(given.inputs, 60 * given.minutes / share),
                 )  # fmt: skip
                 answer.write_text(json.dumps(dataclasses.asdict(tally)))

@@ -13,7 +13,6 @@ import os
 import random
 import resource
 import select
-import shutil
 import signal
 import sys
 import time
@@ -22,54 +21,18 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from hostile.mutate import OUTSIDE, mutated
-from hostile.outcome import Outcome, Tally
+from hostile.arena import Arena
+from hostile.commands import run_command
+from hostile.mutate import mutated
+from hostile.outcome import ALLOWED, SEVERAL_LINES, Outcome, Tally
 from hostile.readers import Reader, Seed
 from hostile.seeds import Files
 
-ALLOWED = (2, 3, 4, 7, 8)
 TIME_S = 5.0
 """Of the processor. A case that sleeps, or waits for one, is stopped after `PATIENCE` times as long."""
 PATIENCE = 6
 MEMORY_BYTES = 1 << 30
 GUARDED_MEMORY_BYTES = 3 << 30
-SEVERAL_LINES = "does not fit the network"
-"""The one error that lists what is wrong line by line."""
-
-
-class Arena:
-    """Folders for cases: `case/` is the current folder of a reader, and nothing beside it may appear."""
-
-    def __init__(self, root: Path) -> None:
-        self.root = root
-        self.case = root / "case"
-        self.scratch = root / "tmp"
-
-    def lay(self, files: Files) -> None:
-        """Put the files of a case where the reader finds them."""
-        for folder in (self.case, self.scratch):
-            shutil.rmtree(folder, ignore_errors=True)
-            folder.mkdir(parents=True)
-        for name, data in files.items():
-            path = self.case / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(data)
-
-    def problem(self, files: Files) -> str:
-        """What was written where nothing may be; empty where all is as it was."""
-        beside = sorted({path.name for path in self.root.iterdir()} - {"case", "tmp", "stderr"})
-        if "CANARY" in beside:
-            (self.root / "CANARY").unlink()
-            return "code: the canary was touched"
-        inside = {path.relative_to(self.case).as_posix() for path in self.case.rglob("*") if path.is_file()}
-        written = [*beside, *sorted(inside - set(files))]
-        for name in beside:
-            path = self.root / name
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
-        if Path(OUTSIDE).exists():
-            Path(OUTSIDE).unlink()
-            written.append(OUTSIDE)
-        return f"outside: wrote {', '.join(written)}" if written else ""
 
 
 def run_case(reader: Reader, arena: Arena, files: Files, time_s: float = TIME_S) -> Outcome:
@@ -247,8 +210,12 @@ def campaign(
     say: Callable[[str], None] = lambda _line: None,
     talk: bool = False,
     time_s: float = TIME_S,
+    commands: int = 0,
 ) -> Tally:
-    """Try cases while `until(number of cases)` is false; violations are made smaller and kept in `keep`."""
+    """Try cases while `until(number of cases)` is false; violations are made smaller and kept in `keep`.
+
+    Every so many `commands`, a case is given to the real command too (0: never).
+    """
     for module in reader.modules:
         importlib.import_module(module)
     arena = Arena(root)
@@ -261,6 +228,10 @@ def campaign(
         if talk and (what == "valid" or what.startswith("crafted")):
             say(f"{reader.name}: {what}: {outcome.kind} {outcome.detail} ({outcome.seconds:.2f} s)")
         known = outcome.signature in tally.violations or outcome.signature in tally.contained
+        if commands and reader.command and tally.inputs % commands == 0 and outcome.kind != "violation":
+            seen = run_command(reader, arena, files)
+            tally.commands += 1
+            outcome = seen if seen.kind == "violation" else outcome
         tally.add(outcome)
         if what == "valid" and outcome.kind != "accepted":
             raise AssertionError(f"{reader.name}: a valid file gives {outcome}")

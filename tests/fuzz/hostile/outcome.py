@@ -19,6 +19,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+ALLOWED = (2, 3, 4, 7, 8)
+"""Exit statuses of mocovit_deploy/errors.py that a file may end in."""
+
+SEVERAL_LINES = "does not fit the network"
+"""The one error that lists what is wrong line by line."""
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -44,6 +50,8 @@ class Tally:
     inputs: int = 0
     clean: int = 0
     accepted: int = 0
+    commands: int = 0
+    """How many of them the real command was run on as well."""
     contained: dict[str, int] = field(default_factory=dict)
     violations: dict[str, int] = field(default_factory=dict)
     longest_s: float = 0.0
