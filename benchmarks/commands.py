@@ -149,7 +149,7 @@ def _ab_times(target: Target, sides: Sequence[_Prepared], arguments: argparse.Na
         for which in (0, 1) if turn % 2 == 0 else (1, 0):
             artifact, plan, context = sides[which]
             if measured[which]:  # outputs do not change between rounds; one check is enough
-                context = dataclasses.replace(context, verify=None)
+                context = dataclasses.replace(context, checked=measured[which][0].verified)
             report = target.measure(artifact, plan, context)
             phones.refuse_unsteady([report])
             if isinstance(report, LatencyReport):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import errno
 import inspect
 import json
@@ -169,6 +170,24 @@ def test_ab_measures_in_turn(
     document = json.loads(capsys.readouterr().out)
     assert document["paired"]["rounds"] == 4
     assert len(document["reports"]) == 8
+
+
+def test_ab_checks_each_file_once_and_says_so_in_every_report(
+    tiny: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr("benchmarks.commands._judge", lambda: lambda *_: asked.append("") or Judged())
+    assert main(["ab", str(tiny), str(tiny), "--rounds", "3", "--json", *QUICK]) == 0
+    captured = capsys.readouterr()
+    assert len(asked) == 2
+    assert {one["verified"] for one in json.loads(captured.out)["reports"]} == {"pass: by decree"}
+    assert "not checked" not in captured.err
+
+
+@dataclasses.dataclass(frozen=True)
+class Judged:
+    verdict: str = "pass"
+    reason: str = "by decree"
 
 
 def test_compare_fails_above_the_bar(
