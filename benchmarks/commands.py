@@ -14,8 +14,10 @@ from typing import Any
 from benchmarks import phones, prose, records, subject
 from benchmarks.advice import advise
 from benchmarks.plan import Plan, counting_plan
+from benchmarks.prose import ms
 from benchmarks.report import LatencyReport, Report
 from benchmarks.report_file import check_place, read, to_json, write
+from benchmarks.statistics import PairedDifference
 from benchmarks.targets.context import Context, Say, Verify
 from benchmarks.targets.load import Target, load_target
 from mocovit_deploy.artifact import Artifact
@@ -156,14 +158,18 @@ def _ab_times(target: Target, sides: Sequence[_Prepared], arguments: argparse.Na
                 measured[which].append(report)
     medians = [[statistics.median(report.samples_ms) for report in side] for side in measured]
     result = paired(*medians)
-    _say(_paired_line(arguments.a, arguments.b, result.ratio, result.decided, medians))
+    _say(_paired_line(arguments.a, arguments.b, result, medians))
     return {"reports": [*measured[0], *measured[1]], "paired": result}
 
 
-def _paired_line(a: Path, b: Path, ratio: float, decided: bool, medians: Sequence[Sequence[float]]) -> str:
-    first, second = (statistics.median(side) for side in medians)
-    said = f"{b.name} takes {ratio:.3f} times as long as {a.name} (p50 {second:.3f} ms against {first:.3f} ms"
-    return f"{said}, {len(medians[0])} pairs)" + ("" if decided else "; may be no difference: raise --rounds")
+def _paired_line(a: Path, b: Path, found: PairedDifference, medians: Sequence[Sequence[float]]) -> str:
+    first, second = (ms(statistics.median(side)) for side in medians)
+    line = f"{b.name} takes {found.ratio:.3f} times as long as {a.name} (p50 {second} against {first} ms"
+    if found.interval_ms is not None:
+        low, high = found.interval_ms.low, found.interval_ms.high
+        line += f"; {found.median_difference_ms:+.3g} ms a pair, between {low:+.3g} and {high:+.3g}"
+    line += f"; {found.rounds} pairs)"
+    return line if found.decided else f"{line}; may be no difference: raise --rounds"
 
 
 def _compare(arguments: argparse.Namespace) -> None:

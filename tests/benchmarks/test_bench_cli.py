@@ -167,7 +167,9 @@ def test_ab_measures_in_turn(
     monkeypatch.setattr(host, "measure", noted)
     assert main(["ab", str(tiny), str(other), "--rounds", "4", "--no-verify", "--json", *QUICK]) == 0
     assert "".join(order) == "toottoot"
-    document = json.loads(capsys.readouterr().out)
+    captured = capsys.readouterr()
+    document = json.loads(captured.out)
+    assert re.search(r"ms a pair, between [+-]\S+ and [+-]\S+; 4 pairs\)", captured.err)
     assert document["paired"]["rounds"] == 4
     assert len(document["reports"]) == 8
 
