@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import statistics
 
+from benchmarks.prose import ms
 from benchmarks.report import LatencyReport
 from benchmarks.statistics import summarise
 
@@ -49,7 +50,7 @@ def _wide(report: LatencyReport) -> list[str]:
     interval = summary.median_interval_ms
     if interval is None or interval.high - interval.low <= WIDE_INTERVAL * summary.p50_ms:
         return []
-    return [f"the median is only known to {interval.low:.2f} to {interval.high:.2f} ms: raise --runs"]
+    return [f"the median is only known to {ms(interval.low)} to {ms(interval.high)} ms: raise --runs"]
 
 
 def _drift(report: LatencyReport) -> list[str]:
@@ -58,7 +59,7 @@ def _drift(report: LatencyReport) -> list[str]:
         return []
     early = statistics.median(report.samples_ms[:third])
     late = statistics.median(report.samples_ms[-third:])
-    moved = f"from {early:.2f} to {late:.2f} ms while it ran"
+    moved = f"from {ms(early)} to {ms(late)} ms while it ran"
     if late > early * (1 + DRIFT):
         return [f"it slowed down {moved}; the device may be getting hot: let it cool down"]
     if early > late * (1 + DRIFT):

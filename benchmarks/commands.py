@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import statistics
 import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from benchmarks import phones, prose, records, subject
 from benchmarks.advice import advise
@@ -17,7 +15,7 @@ from benchmarks.plan import Plan, counting_plan
 from benchmarks.report import LatencyReport, Report
 from benchmarks.report_file import check_place, read, to_json, write
 from benchmarks.targets.context import Context, Say, Verify
-from benchmarks.targets.load import Target, load_target
+from benchmarks.targets.load import load_target
 from mocovit_deploy.artifact import Artifact
 from mocovit_deploy.errors import UsageError
 from mocovit_deploy.printable import printable
@@ -116,7 +114,9 @@ def _run_benchmark_model(arguments: argparse.Namespace) -> None:
 
 
 def _ab(arguments: argparse.Namespace) -> None:
-    """Which of two files is faster. Counts are exact, so each is counted once; times are taken in turn."""
+    """Which of two files is faster."""
+    from benchmarks import ab
+
     sides = [_prepare(arguments, path) for path in (arguments.a, arguments.b)]
     target = load_target(arguments.target)
     with phones.held(arguments, _say, rounds=1) as session:
@@ -124,47 +124,12 @@ def _ab(arguments: argparse.Namespace) -> None:
             (artifact, plan, dataclasses.replace(context, session=session))
             for artifact, plan, context in sides
         ]
-        measure = _ab_counts if arguments.target == "emulated" else _ab_times
-        document = measure(target, sides, arguments)
+        if arguments.target == "emulated":
+            document = ab.count_both(target, sides, _say)
+        else:
+            document = ab.time_in_turn(target, sides, _say, rounds=arguments.rounds)
     if arguments.json:
         print(records.to_json({"schema_version": 1, **document}), end="")
-
-
-def _ab_counts(target: Target, sides: Sequence[_Prepared], arguments: argparse.Namespace) -> dict[str, Any]:
-    from benchmarks.compare import compare, describe
-
-    reports = [target.measure(*side) for side in sides]
-    for report in reports:
-        _explain(report, _say)
-    (comparison,) = compare(reports[:1], reports[1:])
-    _say(f"{comparison.old_file} against {comparison.new_file}: {describe(comparison)}")
-    return {"reports": reports, "comparison": comparison}
-
-
-def _ab_times(target: Target, sides: Sequence[_Prepared], arguments: argparse.Namespace) -> dict[str, Any]:
-    """Measure in the order A B B A A B ...: what drifts slowly is in both halves of a pair and cancels."""
-    from benchmarks.statistics import paired
-
-    measured: list[list[LatencyReport]] = [[], []]
-    for turn in range(arguments.rounds):
-        for which in (0, 1) if turn % 2 == 0 else (1, 0):
-            artifact, plan, context = sides[which]
-            if measured[which]:  # outputs do not change between rounds; one check is enough
-                context = dataclasses.replace(context, verify=None)
-            report = target.measure(artifact, plan, context)
-            phones.refuse_unsteady([report])
-            if isinstance(report, LatencyReport):
-                measured[which].append(report)
-    medians = [[statistics.median(report.samples_ms) for report in side] for side in measured]
-    result = paired(*medians)
-    _say(_paired_line(arguments.a, arguments.b, result.ratio, result.decided, medians))
-    return {"reports": [*measured[0], *measured[1]], "paired": result}
-
-
-def _paired_line(a: Path, b: Path, ratio: float, decided: bool, medians: Sequence[Sequence[float]]) -> str:
-    first, second = (statistics.median(side) for side in medians)
-    said = f"{b.name} takes {ratio:.3f} times as long as {a.name} (p50 {second:.3f} ms against {first:.3f} ms"
-    return f"{said}, {len(medians[0])} pairs)" + ("" if decided else "; may be no difference: raise --rounds")
 
 
 def _compare(arguments: argparse.Namespace) -> None:

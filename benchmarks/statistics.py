@@ -14,6 +14,8 @@ from mocovit_deploy.errors import UsageError
 RESAMPLES = 2000
 SEED = 0
 CONFIDENCE = 0.95
+LEAST_PAIRS = 6
+"""Fewer fall all on one side by chance in more than 5 % of cases (2 * 0.5^5): they decide nothing."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,8 +151,9 @@ class PairedDifference:
 
     @property
     def decided(self) -> bool:
-        """Whether the interval excludes "no difference"; with one round there is none, and nothing is."""
-        return self.interval_ms is not None and not self.interval_ms.low <= 0 <= self.interval_ms.high
+        """Whether there were enough pairs, and the interval excludes "no difference"."""
+        excluded = self.interval_ms is not None and not self.interval_ms.low <= 0 <= self.interval_ms.high
+        return excluded and self.rounds >= LEAST_PAIRS
 
 
 def paired(a_ms: Sequence[float], b_ms: Sequence[float], *, seed: int = SEED) -> PairedDifference:

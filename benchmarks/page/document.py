@@ -31,7 +31,7 @@ def page(reports: Sequence[Report]) -> str:
     for place, alike in _by_place(timed).items():
         named = [(names[id(one)] + (" (no result)" if one.unsteady else ""), one.samples_ms) for one in alike]
         parts.append(f"<h3>Distribution, {escape(place)}</h3>")
-        caption = "How often which time was measured; the line is the median. Heights do not compare."
+        caption = "How often which time was measured; the line is the median, the last bar the rest."
         parts.append(f"<figure>{distributions(named)}<figcaption>{caption}</figcaption></figure>")
     parts += [f"<section>{section(report, names[id(report)])}</section>" for report in reports]
     body = "\n".join(parts)

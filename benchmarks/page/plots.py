@@ -14,6 +14,8 @@ _LETTERS = 62
 """That fit into a line of the page on a narrow screen."""
 _MOST_DOTS = 4000
 _BINS = 48
+_MEDIANS_SHOWN = 2.5
+"""Where a distribution ends; what took longer is in its last bar, or a few would press all others flat."""
 _GAP_S = 0.6
 """Between two rounds, on the page; the true pause is not drawn."""
 
@@ -131,7 +133,7 @@ def _grid(down: Scale, unit: str) -> list[str]:
 def distributions(named: Sequence[tuple[str, Sequence[float]]]) -> str:
     """How often which time, one band for each report, on one axis; the median is marked."""
     low = min(min(samples) for _, samples in named)
-    high = max(_top(samples) for _, samples in named)
+    high = max(min(_top(samples), _MEDIANS_SHOWN * percentile(samples, 50)) for _, samples in named)
     low = max(0.0, low - (high - low) * 0.05)
     across = Scale(low, high, _LEFT, WIDTH - _RIGHT)
     parts: list[str] = []

@@ -27,7 +27,11 @@ def section(report: Report, name: str) -> str:
         f'<p class="faint">{escape(made)}; {escape(executed)}, {threads}; {escape(_where(report))}</p>',
     ]
     parts += _latency(report) if isinstance(report, LatencyReport) else _counts(report)
-    parts += [f'<p class="note">{escape(warning)}</p>' for warning in report.warnings]
+    parts += [
+        f'<p class="note">{escape(warning)}</p>'
+        for warning in report.warnings
+        if not warning.startswith("no result:")  # it stands above, in red
+    ]
     if report.operators:
         parts += _operators(report.operators)
     parts += _details(report)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import errno
 import inspect
 import json
@@ -166,9 +167,29 @@ def test_ab_measures_in_turn(
     monkeypatch.setattr(host, "measure", noted)
     assert main(["ab", str(tiny), str(other), "--rounds", "4", "--no-verify", "--json", *QUICK]) == 0
     assert "".join(order) == "toottoot"
-    document = json.loads(capsys.readouterr().out)
+    captured = capsys.readouterr()
+    document = json.loads(captured.out)
+    assert re.search(r"ms a pair, between [+-]\S+ and [+-]\S+; 4 pairs\)", captured.err)
     assert document["paired"]["rounds"] == 4
     assert len(document["reports"]) == 8
+
+
+def test_ab_checks_each_file_once_and_says_so_in_every_report(
+    tiny: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr("benchmarks.commands._judge", lambda: lambda *_: asked.append("") or Judged())
+    assert main(["ab", str(tiny), str(tiny), "--rounds", "3", "--json", *QUICK]) == 0
+    captured = capsys.readouterr()
+    assert len(asked) == 2
+    assert {one["verified"] for one in json.loads(captured.out)["reports"]} == {"pass: by decree"}
+    assert "not checked" not in captured.err
+
+
+@dataclasses.dataclass(frozen=True)
+class Judged:
+    verdict: str = "pass"
+    reason: str = "by decree"
 
 
 def test_compare_fails_above_the_bar(

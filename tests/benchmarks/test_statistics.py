@@ -124,6 +124,12 @@ def test_one_round_decides_nothing() -> None:
     assert not found.decided
 
 
+@pytest.mark.parametrize(("rounds", "decided"), [(3, False), (5, False), (6, True)])
+def test_few_pairs_decide_nothing_however_they_fall(rounds: int, decided: bool) -> None:
+    found = paired([10.0] * rounds, [11.0 + 0.1 * n for n in range(rounds)])
+    assert found.decided == decided
+
+
 def test_unequal_rounds_are_refused() -> None:
     with pytest.raises(ValueError, match="no pairs"):
         paired([1.0, 2.0], [1.0])
