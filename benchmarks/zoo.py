@@ -181,7 +181,7 @@ def run_row(
         "input": summary["inputs"],
         "total": summary["total"],
         "batch_norms": export["batch_norms"],
-        "refused": [refusal for one in export["passes"] for refusal in one["refusals"]],
+        "refused": export["refusals"],
         "stages": export["seconds"],
         "files": {
             f"{one['format']} {one['recipe']}": {

@@ -115,9 +115,9 @@ def document(done: dict[Row, dict[str, Any]]) -> str:
         "Made by `make zoo` (`benchmarks/zoo.py`): every network captured, re-parameterized by all passes,",
         "each proven in float64, written in three formats and two precisions, and every file compared with",
         "the original network on eight inputs. Weights are random and seeded. MACs are of convolutions and",
-        "linear layers, then with the products of attention. Refused is what the passes left alone, with its",
-        "reason below. Seconds are wall time on two x86-64 cores that had other work too: capture, passes",
-        "with their proofs, and the whole row.",
+        "linear layers, then with the products of attention. Refused is what all passes together left alone,",
+        "with its reason below. Seconds are wall time on two x86-64 cores that had other work too: capture,",
+        "passes with their proofs, and the whole row.",
         "",
         *_origin(done),
         "",
@@ -157,8 +157,8 @@ def _origin(done: dict[Row, dict[str, Any]]) -> list[str]:
     for what in sorted({(one["commit"], json.dumps(one["tools"])) for one in done.values()}):
         rows = [row.title for row, one in done.items() if (one["commit"], json.dumps(one["tools"])) == what]
         versions = ", ".join(f"{name} {number}" for name, number in json.loads(what[1]).items())
-        which = "All rows" if len(rows) == len(done) else f"{len(rows)} rows ({', '.join(rows)})"
-        lines.append(f"{which}: commit {what[0] or 'unknown'}, {versions}.")
+        which = "All rows" if len(rows) == len(done) else f"{', '.join(rows)}"
+        lines.append(f"- {which}: commit {what[0] or 'unknown'}, {versions}.")
     return lines
 
 
@@ -175,13 +175,12 @@ def _failures(done: dict[Row, dict[str, Any]]) -> list[str]:
 
 
 def _refusals(done: dict[Row, dict[str, Any]]) -> list[str]:
-    lines = []
-    for row, result in done.items():
-        places: dict[str, list[str]] = {}
-        for refusal in result.get("refused", ()):
-            places.setdefault(refusal["why"], []).append(refusal["where"])
-        lines += [f"- {row.title}, {len(where)} times (`{where[0]}`): {why}" for why, where in places.items()]
-    return lines
+    """For each network how many, and the first of them."""
+    refused = {row.title: result["refused"] for row, result in done.items() if result.get("refused")}
+    return [
+        f"- {title}: {len(places)}, the first at `{places[0]['where']}`: {places[0]['why']}"
+        for title, places in refused.items()
+    ]
 
 
 def _markdown(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> list[str]:

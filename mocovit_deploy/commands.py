@@ -244,6 +244,7 @@ def _export_json(done: Export, stages: Stages) -> dict[str, Any]:
             }
             for proof in done.passes.proofs
         ],
+        "refusals": [vars(refusal) for refusal in done.passes.refusals],
         "files": [
             {
                 "format": outcome.format,

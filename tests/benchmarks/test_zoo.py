@@ -81,8 +81,8 @@ def test_the_document_has_every_row_and_every_failure_with_its_reason():
     assert len({line.count("|") for line in rows}) == 2
     assert f"- {ROWS[0].title}: exploded (exit status 3)" in text
     assert text.count("coreml fp32: no semantics for x") == len(ROWS) - 1
-    assert text.count("2 times (`a`): it is shared") == len(ROWS) - 1
-    assert f"1 rows ({ROWS[0].title}): commit 9" in text
+    assert text.count(": 2, the first at `a`: it is shared") == len(ROWS) - 1
+    assert f"- {ROWS[0].title}: commit 9" in text
     assert "commit 0123456789, torch 1.2.3." in text
     assert "did not run**:" not in text
 
