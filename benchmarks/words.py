@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NoReturn
 
 from benchmarks.plan import CPUS, MAX_THREADS, RUNTIMES
 from benchmarks.targets import TARGETS
 from mocovit_deploy.errors import UsageError, unknown_choice
+from mocovit_deploy.words import Parser, Version
 
 STATUSES = """exit status:
   0 done and checked     4 outputs differ, or not checked    7 device unusable, time is up, disk full
@@ -57,21 +56,6 @@ EXAMPLES = {
 }
 
 
-class Parser(argparse.ArgumentParser):
-    """An ArgumentParser whose complaints are `UsageError`s: one line, like every other mistake."""
-
-    def error(self, message: str) -> NoReturn:
-        raise UsageError(f"{message} (see {self.prog} --help)")
-
-
-class _Version(argparse.Action):
-    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
-        from importlib.metadata import version
-
-        sys.stdout.write(f"{parser.prog} {version('mocovit-deploy')}\n")
-        parser.exit()
-
-
 def build_parser(program: str) -> argparse.ArgumentParser:
     """The parser of the whole command line; raises `UsageError` for words that do not fit."""
     parser = Parser(
@@ -80,7 +64,7 @@ def build_parser(program: str) -> argparse.ArgumentParser:
         epilog=f"{program} COMMAND --help has examples.\n\n{STATUSES}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--version", action=_Version, nargs=0, help="print the version and stop")
+    parser.add_argument("--version", action=Version, nargs=0, help="print the version and stop")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     def command(name: str, about: str) -> argparse.ArgumentParser:

@@ -11,7 +11,7 @@ import pytest
 import torch
 from tiny_networks import tiny
 
-from mocovit_deploy import cli
+from mocovit_deploy import cli, words
 
 TINY = ["--model", "tiny_networks:tiny", "--image-size", "32"]
 MAIN = "from mocovit_deploy.cli import export_main; sys.exit(export_main())"
@@ -259,7 +259,7 @@ def test_all_formats_are_the_default_and_help_names_every_word():
     from exporters import FORMATS, format_named
     from mocovit_deploy.spec import ExportRequest, ModelSpec
 
-    parser = cli._export_parser()
+    parser = words.export_parser()
     given = parser.parse_args([])
     assert given.format == FORMATS == ExportRequest(ModelSpec()).formats
     text = parser.format_help()

@@ -89,10 +89,12 @@ def test_the_python_of_the_readme_runs(capsys):
 
 
 def test_examples_in_help_are_accepted():
-    from mocovit_deploy import cli
+    from mocovit_deploy import words as options
 
-    parser = cli._export_parser()
-    lines = [line.split("   ")[0].split() for line in cli.EXPORT_EXAMPLES.splitlines()[1:] if line.strip()]
+    parser = options.export_parser()
+    lines = [
+        line.split("   ")[0].split() for line in options.EXPORT_EXAMPLES.splitlines()[1:] if line.strip()
+    ]
     assert len(lines) >= 4
     for program, *words in lines:
         assert program == "mocovit-export"

@@ -21,9 +21,10 @@ from examples.digits import words
 from examples.digits.train import CHECKPOINT
 from exporters import FORMATS, format_named
 from mocovit_deploy.artifact import size_bytes
-from mocovit_deploy.cli import Parser, run
+from mocovit_deploy.cli import run
 from mocovit_deploy.errors import UsageError, unknown_choice
 from mocovit_deploy.table import megabytes, table
+from mocovit_deploy.words import Parser
 
 if TYPE_CHECKING:
     from examples.digits.judge import Row

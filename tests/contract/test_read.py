@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mocovit_deploy import cli
+from mocovit_deploy import words
 from mocovit_deploy.contract.evidence import Conditions
 from mocovit_deploy.contract.model_words import MODEL_WORDS
 from mocovit_deploy.contract.read import read_contract
@@ -92,7 +92,7 @@ def test_a_contract_as_data(tmp_path):
 
 def test_every_word_of_the_command_line_about_the_network_is_one_of_the_contract():
     """An option added to mocovit-export is a word here, or is named as one that is none."""
-    options = {action.dest for action in cli._export_parser()._actions}
+    options = {action.dest for action in words.export_parser()._actions}
     not_of_the_network = {
         *("help", "json", "verbose", "version", "summary", "no_verify", "output_dir"),
         *("format", "precision"),  # of a file
