@@ -58,12 +58,17 @@ def test_the_makefile_starts_programs_as_modules():
 
 def test_commands_that_documents_show_are_accepted(monkeypatch):
     """Every `mocovit-...` and `make ... ARGS=` of README and workflow, by the programs' own parsers."""
-    from benchmarks.cli import build_parser
-    from mocovit_deploy import cli, commands
+    from benchmarks.words import build_parser
+    from mocovit_deploy import cli, commands, layer_command
+    from mocovit_deploy.contract import command
 
-    for name in ("export", "summary", "parity"):
-        monkeypatch.setattr(commands, name, lambda *_, **__: 0)
-    parse = {"export": cli._export, "parity": cli._parity, "bench": build_parser().parse_args}
+    for module, name in (
+        *((commands, name) for name in ("export", "summary", "parity")),
+        (layer_command, "layers"),
+        (command, "run_contract"),
+    ):
+        monkeypatch.setattr(module, name, lambda *_, **__: 0)
+    parse = {"export": cli._export, "parity": cli._parity, "bench": build_parser("mocovit-bench").parse_args}
     workflow = next((ROOT / ".github" / "workflows").glob("*.yml"))
     checked = []
     for document in (ROOT / "README.md", workflow):
