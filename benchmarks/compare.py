@@ -187,6 +187,8 @@ def _interval_of_change(old: Sequence[float], new: Sequence[float]) -> Interval 
 def _counts(old: CountReport, new: CountReport) -> Comparison:
     core = str(old.plan.cpu)
     bounded = core in old.counts.cycle_bounds_x24 and core in new.counts.cycle_bounds_x24
+    if bounded and not (old.counts.cycle_bounds_x24[core] and new.counts.cycle_bounds_x24[core]):
+        raise UsageError(f"{old.subject.file}: a cycle bound of 0 compares with nothing; count again")
     left, right = _figures(old), _figures(new)
     return Comparison(
         old_file=old.subject.file,

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
+from types import ModuleType
 from typing import Any
 
 from mocovit_deploy.artifact import Array, Artifact
 from mocovit_deploy.errors import ConversionError, first_line, needs_extra
+
+
+def import_onnxruntime(module: str = "onnxruntime") -> ModuleType:
+    """ONNX Runtime, or a module of it, with its telemetry off.
+
+    Since 1.31 it would write an identifier and a queue of reports about the models it runs.
+    """
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+    return needs_extra(module, "onnx")
 
 
 def session(model: str | bytes, named: object) -> tuple[Any, str]:
@@ -14,7 +25,7 @@ def session(model: str | bytes, named: object) -> tuple[Any, str]:
 
     `model` is a path or the file's bytes, `named` what a `ConversionError` calls it.
     """
-    onnxruntime = needs_extra("onnxruntime", "onnx")
+    onnxruntime = import_onnxruntime()
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     runtime = f"onnxruntime {onnxruntime.__version__}"

@@ -6,6 +6,7 @@ import ast
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from exporters.onnx.run import import_onnxruntime
 from mocovit_deploy.artifact import ExportJob, Written
 from mocovit_deploy.errors import ConversionError, UsageError, first_line, needs_extra
 from mocovit_deploy.marks import marks_in, split
@@ -130,8 +131,8 @@ def _simplify(model: Any) -> Any:
 
 def _in_half(model: Any) -> Any:
     """Weights and values in fp16, inputs and outputs in fp32, by ONNX Runtime's own converter."""
-    float16 = needs_extra("onnxruntime.transformers.float16", "onnx")
-    wrapper = needs_extra("onnxruntime.transformers.onnx_model", "onnx")
+    float16 = import_onnxruntime("onnxruntime.transformers.float16")
+    wrapper = import_onnxruntime("onnxruntime.transformers.onnx_model")
     half = wrapper.OnnxModel(float16.convert_float_to_float16(model, keep_io_types=True))
     half.topological_sort()  # the converter appends the casts at the ends, wherever they belong
     return half.model

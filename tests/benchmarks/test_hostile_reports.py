@@ -41,6 +41,7 @@ def changed(document, **fields):
         changed(COUNTS, instructions_by_run=[0, COUNTS["reports"][0]["counts"]["instructions"]]),
         changed(COUNTS, modelled={**COUNTS["reports"][0]["modelled"], "bound_ms": 0}),
         changed(COUNTS, counts={**COUNTS["reports"][0]["counts"], "loaded_bytes": -1}),
+        changed(COUNTS, counts={**COUNTS["reports"][0]["counts"], "cycle_bounds_x24": {"cortex-a76": 0}}),
         changed(REPORT, **{"\x1b[2J\n": 1}),
         changed(REPORT, operators_by_kind={"\x1b[2J\n": None}),
         {"schema_version": "\x1b[2J\n" * 1000, "reports": []},
