@@ -15,7 +15,7 @@ import numpy as np
 
 from exporters.coreml.keywords import spelled_out
 from exporters.coreml.toolchain import coremltools, quiet, uncollected
-from exporters.coreml.wide import fits, note, wide_values
+from exporters.coreml.wide import fits, note
 from mocovit_deploy.errors import ConversionError, UsageError, unknown_choice
 from mocovit_deploy.spec import BATCH, TensorSpec
 
@@ -75,7 +75,7 @@ def write_package(
     pipeline.remove_passes(PASSES_THAT_CANNOT_ACT)
     with uncollected():
         exported = _exported(ct, graph, example)
-        wide = wide_values(exported, example) if recipe == "fp16" else {}
+        wide = _wide(exported, example) if recipe == "fp16" else {}
         precision = ct.precision[PRECISIONS[recipe]]
         model = _convert(
             ct,
@@ -101,6 +101,12 @@ def _exported(ct: Any, graph: torch.fx.GraphModule, example: Sequence[torch.Tens
 
     with _failing_as_conversion(ct):
         return torch.export.export(graph, tuple(example)).run_decompositions(spelled_out())
+
+
+def _wide(exported: Any, example: Sequence[torch.Tensor]) -> dict[str, float]:
+    from mocovit_deploy.half_range import wide_values
+
+    return wide_values(exported.module(check_guards=False), example)
 
 
 def _convert(ct: Any, exported: Any, **options: Any) -> Any:
