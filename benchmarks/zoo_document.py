@@ -167,7 +167,11 @@ def _failures(done: dict[Row, dict[str, Any]]) -> list[str]:
         f"- {row.title}: {problem}"
         for row, result in done.items()
         for problem in (
-            [f"{name}: {one['error']}" for name, one in result["files"].items() if one["error"]]
+            [
+                f"{name}: {one['error'].rpartition('/rejected/')[2]}"
+                for name, one in result["files"].items()
+                if one["error"]
+            ]
             if "files" in result
             else [result["error"]]
         )
