@@ -68,7 +68,7 @@ def tflite(path):
 count = {"onnx": onnx, "coreml": coreml, "tflite": tflite}
 print(json.dumps({path: count[read_manifest(Path(path)).format](path) for path in sys.argv[1:]}))
 """
-MINUTES = 40
+MINUTES = 60
 DISK_CAP_GB = 3
 TIMEOUT_S = 1800
 

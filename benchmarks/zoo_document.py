@@ -136,7 +136,9 @@ def document(done: dict[Row, dict[str, Any]]) -> str:
         "output's range; a verdict other than a pass is in bold, its reason below. ONNX Runtime computes",
         "fp16 files in fp32, and so does LiteRT on x86-64: the fp16 arithmetic of those two columns did",
         "**not run** here (`mocovit-parity FILE --target emulated` runs TFLite's). Core ML files are run by",
-        "the numpy reference, fp16 in half.",
+        "the numpy reference, fp16 in half. EfficientViT's attention does not fit into half precision:",
+        "Core ML files keep it in fp32, TFLite files cannot and come with a warning",
+        "([decisions/0005](decisions/0005-fp16.md)).",
         "",
         *_markdown(FILES_HEADER, [files_cells(*one) for one in done.items()]),
         "",
@@ -167,7 +169,11 @@ def _failures(done: dict[Row, dict[str, Any]]) -> list[str]:
         f"- {row.title}: {problem}"
         for row, result in done.items()
         for problem in (
-            [f"{name}: {one['error']}" for name, one in result["files"].items() if one["error"]]
+            [
+                f"{name}: {one['error'].rpartition('/rejected/')[2]}"
+                for name, one in result["files"].items()
+                if one["error"]
+            ]
             if "files" in result
             else [result["error"]]
         )

@@ -16,7 +16,7 @@ import numpy as np
 
 from exporters.coreml.keywords import spelled_out
 from exporters.coreml.toolchain import coremltools, quiet, uncollected
-from exporters.coreml.wide import fits, note, wide_values
+from exporters.coreml.wide import fits, note
 from mocovit_deploy.errors import ConversionError, UsageError, unknown_choice
 from mocovit_deploy.spec import BATCH, TensorSpec
 
@@ -78,7 +78,7 @@ def write_package(
     pipeline.remove_passes(PASSES_THAT_CANNOT_ACT)
     with uncollected():
         exported, marks = _exported(ct, graph, example)
-        wide = wide_values(exported, example) if recipe == "fp16" else {}
+        wide = _wide(exported, example) if recipe == "fp16" else {}
         precision = ct.precision[PRECISIONS[recipe]]
         model = _convert(
             ct,
@@ -111,6 +111,12 @@ def _exported(
         exported = torch.export.export(marked(graph), tuple(example)).run_decompositions(spelled_out())
     found = {node.name: mark_of(node) for node in exported.graph.nodes if node.op == "call_function"}
     return exported, {name: mark for name, mark in found.items() if mark}
+
+
+def _wide(exported: torch.export.ExportedProgram, example: Sequence[torch.Tensor]) -> dict[str, float]:
+    from mocovit_deploy.half_range import wide_values
+
+    return wide_values(exported.module(check_guards=False), example)
 
 
 def _convert(ct: Any, exported: torch.export.ExportedProgram, **options: Any) -> Any:

@@ -60,7 +60,7 @@ def export(graph: fx.GraphModule, example: Sequence[Tensor], job: ExportJob) -> 
         reason = first_line(error)
         raise ConversionError(f"onnx.checker refuses what was made in opset {job.opset}: {reason}") from error
     job.path.write_bytes(model.SerializeToString(deterministic=True))
-    notes = (SLOW_IN_HALF,) if job.recipe == "fp16" else ()
+    notes = (SLOW_IN_HALF, *_warning(graph, example)) if job.recipe == "fp16" else ()
     return Written(inputs=job.inputs, outputs=job.outputs, tools=_versions(), notes=notes)
 
 
@@ -72,6 +72,12 @@ def refuse_impossible(request: ExportRequest) -> None:
         raise UsageError(
             f"--opset {request.opset}: onnx {onnx.__version__} writes {OLDEST_OPSET} to {newest}"
         )
+
+
+def _warning(graph: fx.GraphModule, example: Sequence[Tensor]) -> tuple[str, ...]:
+    from mocovit_deploy.half_range import warning, wide_values
+
+    return warning(wide_values(graph, example))
 
 
 def _convert(graph: fx.GraphModule, example: Sequence[Tensor], job: ExportJob) -> Any:

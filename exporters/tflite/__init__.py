@@ -50,11 +50,16 @@ def export(graph: fx.GraphModule, example: Sequence[Tensor], job: ExportJob) -> 
     data = convert(graph, example, job, inputs)
     if job.recipe == "fp16_weights":
         data = store_half(data)
+    notes: tuple[str, ...] = ()
     if job.recipe != "fp32":
+        from mocovit_deploy.half_range import warning, wide_values
+
+        notes = warning(wide_values(graph, example))
         data = allow_half(data)
     job.path.write_bytes(data)
     tools = ("torch", "litert-torch", "litert-converter", "ai-edge-quantizer")
-    return Written(inputs=inputs, outputs=job.outputs, tools={name: version(name) for name in tools})
+    versions = {name: version(name) for name in tools}
+    return Written(inputs=inputs, outputs=job.outputs, tools=versions, notes=notes)
 
 
 def refuse_impossible(_request: ExportRequest) -> None:

@@ -1,13 +1,11 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 import torch
 from torch import nn
 
 from exporters import coreml
 from exporters.coreml import write
-from exporters.coreml.wide import LARGEST_HALF, ROOM, wide_values
 from exporters.coreml.write import write_package
 from mocovit_deploy.artifact import Artifact
 from mocovit_deploy.spec import Preprocessing, TensorSpec
@@ -64,19 +62,6 @@ def test_where_everything_fits_everything_is_half(tmp_path):
 
 
 def test_without_the_measurement_the_file_is_wrong(tmp_path, monkeypatch):
-    monkeypatch.setattr(write, "wide_values", lambda *_: {})
+    monkeypatch.setattr(write, "_wide", lambda *_: {})
     _, error, _ = execute(tmp_path, gain=100.0)
     assert not error < 5e-3
-
-
-@pytest.mark.parametrize(
-    ("value", "named"),
-    [(0.0, False), (LARGEST_HALF / ROOM, False), (LARGEST_HALF, True), (float("nan"), True)],
-)
-def test_values_are_named_with_their_magnitude(value, named):
-    class Scaled(nn.Module):
-        def forward(self, x):
-            return torch.full_like(x, value) * 1.0
-
-    program = torch.export.export(Scaled(), (torch.zeros(2, 3),))
-    assert bool(wide_values(program, (torch.zeros(2, 3),))) is named
