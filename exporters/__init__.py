@@ -6,7 +6,13 @@ import importlib
 from typing import TYPE_CHECKING, cast
 
 if TYPE_CHECKING:
-    from mocovit_deploy.artifact import Format
+    from exporters import coreml, onnx, tflite
+    from mocovit_deploy.format import Format
+
+    # mypy holds each format to the protocol here.
+    _onnx: Format = onnx
+    _coreml: Format = coreml
+    _tflite: Format = tflite
 
 FORMATS = ("onnx", "coreml", "tflite")
 

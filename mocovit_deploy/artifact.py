@@ -17,7 +17,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -28,7 +28,7 @@ from mocovit_deploy.bounded import check_folder, read_json, size_of
 from mocovit_deploy.errors import UsageError
 from mocovit_deploy.manifest import check
 from mocovit_deploy.printable import printable
-from mocovit_deploy.spec import BATCH, ExportRequest, Preprocessing, TensorSpec
+from mocovit_deploy.spec import BATCH, Preprocessing, TensorSpec
 
 SCHEMA_VERSION = 1
 
@@ -59,69 +59,6 @@ class Artifact:
     @property
     def dynamic_batch(self) -> bool:
         return any(BATCH in tensor.shape for tensor in self.inputs)
-
-
-@dataclass(frozen=True)
-class ExportJob:
-    """What one exporter is asked to write. Shapes and layouts are the network's own, as PyTorch has them."""
-
-    path: Path
-    """Written exactly here; whoever asks has staged it and renames it when it is proven."""
-    recipe: str
-    inputs: tuple[TensorSpec, ...]
-    outputs: tuple[TensorSpec, ...]
-    layout: str
-    """"nhwc" or "nchw": what images in the file look like, where the format leaves a choice."""
-    opset: int
-    simplify: bool
-    dynamic_batch: bool
-    minimum_deployment_target: str
-    """The oldest system a Core ML file must run on, as in "iOS16"."""
-    description: Mapping[str, str]
-    """Written into the file's own metadata where the format has a place for it."""
-
-
-@dataclass(frozen=True)
-class Written:
-    """What an exporter wrote: the tensors as the file has them, and what made it."""
-
-    inputs: tuple[TensorSpec, ...]
-    outputs: tuple[TensorSpec, ...]
-    tools: Mapping[str, str]
-    notes: tuple[str, ...] = ()
-    """What whoever uses this file should know, a sentence each."""
-
-
-class Format(Protocol):
-    """A module in `exporters/`."""
-
-    SUFFIX: str
-    RECIPES: tuple[str, ...]
-    FREE_BATCH: bool
-    """Can its files leave the batch to the caller?"""
-
-    def refuse_impossible(self, request: ExportRequest) -> None:
-        """Raise `UsageError` for what of a request no file of this format can have, before any work."""
-        ...
-
-    def export(self, graph: Any, example: Any, job: ExportJob) -> Written: ...
-
-    def load(self, artifact: Artifact) -> Predictor: ...
-
-    def load_platform(self, artifact: Artifact) -> Predictor | None:
-        """The platform's own runtime, where it is another than `load`'s and this is that platform."""
-        ...
-
-
-class Predictor(Protocol):
-    """A file loaded into a runtime: call it with named arrays, get named arrays."""
-
-    runtime: str
-    """The runtime and its version, as in "onnxruntime 1.31.1"."""
-    arithmetic: str
-    """The arithmetic this runtime really uses for this file on this machine: "fp32", "fp16", "int8"."""
-
-    def __call__(self, inputs: Mapping[str, Array]) -> dict[str, Array]: ...
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import numpy as np
 from exporters import format_named
 from mocovit_deploy.artifact import Artifact, Golden, from_layout
 from mocovit_deploy.errors import ParityError, UsageError
-from mocovit_deploy.marks import FileValue, Inside
+from mocovit_deploy.marks import FileValue
 from mocovit_deploy.models.load import load_network
 from mocovit_deploy.parity.compare import compare
 from mocovit_deploy.parity.taps import Missing, Reading, Trace, find_taps, first_divergence, read_taps
@@ -115,7 +115,7 @@ def original(artifact: Artifact, golden: Golden) -> Reference:
 
 
 def _values(artifact: Artifact) -> tuple[FileValue, ...]:
-    values = _inside(artifact).values(artifact)
+    values = format_named(artifact.format).values(artifact)
     if not any(value.marks for value in values):
         raise ParityError(
             f"{artifact.path}: layers not run: its values do not say which layers they are; export it again "
@@ -124,14 +124,10 @@ def _values(artifact: Artifact) -> tuple[FileValue, ...]:
     return values
 
 
-def _inside(artifact: Artifact) -> Inside:
-    return cast("Inside", format_named(artifact.format))
-
-
 def _check(
     artifact: Artifact, golden: Golden, values: Sequence[FileValue], reference: Reference, *, bisect: bool
 ) -> LayerReport:
-    inside, exporter = reference.inside, _inside(artifact)
+    inside, exporter = reference.inside, format_named(artifact.format)
     taps, missing = find_taps(inside, values)
     if not taps:
         raise ParityError(f"{artifact.path}: layers not run: none of its values is a layer's")

@@ -13,9 +13,7 @@ from exporters import format_named
 from mocovit_deploy.artifact import (
     Array,
     Artifact,
-    ExportJob,
     Golden,
-    Written,
     digest,
     golden_path,
     to_layout,
@@ -23,6 +21,7 @@ from mocovit_deploy.artifact import (
     write_manifest,
 )
 from mocovit_deploy.errors import ConversionError, DeployError, ParityError
+from mocovit_deploy.format import ExportJob, Written
 from mocovit_deploy.models.load import Network
 from mocovit_deploy.parity.verdict import PASS, ParityReport, check_file, not_run
 from mocovit_deploy.passes.result import PassResult

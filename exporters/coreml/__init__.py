@@ -21,14 +21,15 @@ from exporters.coreml.inside import load_inside, values
 from exporters.coreml.native import NativePredictor, load_native
 from exporters.coreml.predictor import load
 from exporters.coreml.write import PRECISIONS, deployment_target, write_package
-from mocovit_deploy.artifact import Artifact, ExportJob, Written
+from mocovit_deploy.artifact import Artifact
+from mocovit_deploy.format import ExportJob, Written
 from mocovit_deploy.spec import ExportRequest
 
 if TYPE_CHECKING:
     from torch import Tensor, fx
 
 SUFFIX = ".mlpackage"
-RECIPES = tuple(PRECISIONS)
+RECIPES: tuple[str, ...] = tuple(PRECISIONS)
 FREE_BATCH = False
 """The batch of a file is fixed."""
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from exporters.coreml.execute import execute
-from exporters.coreml.predictor import ReferencePredictor, load
+from exporters.coreml.predictor import load
 from exporters.coreml.program import Program
 from exporters.coreml.read import read
 from exporters.coreml.write import METADATA
@@ -50,24 +50,19 @@ def marks_of(program: Program) -> dict[str, str]:
 class _Opened:
     """The numpy reference, stopping at the values asked for."""
 
-    inner: ReferencePredictor
+    program: Program
+    runtime: str
+    arithmetic: str
     wanted: frozenset[str]
     given: frozenset[str]
-
-    @property
-    def runtime(self) -> str:
-        return self.inner.runtime
-
-    @property
-    def arithmetic(self) -> str:
-        return self.inner.arithmetic
 
     def __call__(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         given = {name: array for name, array in inputs.items() if name in self.given}
         taken = {name: array for name, array in inputs.items() if name not in self.given}
-        return execute(self.inner.program, taken, self.arithmetic, wanted=self.wanted, given=given)
+        return execute(self.program, taken, self.arithmetic, wanted=self.wanted, given=given)
 
 
 def load_inside(artifact: Artifact, names: Sequence[str], given: Sequence[str]) -> _Opened:
     """The file in the numpy reference, returning `names` too and taking `given`."""
-    return _Opened(load(artifact), frozenset(names), frozenset(given))
+    plain = load(artifact)
+    return _Opened(plain.program, plain.runtime, plain.arithmetic, frozenset(names), frozenset(given))

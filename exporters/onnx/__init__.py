@@ -12,7 +12,7 @@ from exporters.onnx.run import load, load_platform
 from exporters.onnx.write import export, refuse_impossible
 
 SUFFIX = ".onnx"
-RECIPES = ("fp32", "fp16")
+RECIPES: tuple[str, ...] = ("fp32", "fp16")
 FREE_BATCH = True
 
 __all__ = [

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from exporters.onnx.run import import_onnxruntime
-from mocovit_deploy.artifact import ExportJob, Written
 from mocovit_deploy.errors import ConversionError, UsageError, first_line, needs_extra
+from mocovit_deploy.format import ExportJob, Written
 from mocovit_deploy.marks import marks_in, split
 from mocovit_deploy.spec import ExportRequest
 

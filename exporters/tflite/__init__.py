@@ -17,14 +17,14 @@ from exporters.tflite.half import allow_half, store_half
 from exporters.tflite.inside import load_inside, values
 from exporters.tflite.run import load, load_platform
 from exporters.tflite.write import convert
-from mocovit_deploy.artifact import ExportJob, Written
+from mocovit_deploy.format import ExportJob, Written
 from mocovit_deploy.spec import ExportRequest, TensorSpec
 
 if TYPE_CHECKING:
     from torch import Tensor, fx
 
 SUFFIX = ".tflite"
-RECIPES = ("fp32", "fp16", "fp16_weights")
+RECIPES: tuple[str, ...] = ("fp32", "fp16", "fp16_weights")
 FREE_BATCH = False
 
 __all__ = [

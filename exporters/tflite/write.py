@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mocovit_deploy.artifact import ExportJob
 from mocovit_deploy.errors import ConversionError, first_line, needs_extra
+from mocovit_deploy.format import ExportJob
 from mocovit_deploy.spec import TensorSpec
 
 if TYPE_CHECKING:

@@ -17,9 +17,10 @@ from exporters import format_named
 from mocovit_deploy.accuracy.answers import file_answers, image_of
 from mocovit_deploy.accuracy.evaluate import Classes
 from mocovit_deploy.accuracy.labelled import Labelled
-from mocovit_deploy.artifact import Array, Artifact, Golden, Predictor, read_golden, size_bytes
+from mocovit_deploy.artifact import Array, Artifact, Golden, read_golden, size_bytes
 from mocovit_deploy.contract.question import Question
 from mocovit_deploy.errors import ParityError, UsageError
+from mocovit_deploy.format import Predictor
 from mocovit_deploy.parity.compare import Difference, compare
 from mocovit_deploy.parity.verdict import ParityReport, run_golden
 

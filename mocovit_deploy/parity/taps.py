@@ -14,7 +14,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mocovit_deploy.artifact import Array, Predictor
+from mocovit_deploy.artifact import Array
+from mocovit_deploy.format import Predictor
 from mocovit_deploy.marks import FileValue, split
 from mocovit_deploy.parity.arrange import Arrangement, arrangements
 from mocovit_deploy.parity.compare import Difference, compare

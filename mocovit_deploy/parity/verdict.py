@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from mocovit_deploy.artifact import Array, Artifact, Format, Golden, Predictor
+from mocovit_deploy.artifact import Array, Artifact, Golden
 from mocovit_deploy.errors import ConversionError, DeployError, ParityError, first_line
+from mocovit_deploy.format import Format, Predictor
 from mocovit_deploy.parity.compare import Difference, compare
 from mocovit_deploy.parity.tolerance import LIVELINESS, MEANT_ARITHMETIC, TOLERANCES, Tolerance
 

@@ -31,15 +31,8 @@ def mlpackage(recipe: str) -> Files:
     from torch import nn
 
     from exporters.coreml import export
-    from mocovit_deploy.artifact import (
-        Artifact,
-        ExportJob,
-        Golden,
-        digest,
-        golden_path,
-        write_golden,
-        write_manifest,
-    )
+    from mocovit_deploy.artifact import Artifact, Golden, digest, golden_path, write_golden, write_manifest
+    from mocovit_deploy.format import ExportJob
     from mocovit_deploy.spec import Preprocessing, TensorSpec
 
     torch.manual_seed(0)
