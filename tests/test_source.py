@@ -33,7 +33,7 @@ def artifact_of(spec, folder):
     path = folder / "net.onnx"
     path.write_bytes(b"a file")
     made = Artifact(
-        path, "onnx", "fp32", "net", "random", (), (), Preprocessing(), digest(path), "",
+        path, "onnx", "fp32", "net", "random", (), (), Preprocessing(), digest(path), "0" * 64,
         source=source_of(ExportRequest(spec)),
     )  # fmt: skip
     write_manifest(made)

@@ -189,9 +189,24 @@ def read_taps(
             judged = _stack(tap, alone)
             decisive = difference = compare(operation, wanted, judged)
         diverges = not (decisive.finite and decisive.max_error <= bound)
-        kind = kind_of(wanted, judged, bound) if diverges else ""
+        kind = ""
+        if diverges:
+            kind = _as_another_output(trace, tap, expected, judged, bound) or kind_of(wanted, judged, bound)
         readings.append(Reading(tap, spans[operation], carried_difference, difference, kind, diverges))
     return tuple(readings)
+
+
+def _as_another_output(
+    trace: Trace, tap: Tap, expected: Mapping[str, Array], found: Array, bound: float
+) -> str:
+    """Does an output hold the values of another one?"""
+    for name, operation in trace.outputs.items() if trace.is_output(tap.layer) else ():
+        wanted = expected.get(operation)
+        if operation != tap.layer.operation and wanted is not None and wanted.shape == found.shape:
+            difference = compare(name, wanted, found)
+            if difference.finite and difference.max_error <= bound:
+                return f"these are the values of output {name}: outputs swapped"
+    return ""
 
 
 def given(trace: Trace, taps: Iterable[Tap], run: int) -> dict[str, Array]:

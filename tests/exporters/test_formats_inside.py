@@ -92,7 +92,9 @@ def test_what_is_planted_is_named(cases, name, tmp_path):
 
 @pytest.mark.parametrize("name", FORMATS)
 def test_swapped_outputs_are_found(cases, name, tmp_path):
-    assert swap(cases[name], ("main", "aux"), tmp_path).found
+    outcome = swap(cases[name], ("main", "aux"), tmp_path)
+    assert outcome.found
+    assert outcome.what == "these are the values of output aux: outputs swapped"
 
 
 def test_a_file_of_another_exporter_is_not_run(paths, tmp_path):

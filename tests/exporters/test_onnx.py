@@ -24,11 +24,14 @@ def export(tmp_path, **options):
 def test_nodes_carry_their_module_paths_and_no_stack_traces(tmp_path):
     _, model = export(tmp_path)
     modules = {entry.value for node in model.graph.node for entry in node.metadata_props}
-    assert {entry.key for node in model.graph.node for entry in node.metadata_props} == {"module"}
+    assert {entry.key for node in model.graph.node for entry in node.metadata_props} == {
+        "module",
+        "operation",
+    }
     assert {"stem.0", "transformer.attention.refiner.0", "classifier"} <= modules
     convolutions = [n for n in model.graph.node if n.op_type == "Conv"]
     assert len(convolutions) == 21
-    assert all(len(node.metadata_props) == 1 for node in convolutions)
+    assert all(len(node.metadata_props) == 2 for node in convolutions)
 
 
 def test_names_opset_and_metadata(tmp_path):

@@ -164,7 +164,8 @@ def _report(folder: Path) -> None:
     from benchmarks.compare import compare, describe
     from benchmarks.page.document import page
     from benchmarks.prose import describe as in_words
-    from benchmarks.report import LatencyReport, read
+    from benchmarks.report import LatencyReport
+    from benchmarks.report_file import read
 
     reports = read(folder / "seed.json")
     page(reports).encode()

@@ -108,8 +108,8 @@ def latency_report() -> Files:
         Partitions,
         Subject,
         TimedOperator,
-        to_json,
     )
+    from benchmarks.report_file import to_json
     from benchmarks.rounds import Reading, Round
 
     times = (1.5, 1.6, 1.4, 1.55)
@@ -135,7 +135,8 @@ def count_report() -> Files:
     """A report of counts, with a modelled time."""
     from benchmarks.counts import CLASSES, MAC_WIDTHS, Counts, HotBlock, Tick
     from benchmarks.plan import counting_plan
-    from benchmarks.report import CountReport, Engine, Modelled, Subject, to_json
+    from benchmarks.report import CountReport, Engine, Modelled, Subject
+    from benchmarks.report_file import to_json
 
     by_class = dict.fromkeys(CLASSES, 10)
     counts = Counts(
