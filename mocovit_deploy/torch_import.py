@@ -1,4 +1,4 @@
-"""torch, imported when it is first needed, with threads that do not spin."""
+"""torch, imported when it is first needed, on one thread."""
 
 from __future__ import annotations
 
@@ -9,10 +9,16 @@ from mocovit_deploy.errors import needs_extra
 
 
 def import_torch() -> ModuleType:
-    """Import torch with OpenMP threads that sleep while they wait; `MissingToolError` where it is not there.
+    """Import torch for a command, on one thread unless OMP_NUM_THREADS says otherwise.
 
-    Spinning is libgomp's default and ruinous where another process wants the cores: eight forwards of
-    mocovit_1_0 took 27 s on two busy cores, and 0.3 s so.
+    Networks of this size gain nothing from a second one: a float64 forward of mocovit_1_0 takes 0.06 s on one
+    thread and on two. They lose where cores are shared: on two threads the same forward took 0.3 s to 7 s
+    beside four busy processes, 0.16 s on one. Threads that sleep while they wait are no cure: woken up for
+    every layer, they need 0.5 s on idle cores.
+
+    Raises `MissingToolError` where torch is not installed.
     """
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    return needs_extra("torch", "export")
+    torch = needs_extra("torch", "export")
+    if "OMP_NUM_THREADS" not in os.environ:
+        torch.set_num_threads(1)
+    return torch
