@@ -64,7 +64,8 @@ def render(report: LayerReport) -> str:
         f"{len(report.readings)} layers, on {samples}; an error over {report.bound:.0e} of a layer's range, "
         f"{how}, is a divergence"
     )
-    lines.append(f"{report.verdict}: {report.reason}")
+    unproven = f"; {report.not_run} not run" if report.not_run else ""
+    lines.append(f"{report.verdict}: {report.reason}{unproven}")
     return "\n".join(lines)
 
 

@@ -17,7 +17,7 @@ from mocovit_deploy.models.load import load_network
 from mocovit_deploy.parity.compare import compare
 from mocovit_deploy.parity.taps import Missing, Reading, Trace, find_taps, first_divergence, read_taps
 from mocovit_deploy.parity.tolerance import LAYER_TOLERANCES, SAME_NETWORK
-from mocovit_deploy.parity.verdict import FAIL, PASS, without_nan
+from mocovit_deploy.parity.verdict import FAIL, PASS, not_computed, without_nan
 from mocovit_deploy.source import model_of
 from mocovit_deploy.trace import trace
 
@@ -37,6 +37,8 @@ class LayerReport:
     samples: tuple[str, ...]
     readings: tuple[Reading, ...]
     missing: tuple[Missing, ...]
+    not_run: str = ""
+    """What the file is made for and this machine could not execute, as in "fp16 arithmetic"."""
 
     def as_json(self) -> dict[str, Any]:
         """Plain data; infinities and NaN become None."""
@@ -46,6 +48,7 @@ class LayerReport:
             "reason": self.reason,
             "runtime": self.runtime,
             "arithmetic": self.arithmetic,
+            "not_run": self.not_run,
             "bound": self.bound,
             "samples": self.samples,
             "first_divergence": divergence and _reading_as_json(divergence),
@@ -148,7 +151,17 @@ def _check(
     if divergence is not None:
         verdict, reason = FAIL, f"first divergence: {describe(divergence)}"
     samples = tuple(golden.names[i] for i in reference.samples)
-    return LayerReport(verdict, reason, plain.runtime, plain.arithmetic, bound, samples, readings, missing)
+    return LayerReport(
+        verdict,
+        reason,
+        plain.runtime,
+        plain.arithmetic,
+        bound,
+        samples,
+        readings,
+        missing,
+        not_computed(artifact.recipe, plain.arithmetic),
+    )
 
 
 def describe(reading: Reading) -> str:

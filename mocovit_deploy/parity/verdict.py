@@ -140,9 +140,14 @@ def judge(
     )
     tolerance = TOLERANCES.get((artifact.format, artifact.recipe, arithmetic))
     verdict, reason = _decide(artifact, golden, outputs, tolerance, arithmetic)
-    meant = MEANT_ARITHMETIC.get(artifact.recipe, arithmetic)
-    missing = f"{meant} arithmetic" if meant != arithmetic else ""
+    missing = not_computed(artifact.recipe, arithmetic)
     return ParityReport(verdict, reason, runtime, arithmetic, golden.names, tolerance, outputs, missing)
+
+
+def not_computed(recipe: str, arithmetic: str) -> str:
+    """What a file of `recipe` is made for and was not computed in, as in "fp16 arithmetic"; else nothing."""
+    meant = MEANT_ARITHMETIC.get(recipe, arithmetic)
+    return f"{meant} arithmetic" if meant != arithmetic else ""
 
 
 def not_run(reason: str) -> ParityReport:

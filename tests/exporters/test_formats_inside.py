@@ -132,3 +132,12 @@ def test_an_overflow_in_half_precision_is_named(tmp_path):
     first = first_divergence(report.readings)
     assert first.span == ("body.transformer.up.primary.0",)
     assert "overflow to infinity" in first.kind
+
+
+def test_arithmetic_that_did_not_run_is_said(tmp_path):
+    model = ModelSpec(NETWORK, input=InputSpec(size=32), seed=5)
+    request = ExportRequest(model, ("onnx",), ("fp16",), output_dir=tmp_path)
+    artifact = export_model(request, Stages()).outcomes[0].artifact
+    report = check_layers(artifact, read_golden(artifact), bisect=False)
+    assert (report.verdict, report.not_run) == ("pass", "fp16 arithmetic"), "ONNX Runtime widens it"
+    assert report.as_json()["not_run"] == "fp16 arithmetic"
