@@ -108,6 +108,10 @@ def original(artifact: Artifact, golden: Golden) -> Reference:
         )
     inside = trace(network, runs, tuple(options.get("without", ())))
     for name, operation in inside.outputs.items():
+        if operation not in inside.values:
+            raise ParityError(
+                f"{artifact.path}: layers not run: output {name} is not computed in floating point"
+            )
         difference = compare(name, golden.outputs[name][chosen], np.stack(inside.values[operation]))
         if not (difference.finite and difference.max_error <= SAME_NETWORK):
             raise UsageError(
@@ -118,6 +122,11 @@ def original(artifact: Artifact, golden: Golden) -> Reference:
 
 
 def _values(artifact: Artifact) -> tuple[FileValue, ...]:
+    if artifact.dynamic_batch:
+        raise ParityError(
+            f"{artifact.path}: layers not run: with a free batch its values have no shapes; also export it "
+            "without --dynamic batch"
+        )
     values = format_named(artifact.format).values(artifact)
     if not any(value.marks for value in values):
         raise ParityError(

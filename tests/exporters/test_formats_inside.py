@@ -141,3 +141,17 @@ def test_arithmetic_that_did_not_run_is_said(tmp_path):
     report = check_layers(artifact, read_golden(artifact), bisect=False)
     assert (report.verdict, report.not_run) == ("pass", "fp16 arithmetic"), "ONNX Runtime widens it"
     assert report.as_json()["not_run"] == "fp16 arithmetic"
+
+
+def test_what_cannot_be_looked_into_says_why(tmp_path):
+    model = ModelSpec("tiny_networks:best_class", input=InputSpec(size=32))
+    request = ExportRequest(model, ("onnx",), output_dir=tmp_path, verify=False)
+    artifact = export_model(request, Stages()).outcomes[0].artifact
+    with pytest.raises(ParityError, match="output output is not computed in floating point"):
+        check_layers(artifact, read_golden(artifact), bisect=False)
+    free = ExportRequest(
+        ModelSpec(NETWORK, input=InputSpec(size=32)), ("onnx",), output_dir=tmp_path, dynamic_batch=True
+    )
+    artifact = export_model(free, Stages()).outcomes[0].artifact
+    with pytest.raises(ParityError, match="without --dynamic batch"):
+        check_layers(artifact, read_golden(artifact), bisect=False)
