@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import secrets
 import shlex
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ MOST_BYTES = 1 << 20
 _SERVER_S = 30.0
 _SHELL_S = 30.0
 _CONNECT_S = 20.0
+_POLL_S, _HANDSHAKE_POLLS = 0.5, 6
 _PUSH_LEAST_BYTES_PER_S = 1 << 20
 
 quoted = shlex.quote
@@ -98,6 +100,32 @@ class Adb:
         # adb exits 0 here whatever happened.
         if said.status or not any(word in _text(said) for word in ("connected to", "already connected")):
             raise failure(f"adb connect {clean(address)}", _text(said))
+
+    def reconnect(self, address: str, *, wait_s: float) -> None:
+        """Connect to a wireless phone again, until it is ready or `wait_s` has passed.
+
+        adb keeps a broken connection as "offline" for a while and calls it "already connected": it is
+        dropped first. A phone that does not get ready is found out by whoever speaks to it next.
+        Raises `TransientDeviceError` when it does not answer at all.
+        """
+        until = time.monotonic() + wait_s
+        while True:
+            # It may be gone already, and that is as good.
+            self._run(["disconnect", address], deadline_s=_SERVER_S, what=f"adb disconnect {address}")
+            late = time.monotonic() >= until
+            try:
+                self.connect(address)
+            except TransientDeviceError:
+                if late:
+                    raise
+                time.sleep(_POLL_S)
+                continue
+            for _ in range(_HANDSHAKE_POLLS):
+                if any(each.serial == address and each.state == "device" for each in self.devices()):
+                    return
+                time.sleep(_POLL_S)
+            if late:
+                return
 
     def shell(self, script: str, *, deadline_s: float = _SHELL_S, most_bytes: int = MOST_BYTES) -> Answer:
         """Run a script in the phone's shell.

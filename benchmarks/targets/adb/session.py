@@ -17,6 +17,7 @@ from benchmarks.targets.adb.protocol import governors_to_fix
 from mocovit_deploy.errors import DeviceError, StableDeviceError, UsageError
 
 FOLDER = "mocovit-deploy"
+_RECONNECT_S = 15.0
 _WHERE_ALLOWED = (
     'while read name value; do [ "$name" != Cpus_allowed: ] || echo "$value"; done < /proc/self/status'
 )
@@ -76,7 +77,7 @@ class Session:
         self.drop()
         if self.wanted.connect and self.adb is not None:
             self.adb.start_server()
-            Adb(self.adb.program).connect(self.wanted.connect)
+            Adb(self.adb.program).reconnect(self.wanted.connect, wait_s=_RECONNECT_S)
 
 
 @contextmanager
