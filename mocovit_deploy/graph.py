@@ -6,7 +6,7 @@ Nothing here decides anything: these are the words passes are written in.
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
@@ -163,6 +163,24 @@ def add_parameter(graph: fx.GraphModule, beside: fx.Node, name: str, value: Tens
     if "val" in beside.meta:
         node.meta["val"] = beside.meta["val"].new_empty(value.shape)
     return node
+
+
+def visit(
+    graph: fx.GraphModule, inputs: Sequence[Tensor], look: Callable[[fx.Node, Tensor], Any]
+) -> dict[str, Any]:
+    """Run a graph, and `look` at every floating-point tensor it computes; what it says, by node name."""
+    seen: dict[str, Any] = {}
+
+    class Looking(fx.Interpreter):
+        def run_node(self, n: fx.Node) -> Any:
+            value = super().run_node(n)
+            if n.op == "call_function" and isinstance(value, Tensor) and value.is_floating_point():
+                seen[n.name] = look(n, value)
+            return value
+
+    with torch.no_grad():
+        Looking(graph).run(*inputs)
+    return seen
 
 
 def copy_graph(graph: fx.GraphModule) -> fx.GraphModule:

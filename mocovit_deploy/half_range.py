@@ -10,10 +10,10 @@ own code therefore computes it in float32 under mixed precision.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
-import torch
 from torch import Tensor, fx
+
+from mocovit_deploy.graph import visit
 
 LARGEST_HALF = 65504.0
 ROOM = 16.0
@@ -22,20 +22,8 @@ ROOM = 16.0
 
 def wide_values(graph: fx.GraphModule, example: Sequence[Tensor]) -> dict[str, float]:
     """Largest magnitude, by node name, of every float value that is not `ROOM` times below fp16's end."""
-    found: dict[str, float] = {}
-
-    class Measure(fx.Interpreter):
-        def run_node(self, n: fx.Node) -> Any:
-            result = super().run_node(n)
-            if n.op == "call_function" and isinstance(result, Tensor) and result.is_floating_point():
-                largest = float(result.abs().max()) if result.numel() else 0.0
-                if not largest * ROOM <= LARGEST_HALF:
-                    found[n.name] = largest
-            return result
-
-    with torch.no_grad():
-        Measure(graph).run(*example)
-    return found
+    largest = visit(graph, example, lambda _, value: float(value.abs().max()) if value.numel() else 0.0)
+    return {name: magnitude for name, magnitude in largest.items() if not magnitude * ROOM <= LARGEST_HALF}
 
 
 def warning(wide: Mapping[str, float]) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from mocovit_deploy.artifact import read_golden, read_manifest
 from mocovit_deploy.errors import DeployError, ParityError
-from mocovit_deploy.layers import LayerReport, check_layers
+from mocovit_deploy.layers import LayerReport, Reference, check_against, original
 from mocovit_deploy.parity.compare import Difference
 from mocovit_deploy.parity.taps import Reading
 from mocovit_deploy.quiet import quiet
@@ -23,11 +23,17 @@ def layers(files: Sequence[Path], *, bisect: bool, as_json: bool, verbose: bool)
     """Check the layers of files; all are checked before any failure ends the command."""
     reports: list[tuple[Path, LayerReport]] = []
     errors: list[DeployError] = []
+    references: dict[str, Reference] = {}  # the files of one export share a network: it is built once
     for path in files:
         try:
             with quiet(not verbose):
                 artifact = read_manifest(path)
-                reports.append((path, check_layers(artifact, read_golden(artifact), bisect=bisect)))
+                golden = read_golden(artifact)
+                source = json.dumps([artifact.source, golden.names], sort_keys=True)
+                if source not in references:
+                    references[source] = original(artifact, golden)
+                report = check_against(artifact, golden, references[source], bisect=bisect)
+                reports.append((path, report))
         except DeployError as error:
             errors.append(error)
             continue

@@ -86,7 +86,7 @@ def check_against(artifact: Artifact, golden: Golden, reference: Reference, *, b
 def original(artifact: Artifact, golden: Golden) -> Reference:
     """Build the network of a file again, and look into it on the first and the last golden sample.
 
-    Raises `UsageError` where it is not the network of the golden file any more.
+    Raises `UsageError` where it cannot be built any more.
     """
     spec = model_of(artifact)
     network = load_network(spec)
@@ -107,6 +107,11 @@ def original(artifact: Artifact, golden: Golden) -> Reference:
             "export without it"
         )
     inside = trace(network, runs, tuple(options.get("without", ())))
+    return Reference(inside, tuple(chosen))
+
+
+def _require_same_network(artifact: Artifact, golden: Golden, reference: Reference) -> None:
+    inside, chosen = reference.inside, list(reference.samples)
     for name, operation in inside.outputs.items():
         if operation not in inside.values:
             raise ParityError(
@@ -118,7 +123,6 @@ def original(artifact: Artifact, golden: Golden) -> Reference:
                 f"{artifact.path}: {artifact.model} as it is now gives another {name} than when this file "
                 "was exported; export again"
             )
-    return Reference(inside, tuple(chosen))
 
 
 def _values(artifact: Artifact) -> tuple[FileValue, ...]:
@@ -139,6 +143,7 @@ def _values(artifact: Artifact) -> tuple[FileValue, ...]:
 def _check(
     artifact: Artifact, golden: Golden, values: Sequence[FileValue], reference: Reference, *, bisect: bool
 ) -> LayerReport:
+    _require_same_network(artifact, golden, reference)
     inside, exporter = reference.inside, format_named(artifact.format)
     taps, missing = find_taps(inside, values)
     if not taps:

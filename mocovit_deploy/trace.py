@@ -14,7 +14,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import cache
 
 import numpy as np
 import torch
@@ -22,7 +22,7 @@ from torch import Tensor, fx
 
 from mocovit_deploy.artifact import Array
 from mocovit_deploy.capture import capture
-from mocovit_deploy.graph import in_double, module_path, returns_view
+from mocovit_deploy.graph import in_double, module_path, returns_view, visit
 from mocovit_deploy.models.load import Network
 from mocovit_deploy.parity.taps import Layer, Missing, Trace
 from mocovit_deploy.passes import PASSES
@@ -89,30 +89,17 @@ class _Fingerprint:
 def _fingerprints(graph: fx.GraphModule, inputs: Sequence[Tensor]) -> dict[str, _Fingerprint]:
     """Shape and random projections of every floating-point value, by the name of its operation."""
 
+    @cache
+    def directions(size: int) -> Tensor:
+        generator = torch.Generator().manual_seed(size)
+        return torch.randn(PROJECTIONS, size, generator=generator, dtype=torch.float64)
+
     def fingerprint(node: fx.Node, value: Tensor) -> _Fingerprint:
         flat = value.double().flatten()
-        generator = torch.Generator().manual_seed(flat.numel())
-        weights = torch.randn(PROJECTIONS, flat.numel(), generator=generator, dtype=torch.float64)
-        projected = tuple(float(p) for p in weights @ flat)
+        projected = tuple(float(p) for p in directions(flat.numel()) @ flat)
         return _Fingerprint(tuple(value.shape), float(flat.norm()), projected, module_path(node))
 
-    return _visit(graph, inputs, fingerprint)
-
-
-def _visit(graph: fx.GraphModule, inputs: Sequence[Tensor], look: Any) -> dict[str, Any]:
-    """Run a graph, and `look` at every floating-point tensor it computes."""
-    seen: dict[str, Any] = {}
-
-    class Looking(fx.Interpreter):
-        def run_node(self, node: fx.Node) -> Any:
-            value = super().run_node(node)
-            if node.op == "call_function" and isinstance(value, Tensor) and value.is_floating_point():
-                seen[node.name] = look(node, value)
-            return value
-
-    with torch.no_grad():
-        Looking(graph).run(*inputs)
-    return seen
+    return visit(graph, inputs, fingerprint)
 
 
 def _pairs(
@@ -187,7 +174,7 @@ def _run(graph: fx.GraphModule, inputs: Sequence[Tensor], wanted: set[str]) -> d
     def keep(node: fx.Node, value: Tensor) -> Array | None:
         return value.float().numpy().copy() if node.name in wanted else None
 
-    return {name: array for name, array in _visit(graph, inputs, keep).items() if array is not None}
+    return {name: array for name, array in visit(graph, inputs, keep).items() if array is not None}
 
 
 def _output_names(graph: fx.GraphModule) -> list[str]:
