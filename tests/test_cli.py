@@ -35,17 +35,15 @@ def exported(tmp_path_factory):
     return folder / "tiny_32_fp32.onnx"
 
 
-def test_export_prints_the_verdict_and_says_that_weights_are_random(tmp_path, capfd):
+def test_export_prints_the_verdict_and_where_the_weights_are_from(tmp_path, capfd):
     status, out, err = run(capfd, *TINY, "--format", "onnx", "--output-dir", tmp_path)
     assert status == 0
     assert "fold_batchnorm" in out
     assert "tiny_32_fp32.onnx" in out
     assert " pass" in out
     assert "tolerance 1e-05, 8 samples" in out
-    assert err == (
-        "note: tiny has no checkpoint: its weights are random, seed 0. "
-        "Speed and size are real, predictions are not.\n"
-    )
+    assert out.startswith(f"tiny, weights as {TINY[1]} gives them\n")
+    assert err == ""
 
 
 def test_json(tmp_path, capfd):

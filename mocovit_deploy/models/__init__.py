@@ -31,5 +31,9 @@ class Source(Protocol):
         ...
 
     def weights(self, spec: ModelSpec, network: nn.Module) -> str:
-        """Where the weights of `network` came from, in words; empty where they are as initialised."""
+        """Where the weights of `network` came from, in words.
+
+        Empty only for a network that this package built by name, without weights: those alone are random,
+        and are made alive (`models/seeded.py`). A module that the user hands over is never changed.
+        """
         ...

@@ -30,8 +30,9 @@ class Network:
     module: nn.Module
     name: str
     weights: str
-    """In words: "random, seed 0", or the checkpoint's name and digest."""
+    """In words: "random, seed 0", "as net.py:net gives them", or the checkpoint's name and digest."""
     trained: bool
+    """False for random weights of this package's own making; what the user hands over is taken as trained."""
     inputs: Inputs
     input_names: tuple[str, ...]
     output_names: tuple[str, ...]

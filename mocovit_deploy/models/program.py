@@ -42,6 +42,8 @@ def build(spec: ModelSpec) -> nn.Module:
     path = Path(spec.name)
     if spec.arguments:
         raise UsageError(f"{path}: an exported program takes no options; leave out --model-arg")
+    if spec.num_classes is not None:
+        raise UsageError(f"{path}: an exported program has its own classes; leave out --num-classes")
     if spec.pretrained:
         raise UsageError(f"{path}: an exported program holds its own weights; leave out --pretrained")
     program = _load(path, spec.unsafe_pickle)

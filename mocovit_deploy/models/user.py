@@ -1,7 +1,9 @@
 """Networks of the user's own: `package.module:function`, or `path/to/file.py:function`.
 
-The function is called with the options given by --model-arg, as text, and returns an `nn.Module`. A network
-that takes one square image needs nothing more. Any other says what it takes in an attribute:
+The function is called with the options given by --model-arg, as text, and returns an `nn.Module`, with its
+weights: they are exported as they are. --num-classes becomes the argument `num_classes` of a function that
+takes it. A network that takes one square image needs nothing more. Any other says what it takes in an
+attribute:
 
     module.example_inputs = (torch.zeros(1, 3, 192, 320), torch.zeros(1, 4))
     module.example_inputs = {"image": torch.zeros(1, 3, 192, 320), "box": torch.zeros(1, 4)}
@@ -11,7 +13,13 @@ in the order, or by the names, of forward's parameters; lists, tuples and dictio
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable
+from pathlib import Path
+
 from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.modules.instancenorm import _InstanceNorm
 
 from mocovit_deploy.errors import UsageError, first_line
 from mocovit_deploy.functions import load_function
@@ -19,6 +27,7 @@ from mocovit_deploy.spec import InputSpec, ModelSpec
 
 NAMES = ("package.module:function", "path/to/file.py:function")
 INPUT_NAMES = ()
+DROPOUTS = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout, nn.FeatureAlphaDropout)
 
 
 def knows(name: str) -> bool:
@@ -32,14 +41,19 @@ def build(spec: ModelSpec) -> nn.Module:
             f"{spec.name}: --pretrained is for timm; load weights in the function, or --checkpoint"
         )
     function = load_function(spec.name)
+    options: dict[str, object] = dict(spec.arguments)
+    if spec.num_classes is not None:
+        _require_parameter(spec.name, function, "num_classes", "--num-classes")
+        options.setdefault("num_classes", spec.num_classes)
     try:
-        network = function(**dict(spec.arguments))
+        network = function(**options)
     except Exception as error:
         raise UsageError(f"{spec.name}: {type(error).__name__}: {first_line(error)}") from error
     if not isinstance(network, nn.Module):
         raise UsageError(
             f"{spec.name} returns something of type {type(network).__name__}, not a torch.nn.Module"
         )
+    _require_one_mode(spec.name, network)
     return network
 
 
@@ -47,5 +61,28 @@ def own_input(_spec: ModelSpec, _network: nn.Module) -> InputSpec:
     return InputSpec()
 
 
-def weights(_spec: ModelSpec, _network: nn.Module) -> str:
-    return ""
+def weights(spec: ModelSpec, _network: nn.Module) -> str:
+    return f"as {Path(spec.name).name} gives them"
+
+
+def _require_parameter(name: str, function: Callable[..., object], parameter: str, option: str) -> None:
+    parameters = inspect.signature(function).parameters
+    if parameter in parameters or any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
+        return
+    raise UsageError(f"{name} takes no {parameter}; leave out {option}, or give the function that parameter")
+
+
+def _require_one_mode(name: str, network: nn.Module) -> None:
+    """Accept a network in evaluation mode, or one in training mode, which is then set to evaluation.
+
+    Raises `UsageError` for a network in evaluation mode that holds layers which train: setting those to
+    evaluation would judge the file against another network than the user gave.
+    """
+    if network.training:
+        return
+    for path, child in network.named_modules():
+        if child.training and (isinstance(child, _BatchNorm | _InstanceNorm) or type(child) in DROPOUTS):
+            raise UsageError(
+                f"{name}: {path} is in training mode inside a network in evaluation mode; call .eval() on "
+                "the network before it is returned"
+            )

@@ -49,7 +49,7 @@ def test_the_file_the_manifest_and_the_golden_file(exported, name, recipe):
     artifact = read_manifest(path)
     assert artifact.sha256 == digest(path)
     assert (artifact.format, artifact.recipe, artifact.model) == (name, recipe, "tiny")
-    assert artifact.weights == "random, seed 3"
+    assert artifact.weights == "as tiny_networks:tiny gives them"
     assert artifact.parity["verdict"] == "pass"
     assert {"mocovit-deploy", "torch"} <= set(artifact.tools)
     golden = read_golden(artifact)

@@ -39,7 +39,7 @@ def test_names_opset_and_metadata(tmp_path):
     assert [i.name for i in model.graph.input] == ["image"]
     assert [o.name for o in model.graph.output] == ["logits"]
     assert {i.domain: i.version for i in model.opset_import} == {"": 18}
-    assert {p.key: p.value for p in model.metadata_props}["weights"] == "random, seed 0"
+    assert {p.key: p.value for p in model.metadata_props}["weights"] == "as tiny_networks:tiny gives them"
     assert not [n for n in model.graph.node if n.op_type == "BatchNormalization"]
     assert str(tmp_path) not in model.SerializeToString().decode("latin1"), "no paths of this machine"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+from tiny_networks import alive
 from torch import Tensor, nn
 
 
@@ -67,11 +68,11 @@ class _Net(nn.Module):
 
 
 def shuffle_like() -> nn.Module:
-    return _Net(nn.Sequential(_ShuffleUnit(16), _ShuffleUnit(16)), 16)
+    return alive(_Net(nn.Sequential(_ShuffleUnit(16), _ShuffleUnit(16)), 16))
 
 
 def squeeze_like() -> nn.Module:
-    return _Net(nn.Sequential(_conv_bn(16, 16, 1), _SELayer(16)), 16)
+    return alive(_Net(nn.Sequential(_conv_bn(16, 16, 1), _SELayer(16)), 16))
 
 
 class _Detector(nn.Module):
@@ -91,7 +92,7 @@ class _Detector(nn.Module):
 
 
 def detector() -> nn.Module:
-    net = _Detector()
+    net = alive(_Detector(), torch.randn(8, 3, 24, 40), torch.randn(8, 4))
     net.example_inputs = (torch.randn(1, 3, 24, 40), torch.randn(1, 4))  # type: ignore[assignment]
     return net
 

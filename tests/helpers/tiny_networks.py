@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from mocovit_deploy.models.inputs import pictures_like
 from mocovit_deploy.models.mocovit import GhostBottleneck, MoCoViTConfig, TransformerBlock, conv_bn
+from mocovit_deploy.models.seeded import enliven
+from mocovit_deploy.spec import InputSpec
+
+
+def alive(module: nn.Module, *example: Tensor) -> nn.Module:
+    """`module` with BatchNorms that matter, as training leaves them: users' networks are never changed."""
+    batches = [example] if example else [(pictures_like(InputSpec(size=32)),)]
+    enliven(module.eval(), batches)
+    return module
 
 
 class Tiny(nn.Module):
@@ -25,7 +35,7 @@ class Tiny(nn.Module):
 
 
 def tiny(classes: str = "10") -> nn.Module:
-    return Tiny(int(classes))
+    return alive(Tiny(int(classes)))
 
 
 class TwoHeads(nn.Module):
@@ -43,7 +53,7 @@ class TwoHeads(nn.Module):
 
 
 def two_heads() -> nn.Module:
-    return TwoHeads()
+    return alive(TwoHeads())
 
 
 class BestClass(nn.Module):
@@ -58,7 +68,7 @@ class BestClass(nn.Module):
 
 
 def best_class() -> nn.Module:
-    return BestClass()
+    return alive(BestClass())
 
 
 def not_a_network() -> str:
