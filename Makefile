@@ -43,13 +43,13 @@ digits: $(READY)
 	$(VENV)/bin/python -m examples.digits.report $(ARGS)
 
 zoo: $(READY)
-	$(VENV)/bin/python -m benchmarks.zoo $(ARGS)
+	$(VENV)/bin/python -m benchmarks.studies.zoo $(ARGS)
 
 speed: $(READY)
-	$(VENV)/bin/python -m benchmarks.export_speed $(ARGS)
+	$(VENV)/bin/python -m benchmarks.studies.export_speed $(ARGS)
 
 runtimes: $(READY)
-	$(VENV)/bin/python -m benchmarks.runtime_matrix $(ARGS)
+	$(VENV)/bin/python -m benchmarks.studies.runtime_matrix $(ARGS)
 
 faults: $(READY)
 	PYTHONPATH=.:tests/helpers $(VENV)/bin/python -W ignore -m planting $(ARGS)

@@ -7,8 +7,8 @@ import io
 import os
 from pathlib import Path
 
-from benchmarks.cli import main as bench
-from mocovit_deploy import cli
+from benchmarks.cli.main import main as bench
+from mocovit_deploy.cli import main as cli
 
 COMMANDS = (
     ("mocovit-export", cli._export, ()),

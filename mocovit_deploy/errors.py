@@ -17,9 +17,7 @@ A message is one line: what was wrong, where, and what to do about it.
 from __future__ import annotations
 
 import difflib
-import importlib
 from collections.abc import Iterable
-from types import ModuleType
 
 
 class DeployError(Exception):
@@ -98,20 +96,3 @@ def internal(error: BaseException) -> DeployError:
     found = DeployError(f"internal error: {type(error).__name__}: {first_line(error)}")
     found.__cause__ = error
     return found
-
-
-def needs_extra(module: str, extra: str) -> ModuleType:
-    """Import `module`, or raise a `MissingToolError` that names the extra which brings it.
-
-    Only the absence of the package itself is translated: an import that fails *inside* an installed
-    package is that package's own error and is passed on as it is.
-    """
-    try:
-        return importlib.import_module(module)
-    except ModuleNotFoundError as error:
-        package = module.partition(".")[0]
-        if error.name != package:
-            raise
-        raise MissingToolError(
-            f"{package} is not installed; in a checkout of mocovit-deploy, run: pip install '.[{extra}]'"
-        ) from error

@@ -14,15 +14,16 @@ from __future__ import annotations
 from os import PathLike
 from pathlib import Path
 
-from mocovit_deploy.artifact import Artifact, read_manifest
+from mocovit_deploy.artifacts.artifact import Artifact
+from mocovit_deploy.artifacts.manifest import read_manifest
+from mocovit_deploy.artifacts.provenance import model_of
+from mocovit_deploy.contract.accuracy_data import Question
 from mocovit_deploy.contract.check import check_bounds
 from mocovit_deploy.contract.evidence import Evidence
-from mocovit_deploy.contract.question import Question
 from mocovit_deploy.contract.read import bounds_of, conditions_of
 from mocovit_deploy.contract.result import Check
 from mocovit_deploy.errors import UsageError
 from mocovit_deploy.parity.verdict import PASS
-from mocovit_deploy.source import model_of
 
 __all__ = ["assert_parity"]
 

@@ -43,11 +43,15 @@ def test_the_makefile_has_what_the_readme_types():
 
 
 def test_the_makefile_starts_programs_as_modules():
-    """`python benchmarks/x.py` would put benchmarks/statistics.py before the standard library's."""
+    """`python benchmarks/x.py` would put benchmarks/reports/statistics.py before the standard library's."""
     started = re.findall(r"bin/python (\S+ \S+)", (ROOT / "Makefile").read_text())
     assert not [words for words in started if words.startswith(("benchmarks/", "examples/"))]
     modules = [words.removeprefix("-m ") for words in started if words.startswith("-m ")]
-    assert {"benchmarks.zoo", "benchmarks.export_speed", "benchmarks.runtime_matrix"} <= set(modules)
+    assert {
+        "benchmarks.studies.zoo",
+        "benchmarks.studies.export_speed",
+        "benchmarks.studies.runtime_matrix",
+    } <= set(modules)
     for module in modules:
         if module.startswith(("benchmarks.", "examples.")):
             command = [sys.executable, "-m", module, "--help"]
@@ -58,16 +62,17 @@ def test_the_makefile_starts_programs_as_modules():
 
 def test_commands_that_documents_show_are_accepted(monkeypatch):
     """Every `mocovit-...` and `make ... ARGS=` of README and workflow, by the programs' own parsers."""
-    from benchmarks.words import build_parser
-    from mocovit_deploy import cli, commands, layer_command
-    from mocovit_deploy.contract import command
+    from benchmarks.cli.parser import build_parser
+    from mocovit_deploy.cli import main as cli
 
-    for module, name in (
-        *((commands, name) for name in ("export", "summary", "parity")),
-        (layer_command, "layers"),
-        (command, "run_contract"),
+    for command in (
+        "export.export",
+        "summary.summary",
+        "parity.parity",
+        "layers.layers",
+        "contract.run_contract",
     ):
-        monkeypatch.setattr(module, name, lambda *_, **__: 0)
+        monkeypatch.setattr(f"mocovit_deploy.cli.{command}", lambda *_, **__: 0)
     parse = {"export": cli._export, "parity": cli._parity, "bench": build_parser("mocovit-bench").parse_args}
     workflow = next((ROOT / ".github" / "workflows").glob("*.yml"))
     checked = []
@@ -94,7 +99,7 @@ def test_the_python_of_the_readme_runs(capsys):
 
 
 def test_examples_in_help_are_accepted():
-    from mocovit_deploy import words as options
+    from mocovit_deploy.cli import parsers as options
 
     parser = options.export_parser()
     lines = [

@@ -48,7 +48,7 @@ def bare_environment(wheel, tmp_path_factory):
 
 
 def run(python, program, *words):
-    code = f"import sys; from mocovit_deploy.cli import {program}_main; sys.exit({program}_main())"
+    code = f"import sys; from mocovit_deploy.cli.main import {program}_main; sys.exit({program}_main())"
     environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
     return subprocess.run(
         [str(python), "-c", code, *words],
@@ -76,9 +76,9 @@ def test_exporting_without_torch_names_the_extra(bare_environment, tmp_path):
 
 
 def test_parity_without_the_runtime_names_it(bare_environment, tmp_path):
-    from mocovit_deploy.export import export_model
+    from mocovit_deploy.export.pipeline import export_model
     from mocovit_deploy.spec import ExportRequest, InputSpec, ModelSpec
-    from mocovit_deploy.stages import Stages
+    from mocovit_deploy.terminal.progress import Stages
 
     model = ModelSpec("tiny_networks:tiny", input=InputSpec(size=32))
     done = export_model(ExportRequest(model, ("onnx",), output_dir=tmp_path), Stages())
@@ -91,21 +91,21 @@ def test_parity_without_the_runtime_names_it(bare_environment, tmp_path):
 def test_every_module_of_the_core_imports_without_extras(bare_environment):
     modules = [
         "mocovit_deploy",
-        "mocovit_deploy.artifact",
-        "mocovit_deploy.cli",
+        "mocovit_deploy.artifacts.artifact",
+        "mocovit_deploy.cli.main",
         "mocovit_deploy.accuracy.answers",
         "mocovit_deploy.accuracy.labelled",
-        "mocovit_deploy.commands",
-        "mocovit_deploy.contract.command",
+        "mocovit_deploy.cli.export",
+        "mocovit_deploy.cli.contract",
         "mocovit_deploy.testing",
         "mocovit_deploy.errors",
         "mocovit_deploy.parity.compare",
         "mocovit_deploy.parity.samples",
         "mocovit_deploy.parity.tolerance",
         "mocovit_deploy.parity.verdict",
-        "mocovit_deploy.source",
+        "mocovit_deploy.artifacts.provenance",
         "mocovit_deploy.spec",
-        "mocovit_deploy.staging",
+        "mocovit_deploy.export.staging",
         "exporters",
         "exporters.onnx",
         "exporters.tflite",

@@ -6,15 +6,10 @@ import sys
 
 import pytest
 
-from mocovit_deploy.errors import (
-    DeployError,
-    MissingToolError,
-    first_line,
-    needs_extra,
-    unknown_choice,
-)
-from mocovit_deploy.stages import Stages
-from mocovit_deploy.table import megabytes, table
+from mocovit_deploy.errors import DeployError, MissingToolError, first_line, unknown_choice
+from mocovit_deploy.extras import needs_extra
+from mocovit_deploy.terminal.progress import Stages
+from mocovit_deploy.terminal.table import megabytes, table
 
 
 def every_subclass(kind):
@@ -71,7 +66,7 @@ def test_first_line_goes_to_the_root():
 
 def test_quiet_hides_descriptors_and_keeps_a_way_out():
     code = (
-        "import os, sys\nfrom mocovit_deploy.quiet import quiet\nprint('before')\n"
+        "import os, sys\nfrom mocovit_deploy.terminal.quiet import quiet\nprint('before')\n"
         "with quiet() as err:\n    print('hidden'); os.write(1, b'hidden'); os.write(2, b'hidden')\n"
         "    os.system('echo hidden'); err.write('shown\\n')\nprint('after')\n"
     )

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from mocovit_deploy.artifact import read_manifest
-from mocovit_deploy.contract.measure import METRICS
+from mocovit_deploy.artifacts.manifest import read_manifest
+from mocovit_deploy.contract.bounds import METRICS
 from mocovit_deploy.errors import UsageError
 from mocovit_deploy.testing import assert_parity
 

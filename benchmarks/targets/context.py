@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from benchmarks.plan import Plan
-from benchmarks.profile import Executed
-from mocovit_deploy.artifact import Array, Artifact, Golden
+from benchmarks.operators.profile import Executed
+from benchmarks.reports.plan import Plan
+from mocovit_deploy.artifacts.artifact import Array, Artifact
+from mocovit_deploy.artifacts.golden import Golden
 from mocovit_deploy.errors import ParityError
 
 Say = Callable[[str], None]

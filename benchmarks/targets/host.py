@@ -16,18 +16,19 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
-from benchmarks.lock import read_lock
-from benchmarks.native_build import host_bench
-from benchmarks.operators import by_kind, read_operators
-from benchmarks.plan import Plan
-from benchmarks.profile import partitions, timed
-from benchmarks.report import Device, Engine, LatencyReport, Subject, tool_versions
-from benchmarks.targets.bench_process import BenchReport, run_bench, timing_options
+from benchmarks.operators.profile import partitions, timed
+from benchmarks.operators.read import by_kind, read_operators
+from benchmarks.reports.plan import Plan
+from benchmarks.reports.report import Device, Engine, LatencyReport, Subject, tool_versions
+from benchmarks.targets.bench.golden_run import keep_first_sample, run_samples
+from benchmarks.targets.bench.process import BenchReport, run_bench, timing_options
 from benchmarks.targets.context import Context, GoldenRun, arithmetic_note, checked_line, verdict_of
-from benchmarks.targets.golden_run import keep_first_sample, run_samples
-from mocovit_deploy.artifact import Artifact, digest
+from benchmarks.toolchain.compile import host_bench
+from benchmarks.toolchain.lock import read_lock
+from mocovit_deploy.artifacts.artifact import Artifact
 from mocovit_deploy.errors import MissingToolError, UsageError
-from mocovit_deploy.guarded import limits_for
+from mocovit_deploy.files import digest
+from mocovit_deploy.untrusted.sandbox import limits_for
 
 _PROFILED_INFERENCES = 20
 _CPU_FOLDER = Path("/sys/devices/system/cpu")
@@ -52,9 +53,15 @@ def measure(artifact: Artifact, plan: Plan, context: Context) -> LatencyReport:
     before = _state()
     with _prepared(artifact, plan, runtime) as (folder, execute, bench):
         checked = run_samples(
-            artifact, context.golden, plan, operators, execute,
-            folder=folder, profiled=_PROFILED_INFERENCES, version=runtime.version,
-        )  # fmt: skip
+            artifact,
+            context.golden,
+            plan,
+            operators,
+            execute,
+            folder=folder,
+            profiled=_PROFILED_INFERENCES,
+            version=runtime.version,
+        )
         verified = verdict_of(artifact, context, checked)
         context.say(checked_line(artifact, verified, f"timing {plan.runs} runs or more"))
         samples = keep_first_sample(artifact, context.golden, plan, folder)
@@ -88,9 +95,15 @@ def run_golden(artifact: Artifact, plan: Plan, context: Context) -> GoldenRun:
     operators = read_operators(artifact.path, artifact.format)
     with _prepared(artifact, plan, runtime) as (folder, execute, _):
         return run_samples(
-            artifact, context.golden, plan, operators, execute,
-            folder=folder, profiled=1, version=runtime.version,
-        )  # fmt: skip
+            artifact,
+            context.golden,
+            plan,
+            operators,
+            execute,
+            folder=folder,
+            profiled=1,
+            version=runtime.version,
+        )
 
 
 @contextmanager
@@ -112,9 +125,14 @@ class _Execute:
     def __call__(self, options: Sequence[str], *, samples: int | None) -> BenchReport:
         command = [str(self.bench), f"--runtime={self.plan.runtime}", f"--library={self.library}"]
         return run_bench(
-            command, str(self.model), self.plan, options, folder=self.folder, samples=samples,
+            command,
+            str(self.model),
+            self.plan,
+            options,
+            folder=self.folder,
+            samples=samples,
             memory_bytes=limits_for(self.model).memory_bytes,
-        )  # fmt: skip
+        )
 
 
 def _installed(runtime: str) -> _Installed:

@@ -17,8 +17,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mocovit_deploy.artifact import digest, manifest_path, write_atomically
-from mocovit_deploy.errors import UsageError, needs_extra
+from mocovit_deploy.artifacts.manifest import manifest_path
+from mocovit_deploy.errors import UsageError
+from mocovit_deploy.extras import needs_extra
+from mocovit_deploy.files import digest, write_atomically
 from mocovit_deploy.spec import InputSpec, ModelSpec
 
 if TYPE_CHECKING:

@@ -29,7 +29,8 @@ import numpy as np
 import numpy.typing as npt
 
 from mocovit_deploy.accuracy.answers import Tensors
-from mocovit_deploy.errors import MissingToolError, needs_extra
+from mocovit_deploy.errors import MissingToolError
+from mocovit_deploy.extras import needs_extra
 from mocovit_deploy.parity.samples import FloatArray, preprocess
 from mocovit_deploy.spec import InputSpec
 

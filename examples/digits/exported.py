@@ -5,8 +5,8 @@ from __future__ import annotations
 from examples.digits import data
 from mocovit_deploy.accuracy.answers import file_answers, image_of
 from mocovit_deploy.accuracy.evaluate import Classes
-from mocovit_deploy.artifact import Artifact
-from mocovit_deploy.format import Predictor
+from mocovit_deploy.artifacts.artifact import Artifact
+from mocovit_deploy.formats import Predictor
 
 
 def answers(artifact: Artifact, predictor: Predictor, split: data.Split, images: int) -> Classes:

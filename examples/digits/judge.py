@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from exporters import format_named
 from mocovit_deploy.accuracy.evaluate import Classes, Evaluation, evaluate
 from mocovit_deploy.errors import AccuracyError, DeployError
+from mocovit_deploy.formats import format_named
 
 if TYPE_CHECKING:
     from examples.digits.data import Split
-    from mocovit_deploy.prove import Outcome
+    from mocovit_deploy.export.prove import Outcome
     from mocovit_deploy.spec import ModelSpec
 
 
@@ -61,9 +61,9 @@ def rows(
     images: int,
 ) -> list[Row]:
     """Export to one format in some precisions, and judge each file that was written."""
-    from mocovit_deploy.export import export_model
+    from mocovit_deploy.export.pipeline import export_model
     from mocovit_deploy.spec import ExportRequest
-    from mocovit_deploy.stages import Stages
+    from mocovit_deploy.terminal.progress import Stages
 
     request = ExportRequest(
         model=spec, formats=(format_name,), precisions=tuple(recipes), output_dir=output_dir

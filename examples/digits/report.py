@@ -19,12 +19,12 @@ from typing import TYPE_CHECKING, Any
 
 from examples.digits import words
 from examples.digits.train import CHECKPOINT
-from exporters import FORMATS, format_named
-from mocovit_deploy.artifact import size_bytes
-from mocovit_deploy.cli import run
+from mocovit_deploy.cli.main import run
+from mocovit_deploy.cli.parsers import Parser
 from mocovit_deploy.errors import UsageError, unknown_choice
-from mocovit_deploy.table import megabytes, table
-from mocovit_deploy.words import Parser
+from mocovit_deploy.files import size_bytes
+from mocovit_deploy.formats import FORMATS, format_named
+from mocovit_deploy.terminal.table import megabytes, table
 
 if TYPE_CHECKING:
     from examples.digits.judge import Row
@@ -107,7 +107,7 @@ def command(arguments: Sequence[str]) -> int:
     from examples.digits.checkpoint import read_record
     from examples.digits.data import HELD_OUT_IMAGES
     from examples.digits.judge import ask, judged, rows
-    from mocovit_deploy.quiet import quiet
+    from mocovit_deploy.terminal.quiet import quiet
 
     images = HELD_OUT_IMAGES if given.images is None else given.images
     if images > HELD_OUT_IMAGES:

@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from examples.digits import words
-from mocovit_deploy.cli import run
+from mocovit_deploy.cli.main import run
+from mocovit_deploy.cli.parsers import Parser
 from mocovit_deploy.spec import InputSpec, ModelSpec
-from mocovit_deploy.words import Parser
 
 if TYPE_CHECKING:
     from torch import nn

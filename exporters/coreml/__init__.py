@@ -17,12 +17,12 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from exporters.coreml.execute import NotExecutable
-from exporters.coreml.inside import load_inside, values
 from exporters.coreml.native import NativePredictor, load_native
-from exporters.coreml.predictor import load
+from exporters.coreml.run import load
+from exporters.coreml.taps import load_inside, values
 from exporters.coreml.write import PRECISIONS, deployment_target, write_package
-from mocovit_deploy.artifact import Artifact
-from mocovit_deploy.format import ExportJob, Written
+from mocovit_deploy.artifacts.artifact import Artifact
+from mocovit_deploy.formats import ExportJob, Written
 from mocovit_deploy.spec import ExportRequest
 
 if TYPE_CHECKING:

@@ -27,7 +27,7 @@ import numpy as np
 
 from exporters.coreml.program import Operand, Operation, Program, Value
 from exporters.coreml.semantics import REFUSALS, SEMANTICS
-from mocovit_deploy.artifact import Array
+from mocovit_deploy.artifacts.artifact import Array
 from mocovit_deploy.errors import ParityError
 
 ARITHMETICS = ("fp32", "fp16")

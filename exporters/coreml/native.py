@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from exporters.coreml.toolchain import coremltools, quiet
-from mocovit_deploy.artifact import Array, Artifact
+from mocovit_deploy.artifacts.artifact import Array, Artifact
 from mocovit_deploy.errors import MissingToolError, ParityError, unknown_choice
 
 COMPUTE_UNITS = ("CPU_ONLY", "CPU_AND_GPU", "CPU_AND_NE", "ALL")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path, PurePosixPath
 
-from mocovit_deploy.bounded import check_folder, read_json
+from mocovit_deploy.untrusted.read import check_folder, read_json
 
 _MANIFEST, _DATA = "Manifest.json", "Data"
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from mocovit_deploy.artifact import Array
+from mocovit_deploy.artifacts.artifact import Array
 
 Operand = str | tuple[str, ...]
 """Names of values: one, or a tuple where the operation takes several under one parameter (`concat`)."""

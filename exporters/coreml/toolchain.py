@@ -16,7 +16,7 @@ import sys
 from collections.abc import Iterator
 from types import ModuleType
 
-from mocovit_deploy.errors import needs_extra
+from mocovit_deploy.extras import needs_extra
 
 PROBED_IN_VAIN = (
     "executorch",

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from exporters.coreml.keywords import spelled_out
+from exporters.coreml.decompositions import spelled_out
+from exporters.coreml.fp16 import fits, note
 from exporters.coreml.toolchain import coremltools, quiet, uncollected
-from exporters.coreml.wide import fits, note
 from mocovit_deploy.errors import ConversionError, UsageError, unknown_choice
 from mocovit_deploy.spec import BATCH, TensorSpec
 
@@ -105,7 +105,7 @@ def _exported(
     """What coremltools converts, and the mark of each of its operations; it names values after them."""
     import torch
 
-    from mocovit_deploy.graph import mark_of, marked
+    from mocovit_deploy.graph.edit import mark_of, marked
 
     with _refusals_of(ct):
         exported = torch.export.export(marked(graph), tuple(example)).run_decompositions(spelled_out())
@@ -114,7 +114,7 @@ def _exported(
 
 
 def _wide(exported: torch.export.ExportedProgram, example: Sequence[torch.Tensor]) -> dict[str, float]:
-    from mocovit_deploy.half_range import wide_values
+    from mocovit_deploy.graph.fp16_range import wide_values
 
     return wide_values(exported.module(check_guards=False), example)
 

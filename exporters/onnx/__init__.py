@@ -7,8 +7,8 @@ inside.py   a file's marked values, and runs that return or replace them
 
 from __future__ import annotations
 
-from exporters.onnx.inside import load_inside, values
 from exporters.onnx.run import load, load_platform
+from exporters.onnx.taps import load_inside, values
 from exporters.onnx.write import export, refuse_impossible
 
 SUFFIX = ".onnx"

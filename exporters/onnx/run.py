@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from types import ModuleType
 from typing import Any
 
-from mocovit_deploy.artifact import Array, Artifact
-from mocovit_deploy.errors import ConversionError, first_line, needs_extra
+from mocovit_deploy.artifacts.artifact import Array, Artifact
+from mocovit_deploy.errors import ConversionError, first_line
+from mocovit_deploy.extras import needs_extra
 
 
 def import_onnxruntime(module: str = "onnxruntime") -> ModuleType:

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from exporters.onnx.run import import_onnxruntime
-from mocovit_deploy.errors import ConversionError, UsageError, first_line, needs_extra
-from mocovit_deploy.format import ExportJob, Written
-from mocovit_deploy.marks import marks_in, split
+from mocovit_deploy.artifacts.marks import marks_in, split
+from mocovit_deploy.errors import ConversionError, UsageError, first_line
+from mocovit_deploy.extras import needs_extra
+from mocovit_deploy.formats import ExportJob, Written
 from mocovit_deploy.spec import ExportRequest
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def export(graph: fx.GraphModule, example: Sequence[Tensor], job: ExportJob) -> 
     """
     onnx = needs_extra("onnx", "onnx")
     needs_extra("onnxscript", "onnx")
-    from mocovit_deploy.graph import marked
+    from mocovit_deploy.graph.edit import marked
 
     model = _convert(marked(graph), example, job)
     marks = {output: _mark(node) for node in model.graph.node for output in node.output}
@@ -75,7 +76,7 @@ def refuse_impossible(request: ExportRequest) -> None:
 
 
 def _warning(graph: fx.GraphModule, example: Sequence[Tensor]) -> tuple[str, ...]:
-    from mocovit_deploy.half_range import warning, wide_values
+    from mocovit_deploy.graph.fp16_range import warning, wide_values
 
     return warning(wide_values(graph, example))
 

@@ -13,11 +13,11 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
-from exporters.tflite.half import allow_half, store_half
-from exporters.tflite.inside import load_inside, values
+from exporters.tflite.fp16 import allow_half, store_half
 from exporters.tflite.run import load, load_platform
+from exporters.tflite.taps import load_inside, values
 from exporters.tflite.write import convert
-from mocovit_deploy.format import ExportJob, Written
+from mocovit_deploy.formats import ExportJob, Written
 from mocovit_deploy.spec import ExportRequest, TensorSpec
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def export(graph: fx.GraphModule, example: Sequence[Tensor], job: ExportJob) -> 
         data = store_half(data)
     notes: tuple[str, ...] = ()
     if job.recipe != "fp32":
-        from mocovit_deploy.half_range import warning, wide_values
+        from mocovit_deploy.graph.fp16_range import warning, wide_values
 
         notes = warning(wide_values(graph, example))
         data = allow_half(data)

@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from mocovit_deploy.errors import ConversionError, needs_extra
+from mocovit_deploy.errors import ConversionError
+from mocovit_deploy.extras import needs_extra
 
 IDENTIFIER = b"TFL3"
 INSIDE = 1

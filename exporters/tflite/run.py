@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from exporters.tflite.half import VALUE
-from mocovit_deploy.artifact import Array, Artifact
+from exporters.tflite.fp16 import VALUE
+from mocovit_deploy.artifacts.artifact import Array, Artifact
 from mocovit_deploy.errors import ConversionError, MissingToolError, first_line
 
 

@@ -8,8 +8,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mocovit_deploy.errors import ConversionError, first_line, needs_extra
-from mocovit_deploy.format import ExportJob
+from mocovit_deploy.errors import ConversionError, first_line
+from mocovit_deploy.extras import needs_extra
+from mocovit_deploy.formats import ExportJob
 from mocovit_deploy.spec import TensorSpec
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ def convert(
         spec.name: tensor.movedim(-3, -1).contiguous() if spec.layout == "nhwc" else tensor
         for spec, tensor in zip(inputs, example, strict=True)
     }
-    from mocovit_deploy.graph import marked
+    from mocovit_deploy.graph.edit import marked
 
     named = with_interface(marked(graph), inputs, job.outputs)
     scratch = job.path.with_name(job.path.name + ".converted")

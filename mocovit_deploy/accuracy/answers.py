@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from mocovit_deploy.accuracy.evaluate import Classes, classes
-from mocovit_deploy.artifact import Array, Artifact, to_layout
+from mocovit_deploy.artifacts.artifact import Array, Artifact, to_layout
 from mocovit_deploy.errors import UsageError
-from mocovit_deploy.format import Predictor
+from mocovit_deploy.formats import Predictor
 from mocovit_deploy.spec import BATCH, InputSpec
 
 if TYPE_CHECKING:

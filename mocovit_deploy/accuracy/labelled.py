@@ -21,11 +21,11 @@ import numpy as np
 
 from mocovit_deploy.accuracy.answers import Tensors
 from mocovit_deploy.accuracy.evaluate import Classes
-from mocovit_deploy.artifact import Array
+from mocovit_deploy.artifacts.artifact import Array
 from mocovit_deploy.errors import DeployError, UsageError, first_line
-from mocovit_deploy.functions import load_function
 from mocovit_deploy.parity.samples import preprocess
 from mocovit_deploy.spec import InputSpec, Preprocessing
+from mocovit_deploy.user_functions import load_function
 
 LARGEST_BYTES = 8 << 30
 """Of the arrays in an .npz, unpacked: more is a mistake, or a trap."""

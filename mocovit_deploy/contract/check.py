@@ -10,17 +10,17 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
-from mocovit_deploy.contract.build import MISSING, Made, Pair, make, refusal
+from mocovit_deploy.contract.accuracy_data import Question
+from mocovit_deploy.contract.bounds import metric_named
 from mocovit_deploy.contract.evidence import Evidence
-from mocovit_deploy.contract.measure import metric_named
+from mocovit_deploy.contract.files import MISSING, Made, Pair, make, refusal
 from mocovit_deploy.contract.metric import Measured, Metric
-from mocovit_deploy.contract.question import Question
 from mocovit_deploy.contract.read import Contract, FileEntry, ModelEntry
 from mocovit_deploy.contract.result import Check, ContractResult, FileResult, finite
 from mocovit_deploy.errors import DeployError, ParityError, internal
 from mocovit_deploy.parity.tolerance import MEANT_ARITHMETIC
 from mocovit_deploy.parity.verdict import FAIL, NOT_RUN, PASS
-from mocovit_deploy.stages import Stages
+from mocovit_deploy.terminal.progress import Stages
 
 LONGEST_REASON = 400
 """Characters: a checkpoint that does not fit lists every key, and mocovit-export prints them all."""

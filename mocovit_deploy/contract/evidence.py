@@ -13,20 +13,21 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from exporters import format_named
 from mocovit_deploy.accuracy.answers import file_answers, image_of
 from mocovit_deploy.accuracy.evaluate import Classes
 from mocovit_deploy.accuracy.labelled import Labelled
-from mocovit_deploy.artifact import Array, Artifact, Golden, read_golden, size_bytes
-from mocovit_deploy.contract.question import Question
+from mocovit_deploy.artifacts.artifact import Array, Artifact
+from mocovit_deploy.artifacts.golden import Golden, read_golden
+from mocovit_deploy.contract.accuracy_data import Question
 from mocovit_deploy.errors import ParityError, UsageError
-from mocovit_deploy.format import Predictor
+from mocovit_deploy.files import size_bytes
+from mocovit_deploy.formats import Predictor, format_named
 from mocovit_deploy.parity.compare import Difference, compare
 from mocovit_deploy.parity.verdict import ParityReport, run_golden
 
 if TYPE_CHECKING:
-    from benchmarks.plan import Plan
-    from benchmarks.report import CountReport, Partitions
+    from benchmarks.reports.plan import Plan
+    from benchmarks.reports.report import CountReport, Partitions
     from benchmarks.targets.context import Context, GoldenRun
 
 CONSTANTS = ("Constant",)
@@ -146,7 +147,7 @@ class Evidence:
             from exporters.coreml.read import read
 
             return tuple(operation.kind for operation in read(self.artifact.path).operations)
-        from benchmarks.operators import read_operators
+        from benchmarks.operators.read import read_operators
 
         found = read_operators(self.artifact.path, self.artifact.format)
         return tuple(operator.kind for operator in found if operator.kind not in CONSTANTS)
@@ -154,8 +155,8 @@ class Evidence:
     @cached_property
     def partitions(self) -> Partitions:
         """How XNNPACK and the runtime's own kernels share the file, where it is run."""
-        from benchmarks.operators import read_operators
-        from benchmarks.profile import partitions
+        from benchmarks.operators.profile import partitions
+        from benchmarks.operators.read import read_operators
 
         operators = read_operators(self.artifact.path, self.artifact.format)
         return partitions(self._profile.executed, operators)
@@ -167,7 +168,7 @@ class Evidence:
 
     @cached_property
     def _profile(self) -> GoldenRun:
-        from benchmarks.targets.load import load_target
+        from mocovit_deploy.targets import load_target
 
         return load_target(self.conditions.target).run_golden(
             self.artifact, self._target_plan, self._context(self.golden)
@@ -180,8 +181,8 @@ class Evidence:
         Counts are taken on the first golden sample, so it alone is run before. Its outputs are not judged
         here: the bounds on them are the contract's own.
         """
-        from benchmarks.report import CountReport
-        from benchmarks.targets.load import load_target
+        from benchmarks.reports.report import CountReport
+        from mocovit_deploy.targets import load_target
 
         report = load_target("emulated").measure(
             self.artifact, self._counting_plan, self._context(self.golden.first)
@@ -197,8 +198,8 @@ class Evidence:
     @property
     def _target_plan(self) -> Plan:
         """How the golden inputs are run on the target."""
-        from benchmarks.plan import Plan
-        from benchmarks.subject import runtime_for
+        from benchmarks.reports.plan import Plan
+        from benchmarks.targets.subject import runtime_for
 
         if self.conditions.target == "emulated":
             return self._counting_plan
@@ -206,8 +207,8 @@ class Evidence:
 
     @property
     def _counting_plan(self) -> Plan:
-        from benchmarks.plan import counting_plan
-        from benchmarks.subject import runtime_for
+        from benchmarks.reports.plan import counting_plan
+        from benchmarks.targets.subject import runtime_for
 
         runtime = runtime_for(self.artifact, self.conditions.runtime)
         return counting_plan(runtime=runtime, cpu=str(self.conditions.cpu))

@@ -23,12 +23,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from exporters import FORMATS, format_named
+from mocovit_deploy.contract.bounds import METRICS, metric_named
 from mocovit_deploy.contract.evidence import Conditions
-from mocovit_deploy.contract.measure import METRICS, metric_named
-from mocovit_deploy.contract.model_words import MODEL_WORDS, request_of
-from mocovit_deploy.contract.words import choice, positive, text
+from mocovit_deploy.contract.model_table import MODEL_WORDS, request_of
+from mocovit_deploy.contract.toml import choice, positive, text
 from mocovit_deploy.errors import UsageError, unknown_choice
+from mocovit_deploy.formats import FORMATS, format_named
 from mocovit_deploy.spec import ExportRequest
 
 LARGEST_BYTES = 1 << 20
@@ -140,7 +140,7 @@ def conditions_of(words: Mapping[str, Any], where: str, images: int | None) -> C
 
     Raises `UsageError` for values that do not fit.
     """
-    from benchmarks.plan import CPUS, RUNTIMES
+    from benchmarks.reports.plan import CPUS, RUNTIMES
 
     def chosen(word: str, choices: Iterable[str]) -> str | None:
         return choice(words[word], f"{where}: {word}", tuple(choices)) if word in words else None

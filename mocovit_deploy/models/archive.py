@@ -20,8 +20,8 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from mocovit_deploy.archives import Damaged, stored
-from mocovit_deploy.bounded import LARGEST_DOCUMENT, parse_json
+from mocovit_deploy.untrusted.read import LARGEST_DOCUMENT, parse_json
+from mocovit_deploy.untrusted.zip import Damaged, stored
 
 _MEMBERS = re.compile(
     # torch 2.8 and newer, below a folder of the archive's name
@@ -43,11 +43,48 @@ _UNSAFE_TARGETS = re.compile(
 )
 
 _WORDS = (
-    "Symbol", "Integer", "Float", "Rational", "Add", "Mul", "Pow", "Max", "Min", "Mod", "FloorDiv", "CeilDiv",
-    "CleanDiv", "PythonMod", "ModularIndexing", "TruncToInt", "Equality", "Unequality", "StrictLessThan",
-    "LessThan", "StrictGreaterThan", "GreaterThan", "Eq", "Ne", "Lt", "Le", "Gt", "Ge", "And", "Or", "Not",
-    "positive", "negative", "nonnegative", "integer", "real", "finite", "True", "False", "true", "false",
-)  # fmt: skip
+    "Symbol",
+    "Integer",
+    "Float",
+    "Rational",
+    "Add",
+    "Mul",
+    "Pow",
+    "Max",
+    "Min",
+    "Mod",
+    "FloorDiv",
+    "CeilDiv",
+    "CleanDiv",
+    "PythonMod",
+    "ModularIndexing",
+    "TruncToInt",
+    "Equality",
+    "Unequality",
+    "StrictLessThan",
+    "LessThan",
+    "StrictGreaterThan",
+    "GreaterThan",
+    "Eq",
+    "Ne",
+    "Lt",
+    "Le",
+    "Gt",
+    "Ge",
+    "And",
+    "Or",
+    "Not",
+    "positive",
+    "negative",
+    "nonnegative",
+    "integer",
+    "real",
+    "finite",
+    "True",
+    "False",
+    "true",
+    "false",
+)
 _EXPRESSION = re.compile(
     rf"(?:\b(?:{'|'.join(_WORDS)}|[a-z]{{1,4}}\d+)\b|'\w{{1,40}}'|\d{{1,18}}|[-+*/%(),=<>!&|~ .])*"
 )
@@ -57,10 +94,16 @@ _IMPORTING = ("__enum__", "default_factory")
 """In the context of a container: what names a module that is then imported."""
 
 _CONTAINERS = (
-    None, "builtins.tuple", "builtins.list", "builtins.dict", "collections.OrderedDict", "collections.deque",
-    "collections.namedtuple", "torch.fx.immutable_collections.immutable_list",
+    None,
+    "builtins.tuple",
+    "builtins.list",
+    "builtins.dict",
+    "collections.OrderedDict",
+    "collections.deque",
+    "collections.namedtuple",
+    "torch.fx.immutable_collections.immutable_list",
     "torch.fx.immutable_collections.immutable_dict",
-)  # fmt: skip
+)
 
 
 def require_plain_program(path: Path) -> None:

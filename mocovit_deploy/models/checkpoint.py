@@ -9,12 +9,13 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from mocovit_deploy.archives import Damaged, stored
-from mocovit_deploy.bounded import LARGEST_FILE, size_of
-from mocovit_deploy.errors import UsageError, first_line, needs_extra
+from mocovit_deploy.errors import UsageError, first_line
+from mocovit_deploy.extras import needs_extra
 from mocovit_deploy.models.layouts import layout_of, renamed
 from mocovit_deploy.models.statedict import AVERAGED, find_state_dict, is_average, without_wrappers
-from mocovit_deploy.printable import printable
+from mocovit_deploy.terminal.printable import printable
+from mocovit_deploy.untrusted.read import LARGEST_FILE, size_of
+from mocovit_deploy.untrusted.zip import Damaged, stored
 
 SUFFIXES = (".pt", ".pth", ".safetensors")
 _ZIP = b"PK\3\4"

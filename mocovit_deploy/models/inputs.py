@@ -13,9 +13,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
-from mocovit_deploy.artifact import Array
+from mocovit_deploy.artifacts.artifact import Array
 from mocovit_deploy.errors import UsageError
-from mocovit_deploy.names import Path
+from mocovit_deploy.models.names import Path
 from mocovit_deploy.parity.samples import samples
 from mocovit_deploy.spec import InputSpec, OwnInput, Preprocessing
 

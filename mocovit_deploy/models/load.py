@@ -13,13 +13,13 @@ import torch
 from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
-from mocovit_deploy.artifact import digest
 from mocovit_deploy.errors import ConversionError, first_line, unknown_choice
+from mocovit_deploy.files import digest
 from mocovit_deploy.models import SOURCES, Source
 from mocovit_deploy.models.checkpoint import load_checkpoint
 from mocovit_deploy.models.inputs import Inputs, inputs_of, path_of
+from mocovit_deploy.models.names import name_inputs, name_outputs, parameters_of
 from mocovit_deploy.models.seeded import enliven, seeded
-from mocovit_deploy.names import name_inputs, name_outputs, parameters_of
 from mocovit_deploy.spec import InputSpec, ModelSpec
 
 

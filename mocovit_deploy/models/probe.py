@@ -1,4 +1,4 @@
-"""Read the files a user names, as the command is about to, in a child that may crash or be stopped.
+"""Read the files a user names in a child that may crash or be stopped, before the command reads them itself.
 
 Unpickling tensors alone runs no code, but a made-up file can still take for ever (a dictionary whose key is a
 tuple nested forty times within itself is hashed in 2^40 steps) or all memory, and torch's readers are C++.
@@ -9,13 +9,43 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mocovit_deploy.models import program
-from mocovit_deploy.models.checkpoint import read_state_dict
+from mocovit_deploy.errors import UsageError
 from mocovit_deploy.spec import ModelSpec
+from mocovit_deploy.untrusted import sandbox
+
+
+def probe_files(model: ModelSpec, verbose: bool) -> None:
+    """Read a checkpoint and an exported program in a child first: only what ends well there is read here.
+
+    Skipped with --unsafe-pickle, which trusts the files.
+    """
+    program = Path(model.name) if model.name.endswith(".pt2") else None
+    files = [path for path in (program, model.checkpoint) if path is not None]
+    if not files or model.unsafe_pickle:
+        return
+    arguments = {
+        "model": model.name,
+        "checkpoint": None if model.checkpoint is None else str(model.checkpoint),
+        "prefer_ema": model.prefer_ema,
+    }
+    sandbox.call(
+        "mocovit_deploy.models.probe:probe",
+        arguments,
+        sandbox.limits_for(*files),
+        subject=" and ".join(map(str, files)),
+        failure=UsageError,
+        verbose=verbose,
+    )
 
 
 def probe(model: str, checkpoint: str | None, prefer_ema: bool) -> None:
-    """Read `checkpoint`, and `model` where it is a program, and run that once; raises as they do."""
+    """Read `checkpoint`, and `model` if it is a program, and run that once: the child's side.
+
+    Raises what their readers raise. torch is imported here, and so in the child alone.
+    """
+    from mocovit_deploy.models import program
+    from mocovit_deploy.models.checkpoint import read_state_dict
+
     if checkpoint is not None:
         read_state_dict(Path(checkpoint), prefer_ema, unsafe_pickle=False)
     if program.knows(model):

@@ -14,14 +14,14 @@ import torch
 from torch import nn
 from torch.export import ExportedProgram
 
-from mocovit_deploy.archives import Damaged
-from mocovit_deploy.artifact import digest
-from mocovit_deploy.bounded import LARGEST_DOCUMENT, parse_json
 from mocovit_deploy.errors import ConversionError, UsageError, first_line
-from mocovit_deploy.graph import BATCH_NORMS, argument, aten, module_path, nodes_calling
+from mocovit_deploy.files import digest
+from mocovit_deploy.graph.edit import BATCH_NORMS, argument, aten, module_path, nodes_calling
 from mocovit_deploy.models.archive import require_plain_program
-from mocovit_deploy.printable import printable
 from mocovit_deploy.spec import InputSpec, ModelSpec
+from mocovit_deploy.terminal.printable import printable
+from mocovit_deploy.untrusted.read import LARGEST_DOCUMENT, parse_json
+from mocovit_deploy.untrusted.zip import Damaged
 
 NAMES = ("program.pt2",)
 INPUT_NAMES = ()

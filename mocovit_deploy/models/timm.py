@@ -16,7 +16,8 @@ from typing import Any
 
 from torch import nn
 
-from mocovit_deploy.errors import MissingToolError, UsageError, first_line, needs_extra
+from mocovit_deploy.errors import MissingToolError, UsageError, first_line
+from mocovit_deploy.extras import needs_extra
 from mocovit_deploy.spec import InputSpec, ModelSpec, Preprocessing
 
 NAMES = ("timm/NAME",)

@@ -22,8 +22,8 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.instancenorm import _InstanceNorm
 
 from mocovit_deploy.errors import UsageError, first_line
-from mocovit_deploy.functions import load_function
 from mocovit_deploy.spec import InputSpec, ModelSpec
+from mocovit_deploy.user_functions import load_function
 
 NAMES = ("package.module:function", "path/to/file.py:function")
 INPUT_NAMES = ()

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mocovit_deploy.artifact import Array
+from mocovit_deploy.artifacts.artifact import Array
 
 
 @dataclass(frozen=True)

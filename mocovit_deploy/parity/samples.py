@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from mocovit_deploy.errors import MissingToolError, needs_extra
+from mocovit_deploy.errors import MissingToolError
+from mocovit_deploy.extras import needs_extra
 from mocovit_deploy.spec import InputSpec, Preprocessing
 
 FloatArray = npt.NDArray[np.float32]

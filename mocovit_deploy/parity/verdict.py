@@ -10,9 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from mocovit_deploy.artifact import Array, Artifact, Golden
+from mocovit_deploy.artifacts.artifact import Array, Artifact
+from mocovit_deploy.artifacts.golden import Golden
 from mocovit_deploy.errors import ConversionError, DeployError, ParityError, first_line
-from mocovit_deploy.format import Format, Predictor
+from mocovit_deploy.formats import Format, Predictor
 from mocovit_deploy.parity.compare import Difference, compare
 from mocovit_deploy.parity.tolerance import LIVELINESS, MEANT_ARITHMETIC, TOLERANCES, Tolerance
 

@@ -16,7 +16,16 @@ from typing import Any
 
 from torch import Tensor, fx
 
-from mocovit_deploy.graph import argument, aten, cleanup, copy_graph, module_path, replace, shape_of, value_of
+from mocovit_deploy.graph.edit import (
+    argument,
+    aten,
+    cleanup,
+    copy_graph,
+    module_path,
+    replace,
+    shape_of,
+    value_of,
+)
 from mocovit_deploy.passes.result import Change, PassResult
 
 ALWAYS = (

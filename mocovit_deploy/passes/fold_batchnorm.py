@@ -31,7 +31,7 @@ from __future__ import annotations
 
 from torch import fx
 
-from mocovit_deploy.graph import (
+from mocovit_deploy.graph.edit import (
     BATCH_NORMS,
     cleanup,
     copy_graph,
@@ -40,7 +40,7 @@ from mocovit_deploy.graph import (
     nodes_calling,
     replace,
 )
-from mocovit_deploy.passes.absorb import Plan, Readers, after, before, why_not_constant
+from mocovit_deploy.passes.algebra.absorb import Plan, Readers, after, before, why_not_constant
 from mocovit_deploy.passes.result import Change, PassResult, Refusal
 
 

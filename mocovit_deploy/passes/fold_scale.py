@@ -23,7 +23,7 @@ from fractions import Fraction
 import torch
 from torch import fx
 
-from mocovit_deploy.graph import (
+from mocovit_deploy.graph.edit import (
     argument,
     attribute,
     cleanup,
@@ -33,8 +33,8 @@ from mocovit_deploy.graph import (
     replace,
     set_parameter,
 )
+from mocovit_deploy.passes.algebra.scales import LAYERS, Region, constant_factor, region_of, solve
 from mocovit_deploy.passes.result import Change, PassResult, Refusal
-from mocovit_deploy.passes.scales import LAYERS, Region, constant_factor, region_of, solve
 
 
 def fold_scale(graph: fx.GraphModule) -> PassResult:

@@ -29,7 +29,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, fx
 
-from mocovit_deploy.graph import (
+from mocovit_deploy.graph.edit import (
     BATCH_NORMS,
     CONVOLUTIONS,
     add_parameter,
@@ -42,13 +42,13 @@ from mocovit_deploy.graph import (
     replace,
     set_parameter,
 )
-from mocovit_deploy.passes import kernels
-from mocovit_deploy.passes.absorb import Readers, stored
-from mocovit_deploy.passes.branches import is_branch, kernel_of, per_axis, why_unfit
+from mocovit_deploy.passes.algebra import kernels
+from mocovit_deploy.passes.algebra.absorb import Readers, stored
+from mocovit_deploy.passes.algebra.branches import is_branch, kernel_of, per_axis, why_unfit
+from mocovit_deploy.passes.algebra.kernels import Kernel
+from mocovit_deploy.passes.algebra.sums import Sum, roots_of, sum_at
 from mocovit_deploy.passes.fold_batchnorm import fold, plan_for
-from mocovit_deploy.passes.kernels import Kernel
 from mocovit_deploy.passes.result import Change, PassResult, Refusal
-from mocovit_deploy.passes.sums import Sum, roots_of, sum_at
 
 CONVOLUTION_OF = {1: aten.conv1d.default, 2: aten.conv2d.default}
 """By number of spatial axes."""

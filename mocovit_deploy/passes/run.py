@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, fx, nn
 
 from mocovit_deploy.errors import ConversionError
-from mocovit_deploy.graph import in_double
+from mocovit_deploy.graph.edit import in_double
 from mocovit_deploy.passes import PASSES
 from mocovit_deploy.passes.result import Change, PassResult, Proof, Refusal
 
@@ -81,7 +81,7 @@ def reparameterize(module: nn.Module, example: Sequence[Tensor] | Tensor) -> Pas
 
     Raises `ConversionError` when torch.export cannot take the network or a proof fails.
     """
-    from mocovit_deploy.capture import capture
+    from mocovit_deploy.graph.capture import capture
 
     inputs = (example,) if isinstance(example, Tensor) else tuple(example)
     return run_passes(capture(module, inputs), inputs)

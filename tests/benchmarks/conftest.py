@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from benchmarks import emulator
-from benchmarks.counts import CLASSES, MAC_WIDTHS, Counts
-from benchmarks.emulator import Emulator
-from benchmarks.plan import Plan, counting_plan
-from benchmarks.report import CountReport, Device, Engine, LatencyReport, Subject
+from benchmarks.reports.counts import CLASSES, MAC_WIDTHS, Counts
+from benchmarks.reports.plan import Plan, counting_plan
+from benchmarks.reports.report import CountReport, Device, Engine, LatencyReport, Subject
+from benchmarks.toolchain import emulator
+from benchmarks.toolchain.emulator import Emulator
 from mocovit_deploy.errors import MissingToolError
 
 SUBJECT = Subject(file="net.tflite", sha256="a" * 64, format="tflite", recipe="fp32", model="net")

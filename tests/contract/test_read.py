@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from mocovit_deploy import words
+from mocovit_deploy.cli import parsers as words
 from mocovit_deploy.contract.evidence import Conditions
-from mocovit_deploy.contract.model_words import MODEL_WORDS
+from mocovit_deploy.contract.model_table import MODEL_WORDS
 from mocovit_deploy.contract.read import read_contract
 from mocovit_deploy.errors import UsageError
 from mocovit_deploy.spec import ModelSpec, OwnInput

@@ -10,14 +10,14 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from mocovit_deploy.contract.as_json import as_json
+from mocovit_deploy.contract.bounds import metric_named
 from mocovit_deploy.contract.check import judge
-from mocovit_deploy.contract.junit import junit
-from mocovit_deploy.contract.markdown import LARGEST, markdown
-from mocovit_deploy.contract.measure import metric_named
 from mocovit_deploy.contract.metric import Measured
+from mocovit_deploy.contract.reports.as_json import as_json
+from mocovit_deploy.contract.reports.junit import junit
+from mocovit_deploy.contract.reports.markdown import LARGEST, markdown
+from mocovit_deploy.contract.reports.text import text
 from mocovit_deploy.contract.result import Check, ContractResult, FileResult
-from mocovit_deploy.contract.text import text
 from mocovit_deploy.errors import (
     AccuracyError,
     ConversionError,

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from mocovit_deploy.contract.measure import METRICS
-from mocovit_deploy.contract.model_words import MODEL_WORDS
+from mocovit_deploy.contract.bounds import METRICS
+from mocovit_deploy.contract.model_table import MODEL_WORDS
 from mocovit_deploy.contract.read import FILE_WORDS, read_contract
 from mocovit_deploy.testing import assert_parity
 
@@ -63,9 +63,9 @@ def test_the_workflow_in_the_document_is_the_example():
 def test_the_example_suite_passes_without_torch(tmp_path):
     pytest.importorskip("torch", reason="torch is not installed")
     from examples.digits.train import CHECKPOINT
-    from mocovit_deploy.export import export_model
+    from mocovit_deploy.export.pipeline import export_model
     from mocovit_deploy.spec import ExportRequest, ModelSpec, OwnInput
-    from mocovit_deploy.stages import Stages
+    from mocovit_deploy.terminal.progress import Stages
 
     spec = ModelSpec("mocovit_0_5", checkpoint=CHECKPOINT, num_classes=10, input=OwnInput(size=96))
     export_model(ExportRequest(spec, ("onnx",), output_dir=tmp_path), Stages())

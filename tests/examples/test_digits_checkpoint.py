@@ -19,8 +19,8 @@ from examples.digits import checkpoint, data
 from examples.digits.reference import answers
 from examples.digits.train import CHECKPOINT
 from mocovit_deploy.accuracy.evaluate import evaluate
-from mocovit_deploy.artifact import digest
 from mocovit_deploy.errors import UsageError
+from mocovit_deploy.files import digest
 from mocovit_deploy.models.load import load_network
 from mocovit_deploy.models.mocovit import MobileSelfAttention
 from mocovit_deploy.spec import InputSpec

@@ -8,13 +8,15 @@ import numpy as np
 import pytest
 from planting.suite import SURGEONS
 
-from exporters import FORMATS, format_named
-from mocovit_deploy.artifact import digest, manifest_path, read_golden, read_manifest
+from mocovit_deploy.artifacts.golden import read_golden
+from mocovit_deploy.artifacts.manifest import manifest_path, read_manifest
 from mocovit_deploy.errors import DeployError, UsageError
-from mocovit_deploy.export import export_model
+from mocovit_deploy.export.pipeline import export_model
+from mocovit_deploy.files import digest
+from mocovit_deploy.formats import FORMATS, format_named
 from mocovit_deploy.parity.verdict import check, run_golden
 from mocovit_deploy.spec import ExportRequest, InputSpec, ModelSpec
-from mocovit_deploy.stages import Stages
+from mocovit_deploy.terminal.progress import Stages
 
 TINY = "tiny_networks:tiny"
 PAIRS = [(name, recipe) for name in FORMATS for recipe in format_named(name).RECIPES]
@@ -105,8 +107,9 @@ def test_a_file_that_is_no_model_is_refused(exported, name, tmp_path):
 def test_load_and_import_need_no_torch(exported, name):
     code = (
         "import sys; sys.modules['torch'] = None\n"
-        "from pathlib import Path\nfrom exporters import format_named\n"
-        "from mocovit_deploy.artifact import read_golden, read_manifest\n"
+        "from pathlib import Path\nfrom mocovit_deploy.formats import format_named\n"
+        "from mocovit_deploy.artifacts.golden import read_golden\n"
+        "from mocovit_deploy.artifacts.manifest import read_manifest\n"
         "from mocovit_deploy.parity.verdict import check\n"
         "a = read_manifest(Path(sys.argv[2]))\n"
         "print(check(a, read_golden(a), format_named(sys.argv[1]).load(a)).verdict)"
@@ -162,7 +165,7 @@ def test_a_killed_export_leaves_the_old_file(tiny_request, tmp_path, monkeypatch
 
 def test_one_formats_failure_does_not_stop_the_next(tiny_request, tmp_path, monkeypatch):
     from mocovit_deploy.errors import ConversionError
-    from mocovit_deploy.export import worst_error
+    from mocovit_deploy.export.pipeline import worst_error
 
     def fail(*_):
         raise ConversionError("cannot write this")

@@ -3,12 +3,13 @@ import dataclasses
 import onnx
 import pytest
 
-from exporters import format_named
-from mocovit_deploy.artifact import read_golden, read_manifest
+from mocovit_deploy.artifacts.golden import read_golden
+from mocovit_deploy.artifacts.manifest import read_manifest
 from mocovit_deploy.errors import ConversionError, UsageError
-from mocovit_deploy.export import export_model
+from mocovit_deploy.export.pipeline import export_model
+from mocovit_deploy.formats import format_named
 from mocovit_deploy.spec import BATCH, ExportRequest, InputSpec, ModelSpec
-from mocovit_deploy.stages import Stages
+from mocovit_deploy.terminal.progress import Stages
 
 TINY = "tiny_networks:tiny"
 REQUEST = ExportRequest(ModelSpec(TINY, input=InputSpec(size=32)), formats=("onnx",))

@@ -22,7 +22,10 @@ def test_nothing_is_written(tmp_path):
     places = {"HOME": str(tmp_path), "TMPDIR": str(tmp_path)}
     done = subprocess.run(
         [sys.executable, "-c", CODE, str(TINY)],
-        env={**environment, **places}, capture_output=True, text=True, timeout=120,
-    )  # fmt: skip
+        env={**environment, **places},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
     assert done.stdout == "1\n", done.stderr
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []

@@ -32,8 +32,11 @@ def test_no_reader_breaks_a_rule(group, tmp_path):
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-m", "hostile", *words],
         env={**os.environ, "PYTHONPATH": str(ROOT / "tests/fuzz"), "OMP_NUM_THREADS": "1"},
-        cwd=ROOT, capture_output=True, text=True, timeout=240,
-    )  # fmt: skip
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=240,
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     assert len(done.stdout.splitlines()) == 2 + len(group.split(","))
 
@@ -50,9 +53,14 @@ def planted(read, *, guarded=False):
             read(folder)
 
     return Reader(
-        "planted", "", lambda: [Seed({"seed.bin": b"valid"}, ("seed.bin",))], mutate.BINARY, reading,
-        lambda _seeds: (), guarded=guarded,
-    )  # fmt: skip
+        "planted",
+        "",
+        lambda: [Seed({"seed.bin": b"valid"}, ("seed.bin",))],
+        mutate.BINARY,
+        reading,
+        lambda _seeds: (),
+        guarded=guarded,
+    )
 
 
 def hang(_folder):

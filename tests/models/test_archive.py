@@ -10,12 +10,12 @@ import torch
 from hostile import crafted_weights, seeds
 from hostile.crafted import zipped
 
-from mocovit_deploy.archives import Damaged
 from mocovit_deploy.errors import ConversionError, UsageError
 from mocovit_deploy.models import program
 from mocovit_deploy.models.archive import require_plain_program
 from mocovit_deploy.models.probe import probe
 from mocovit_deploy.spec import ModelSpec
+from mocovit_deploy.untrusted.zip import Damaged
 
 PROGRAMS = [seeds.program(free_batch=False), seeds.program(free_batch=True)]
 CRAFTED = {what: files for files in PROGRAMS for what, files in crafted_weights.for_program(files)}

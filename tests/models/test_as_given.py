@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from mocovit_deploy.artifact import read_golden, read_manifest
+from mocovit_deploy.artifacts.golden import read_golden
+from mocovit_deploy.artifacts.manifest import read_manifest
 from mocovit_deploy.errors import UsageError
 from mocovit_deploy.models.load import load_network
 from mocovit_deploy.spec import InputSpec, ModelSpec
@@ -83,9 +84,18 @@ def test_a_module_of_the_users_is_never_changed(own, function):
 def test_its_outputs_are_the_golden_files(own, tmp_path):
     original = given(own, "trained")
     command = [
-        sys.executable, "-c", "from mocovit_deploy.cli import export_main; raise SystemExit(export_main())",
-        "--model", f"{own}:trained", "--image-size", "32", "--format", "onnx", "--output-dir", str(tmp_path),
-    ]  # fmt: skip
+        sys.executable,
+        "-c",
+        "from mocovit_deploy.cli.main import export_main; raise SystemExit(export_main())",
+        "--model",
+        f"{own}:trained",
+        "--image-size",
+        "32",
+        "--format",
+        "onnx",
+        "--output-dir",
+        str(tmp_path),
+    ]
     run = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert run.returncode == 0, run.stderr
     assert "random" not in run.stdout + run.stderr

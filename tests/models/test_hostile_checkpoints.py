@@ -8,8 +8,8 @@ from hostile import crafted_weights
 from torch import nn
 
 from mocovit_deploy.errors import UsageError
-from mocovit_deploy.guarded import Limits, call
 from mocovit_deploy.models.checkpoint import load_checkpoint
+from mocovit_deploy.untrusted.sandbox import Limits, call
 
 ENDLESS = ("a key that is hashed for ever", "10^11 bytes of bytearray")
 """Only a child can read these: see the tests of the guard below."""
@@ -50,9 +50,13 @@ def test_a_child_reads_what_never_ends(what, said, seconds, tmp_path):
     limits = Limits(seconds=seconds, memory_bytes=2 << 30)
     with pytest.raises(UsageError, match=said):
         call(
-            "mocovit_deploy.models.probe:probe", arguments, limits,
-            subject=path, failure=UsageError, verbose=False,
-        )  # fmt: skip
+            "mocovit_deploy.models.probe:probe",
+            arguments,
+            limits,
+            subject=path,
+            failure=UsageError,
+            verbose=False,
+        )
 
 
 @pytest.mark.parametrize(

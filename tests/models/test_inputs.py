@@ -5,14 +5,15 @@ import pytest
 import torch
 from torch import nn
 
-from exporters import FORMATS, format_named
-from mocovit_deploy.artifact import read_golden, read_manifest
+from mocovit_deploy.artifacts.golden import read_golden
+from mocovit_deploy.artifacts.manifest import read_manifest
 from mocovit_deploy.errors import ConversionError, UsageError
-from mocovit_deploy.export import export_model
+from mocovit_deploy.export.pipeline import export_model
+from mocovit_deploy.formats import FORMATS, format_named
 from mocovit_deploy.models.inputs import UNTOUCHED, Flattened, inputs_of
 from mocovit_deploy.models.load import load_network
 from mocovit_deploy.spec import ExportRequest, InputSpec, ModelSpec, OwnInput
-from mocovit_deploy.stages import Stages
+from mocovit_deploy.terminal.progress import Stages
 
 LIGHT = "light_networks"
 

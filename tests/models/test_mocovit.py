@@ -3,11 +3,11 @@ import torch
 from networks import tiny_mocovit
 from torch import nn
 
-from mocovit_deploy.capture import capture
 from mocovit_deploy.errors import UsageError
+from mocovit_deploy.graph.capture import capture
+from mocovit_deploy.graph.cost import summarize
 from mocovit_deploy.models.mocovit import NAMES, Ghost, MoCoViT, MoCoViTConfig, SqueezeExcite, build
 from mocovit_deploy.spec import InputSpec, ModelSpec
-from mocovit_deploy.summary import summarize
 
 
 def count(module: nn.Module, kind: type) -> int:

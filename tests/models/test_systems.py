@@ -8,13 +8,13 @@ import importlib.util
 
 import pytest
 
-from mocovit_deploy.capture import capture
-from mocovit_deploy.graph import BATCH_NORMS, count, module_path, nodes_calling
+from mocovit_deploy.graph.capture import capture
+from mocovit_deploy.graph.cost import summarize
+from mocovit_deploy.graph.edit import BATCH_NORMS, count, module_path, nodes_calling
 from mocovit_deploy.models.load import load_network
 from mocovit_deploy.passes import PASSES
 from mocovit_deploy.passes.run import run_passes
 from mocovit_deploy.spec import ModelSpec, OwnInput
-from mocovit_deploy.summary import summarize
 
 slow = pytest.mark.slow
 # name, size, parameters in millions, MACs in millions, digits after the point, BatchNorms

@@ -3,7 +3,8 @@
 import pytest
 from networks import picture
 
-from mocovit_deploy import cli, commands
+from mocovit_deploy.cli import export as commands
+from mocovit_deploy.cli import main as cli
 from mocovit_deploy.errors import UsageError
 from mocovit_deploy.spec import ModelSpec, OwnInput
 

@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mocovit_deploy.artifact import Artifact, Golden
+from mocovit_deploy.artifacts.artifact import Artifact
+from mocovit_deploy.artifacts.golden import Golden
 from mocovit_deploy.parity.tolerance import TOLERANCES, Tolerance
 from mocovit_deploy.parity.verdict import check, check_file, judge, not_run, run_golden
 from mocovit_deploy.spec import BATCH, Preprocessing, TensorSpec

@@ -3,7 +3,7 @@ import torch
 from networks import Lambda, picture
 from torch import nn
 
-from mocovit_deploy.capture import capture
+from mocovit_deploy.graph.capture import capture
 from mocovit_deploy.passes.drop_noops import drop_noops
 
 NOOPS = {

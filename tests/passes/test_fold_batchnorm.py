@@ -6,8 +6,8 @@ import torch.nn.functional as F
 from networks import Lambda, picture, randomise_batchnorm, tiny_mocovit
 from torch import nn
 
-from mocovit_deploy.capture import capture
-from mocovit_deploy.graph import aten
+from mocovit_deploy.graph.capture import capture
+from mocovit_deploy.graph.edit import aten
 from mocovit_deploy.models.mocovit import Ghost
 from mocovit_deploy.passes.fold_batchnorm import fold_batchnorm
 from mocovit_deploy.passes.run import relative_error, run_passes

@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 from networks import Lambda, picture, randomise_batchnorm
 from torch import nn
 
-from mocovit_deploy.capture import capture
-from mocovit_deploy.graph import BATCH_NORMS, nodes_calling
-from mocovit_deploy.passes import PASSES, affine
-from mocovit_deploy.passes.affine import Affine
+from mocovit_deploy.graph.capture import capture
+from mocovit_deploy.graph.edit import BATCH_NORMS, nodes_calling
+from mocovit_deploy.passes import PASSES
+from mocovit_deploy.passes.algebra import affine
+from mocovit_deploy.passes.algebra.affine import Affine
 from mocovit_deploy.passes.fold_batchnorm import fold_batchnorm
 from mocovit_deploy.passes.run import named_pass, relative_error
 

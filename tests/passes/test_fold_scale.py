@@ -5,10 +5,10 @@ import torch
 from networks import Lambda, picture, randomise_batchnorm, tiny_mocovit
 from torch import nn
 
-from mocovit_deploy.capture import capture
+from mocovit_deploy.graph.capture import capture
+from mocovit_deploy.passes.algebra.scales import constant_factor
 from mocovit_deploy.passes.fold_scale import fold_scale
 from mocovit_deploy.passes.run import relative_error, run_passes
-from mocovit_deploy.passes.scales import constant_factor
 
 
 def factors_left(graph):

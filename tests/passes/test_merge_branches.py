@@ -9,11 +9,11 @@ from networks import Lambda, picture, randomise_batchnorm
 from torch import nn
 from torch.utils._pytree import tree_leaves
 
-from mocovit_deploy.capture import capture
 from mocovit_deploy.errors import ConversionError
-from mocovit_deploy.graph import BATCH_NORMS, CONVOLUTIONS, aten, nodes_calling
-from mocovit_deploy.passes import kernels
-from mocovit_deploy.passes.kernels import Kernel
+from mocovit_deploy.graph.capture import capture
+from mocovit_deploy.graph.edit import BATCH_NORMS, CONVOLUTIONS, aten, nodes_calling
+from mocovit_deploy.passes.algebra import kernels
+from mocovit_deploy.passes.algebra.kernels import Kernel
 from mocovit_deploy.passes.merge_branches import merge_branches
 from mocovit_deploy.passes.run import named_pass, relative_error, run_passes
 

@@ -8,7 +8,7 @@ import torch
 from networks import Lambda, picture, tiny_mocovit
 from torch import nn
 
-from mocovit_deploy.capture import capture
+from mocovit_deploy.graph.capture import capture
 from mocovit_deploy.passes import PASSES
 from mocovit_deploy.passes.run import named_pass
 

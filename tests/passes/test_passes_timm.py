@@ -6,8 +6,8 @@ import pytest
 import torch
 from networks import picture, randomise_batchnorm
 
-from mocovit_deploy.capture import capture
-from mocovit_deploy.graph import BATCH_NORMS, nodes_calling
+from mocovit_deploy.graph.capture import capture
+from mocovit_deploy.graph.edit import BATCH_NORMS, nodes_calling
 from mocovit_deploy.passes.run import BOUND, run_passes
 
 NETWORKS = {

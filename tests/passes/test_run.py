@@ -8,9 +8,9 @@ from networks import Lambda, picture, randomise_batchnorm, tiny_mocovit
 from torch import nn
 
 import mocovit_deploy
-from mocovit_deploy.capture import capture
 from mocovit_deploy.errors import ConversionError
-from mocovit_deploy.graph import attribute
+from mocovit_deploy.graph.capture import capture
+from mocovit_deploy.graph.edit import attribute
 from mocovit_deploy.passes import PASSES
 from mocovit_deploy.passes.fold_batchnorm import fold_batchnorm
 from mocovit_deploy.passes.result import Change, PassResult

@@ -7,7 +7,7 @@
 
 #include <stdint.h>
 
-/* Every instruction is of exactly one class. benchmarks/counts.py lists the same names. */
+/* Every instruction is of exactly one class. benchmarks/reports/counts.py lists the same names. */
 enum a64_class {
     A64_BRANCH,
     A64_INTEGER,

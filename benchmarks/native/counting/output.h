@@ -6,7 +6,7 @@
 
 #include "account.h"
 
-/* Write the account as JSON (schema 1, read by benchmarks/counts.py); false when the stream failed. */
+/* Write the account as JSON (schema 1, read by benchmarks/reports/counts.py); false when the stream failed. */
 bool write_account(FILE *stream, const struct account *account);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
  * The port model: a block takes as long as its most loaded resource. Dependencies, cache misses and branch
- * misses are not in it, so it is a bound; benchmarks/calibration.py fits what they cost on average.
+ * misses are not in it, so it is a bound; benchmarks/devices/latency_fit.py fits what they cost on average.
  *
  * Sources: Arm Cortex-A76 Software Optimization Guide (4-wide dispatch; pipes: 1 branch, 3 integer,
  * 2 load/store, 2 ASIMD, of which one accumulates widening products) and Arm Cortex-A55 Software

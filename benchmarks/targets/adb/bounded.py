@@ -9,7 +9,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from benchmarks.process import end_group
+from mocovit_deploy.untrusted.process import end_group
 
 _CHUNK = 1 << 16
 

@@ -23,7 +23,7 @@ _STABLE = (
     ("no devices/emulators found", "no phone is connected; connect one; see: adb devices"),
     ("more than one device", "several phones are connected; name one with --serial"),
     ("unknown option", "this adb is too old; install platform-tools 29 or later"),
-)  # fmt: skip
+)
 
 _TRANSIENT = (
     ("offline", "the phone went offline; check the cable, or the network of a wireless one"),
@@ -34,7 +34,7 @@ _TRANSIENT = (
     ("Connection refused", "the phone does not answer; check its address, and: adb tcpip 5555"),
     ("closed", "the connection to the phone broke; check the cable, and that nobody stopped adb's server"),
     ("EOF", "the connection to the phone broke; check the cable, and that nobody stopped adb's server"),
-)  # fmt: skip
+)
 
 _PIECE = 200
 

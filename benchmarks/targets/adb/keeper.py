@@ -15,11 +15,11 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from benchmarks.process import end_group
 from benchmarks.targets.adb.client import Adb, quoted
 from benchmarks.targets.adb.failures import clean, failure
 from benchmarks.targets.adb.state import RUNNING
 from mocovit_deploy.errors import DeviceError, StableDeviceError, TransientDeviceError
+from mocovit_deploy.untrusted.process import end_group
 
 PID = "pid"
 """Holds the bench's process id while it runs."""
@@ -75,8 +75,11 @@ def start_keeper(
 def _start(adb: Adb, script: str) -> tuple[subprocess.Popen[bytes], bytes]:
     process = subprocess.Popen(
         adb.words("shell", script),
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
-    )  # fmt: skip
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
     said = b""
     try:
         said = _until(process, (_READY, _BUSY), _START_S)

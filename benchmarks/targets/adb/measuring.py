@@ -11,12 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from benchmarks import bundle as bundles
-from benchmarks.operators import by_kind, read_operators
-from benchmarks.plan import Plan
-from benchmarks.profile import partitions, timed
-from benchmarks.report import Device, Engine, LatencyReport, Subject, tool_versions
-from benchmarks.rounds import Reading, Round
+from benchmarks.operators.profile import partitions, timed
+from benchmarks.operators.read import by_kind, read_operators
+from benchmarks.reports.plan import Plan
+from benchmarks.reports.report import Device, Engine, LatencyReport, Subject, tool_versions
+from benchmarks.reports.rounds import Reading, Round
 from benchmarks.targets.adb.choose import Wanted
 from benchmarks.targets.adb.probe import describe_clusters
 from benchmarks.targets.adb.protocol import (
@@ -33,10 +32,11 @@ from benchmarks.targets.adb.push import push
 from benchmarks.targets.adb.remote import Remote
 from benchmarks.targets.adb.session import Held, Session, opened
 from benchmarks.targets.adb.state import State, read_state
-from benchmarks.targets.bench_process import BenchReport, timing_options
+from benchmarks.targets.bench.golden_run import keep_first_sample, run_samples
+from benchmarks.targets.bench.process import BenchReport, timing_options
 from benchmarks.targets.context import Context, GoldenRun, arithmetic_note, checked_line, verdict_of
-from benchmarks.targets.golden_run import keep_first_sample, run_samples
-from mocovit_deploy.artifact import Artifact
+from benchmarks.toolchain import bundle as bundles
+from mocovit_deploy.artifacts.artifact import Artifact
 from mocovit_deploy.errors import TransientDeviceError
 
 DEFAULT_CORES = "prime"
@@ -108,9 +108,15 @@ def _prepared(artifact: Artifact, plan: Plan, context: Context, held: Held) -> I
 
 def _golden(artifact: Artifact, plan: Plan, context: Context, remote: Remote, *, profiled: int) -> GoldenRun:
     return run_samples(
-        artifact, context.golden, plan, read_operators(artifact.path, artifact.format), remote,
-        folder=remote.folder, profiled=profiled, version=remote.bundle.version,
-    )  # fmt: skip
+        artifact,
+        context.golden,
+        plan,
+        read_operators(artifact.path, artifact.format),
+        remote,
+        folder=remote.folder,
+        profiled=profiled,
+        version=remote.bundle.version,
+    )
 
 
 def _measure(artifact: Artifact, plan: Plan, context: Context, held: Held) -> LatencyReport:
@@ -176,8 +182,10 @@ def _take_rounds(remote: Remote, plan: Plan, context: Context, samples: int | No
         before = await_cool(
             lambda: read_state(held.adb, held.probe),
             start_c=states[0].cpu_c if states else None,
-            cooldown_s=wanted.cooldown_s, limits=LIMITS, say=context.say,
-        )  # fmt: skip
+            cooldown_s=wanted.cooldown_s,
+            limits=LIMITS,
+            say=context.say,
+        )
         report, readings = remote.run(timing_options(plan), samples=samples, watched=True)
         after = read_state(held.adb, held.probe)
         from_s = (report.load_ms + report.first_inference_ms + sum(report.warmup_ms)) / 1e3
@@ -187,10 +195,13 @@ def _take_rounds(remote: Remote, plan: Plan, context: Context, samples: int | No
         )
         rounds.append(
             Round(
-                samples_ms=report.samples_ms, sampling_from_s=from_s, readings=readings,
-                state_before=before.flat(), rejected=why,
+                samples_ms=report.samples_ms,
+                sampling_from_s=from_s,
+                readings=readings,
+                state_before=before.flat(),
+                rejected=why,
             )
-        )  # fmt: skip
+        )
         reports.append(report)
         states += [before, after]
         if not why:
@@ -200,9 +211,12 @@ def _take_rounds(remote: Remote, plan: Plan, context: Context, samples: int | No
         rejected = len(rounds) - len(good)
         if rejected > LIMITS.rejections:
             return _Taken(
-                tuple(rounds), reports[0], states[0], after,
+                tuple(rounds),
+                reports[0],
+                states[0],
+                after,
                 f"{rejected} rounds were rejected, the last because {why}",
-            )  # fmt: skip
+            )
     first = next(report for report, entry in zip(reports, rounds, strict=True) if not entry.rejected)
     return _Taken(tuple(rounds), first, states[0], states[-1], "")
 

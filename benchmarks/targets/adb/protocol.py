@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from benchmarks.rounds import Reading
+from benchmarks.reports.rounds import Reading
 from benchmarks.targets.adb.probe import Cores
 from benchmarks.targets.adb.state import State
 from mocovit_deploy.errors import StableDeviceError, TransientDeviceError

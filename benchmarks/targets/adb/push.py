@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.targets.adb.client import Adb, quoted
-from mocovit_deploy.artifact import digest
 from mocovit_deploy.errors import StableDeviceError, TransientDeviceError
+from mocovit_deploy.files import digest
 
 _FREE = re.compile(r"(\d{1,15})\s+\d{1,3}%\s")
 """What `df -k` prints before the share in use: free blocks of 1024 bytes."""

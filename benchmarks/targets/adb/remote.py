@@ -6,16 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.bundle import Bundle
-from benchmarks.plan import Plan
-from benchmarks.process import Finished
-from benchmarks.rounds import Reading
+from benchmarks.reports.plan import Plan
+from benchmarks.reports.rounds import Reading
 from benchmarks.targets.adb.client import Answer, SilentError, quoted
 from benchmarks.targets.adb.keeper import PID, end_bench, started
 from benchmarks.targets.adb.push import push
 from benchmarks.targets.adb.session import Held
 from benchmarks.targets.adb.state import LOG, RUNNING, parse_log, sampler
-from benchmarks.targets.bench_process import (
+from benchmarks.targets.bench.process import (
     INPUT,
     OUTPUT,
     REPORT,
@@ -24,7 +22,9 @@ from benchmarks.targets.bench_process import (
     failure,
     read_report,
 )
+from benchmarks.toolchain.bundle import Bundle
 from mocovit_deploy.errors import DeployError, StableDeviceError, TransientDeviceError
+from mocovit_deploy.untrusted.process import Finished
 
 _GRACE_S = 15.0
 """The bench ends itself at its deadline; this much later the connection is given up and it is killed."""
@@ -62,9 +62,11 @@ class Remote:
         prefix = f"{there}/"
         moved = [f"--output={prefix}{OUTPUT}" if word == f"--output={OUTPUT}" else word for word in options]
         words = [
-            "taskset", self.held.cores.mask, *self.bundle.command(Path(there) / "bundle"),
+            "taskset",
+            self.held.cores.mask,
+            *self.bundle.command(Path(there) / "bundle"),
             *bench_words(prefix + self.model, self.plan, moved, samples=samples, folder=prefix),
-        ]  # fmt: skip
+        ]
         self._execute(words, watched=watched)
         self._fetch(REPORT, _MOST_REPORT)
         report = self._report()

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from benchmarks.rounds import Reading
+from benchmarks.reports.rounds import Reading
 from benchmarks.targets.adb.client import Adb
 from benchmarks.targets.adb.probe import Cores, Probe
 

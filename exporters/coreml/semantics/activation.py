@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from exporters.coreml.semantics.special import erf, sigmoid
-from mocovit_deploy.artifact import Array
+from mocovit_deploy.artifacts.artifact import Array
 
 
 def relu(x: Array) -> Array:

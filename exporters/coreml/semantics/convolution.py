@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from exporters.coreml.semantics.spatial import Index, extent, padded, positions, resolve_pads, shifts
-from mocovit_deploy.artifact import Array
+from mocovit_deploy.artifacts.artifact import Array
 
 
 def conv(

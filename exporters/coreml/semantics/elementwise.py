@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from exporters.coreml.semantics.special import erf
-from mocovit_deploy.artifact import Array
+from mocovit_deploy.artifacts.artifact import Array
 
 
 def _unary(function: Callable[..., Any]) -> Callable[[Array], Array]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from exporters.coreml.semantics.activation import softmax
-from mocovit_deploy.artifact import Array
+from mocovit_deploy.artifacts.artifact import Array
 
 
 def linear(x: Array, weight: Array, bias: Array | None = None) -> Array:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mocovit_deploy.artifact import Array
+from mocovit_deploy.artifacts.artifact import Array
 
 
 def batch_norm(

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from mocovit_deploy.artifact import Array
+from mocovit_deploy.artifacts.artifact import Array
 
 
 def _over_axes(reduce: Callable[..., Any]) -> Callable[..., Array]:

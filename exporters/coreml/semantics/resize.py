@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from mocovit_deploy.artifact import Array
+from mocovit_deploy.artifacts.artifact import Array
 
 
 def upsample_bilinear(

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mocovit_deploy.artifact import Array
+from mocovit_deploy.artifacts.artifact import Array
 
 
 def reshape(x: Array, shape: Sequence[int], allowzero: bool = False) -> Array:

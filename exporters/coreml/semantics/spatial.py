@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from mocovit_deploy.artifact import Array
+from mocovit_deploy.artifacts.artifact import Array
 
 Pads = tuple[tuple[int, int], ...]
 

@@ -4,18 +4,26 @@ from __future__ import annotations
 
 import numpy as np
 
-from mocovit_deploy.artifact import Array
+from mocovit_deploy.artifacts.artifact import Array
 
 # erf(x) = x P(x^2) / Q(x^2) on |x| <= 4, and 1 to float32's precision beyond: the rational minimax
 # approximation of Eigen and XLA (Eigen, src/SpecialFunctions, generic_fast_erf_float), highest power first.
 _P = (
-    -2.72614225801306e-10, 2.77068142495902e-08, -2.10102402082508e-06, -5.69250639462346e-05,
-    -7.34990630326855e-04, -2.95459980854025e-03, -1.60960333262415e-02,
-)  # fmt: skip
+    -2.72614225801306e-10,
+    2.77068142495902e-08,
+    -2.10102402082508e-06,
+    -5.69250639462346e-05,
+    -7.34990630326855e-04,
+    -2.95459980854025e-03,
+    -1.60960333262415e-02,
+)
 _Q = (
-    -1.45660718464996e-05, -2.13374055278905e-04, -1.68282697438203e-03, -7.37332916720468e-03,
+    -1.45660718464996e-05,
+    -2.13374055278905e-04,
+    -1.68282697438203e-03,
+    -7.37332916720468e-03,
     -1.42647390514189e-02,
-)  # fmt: skip
+)
 
 
 def erf(x: Array) -> Array:

@@ -15,7 +15,10 @@ import numpy as np
 import torch
 from torch import nn
 
-from mocovit_deploy.artifact import Artifact, Golden, digest, golden_path, write_golden, write_manifest
+from mocovit_deploy.artifacts.artifact import Artifact
+from mocovit_deploy.artifacts.golden import Golden, golden_path, write_golden
+from mocovit_deploy.artifacts.manifest import write_manifest
+from mocovit_deploy.files import digest
 from mocovit_deploy.spec import Preprocessing, TensorSpec
 
 HERE = Path(__file__).parent
@@ -57,12 +60,18 @@ def save(
     write_golden(path, Golden(names, inputs, outputs))
     write_manifest(
         Artifact(
-            path=path, format=path.suffix[1:], recipe=recipe, model=path.stem, weights="random, seed 0",
+            path=path,
+            format=path.suffix[1:],
+            recipe=recipe,
+            model=path.stem,
+            weights="random, seed 0",
             inputs=tuple(TensorSpec(n, a.shape[1:], a.dtype.name, layout) for n, a in inputs.items()),
             outputs=tuple(TensorSpec(n, a.shape[1:], a.dtype.name) for n, a in outputs.items()),
-            preprocessing=Preprocessing(), sha256=digest(path), golden_sha256=digest(golden_path(path)),
+            preprocessing=Preprocessing(),
+            sha256=digest(path),
+            golden_sha256=digest(golden_path(path)),
         )
-    )  # fmt: skip
+    )
 
 
 def main() -> None:
@@ -87,9 +96,14 @@ def main() -> None:
 
     path = HERE / "tiny.onnx"
     torch.onnx.export(
-        tiny, (images[0],), str(path), dynamo=True, external_data=False,
-        input_names=["image"], output_names=["logits"],
-    )  # fmt: skip
+        tiny,
+        (images[0],),
+        str(path),
+        dynamo=True,
+        external_data=False,
+        input_names=["image"],
+        output_names=["logits"],
+    )
     model = onnx.load(str(path))
     for node in model.graph.node:  # stack traces hold the paths of the machine that exported
         for entry in [e for e in node.metadata_props if e.key != "pkg.torch.onnx.name_scopes"]:

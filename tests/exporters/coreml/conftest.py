@@ -14,7 +14,7 @@ from exporters.coreml.execute import execute
 from exporters.coreml.program import Program
 from exporters.coreml.read import read
 from exporters.coreml.toolchain import coremltools, quiet, uncollected
-from mocovit_deploy.artifact import Array
+from mocovit_deploy.artifacts.artifact import Array
 
 MISSING = [name for name in ("coremltools", "torch") if importlib.util.find_spec(name) is None]
 

@@ -10,7 +10,7 @@ import pytest
 
 from exporters.coreml import load_native
 from exporters.coreml.native import NativePredictor
-from mocovit_deploy.artifact import Artifact
+from mocovit_deploy.artifacts.artifact import Artifact
 from mocovit_deploy.errors import MissingToolError, ParityError, UsageError
 from mocovit_deploy.spec import Preprocessing
 

@@ -92,7 +92,7 @@ sys.modules["torch"] = None
 from pathlib import Path
 import numpy as np
 from exporters import coreml
-from mocovit_deploy.artifact import Artifact
+from mocovit_deploy.artifacts.artifact import Artifact
 from mocovit_deploy.spec import Preprocessing
 path = Path({str(package)!r})
 artifact = Artifact(path, "coreml", "fp32", "m", "w", (), (), Preprocessing(), "", "")

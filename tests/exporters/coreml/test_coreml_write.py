@@ -12,7 +12,7 @@ from torch import nn
 from exporters import coreml
 from exporters.coreml.read import read
 from exporters.coreml.write import write_package
-from mocovit_deploy.artifact import Artifact
+from mocovit_deploy.artifacts.artifact import Artifact
 from mocovit_deploy.errors import ConversionError, UsageError
 from mocovit_deploy.spec import BATCH, Preprocessing, TensorSpec
 

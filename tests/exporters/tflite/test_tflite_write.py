@@ -3,9 +3,9 @@ import dataclasses
 import pytest
 
 from mocovit_deploy.errors import UsageError
-from mocovit_deploy.export import export_model
+from mocovit_deploy.export.pipeline import export_model
 from mocovit_deploy.spec import ExportRequest, InputSpec, ModelSpec
-from mocovit_deploy.stages import Stages
+from mocovit_deploy.terminal.progress import Stages
 
 TINY = "tiny_networks:tiny"
 REQUEST = ExportRequest(ModelSpec(TINY, input=InputSpec(size=32)), formats=("tflite",))

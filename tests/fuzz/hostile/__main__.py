@@ -60,10 +60,16 @@ def _served(reader: Reader, given: argparse.Namespace, share: int) -> Tally:
             status = 1
             try:
                 tally = campaign(
-                    reader, Path(name) / "arena", seed=given.seed, keep=given.keep.resolve(), say=say,
-                    time_s=given.time_s, talk=given.verbose, commands=given.commands,
+                    reader,
+                    Path(name) / "arena",
+                    seed=given.seed,
+                    keep=given.keep.resolve(),
+                    say=say,
+                    time_s=given.time_s,
+                    talk=given.verbose,
+                    commands=given.commands,
                     until=_Enough(given.inputs, 60 * given.minutes / share),
-                )  # fmt: skip
+                )
                 answer.write_text(json.dumps(dataclasses.asdict(tally)))
                 status = 0
             except BaseException:  # noqa: BLE001 - a server never returns

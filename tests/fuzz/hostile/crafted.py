@@ -198,10 +198,29 @@ def _overlapping(content: bytes, times: int) -> bytes:
     entries = b""
     for number in range(times):
         one = b"input/%05d.npy" % number
-        entries += struct.pack(
-            "<4s6H3I5H2I", b"PK\1\2", 20, 20, 0, 0, 0, 0, crc, len(content), len(content), len(one),
-            0, 0, 0, 0, 0, 0,
-        ) + one  # fmt: skip
+        entries += (
+            struct.pack(
+                "<4s6H3I5H2I",
+                b"PK\1\2",
+                20,
+                20,
+                0,
+                0,
+                0,
+                0,
+                crc,
+                len(content),
+                len(content),
+                len(one),
+                0,
+                0,
+                0,
+                0,
+                0,
+                0,
+            )
+            + one
+        )
     start = len(local) + len(content)
     end = struct.pack("<4s4H2IH", b"PK\5\6", 0, 0, times, times, len(entries), start, 0)
     return local + content + entries + end

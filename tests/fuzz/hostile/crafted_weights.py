@@ -73,10 +73,16 @@ def for_program(files: Files) -> Iterator[Crafted]:
         return written({document: text.replace(old, new).encode()})
 
     shell = f"touch {CANARY}"
-    yield "an operator that is os.system", written(
-        {document: text.replace('"torch.ops.aten.relu.default"', '"torch.os.system"')
-         .replace('"as_tensor": {"name": "batch_norm"}', f'"as_string": "{shell}"').encode()}
-    )  # fmt: skip
+    yield (
+        "an operator that is os.system",
+        written(
+            {
+                document: text.replace('"torch.ops.aten.relu.default"', '"torch.os.system"')
+                .replace('"as_tensor": {"name": "batch_norm"}', f'"as_string": "{shell}"')
+                .encode()
+            }
+        ),
+    )
     yield (
         "an operator that loads a library",
         replaced("torch.ops.aten.relu.default", "torch.ops.load_library"),
@@ -93,8 +99,11 @@ def for_program(files: Files) -> Iterator[Crafted]:
         yield "a power tower", written({document: (text[:at] + "9**9**9**9" + text[end:]).encode()})
     constants = json.loads(members[f"{root}/data/constants/model_constants_config.json"])
     constants["config"]["x"] = {
-        "path_name": "opaque_obj_0", "is_param": False, "use_pickle": True, "tensor_meta": None,
-    }  # fmt: skip
+        "path_name": "opaque_obj_0",
+        "is_param": False,
+        "use_pickle": True,
+        "tensor_meta": None,
+    }
     yield (
         "an opaque constant",
         written(

@@ -35,13 +35,38 @@ HUGE = (
 """What length fields, offsets and counts are set to."""
 
 WORDS = (
-    b"NaN", b"Infinity", b"-Infinity", b"1e999", b"-1", b"0", b"1.5", b"1e-320", b"9" * 30, b"9" * 5000,
-    b"null", b"true", b"[]", b"{}",
-    b'""', b'"\\u001b[31mred\\n\\r"', b'"\\ud800"', b'"../../x"', b'"/etc/passwd"',
-    b'"float99"', b'"object"', b'"nchw"', b"[" * 60, b"[" * 3000 + b"]" * 3000, b'"' + b"a" * 70000 + b'"',
-    b"10000000000000000000000000", b"[[1]]", b'{"a": 1, "a": 2}', b"0x10", b"1979-05-27",
+    b"NaN",
+    b"Infinity",
+    b"-Infinity",
+    b"1e999",
+    b"-1",
+    b"0",
+    b"1.5",
+    b"1e-320",
+    b"9" * 30,
+    b"9" * 5000,
+    b"null",
+    b"true",
+    b"[]",
+    b"{}",
+    b'""',
+    b'"\\u001b[31mred\\n\\r"',
+    b'"\\ud800"',
+    b'"../../x"',
+    b'"/etc/passwd"',
+    b'"float99"',
+    b'"object"',
+    b'"nchw"',
+    b"[" * 60,
+    b"[" * 3000 + b"]" * 3000,
+    b'"' + b"a" * 70000 + b'"',
+    b"10000000000000000000000000",
+    b"[[1]]",
+    b'{"a": 1, "a": 2}',
+    b"0x10",
+    b"1979-05-27",
     b"[-1, 1099511627776]",
-)  # fmt: skip
+)
 """What values in text are replaced by."""
 
 NAMES = (

@@ -1,6 +1,6 @@
 """The readers of the product, each with valid files to begin with and the code that a command runs on them.
 
-`guarded` says that the product runs this reader in a child of its own (mocovit_deploy/guarded.py): there a
+`guarded` says that the product runs this reader in a child of its own (`untrusted/sandbox.py`): there a
 crash, a hang or a full memory is contained and becomes one line. Everywhere else each is a violation.
 """
 
@@ -74,38 +74,42 @@ def _artifact_in(folder: Path) -> Path:
 
 
 def _manifest(folder: Path) -> None:
-    from mocovit_deploy.artifact import read_golden, read_manifest
+    from mocovit_deploy.artifacts.golden import read_golden
+    from mocovit_deploy.artifacts.manifest import read_manifest
 
     read_golden(read_manifest(_artifact_in(folder)))
 
 
 def _host_check(folder: Path) -> None:
-    from mocovit_deploy.hostcheck import check, report_from
+    from mocovit_deploy.parity.sandboxed import check, report_from
 
     document = json.loads(json.dumps(check(str(_artifact_in(folder)))))
     json.dumps(report_from(document["report"]).as_json(), allow_nan=False)
 
 
 def _bench(folder: Path) -> None:
-    from benchmarks import subject
-    from benchmarks.plan import Plan
-    from benchmarks.targets import host
+    from benchmarks.reports.plan import Plan
+    from benchmarks.targets import host, subject
     from benchmarks.targets.context import Context
     from mocovit_deploy.parity.verdict import judge
 
     artifact, golden = subject.load(_artifact_in(folder), checked=True)
     assert golden is not None
     plan = Plan(
-        runtime=subject.runtime_for(artifact, None), warmup_runs=0, warmup_min_s=0, runs=1, min_s=0,
+        runtime=subject.runtime_for(artifact, None),
+        warmup_runs=0,
+        warmup_min_s=0,
+        runs=1,
+        min_s=0,
         deadline_s=BENCH_DEADLINE_S,
-    )  # fmt: skip
+    )
     run = host.run_golden(artifact, plan, Context(golden=golden, verify=None, say=lambda _line: None))
     judge(artifact, golden, run.outputs, run.runtime, run.arithmetic)
 
 
 def _operators(folder: Path) -> None:
-    from benchmarks.operators import by_kind, read_operators
-    from benchmarks.tflite_file import read_interface
+    from benchmarks.operators.read import by_kind, read_operators
+    from benchmarks.operators.tflite import read_interface
 
     path = _artifact_in(folder)
     by_kind(read_operators(path, path.suffix[1:]))
@@ -132,7 +136,9 @@ def _program(folder: Path) -> None:
 
 
 def _toml(folder: Path) -> None:
-    from benchmarks import calibration, device, lock
+    from benchmarks.devices import device
+    from benchmarks.devices import latency_fit as calibration
+    from benchmarks.toolchain import lock
 
     path = folder / "seed.toml"
     kind = path.read_bytes()[:40]
@@ -149,8 +155,8 @@ def _toml(folder: Path) -> None:
 def _toml_seeds() -> list[Seed]:
     kinds = {
         "device": "devices/snapdragon_855.toml",
-        "lock": "bundle.lock.toml",
-        "calibration": "calibration.toml",
+        "lock": "toolchain/bundle.lock.toml",
+        "calibration": "devices/published/latencies.toml",
     }
     return [
         Seed({"seed.toml": f"#{kind}\n".encode() + seeds.toml(name)["seed.toml"]}, ("seed.toml",))
@@ -159,13 +165,13 @@ def _toml_seeds() -> list[Seed]:
 
 
 def _report(folder: Path) -> None:
-    from benchmarks import records
-    from benchmarks.advice import advise
-    from benchmarks.compare import compare, describe
-    from benchmarks.page.document import page
-    from benchmarks.prose import describe as in_words
-    from benchmarks.report import LatencyReport
-    from benchmarks.report_file import read
+    from benchmarks.reports import schema as records
+    from benchmarks.reports.advice import advise
+    from benchmarks.reports.compare import compare, describe
+    from benchmarks.reports.file import read
+    from benchmarks.reports.html.document import page
+    from benchmarks.reports.report import LatencyReport
+    from benchmarks.reports.text import describe as in_words
 
     reports = read(folder / "seed.json")
     page(reports).encode()
@@ -179,7 +185,7 @@ def _report(folder: Path) -> None:
 
 
 def _benchmark_model(folder: Path) -> None:
-    from benchmarks.benchmark_model import parse
+    from benchmarks.targets.benchmark_model import parse
 
     parse((folder / "seed.txt").read_text(encoding="utf-8", errors="replace"))
 
@@ -218,83 +224,151 @@ def _none(_found: Sequence[Seed]) -> Iterable[crafted.Crafted]:
 
 READERS = (
     Reader(
-        "manifest", "manifest (`FILE.json`)", _model_seeds("tiny.onnx", "split.tflite", victim=".json"),
-        mutate.TEXT, _manifest, _from_first(crafted.for_manifest, "tiny.onnx"),
-        modules=("mocovit_deploy.artifact",), command=("mocovit-parity", "tiny.onnx"),
+        "manifest",
+        "manifest (`FILE.json`)",
+        _model_seeds("tiny.onnx", "split.tflite", victim=".json"),
+        mutate.TEXT,
+        _manifest,
+        _from_first(crafted.for_manifest, "tiny.onnx"),
+        modules=("mocovit_deploy.artifacts.artifact",),
+        command=("mocovit-parity", "tiny.onnx"),
     ),
     Reader(
-        "golden", "golden file (`.golden.npz`)",
+        "golden",
+        "golden file (`.golden.npz`)",
         _model_seeds("tiny.onnx", "split.tflite", victim=".golden.npz"),
-        mutate.ARRAYS, _manifest, _from_first(crafted.for_golden, "tiny.onnx"),
-        modules=("mocovit_deploy.artifact",), command=("mocovit-parity", "tiny.onnx"), repair=_golden_digest,
+        mutate.ARRAYS,
+        _manifest,
+        _from_first(crafted.for_golden, "tiny.onnx"),
+        modules=("mocovit_deploy.artifacts.artifact",),
+        command=("mocovit-parity", "tiny.onnx"),
+        repair=_golden_digest,
     ),
     Reader(
-        "onnx", "ONNX, loaded and run", _model_seeds("tiny.onnx"), mutate.BINARY, _host_check,
+        "onnx",
+        "ONNX, loaded and run",
+        _model_seeds("tiny.onnx"),
+        mutate.BINARY,
+        _host_check,
         _from_first(crafted.for_onnx, "tiny.onnx"),
-        modules=("onnxruntime", "mocovit_deploy.hostcheck", "exporters.onnx"),
-        guarded=True, command=("mocovit-parity", "tiny.onnx"),
+        modules=("onnxruntime", "mocovit_deploy.parity.sandboxed", "exporters.onnx"),
+        guarded=True,
+        command=("mocovit-parity", "tiny.onnx"),
     ),
     Reader(
-        "tflite", "TFLite, loaded and run", _model_seeds("tiny.tflite", "split.tflite"),
-        mutate.BINARY, _host_check, _none,
-        modules=("ai_edge_litert.interpreter", "mocovit_deploy.hostcheck", "exporters.tflite"),
-        guarded=True, command=("mocovit-parity", "tiny.tflite"),
+        "tflite",
+        "TFLite, loaded and run",
+        _model_seeds("tiny.tflite", "split.tflite"),
+        mutate.BINARY,
+        _host_check,
+        _none,
+        modules=("ai_edge_litert.interpreter", "mocovit_deploy.parity.sandboxed", "exporters.tflite"),
+        guarded=True,
+        command=("mocovit-parity", "tiny.tflite"),
     ),
     Reader(
-        "mlpackage", "Core ML package, read and run", _package_seeds, mutate.BINARY, _host_check,
+        "mlpackage",
+        "Core ML package, read and run",
+        _package_seeds,
+        mutate.BINARY,
+        _host_check,
         _from_first(crafted.for_package),
-        modules=("exporters.coreml", "mocovit_deploy.hostcheck", "hostile.coreml_modules"),
-        guarded=True, command=("mocovit-parity", "tiny.mlpackage"),
+        modules=("exporters.coreml", "mocovit_deploy.parity.sandboxed", "hostile.coreml_modules"),
+        guarded=True,
+        command=("mocovit-parity", "tiny.mlpackage"),
     ),
     Reader(
-        "operators", "ONNX and TFLite operator lists (`mocovit-bench`)",
-        _model_seeds("tiny.onnx", "split.tflite", "tiny_int8.tflite"), mutate.BINARY, _operators, _none,
-        modules=("onnx", "ai_edge_litert.schema_py_generated", "benchmarks.operators"),
+        "operators",
+        "ONNX and TFLite operator lists (`mocovit-bench`)",
+        _model_seeds("tiny.onnx", "split.tflite", "tiny_int8.tflite"),
+        mutate.BINARY,
+        _operators,
+        _none,
+        modules=("onnx", "ai_edge_litert.schema_py_generated", "benchmarks.operators.read"),
     ),
     Reader(
-        "bench", "ONNX and TFLite in the native bench (`mocovit-bench run`)",
-        _model_seeds("tiny.onnx", "split.tflite", "tiny_int8.tflite"), mutate.BINARY, _bench, _none,
+        "bench",
+        "ONNX and TFLite in the native bench (`mocovit-bench run`)",
+        _model_seeds("tiny.onnx", "split.tflite", "tiny_int8.tflite"),
+        mutate.BINARY,
+        _bench,
+        _none,
         modules=("onnx", "ai_edge_litert.schema_py_generated", "benchmarks.targets.host"),
-        command=("mocovit-bench", "run", "--target", "host", "tiny.onnx"), repair=_both_digests,
+        command=("mocovit-bench", "run", "--target", "host", "tiny.onnx"),
+        repair=_both_digests,
     ),
     Reader(
-        "pickle", "checkpoint (`.pt`, `.pth`)",
+        "pickle",
+        "checkpoint (`.pt`, `.pth`)",
         _one(lambda: seeds.checkpoint("pt"), lambda: seeds.checkpoint("legacy")),
-        (*mutate.ARCHIVE, *mutate.BINARY), _checkpoint, _without_files(crafted_weights.for_pickles),
-        modules=("torch", "mocovit_deploy.models.probe"), guarded=True,
+        (*mutate.ARCHIVE, *mutate.BINARY),
+        _checkpoint,
+        _without_files(crafted_weights.for_pickles),
+        modules=("torch", "mocovit_deploy.models.probe"),
+        guarded=True,
         command=("mocovit-export", "--summary", "--checkpoint", "seed.pt"),
     ),
     Reader(
-        "safetensors", "checkpoint (`.safetensors`)", _one(lambda: seeds.checkpoint("safetensors")),
-        (*mutate.BINARY, *mutate.TEXT), _checkpoint, _without_files(crafted_weights.for_safetensors),
-        modules=("torch", "safetensors.torch", "mocovit_deploy.models.probe"), guarded=True,
+        "safetensors",
+        "checkpoint (`.safetensors`)",
+        _one(lambda: seeds.checkpoint("safetensors")),
+        (*mutate.BINARY, *mutate.TEXT),
+        _checkpoint,
+        _without_files(crafted_weights.for_safetensors),
+        modules=("torch", "safetensors.torch", "mocovit_deploy.models.probe"),
+        guarded=True,
         command=("mocovit-export", "--summary", "--checkpoint", "seed.safetensors"),
     ),
     Reader(
-        "program", "exported program (`.pt2`)",
+        "program",
+        "exported program (`.pt2`)",
         _one(lambda: seeds.program(free_batch=False), lambda: seeds.program(free_batch=True)),
-        mutate.ARCHIVE, _program, _for_programs,
+        mutate.ARCHIVE,
+        _program,
+        _for_programs,
         modules=(
-            "torch", "mocovit_deploy.models.probe", "torch.export.pt2_archive._package",
+            "torch",
+            "mocovit_deploy.models.probe",
+            "torch.export.pt2_archive._package",
             "torch._inductor.cpp_builder",
         ),
-        guarded=True, command=("mocovit-export", "--summary", "--model", "seed.pt2"),
+        guarded=True,
+        command=("mocovit-export", "--summary", "--model", "seed.pt2"),
     ),
     Reader(
-        "toml", "TOML: device, calibration, lock", _toml_seeds, mutate.TEXT, _toml,
-        _without_files(crafted.for_toml), modules=("benchmarks.device", "benchmarks.lock"),
+        "toml",
+        "TOML: device, calibration, lock",
+        _toml_seeds,
+        mutate.TEXT,
+        _toml,
+        _without_files(crafted.for_toml),
+        modules=("benchmarks.devices.device", "benchmarks.toolchain.lock"),
     ),
     Reader(
-        "report", "report (`compare`, `page`)", _one(seeds.latency_report, seeds.count_report), mutate.TEXT,
-        _report, _without_files(crafted.for_json),
-        modules=("benchmarks.page.document", "benchmarks.compare", "benchmarks.advice", "benchmarks.prose"),
+        "report",
+        "report (`compare`, `page`)",
+        _one(seeds.latency_report, seeds.count_report),
+        mutate.TEXT,
+        _report,
+        _without_files(crafted.for_json),
+        modules=(
+            "benchmarks.reports.html.document",
+            "benchmarks.reports.compare",
+            "benchmarks.reports.advice",
+            "benchmarks.reports.text",
+        ),
         command=("mocovit-bench", "compare", "seed.json", "seed.json"),
     ),
     Reader(
-        "benchmark_model", "output of `benchmark_model`", _one(seeds.benchmark_model_text),
-        (*mutate.TEXT, *mutate.BINARY), _benchmark_model, _none, modules=("benchmarks.benchmark_model",),
+        "benchmark_model",
+        "output of `benchmark_model`",
+        _one(seeds.benchmark_model_text),
+        (*mutate.TEXT, *mutate.BINARY),
+        _benchmark_model,
+        _none,
+        modules=("benchmarks.targets.benchmark_model",),
     ),
-)  # fmt: skip
+)
 
 
 def named(name: str) -> Reader:

@@ -31,8 +31,11 @@ def mlpackage(recipe: str) -> Files:
     from torch import nn
 
     from exporters.coreml import export
-    from mocovit_deploy.artifact import Artifact, Golden, digest, golden_path, write_golden, write_manifest
-    from mocovit_deploy.format import ExportJob
+    from mocovit_deploy.artifacts.artifact import Artifact
+    from mocovit_deploy.artifacts.golden import Golden, golden_path, write_golden
+    from mocovit_deploy.artifacts.manifest import write_manifest
+    from mocovit_deploy.files import digest
+    from mocovit_deploy.formats import ExportJob
     from mocovit_deploy.spec import Preprocessing, TensorSpec
 
     torch.manual_seed(0)
@@ -48,18 +51,33 @@ def mlpackage(recipe: str) -> Files:
     with _scratch() as folder:
         path = folder / "tiny.mlpackage"
         job = ExportJob(
-            path=path, recipe=recipe, inputs=inputs, outputs=given, layout="nchw", opset=18, simplify=False,
-            dynamic_batch=False, minimum_deployment_target="iOS16", description={},
-        )  # fmt: skip
+            path=path,
+            recipe=recipe,
+            inputs=inputs,
+            outputs=given,
+            layout="nchw",
+            opset=18,
+            simplify=False,
+            dynamic_batch=False,
+            minimum_deployment_target="iOS16",
+            description={},
+        )
         export(graph, (images[0],), job)
         write_golden(path, Golden(("a", "b"), {"image": images.numpy()}, {"logits": outputs}))
         write_manifest(
             Artifact(
-                path=path, format="coreml", recipe=recipe, model="tiny", weights="random, seed 0",
-                inputs=inputs, outputs=given, preprocessing=Preprocessing(), sha256=digest(path),
+                path=path,
+                format="coreml",
+                recipe=recipe,
+                model="tiny",
+                weights="random, seed 0",
+                inputs=inputs,
+                outputs=given,
+                preprocessing=Preprocessing(),
+                sha256=digest(path),
                 golden_sha256=digest(golden_path(path)),
             )
-        )  # fmt: skip
+        )
         return {
             member.relative_to(folder).as_posix(): member.read_bytes()
             for member in sorted(folder.rglob("*"))
@@ -99,8 +117,9 @@ def program(*, free_batch: bool) -> Files:
 
 def latency_report() -> Files:
     """Two reports of times, one with rounds and operators."""
-    from benchmarks.plan import Plan
-    from benchmarks.report import (
+    from benchmarks.reports.file import to_json
+    from benchmarks.reports.plan import Plan
+    from benchmarks.reports.report import (
         Device,
         Engine,
         LatencyReport,
@@ -109,52 +128,78 @@ def latency_report() -> Files:
         Subject,
         TimedOperator,
     )
-    from benchmarks.report_file import to_json
-    from benchmarks.rounds import Reading, Round
+    from benchmarks.reports.rounds import Reading, Round
 
     times = (1.5, 1.6, 1.4, 1.55)
     state = {"load_1min": 0.5, "cpu0_governor": "performance"}
     reading = Reading(at_s=0.1, khz=2_841_600, celsius=41.5)
     report = LatencyReport(
         subject=Subject(file="a.tflite", sha256="0" * 64, format="tflite", recipe="fp32", model="a"),
-        target="host", plan=Plan(),
+        target="host",
+        plan=Plan(),
         engine=Engine(runtime="litert", version="2.3.0", build="b", arithmetic="fp32"),
-        device=Device(facts={"machine": "x86_64"}, state_before=state, state_after=state), load_ms=3.0,
-        first_inference_ms=9.0, warmup_ms=(9.0, 2.0), samples_ms=times, peak_memory_bytes=1 << 20,
-        verified="pass: so", rounds=(Round(samples_ms=times, sampling_from_s=0.1, readings=(reading,)),),
-        operators_by_kind={"CONV_2D": 2}, warnings=("busy",), tools={"python": "3.11"},
-        partitions=Partitions(delegate="XNNPACK", count=1, operators_inside=2,
-                              outside=(Outside(kind="CUMSUM", count=1, reason=""),)),
+        device=Device(facts={"machine": "x86_64"}, state_before=state, state_after=state),
+        load_ms=3.0,
+        first_inference_ms=9.0,
+        warmup_ms=(9.0, 2.0),
+        samples_ms=times,
+        peak_memory_bytes=1 << 20,
+        verified="pass: so",
+        rounds=(Round(samples_ms=times, sampling_from_s=0.1, readings=(reading,)),),
+        operators_by_kind={"CONV_2D": 2},
+        warnings=("busy",),
+        tools={"python": "3.11"},
+        partitions=Partitions(
+            delegate="XNNPACK",
+            count=1,
+            operators_inside=2,
+            outside=(Outside(kind="CUMSUM", count=1, reason=""),),
+        ),
         operators=(TimedOperator(index=0, kind="CONV_2D", where="stem", partition=0, mean_ms=0.5),),
-    )  # fmt: skip
+    )
     other = dataclasses.replace(report, subject=dataclasses.replace(report.subject, file="b.tflite"))
     return {"seed.json": to_json([report, other]).encode()}
 
 
 def count_report() -> Files:
     """A report of counts, with a modelled time."""
-    from benchmarks.counts import CLASSES, MAC_WIDTHS, Counts, HotBlock, Tick
-    from benchmarks.plan import counting_plan
-    from benchmarks.report import CountReport, Engine, Modelled, Subject
-    from benchmarks.report_file import to_json
+    from benchmarks.reports.counts import CLASSES, MAC_WIDTHS, Counts, HotBlock, Tick
+    from benchmarks.reports.file import to_json
+    from benchmarks.reports.plan import counting_plan
+    from benchmarks.reports.report import CountReport, Engine, Modelled, Subject
 
     by_class = dict.fromkeys(CLASSES, 10)
     counts = Counts(
-        instructions=sum(by_class.values()), by_class=by_class, loaded_bytes=100, stored_bytes=50,
-        macs=dict.fromkeys(MAC_WIDTHS, 5), cycle_bounds_x24={"cortex-a76": 2400, "cortex-a55": 4800},
+        instructions=sum(by_class.values()),
+        by_class=by_class,
+        loaded_bytes=100,
+        stored_bytes=50,
+        macs=dict.fromkeys(MAC_WIDTHS, 5),
+        cycle_bounds_x24={"cortex-a76": 2400, "cortex-a55": 4800},
         ticks=(Tick(number=0, instructions=3, cycle_bounds_x24={"cortex-a76": 24}),),
         hottest=(HotBlock(address="0x10", executions=3, instructions=4, words=("d503201f",)),),
-    )  # fmt: skip
+    )
     modelled = Modelled(
-        modelled_ms=3.0, device="snapdragon_855", core="cortex-a76", clock_hz=2_841_600_000, bound_ms=2.0,
-        factor=1.5, source="fit", error_band_percent=49.0,
-    )  # fmt: skip
+        modelled_ms=3.0,
+        device="snapdragon_855",
+        core="cortex-a76",
+        clock_hz=2_841_600_000,
+        bound_ms=2.0,
+        factor=1.5,
+        source="fit",
+        error_band_percent=49.0,
+    )
     report = CountReport(
         subject=Subject(file="a.tflite", sha256="0" * 64, format="tflite", recipe="fp32", model="a"),
-        plan=counting_plan(), engine=Engine(runtime="litert", version="2.3.0", build="b", arithmetic="fp32"),
-        emulator="qemu 10", counts=counts, instructions_by_run=(counts.instructions,) * 2, modelled=modelled,
-        verified="pass: so", operators_by_kind={"CONV_2D": 2},
-    )  # fmt: skip
+        plan=counting_plan(),
+        engine=Engine(runtime="litert", version="2.3.0", build="b", arithmetic="fp32"),
+        emulator="qemu 10",
+        counts=counts,
+        instructions_by_run=(counts.instructions,) * 2,
+        modelled=modelled,
+        verified="pass: so",
+        operators_by_kind={"CONV_2D": 2},
+    )
     return {"seed.json": to_json([report]).encode()}
 
 

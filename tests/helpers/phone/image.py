@@ -13,9 +13,27 @@ from pathlib import Path
 from phone.pieces import Pieces
 
 _APPLETS = (
-    "cat", "chmod", "df", "grep", "head", "id", "ls", "mkdir", "mv", "rm", "rmdir", "sha256sum", "sleep",
-    "stat", "taskset", "touch", "tr", "true", "uname", "yes",
-)  # fmt: skip
+    "cat",
+    "chmod",
+    "df",
+    "grep",
+    "head",
+    "id",
+    "ls",
+    "mkdir",
+    "mv",
+    "rm",
+    "rmdir",
+    "sha256sum",
+    "sleep",
+    "stat",
+    "taskset",
+    "touch",
+    "tr",
+    "true",
+    "uname",
+    "yes",
+)
 
 PROPERTIES = {
     "ro.product.model": "Virtual SM8150",
@@ -84,9 +102,12 @@ def write_clocks(root: Path, khz: Sequence[int], *, now: Sequence[int] | None = 
         folder = system / f"cpu{core}/cpufreq"
         folder.mkdir(parents=True, exist_ok=True)
         values = {
-            "cpuinfo_max_freq": most, "cpuinfo_min_freq": 300000, "scaling_max_freq": most,
-            "scaling_min_freq": 300000, "scaling_cur_freq": current,
-        }  # fmt: skip
+            "cpuinfo_max_freq": most,
+            "cpuinfo_min_freq": 300000,
+            "scaling_max_freq": most,
+            "scaling_min_freq": 300000,
+            "scaling_cur_freq": current,
+        }
         for name, value in values.items():
             (folder / name).write_text(f"{value}\n")
         (folder / "scaling_governor").write_text("schedutil\n")

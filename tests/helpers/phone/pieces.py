@@ -12,9 +12,9 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.cache import building, cache_root
-from benchmarks.debian import fetch_packages, unpack
-from benchmarks.targets.qemu import find_qemu
+from benchmarks.targets.emulated.qemu import find_qemu
+from benchmarks.toolchain.cache import building, cache_root
+from benchmarks.toolchain.debian import fetch_packages, unpack
 from mocovit_deploy.errors import MissingToolError
 
 _FETCH_S = 300.0
@@ -26,13 +26,18 @@ _PACKAGES = (
         "bookworm-backports",
         "amd64",
         (
-            "adb", "adbd", "android-libbase", "android-libboringssl", "android-libcutils", "android-liblog",
+            "adb",
+            "adbd",
+            "android-libbase",
+            "android-libboringssl",
+            "android-libcutils",
+            "android-liblog",
             "android-libziparchive",
         ),
     ),
     ("bookworm", "amd64", ("libbrotli1", "liblz4-1", "libprotobuf32", "libusb-1.0-0", "libzstd1")),
     ("bookworm", "arm64", ("mksh", "busybox-static")),
-)  # fmt: skip
+)
 
 
 @dataclass(frozen=True)
@@ -97,9 +102,12 @@ def _qemu() -> Path:
         if not root.is_dir():
             with building(root) as folder, tempfile.TemporaryDirectory(prefix="mocovit-phone-") as name:
                 (package,) = fetch_packages(
-                    ["qemu-user-static"], suite="bookworm", architecture="amd64", into=Path(name),
+                    ["qemu-user-static"],
+                    suite="bookworm",
+                    architecture="amd64",
+                    into=Path(name),
                     deadline_s=_FETCH_S,
-                )  # fmt: skip
+                )
                 unpack(package, Path(name) / "all", deadline_s=_FETCH_S)
                 shutil.copy2(Path(name) / "all/usr/bin/qemu-aarch64-static", folder)
         return root / "qemu-aarch64-static"
@@ -109,8 +117,11 @@ def shared_objects(program: Path, libraries: tuple[Path, ...] = ()) -> tuple[Pat
     """The loader and the libraries a program of this machine needs, as `ldd` lists them; none if static."""
     done = subprocess.run(
         ["ldd", str(program)],  # noqa: S607
-        capture_output=True, text=True, check=False, timeout=30,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=30,
         env={**os.environ, "LD_LIBRARY_PATH": ":".join(map(str, libraries))},
-    )  # fmt: skip
+    )
     words = [word for line in done.stdout.splitlines() for word in line.split() if word.startswith("/")]
     return tuple(Path(word) for word in words if Path(word).is_file())

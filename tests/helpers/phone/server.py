@@ -36,9 +36,13 @@ class Server:
     def call(self, *words: str) -> str:
         """Run the client; its output."""
         done = subprocess.run(
-            [str(self.adb), *words], capture_output=True, text=True, timeout=60, check=False,
+            [str(self.adb), *words],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
             env={**os.environ, **self.environment},
-        )  # fmt: skip
+        )
         return done.stdout + done.stderr
 
     def processes(self) -> list[int]:
@@ -72,9 +76,11 @@ def _start(adb: Path, folder: Path) -> subprocess.Popen[bytes]:
     with (folder / "server.log").open("wb") as log:
         process = subprocess.Popen(
             [str(adb), "-L", socket, "server", "nodaemon"],
-            stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
             env={**os.environ, **_QUIET, "HOME": str(folder)},
-        )  # fmt: skip
+        )
     deadline = time.monotonic() + _START_S
     while not (folder / "server").exists() and time.monotonic() < deadline:
         time.sleep(0.01)

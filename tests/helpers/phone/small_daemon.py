@@ -43,9 +43,16 @@ class Services:
         """Shell protocol 2. A client that goes is SIGHUP and the end of input, as with adbd."""
         box = self._sandbox
         process = await asyncio.create_subprocess_exec(
-            "/bin/sh", "-c", box.command(text), stdin=-1, stdout=-1, stderr=-1, cwd=box.root,
-            env=box.environment(), start_new_session=True,
-        )  # fmt: skip
+            "/bin/sh",
+            "-c",
+            box.command(text),
+            stdin=-1,
+            stdout=-1,
+            stderr=-1,
+            cwd=box.root,
+            env=box.environment(),
+            start_new_session=True,
+        )
         assert process.stdin is not None
         assert process.stdout is not None
         assert process.stderr is not None

@@ -63,17 +63,29 @@ def why_not() -> str:
             return f"{program} is not installed"
     tried = subprocess.run(
         [*_UNSHARE, "mount", "-t", "binfmt_misc", "none", "/proc/sys/fs/binfmt_misc"],
-        capture_output=True, text=True, check=False, timeout=30,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=30,
+    )
     if tried.returncode:
         return f"no namespaces with a binfmt_misc of their own ({tried.stderr.strip()[:200]})"
     return ""
 
 
 _UNSHARE = (
-    "unshare", "--user", "--map-root-user", "--net", "--pid", "--fork", "--kill-child", "--mount", "--uts",
-    "--ipc", "--mount-proc",
-)  # fmt: skip
+    "unshare",
+    "--user",
+    "--map-root-user",
+    "--net",
+    "--pid",
+    "--fork",
+    "--kill-child",
+    "--mount",
+    "--uts",
+    "--ipc",
+    "--mount-proc",
+)
 
 
 @contextlib.contextmanager

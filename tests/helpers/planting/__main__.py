@@ -12,14 +12,14 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
-from exporters import FORMATS
-from mocovit_deploy.artifact import write_atomically
 from mocovit_deploy.errors import DeployError
-from mocovit_deploy.export import export_model
-from mocovit_deploy.quiet import quiet
+from mocovit_deploy.export.pipeline import export_model
+from mocovit_deploy.files import write_atomically
+from mocovit_deploy.formats import FORMATS
 from mocovit_deploy.spec import ExportRequest, ModelSpec, OwnInput
-from mocovit_deploy.stages import Stages
-from mocovit_deploy.table import markdown_table
+from mocovit_deploy.terminal.progress import Stages
+from mocovit_deploy.terminal.quiet import quiet
+from mocovit_deploy.terminal.table import markdown_table
 from planting.suite import Outcome, open_case, plant, swap
 
 DOCUMENT = Path(__file__).parents[3] / "docs" / "planted-faults.md"

@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from mocovit_deploy.artifact import Array
-from mocovit_deploy.marks import split
+from mocovit_deploy.artifacts.artifact import Array
+from mocovit_deploy.artifacts.marks import split
 from planting.surgery import Layer, Surgeon
 
 Variances = Mapping[str, tuple[Array, Array, float]]

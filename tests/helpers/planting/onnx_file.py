@@ -8,7 +8,7 @@ import onnx
 from onnx import numpy_helper
 
 from exporters.onnx.write import MODULE_KEY, OPERATION_KEY
-from mocovit_deploy.marks import mark
+from mocovit_deploy.artifacts.marks import mark
 from planting.surgery import Layer, contiguous
 
 

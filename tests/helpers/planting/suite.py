@@ -9,12 +9,14 @@ from pathlib import Path
 
 import torch
 
-from mocovit_deploy.artifact import Artifact, Golden, read_golden, read_manifest
-from mocovit_deploy.layers import Reference, check_against, original
+from mocovit_deploy.artifacts.artifact import Artifact
+from mocovit_deploy.artifacts.golden import Golden, read_golden
+from mocovit_deploy.artifacts.manifest import read_manifest
+from mocovit_deploy.artifacts.provenance import model_of
+from mocovit_deploy.layers.check import Reference, check_against, original
+from mocovit_deploy.layers.taps import first_divergence
 from mocovit_deploy.models.load import load_network
-from mocovit_deploy.parity.taps import first_divergence
-from mocovit_deploy.quiet import quiet
-from mocovit_deploy.source import model_of
+from mocovit_deploy.terminal.quiet import quiet
 from planting.coreml_file import CoremlSurgeon
 from planting.defects import DEFECTS, Variances
 from planting.onnx_file import OnnxSurgeon

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from mocovit_deploy.artifact import Array
+from mocovit_deploy.artifacts.artifact import Array
 
 
 @dataclass

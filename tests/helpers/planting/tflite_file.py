@@ -10,8 +10,8 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from exporters.tflite.flatbuffer import read, write
-from mocovit_deploy.artifact import Array
-from mocovit_deploy.marks import marks_in, split
+from mocovit_deploy.artifacts.artifact import Array
+from mocovit_deploy.artifacts.marks import marks_in, split
 from planting.surgery import Layer, contiguous
 
 KINDS = {

@@ -1,0 +1,227 @@
+"""The words of `mocovit-bench`: what each command takes, with examples. Only argparse is imported here."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from benchmarks.reports.plan import CPUS, MAX_THREADS, RUNTIMES
+from benchmarks.targets import TARGETS
+from mocovit_deploy.cli.parsers import Parser, Version
+from mocovit_deploy.errors import UsageError, unknown_choice
+
+STATUSES = """exit status:
+  0 done and checked     4 outputs differ, or not checked    7 device unusable, time is up, disk full
+  1 internal error       6 slower than the bar               8 a missing extra or tool
+  2 usage"""
+
+EXAMPLES = {
+    "run": """examples:
+  mocovit-bench run net.tflite --target host                        times on this machine
+  mocovit-bench run net.tflite --target emulated --per-op           exact counts, operator by operator
+  mocovit-bench run net.tflite --target adb --output net.json --html net.html
+  mocovit-bench run a.tflite b.tflite --target adb --serial S --cores big --threads 2
+""",
+    "ab": """examples:
+  mocovit-bench ab old.tflite new.tflite --target host --rounds 10
+  mocovit-bench ab old.tflite new.tflite --target adb
+  mocovit-bench ab old.tflite new.tflite --target emulated          exact: each is counted once
+""",
+    "compare": """examples:
+  mocovit-bench compare old.json new.json
+  mocovit-bench compare old.json new.json --fail-above 3%           exit 6 if anything is slower by more
+  mocovit-bench compare old.json new.json --fail-above 0%           for counts: one cycle more fails
+""",
+    "bundle": """examples:
+  mocovit-bench bundle                                              all runtimes, about half a minute
+  mocovit-bench bundle --runtime litert --json
+""",
+    "emulator": """examples:
+  mocovit-bench emulator                                            about four minutes, once
+  MOCOVIT_QEMU=/opt/qemu/bin/qemu-aarch64 mocovit-bench emulator    one of your own that loads plugins
+""",
+    "doctor": """examples:
+  mocovit-bench doctor
+  mocovit-bench doctor --serial S --cores big
+  mocovit-bench doctor --connect 192.168.1.7:5555                   a wireless phone
+""",
+    "page": """examples:
+  mocovit-bench page host.json phone.json --output compare.html
+""",
+    "calibrate": """examples:
+  mocovit-bench calibrate
+  mocovit-bench calibrate --json
+""",
+}
+
+
+def build_parser(program: str) -> argparse.ArgumentParser:
+    """The parser of the whole command line; raises `UsageError` for words that do not fit."""
+    parser = Parser(
+        prog=program,
+        description="Measure exported files: on this machine, on a phone, or counted under an ARM emulator.",
+        epilog=f"{program} COMMAND --help has examples.\n\n{STATUSES}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action=Version, nargs=0, help="print the version and stop")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    def command(name: str, about: str) -> argparse.ArgumentParser:
+        made = commands.add_parser(
+            name,
+            help=about,
+            description=f"{about[0].upper()}{about[1:]}.",
+            epilog=f"{EXAMPLES[name]}\n{STATUSES}",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        made.add_argument("--verbose", action="store_true", help="show tracebacks")
+        return made
+
+    run = command("run", "check files and measure them")
+    run.add_argument("files", nargs="+", type=Path, metavar="FILE", help="a .tflite or .onnx file")
+    _add_measuring(run)
+    run.add_argument(
+        "--output", type=Path, metavar="FILE", help="write the report there as JSON, for compare"
+    )
+    run.add_argument("--html", type=Path, metavar="FILE", help="write the report there as a page with plots")
+    run.add_argument(
+        "--benchmark-binary",
+        type=Path,
+        metavar="PATH",
+        help="measure with Google's benchmark_model instead of our bench (host, adb; it gives no samples)",
+    )
+    _add_whole(run, "--rounds", "steady rounds to take on a phone (adb; default 3)", least=1, most=100)
+    run.add_argument("--all-devices", action="store_true", help="measure on every phone at once (adb)")
+
+    ab = command("ab", "measure two files in turn (A B B A ...) and say which is faster")
+    ab.add_argument("a", type=Path, metavar="A", help="a .tflite or .onnx file")
+    ab.add_argument("b", type=Path, metavar="B", help="the one to compare with it")
+    _add_whole(ab, "--rounds", "pairs to measure (default 6)", least=1, most=100, default=6)
+    _add_measuring(ab)
+
+    compare = command("compare", "say what moved between two reports; fail if slower")
+    compare.add_argument("old", type=Path, metavar="OLD.json", help=_WRITTEN)
+    compare.add_argument("new", type=Path, metavar="NEW.json", help="the same, of now")
+    compare.add_argument(
+        "--fail-above", metavar="PERCENT", help="exit 6 if a file is slower by more, as in 3%%"
+    )
+    compare.add_argument("--json", action="store_true", help="print the comparison as JSON")
+
+    bundle = command("bundle", "make the folder of aarch64 programs that emulators and phones run")
+    bundle.add_argument("--runtime", type=_one_of("runtime", RUNTIMES), help="one only (default: all)")
+    _add_seconds(bundle, "--deadline-s", "give up after (default 900)", default=900.0)
+    bundle.add_argument("--json", action="store_true", help="print where they are as JSON")
+
+    emulator = command("emulator", "build the emulator that counts (about four minutes, once)")
+    _add_seconds(emulator, "--deadline-s", "give up after (default 1800)", default=1800.0)
+    emulator.add_argument("--json", action="store_true", help="print what was found or built as JSON")
+
+    doctor = command("doctor", "walk through all that measuring on a phone takes")
+    doctor.add_argument("--bundle", type=Path, metavar="PATH", help="a bundle of your own")
+    _add_seconds(doctor, "--deadline-s", "give up after (default 900)", default=900.0)
+    doctor.add_argument("--json", action="store_true", help="print every step as JSON")
+    _add_phone(doctor)
+
+    page = command("page", "turn reports into one page with plots, for any browser")
+    page.add_argument("reports", nargs="+", type=Path, metavar="REPORT.json", help=_WRITTEN)
+    page.add_argument("--output", type=Path, required=True, metavar="FILE.html", help="the page")
+
+    calibrate = command("calibrate", "refit the modelled milliseconds to published measurements")
+    calibrate.add_argument("--json", action="store_true", help="print the fit as JSON")
+    return parser
+
+
+_WRITTEN = "what run --output has written"
+
+
+def _add_measuring(parser: argparse.ArgumentParser) -> None:
+    """What `run` and `ab` share. What is not given is the plan's own default (benchmarks/reports/plan.py)."""
+    parser.add_argument("--target", type=_one_of("target", TARGETS), required=True, help=" or ".join(TARGETS))
+    parser.add_argument(
+        "--runtime",
+        type=_one_of("runtime", RUNTIMES),
+        help=f"one of {', '.join(RUNTIMES)} (default: litert for .tflite)",
+    )
+    _add_whole(parser, "--threads", "of the runtime (default 1)", least=1, most=MAX_THREADS, default=1)
+    many = 1_000_000
+    _add_whole(parser, "--runs", "inferences, at least (default 50; emulated 2)", least=1, most=many)
+    _add_seconds(parser, "--min-s", "measure at least this long (host, default 2; adb, default 10)")
+    _add_whole(parser, "--warmup-runs", "warm-up, at least (host, adb; default 10)", least=0, most=many)
+    _add_seconds(parser, "--warmup-min-s", "warm up at least this long (host, adb; default 1)")
+    _add_seconds(parser, "--deadline-s", "end a run of the bench after (default 600)", default=600.0)
+    parser.add_argument("--fp16", action="store_true", help="compute in half precision where XNNPACK can")
+    parser.add_argument(
+        "--cpu", type=_one_of("cpu", CPUS), help=f"core to emulate: {', '.join(CPUS)} (default: the first)"
+    )
+    parser.add_argument(
+        "--device", metavar="NAME", help="device to model milliseconds for (emulated; snapdragon_855)"
+    )
+    parser.add_argument("--bundle", type=Path, metavar="PATH", help="a bundle of your own (adb, emulated)")
+    parser.add_argument("--per-op", action="store_true", help="time or instructions of every operator")
+    parser.add_argument("--no-verify", action="store_true", help="measure without checking the outputs first")
+    parser.add_argument(
+        "--json", action="store_true", help="print the report for machines on standard output"
+    )
+    _add_phone(parser)
+
+
+def _add_phone(parser: argparse.ArgumentParser) -> None:
+    """Which phone, and how to treat it. None of them goes with another target."""
+    phone = parser.add_argument_group("phones (adb)")
+    phone.add_argument("--serial", metavar="S", help="the phone (default: ANDROID_SERIAL, or the only one)")
+    phone.add_argument("--connect", metavar="HOST:PORT", help="a wireless phone to connect to first")
+    phone.add_argument(
+        "--cores",
+        metavar="WORD|MASK",
+        help="prime, big, little or a hexadecimal mask (default: prime; big for several threads)",
+    )
+    phone.add_argument(
+        "--remote-folder", metavar="PATH", help="where on the phone to put files (default /data/local/tmp)"
+    )
+    phone.add_argument("--keep", action="store_true", help="leave the files there, for the next run")
+    phone.add_argument(
+        "--no-root", action="store_true", help="leave the governor alone even if there is root"
+    )
+    _add_seconds(phone, "--cooldown-s", "wait this long for a hot phone (default 300)")
+
+
+def _one_of(what: str, choices: Sequence[str]) -> Callable[[str], str]:
+    def read(text: str) -> str:
+        if text not in choices:
+            raise unknown_choice(what, text, choices)
+        return text
+
+    return read
+
+
+def _add_whole(
+    parser: argparse._ActionsContainer,
+    option: str,
+    about: str,
+    *,
+    least: int,
+    most: int,
+    default: int | None = None,
+) -> None:
+    def read(text: str) -> int:
+        if not (text.isascii() and text.isdecimal() and least <= int(text) <= most):
+            raise UsageError(f"{option} {text}: not a whole number from {least} to {most}")
+        return int(text)
+
+    parser.add_argument(option, type=read, default=default, metavar="N", help=about)
+
+
+def _add_seconds(
+    parser: argparse._ActionsContainer, option: str, about: str, *, default: float | None = None
+) -> None:
+    def read(text: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            value = -1.0
+        if not 0 <= value < 1e6:
+            raise UsageError(f"{option} {text}: not a number of seconds")
+        return value
+
+    parser.add_argument(option, type=read, default=default, metavar="S", help=about)

@@ -1,0 +1,98 @@
+"""Device files: what a phone's chip is, and how counts become modelled milliseconds for it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.devices import latency_fit
+from benchmarks.reports import schema
+from benchmarks.reports.counts import Counts
+from benchmarks.reports.report import Modelled
+from mocovit_deploy.errors import DeployError, unknown_choice
+
+DEVICES = ("snapdragon_855",)
+"""Names of the files in benchmarks/devices/."""
+
+_FOLDER = Path(__file__).parent
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cluster:
+    """Cores of one kind that share a clock."""
+
+    name: str
+    core: str
+    cores: int
+    clock_hz: int
+    source: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class CoreModel:
+    """The factor between a core's cycle bound and its time, and the cluster whose clock it runs at."""
+
+    core: str
+    cluster: str
+    factor: float
+    source: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeviceFile:
+    """One file of benchmarks/devices/."""
+
+    name: str
+    soc: str
+    title: str
+    cluster: tuple[Cluster, ...]
+    model: tuple[CoreModel, ...]
+
+    def __post_init__(self) -> None:
+        for model in self.model:
+            cluster = self._cluster(model.cluster)
+            if cluster is None or cluster.core != model.core:
+                raise ValueError(f"no cluster {model.cluster!r} of {model.core}")
+            if model.factor < 1:
+                raise ValueError(f"factor {model.factor}: time is never below the bound")
+        for cluster in self.cluster:
+            if cluster.clock_hz <= 0 or cluster.cores <= 0 or not cluster.source:
+                raise ValueError(f"cluster {cluster.name!r} needs cores, a clock and a source")
+
+    def _cluster(self, name: str) -> Cluster | None:
+        return next((cluster for cluster in self.cluster if cluster.name == name), None)
+
+    def modelled(self, counts: Counts, core: str) -> Modelled | None:
+        """Milliseconds for `counts` on `core`; None where this device has no calibrated core of that kind.
+
+        modelled_ms = cycle bound / clock * factor
+        """
+        model = next((model for model in self.model if model.core == core), None)
+        if model is None:
+            return None
+        cluster = self._cluster(model.cluster)
+        if cluster is None:  # refused at construction
+            raise DeployError(f"device {self.name}: no cluster {model.cluster}")
+        bound_ms = counts.cycle_bound(core) / cluster.clock_hz * 1e3
+        return Modelled(
+            modelled_ms=bound_ms * model.factor,
+            device=self.name,
+            core=core,
+            clock_hz=cluster.clock_hz,
+            bound_ms=bound_ms,
+            factor=model.factor,
+            source=model.source,
+            error_band_percent=latency_fit.error_band_percent(),
+        )
+
+
+def load(name: str) -> DeviceFile:
+    """The device file called `name`; `UsageError` with the names there are for any other."""
+    if name not in DEVICES:
+        raise unknown_choice("device", name, DEVICES)
+    return read(_FOLDER / f"{name}.toml")
+
+
+def read(path: Path) -> DeviceFile:
+    """A device file from anywhere; `UsageError` says what in it does not fit."""
+    return schema.build(DeviceFile, schema.read_toml(path), str(path))

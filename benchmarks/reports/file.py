@@ -1,0 +1,89 @@
+"""Reports on disk: written whole or not at all, read strictly.
+
+    {"schema_version": 3, "reports": [{"kind": "latency" | "counts", ...}, ...]}
+
+A latency report also holds its `summary` (median, percentiles, spread), for readers that are no Python. It
+follows from `samples_ms`, which are what counts, and is not read back.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks.reports import schema
+from benchmarks.reports.report import CountReport, LatencyReport, Report
+from benchmarks.reports.statistics import summarise
+from mocovit_deploy.errors import StableDeviceError, UsageError
+from mocovit_deploy.files import write_atomically
+
+SCHEMA_VERSION = 3
+
+
+def to_json(reports: Sequence[Report]) -> str:
+    """The document that `mocovit-bench` prints with `--json` and writes to a file."""
+    return schema.to_json({"schema_version": SCHEMA_VERSION, "reports": [_plain(one) for one in reports]})
+
+
+def _plain(report: Report) -> Any:
+    found = schema.plain(report)
+    if isinstance(report, LatencyReport):
+        found["summary"] = schema.plain(summarise(report.samples_ms))
+    return found
+
+
+def write(path: Path, reports: Sequence[Report]) -> None:
+    """Write reports to `path`; raises like `write_whole`."""
+    write_whole(path, to_json(reports))
+
+
+def check_place(path: Path | None) -> None:
+    """`UsageError` now for a file that could not be written after minutes of measuring."""
+    if path is None:
+        return
+    if path.is_dir():
+        raise UsageError(f"{path}: is a folder; name a file in it")
+    if not path.absolute().parent.is_dir():
+        raise UsageError(f"{path}: there is no folder {path.parent}; make it first")
+    if not os.access(path.absolute().parent, os.W_OK):
+        raise UsageError(f"{path}: cannot be written (Permission denied)")
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write `text` to `path`, whole or not at all.
+
+    Raises `StableDeviceError` for a full disk, `UsageError` for a place that cannot be written.
+    """
+    try:
+        write_atomically(path, text.encode())
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise StableDeviceError(
+                f"{path}: cannot be written ({error.strerror}); make room in {path.absolute().parent}"
+            ) from None
+        raise UsageError(f"{path}: cannot be written ({error.strerror})") from None
+
+
+def read(path: Path) -> tuple[Report, ...]:
+    """Read what `write` wrote; `UsageError` for anything else, with the place that does not fit."""
+    document = schema.read_json(path)
+    version = document.get("schema_version") if isinstance(document, dict) else None
+    if version != SCHEMA_VERSION:
+        raise UsageError(f"{path}: report schema {version!r:.40}, this version reads {SCHEMA_VERSION}")
+    members = document.get("reports")
+    if not isinstance(members, list) or not members:
+        raise UsageError(f"{path}: holds no reports")
+    return tuple(_read_one(member, f"{path}: reports[{n}]") for n, member in enumerate(members))
+
+
+def _read_one(member: Any, where: str) -> Report:
+    kind = member.get("kind") if isinstance(member, dict) else None
+    if kind == "latency":
+        stated = {name: value for name, value in member.items() if name != "summary"}
+        return schema.build(LatencyReport, stated, where)
+    if kind == "counts":
+        return schema.build(CountReport, member, where)
+    raise UsageError(f"{where}: kind {kind!r:.40} is neither 'latency' nor 'counts'")

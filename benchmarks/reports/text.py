@@ -1,0 +1,131 @@
+"""Reports in words, for people: what `mocovit-bench` prints beside the JSON that machines read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from benchmarks.operators.read import MOVEMENT
+from benchmarks.reports.report import (
+    CountedOperator,
+    CountReport,
+    LatencyReport,
+    Partitions,
+    Report,
+    TimedOperator,
+)
+from benchmarks.reports.statistics import summarise
+
+
+def describe(report: Report) -> Iterator[str]:
+    """A report, line by line."""
+    yield f"{report.subject.file}  ({report.subject.model}, {report.subject.recipe})"
+    engine = report.engine
+    threads = "1 thread" if report.plan.threads == 1 else f"{report.plan.threads} threads"
+    yield f"  runtime       {engine.runtime} {engine.version}, {engine.arithmetic} arithmetic, {threads}"
+    yield f"  outputs       {report.verified}"
+    if isinstance(report, LatencyReport):
+        yield from _times(report)
+    else:
+        yield from _counts(report)
+    yield from _graph(report)
+    if report.operators:
+        yield from _operators(report.operators)
+    for warning in report.warnings:
+        yield f"  note          {warning}"
+
+
+def place(facts: Mapping[str, str]) -> str:
+    """A device in one line; digests and the build of its system are left to the report."""
+    bare = ("processor", "maker", "model", "soc", "machine", "abi", "clusters")
+    led = {"cores": "cores", "kernel": "kernel", "android": "Android", "governor": "governor"}
+    found = [facts[name] for name in bare if facts.get(name)]
+    found += [f"{word} {facts[name]}" for name, word in led.items() if facts.get(name)]
+    return ", ".join(found)
+
+
+def ms(value: float) -> str:
+    """Milliseconds to about five digits: "3,912.3", "391.23", "4.533", "0.001732"."""
+    if value == 0 or value >= 0.01:
+        return f"{value:,.{1 if value >= 1000 else 2 if value >= 100 else 3}f}"
+    return f"{value:.4g}"
+
+
+def _times(report: LatencyReport) -> Iterator[str]:
+    facts = report.device.facts
+    yield f"  device        {place(facts)}"
+    s = summarise(report.samples_ms)
+    named = {
+        "p50": s.p50_ms,
+        "p90": s.p90_ms,
+        "p95": s.p95_ms,
+        "p99": s.p99_ms,
+        "min": s.min_ms,
+        "mean": s.mean_ms,
+    }
+    yield f"  latency       {'  '.join(f'{name} {ms(value)}' for name, value in named.items())} ms"
+    if s.mad_ms is not None and s.median_interval_ms is not None:
+        low, high = s.median_interval_ms.low, s.median_interval_ms.high
+        between = f"median between {ms(low)} and {ms(high)} ms"
+        yield f"  spread        MAD {ms(s.mad_ms)} ms, {between}, {s.samples} samples"
+    yield f"  apart         load {report.load_ms:.1f} ms, first inference {ms(report.first_inference_ms)} ms"
+    if report.peak_memory_bytes is not None:
+        yield f"  memory        {report.peak_memory_bytes / 2**20:.1f} MiB at most, the runtime included"
+
+
+def _counts(report: CountReport) -> Iterator[str]:
+    counts = report.counts
+    yield f"  emulated      {report.plan.cpu}, {report.emulator}: counted, not timed"
+    per_run = set(report.instructions_by_run)
+    agree = (
+        "equal in every run" if len(per_run) == 1 else f"{min(per_run):,} to {max(per_run):,} over the runs"
+    )
+    yield f"  instructions  {counts.instructions:,} per inference ({agree})"
+    macs = ", ".join(f"{width} {count:,}" for width, count in counts.macs.items() if count)
+    yield f"  executed MACs {counts.total_macs:,} ({macs or 'none'})"
+    yield f"  memory        {counts.loaded_bytes:,} bytes loaded, {counts.stored_bytes:,} stored"
+    m = report.modelled
+    if m is None:
+        yield "  modelled      nothing: no device file is calibrated for this core and thread count"
+    else:
+        yield (
+            f"  modelled      {m.modelled_ms:.3g} ms on {m.device} ({m.core}, {m.clock_hz / 1e9:.2f} GHz), "
+            f"not measured: bound {m.bound_ms:.3g} x {m.factor:g}, off by up to {m.error_band_percent:.0f} %"
+        )
+
+
+def _graph(report: Report) -> Iterator[str]:
+    kinds = report.operators_by_kind
+    if kinds:
+        listed = ", ".join(f"{kind} {count}" for kind, count in kinds.items())
+        yield f"  operators     {sum(kinds.values())}: {listed}"
+        moved = {kind: kinds[kind] for kind in MOVEMENT if kind in kinds}
+        said = ", ".join(f"{count} {kind}" for kind, count in moved.items()) or "no transpose, no reshape"
+        yield f"  data movement {said}"
+    if report.partitions is not None:
+        yield from _partitions(report.partitions)
+
+
+def _partitions(found: Partitions) -> Iterator[str]:
+    pieces = "1 partition" if found.count == 1 else f"{found.count} partitions"
+    yield f"  {found.delegate:<13} {pieces}, {found.operators_inside} operators inside"
+    for group in found.outside:
+        reason = f": {group.reason}" if group.reason else ""
+        yield f"  outside       {group.count} {group.kind}{reason}"
+
+
+def _operators(operators: Sequence[TimedOperator | CountedOperator]) -> Iterator[str]:
+    yield f"  {'#':>4} {'piece':>5} {_cost_title(operators[0]):>14} {'%':>6}  operator, module"
+    total = sum(_cost(op) for op in operators) or 1.0
+    for op in operators:
+        piece = "-" if op.partition is None else str(op.partition)
+        cost = f"{op.mean_ms:.3f}" if isinstance(op, TimedOperator) else f"{op.instructions:,}"
+        share = 100 * _cost(op) / total
+        yield f"  {op.index:>4} {piece:>5} {cost:>14} {share:>6.1f}  {op.kind}  {op.where}".rstrip()
+
+
+def _cost(op: TimedOperator | CountedOperator) -> float:
+    return op.mean_ms if isinstance(op, TimedOperator) else float(op.instructions)
+
+
+def _cost_title(op: TimedOperator | CountedOperator) -> str:
+    return "mean ms" if isinstance(op, TimedOperator) else "instructions"

@@ -1,0 +1,70 @@
+"""Which runtimes execute which TFLite files: each runtime in a virtual environment of its own.
+
+    python -m benchmarks.studies.runtime_matrix FILE.tflite...
+
+Installs each runtime beside this project's core (numpy alone, no torch), runs `mocovit-parity` on every
+file, and prints a table of verdicts. A cell is what that command said.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+import venv
+from pathlib import Path
+
+from mocovit_deploy.terminal.table import table
+
+RUNTIMES = (
+    ("tflite-runtime==2.14.0", "numpy<2"),
+    ("ai-edge-litert==1.4.0", "numpy"),
+    ("ai-edge-litert==2.3.0", "numpy"),
+)
+CHECKOUT = Path(__file__).resolve().parents[2]
+TIMEOUT_S = 600
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else None)
+    parser.add_argument("files", type=Path, nargs="+", metavar="FILE")
+    files = [path.resolve() for path in parser.parse_args().files]
+    columns = [_verdicts(packages, files) for packages in RUNTIMES]
+    rows = [(path.name, *(column[i] for column in columns)) for i, path in enumerate(files)]
+    sys.stdout.write(table(("file", *(packages[0] for packages in RUNTIMES)), rows) + "\n")
+    return 0
+
+
+def _verdicts(packages: tuple[str, ...], files: list[Path]) -> list[str]:
+    with tempfile.TemporaryDirectory() as folder:
+        venv.create(folder, with_pip=True)
+        install = [
+            str(Path(folder, "bin", "python")),
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--disable-pip-version-check",
+        ]
+        subprocess.run([*install, *packages], check=True, timeout=TIMEOUT_S)
+        subprocess.run([*install, "--no-deps", str(CHECKOUT)], check=True, timeout=TIMEOUT_S)
+        return [_verdict(Path(folder, "bin", "mocovit-parity"), path) for path in files]
+
+
+def _verdict(program: Path, path: Path) -> str:
+    """What the check said; a runtime that dies is said to have died, with its status."""
+    command = [str(program), "--json", str(path)]
+    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=TIMEOUT_S)
+    try:
+        report = json.loads(done.stdout)["files"][0]
+    except ValueError:
+        return f"dies, status {done.returncode}"
+    if not report["outputs"]:
+        return f"{report['verdict']}: {report['reason']}"
+    return f"{report['verdict']}, {report['outputs'][0]['max_error']:.1e}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,67 @@
+"""`ab A B`: which of two files is faster. Counts are exact and taken once each; times are taken in turn."""
+
+from __future__ import annotations
+
+import dataclasses
+import statistics
+from collections.abc import Sequence
+from typing import Any
+
+from benchmarks.cli import phones
+from benchmarks.reports import text as prose
+from benchmarks.reports.compare import compare, describe
+from benchmarks.reports.plan import Plan
+from benchmarks.reports.report import LatencyReport
+from benchmarks.reports.statistics import PairedDifference, paired
+from benchmarks.reports.text import ms
+from benchmarks.targets.context import Context, Say
+from mocovit_deploy.artifacts.artifact import Artifact
+from mocovit_deploy.targets import Target
+
+Side = tuple[Artifact, Plan, Context]
+"""What a target takes for one of the two files."""
+
+
+def count_both(target: Target, sides: Sequence[Side], say: Say) -> dict[str, Any]:
+    """Count A and B, say what differs, and return both reports and their comparison; raises what they do."""
+    reports = [target.measure(*side) for side in sides]
+    for report in reports:
+        for line in prose.describe(report):
+            say(line)
+    (comparison,) = compare(reports[:1], reports[1:])
+    say(f"{comparison.old_file} against {comparison.new_file}: {describe(comparison)}")
+    return {"reports": reports, "comparison": comparison}
+
+
+def time_in_turn(target: Target, sides: Sequence[Side], say: Say, *, rounds: int) -> dict[str, Any]:
+    """Measure in the order A B B A A B ...: what drifts slowly is in both halves of a pair and cancels.
+
+    Returns all reports and the paired difference. Raises what the target does, `TransientDeviceError` for a
+    phone that does not get steady.
+    """
+    measured: list[list[LatencyReport]] = [[], []]
+    for turn in range(rounds):
+        for which in (0, 1) if turn % 2 == 0 else (1, 0):
+            artifact, plan, context = sides[which]
+            if measured[which]:  # outputs do not change between rounds; one check is enough
+                context = dataclasses.replace(context, checked=measured[which][0].verified)
+            report = target.measure(artifact, plan, context)
+            phones.refuse_unsteady([report])
+            if isinstance(report, LatencyReport):
+                measured[which].append(report)
+    medians = [[statistics.median(report.samples_ms) for report in side] for side in measured]
+    found = paired(*medians)
+    names = [artifact.path.name for artifact, _, _ in sides]
+    say(_line(names, found, medians))
+    return {"reports": [*measured[0], *measured[1]], "paired": found}
+
+
+def _line(names: Sequence[str], found: PairedDifference, medians: Sequence[Sequence[float]]) -> str:
+    a, b = names
+    first, second = (ms(statistics.median(side)) for side in medians)
+    line = f"{b} takes {found.ratio:.3f} times as long as {a} (p50 {second} against {first} ms"
+    if found.interval_ms is not None:
+        low, high = found.interval_ms.low, found.interval_ms.high
+        line += f"; {found.median_difference_ms:+.3g} ms a pair, between {low:+.3g} and {high:+.3g}"
+    line += f"; {found.rounds} pairs)"
+    return line if found.decided else f"{line}; may be no difference: raise --rounds"

@@ -1,0 +1,168 @@
+"""One run of the native bench, wherever it runs: its words, its time limit, what it answers.
+
+Three files go in and out, all in one folder: `input.bin` (raw tensors, sample after sample, in the order
+of the runtime's own inputs), `output.bin` (the same for outputs) and `report.json`.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks.reports.plan import Plan
+from mocovit_deploy.errors import DeployError, StableDeviceError, TransientDeviceError, UsageError
+from mocovit_deploy.untrusted.process import Finished, run
+
+SCHEMA_VERSION = 1
+INPUT, OUTPUT, REPORT = "input.bin", "output.bin", "report.json"
+
+# Exit statuses of native/bench.h.
+_USAGE, _LIBRARY, _MODEL, _DATA, _INFERENCE, _DEADLINE, _CRASH = 2, 3, 4, 5, 6, 7, 8
+
+_GRACE_S = 10.0
+"""The bench ends itself at its deadline; this much later its whole process group is killed."""
+
+_PIECES_IN_A_LINE = 300
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """An input or output as the runtime describes it."""
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+    bytes: int
+
+
+@dataclass(frozen=True)
+class BenchReport:
+    """What the native bench says, in its own units."""
+
+    runtime_version: str
+    cpu: int
+    load_ms: float
+    first_inference_ms: float
+    warmup_ms: tuple[float, ...]
+    samples_ms: tuple[float, ...]
+    peak_memory_bytes: int
+    inputs: tuple[Tensor, ...]
+    outputs: tuple[Tensor, ...]
+    profile: tuple[Any, ...]
+    """One member per profiled inference (benchmarks/operators/profile.py reads them)."""
+
+
+def timing_options(plan: Plan) -> list[str]:
+    """The bench's words for a plan. Its very first inference comes before the warm-up, and is told apart."""
+    return [
+        f"--warmup-runs={plan.warmup_runs}",
+        f"--warmup-min-s={plan.warmup_min_s:g}",
+        f"--runs={plan.runs}",
+        f"--min-s={plan.min_s:g}",
+    ]
+
+
+def run_bench(
+    command: Sequence[str],
+    model: str,
+    plan: Plan,
+    options: Sequence[str],
+    *,
+    folder: Path,
+    samples: int | None,
+    memory_bytes: int | None = None,
+) -> BenchReport:
+    """Run the bench in `folder`, in at most `memory_bytes` of memory, and read its report.
+
+    `command` starts it (loader, emulator and all), `model` is the file as seen from `folder`, `samples` how
+    many the input file holds (None: no input file, the bench makes numbers up). Raises `UsageError` for a
+    model the runtime refuses, in its own words, `TransientDeviceError` when time was up.
+    """
+    words = [*command, *bench_words(model, plan, options, samples=samples, folder="")]
+    try:
+        done = run(words, deadline_s=plan.deadline_s + _GRACE_S, cwd=folder, memory_bytes=memory_bytes)
+    except OSError as error:
+        raise StableDeviceError(f"{command[0]} cannot be started ({error.strerror})") from None
+    if not done.ok:
+        raise failure(done, plan)
+    return read_report(folder / REPORT)
+
+
+def bench_words(
+    model: str, plan: Plan, options: Sequence[str], *, samples: int | None, folder: str
+) -> list[str]:
+    """The bench's words for one run; its own three files are below `folder` ("" or ending in a slash)."""
+    given = [f"--input={folder}{INPUT}", f"--samples={samples}"] if samples is not None else []
+    return [
+        f"--model={model}",
+        f"--threads={plan.threads}",
+        f"--fp16={int(plan.fp16_arithmetic)}",
+        f"--deadline-s={plan.deadline_s:g}",
+        f"--report={folder}{REPORT}",
+        *given,
+        *options,
+    ]
+
+
+def failure(done: Finished, plan: Plan) -> DeployError:
+    """What to raise for a bench that failed, by its exit status, in the bench's and the runtime's words."""
+    said = _last_words(done)
+    if done.timed_out or done.status == _DEADLINE:
+        return TransientDeviceError(
+            f"the run did not end within its deadline of {plan.deadline_s:g} s; "
+            "give it more with --deadline-s"
+        )
+    if done.status in (_MODEL, _INFERENCE):
+        return UsageError(f"{plan.runtime} cannot run the model: {said}")
+    if done.status == _CRASH:
+        return UsageError(f"{plan.runtime} crashed on the model: {said}; is the file damaged?")
+    if done.status == _LIBRARY:
+        return StableDeviceError(f"the runtime does not start: {said}")
+    if done.status in (_USAGE, _DATA):
+        return UsageError(f"the bench refused: {said}")
+    return StableDeviceError(f"the bench died: {said}")
+
+
+def _last_words(done: Finished) -> str:
+    """The bench's own line, and the runtime's own error before it, which says why."""
+    lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
+    own = next((line.removeprefix("bench: ") for line in lines if line.startswith("bench: ")), done.reason())
+    theirs = [line.removeprefix("ERROR: ") for line in lines if line.startswith("ERROR: ")]
+    return f"{own} ({theirs[0][:_PIECES_IN_A_LINE]})" if theirs else own
+
+
+def read_report(path: Path) -> BenchReport:
+    """Read the bench's report; `DeployError` unless it is whole and its numbers are numbers."""
+    try:
+        document = json.loads(path.read_bytes())
+        found = BenchReport(
+            runtime_version=str(document["runtime_version"]),
+            cpu=int(document["cpu"]),
+            load_ms=float(document["load_ms"]),
+            first_inference_ms=float(document["first_inference_ms"]),
+            warmup_ms=tuple(map(float, document["warmup_ms"])),
+            samples_ms=tuple(map(float, document["samples_ms"])),
+            peak_memory_bytes=int(document["peak_memory_bytes"]),
+            inputs=tuple(map(_tensor, document["inputs"])),
+            outputs=tuple(map(_tensor, document["outputs"])),
+            profile=tuple(document.get("profile", ())),
+        )
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        what = "it is no JSON" if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
+        raise DeployError(f"{path.name}: the bench left no report that can be read ({what})") from None
+    if document["bench_report"] != SCHEMA_VERSION:
+        raise DeployError(
+            f"{path.name}: bench report of schema {document['bench_report']}, not {SCHEMA_VERSION}"
+        )
+    if not all(math.isfinite(ms) for ms in (*found.warmup_ms, *found.samples_ms, found.load_ms)):
+        raise DeployError(f"{path.name}: a time in the bench's report is no number")
+    return found
+
+
+def _tensor(document: Mapping[str, Any]) -> Tensor:
+    shape = tuple(int(size) for size in document["shape"])
+    return Tensor(str(document["name"]), str(document["dtype"]), shape, int(document["bytes"]))

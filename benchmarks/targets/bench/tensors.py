@@ -1,0 +1,133 @@
+"""Between the golden file's arrays and the raw tensors a runtime takes and gives.
+
+A golden file holds real numbers under the names of the file's signature. Here they get the order of the
+runtime, and, where the file's own tensor is quantized, its integers:
+
+    stored = clip(round(real / scale) + zero_point)        real = (stored - zero_point) * scale
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.operators.tflite import FileTensor, Quantization, read_interface
+from benchmarks.targets.bench.process import INPUT, OUTPUT, Tensor
+from mocovit_deploy.artifacts.artifact import Array, Artifact
+from mocovit_deploy.artifacts.golden import Golden
+from mocovit_deploy.errors import DeployError, UsageError
+
+
+@dataclass(frozen=True)
+class Order:
+    """A file's inputs and outputs in the order in which one runtime takes and gives them."""
+
+    inputs: tuple[FileTensor, ...]
+    outputs: tuple[FileTensor, ...]
+
+
+def order_of(artifact: Artifact, runtime: str) -> Order:
+    """LiteRT follows the signature, TFLite the subgraph, ONNX Runtime the file (which its manifest lists)."""
+    if artifact.format == "tflite":
+        interface = read_interface(artifact.path)
+        if runtime == "tflite":
+            return Order(interface.subgraph_inputs, interface.subgraph_outputs)
+        return Order(interface.signature_inputs, interface.signature_outputs)
+    return Order(
+        tuple(FileTensor(tensor.name, tensor.dtype, None) for tensor in artifact.inputs),
+        tuple(FileTensor(tensor.name, tensor.dtype, None) for tensor in artifact.outputs),
+    )
+
+
+def check_names(artifact: Artifact, golden: Golden, order: Order) -> None:
+    """`UsageError` unless the golden file's names are the file's."""
+    for side, arrays, tensors in (
+        ("inputs", golden.inputs, order.inputs),
+        ("outputs", golden.outputs, order.outputs),
+    ):
+        names = [tensor.name for tensor in tensors]
+        if set(arrays) != set(names):
+            raise UsageError(
+                f"{artifact.path}: its {side} are {', '.join(names):.300}, the golden file has "
+                f"{', '.join(sorted(arrays)):.300}; export again"
+            )
+
+
+def write_inputs(folder: Path, golden: Golden, tensors: Sequence[FileTensor], *, samples: int) -> None:
+    """Write the first `samples` samples' inputs, one by one, in the runtime's order and the file's types."""
+    with (folder / INPUT).open("wb") as stream:
+        for sample in range(samples):
+            for tensor in tensors:
+                stream.write(_little_endian(stored(golden.inputs[tensor.name][sample], tensor)))
+
+
+def stored(array: Array, tensor: FileTensor) -> Array:
+    """`array` as the file's own tensor holds it; `UsageError` for a quantized type that is none."""
+    quantization = tensor.quantization
+    if (
+        array.dtype.name == tensor.dtype
+        or quantization is None
+        or not np.issubdtype(array.dtype, np.floating)
+    ):
+        return array
+    if not re.fullmatch(r"u?int(8|16|32)", tensor.dtype):
+        raise UsageError(f"{tensor.name} is quantized in {tensor.dtype or 'no type'}; is the file damaged?")
+    limits = np.iinfo(tensor.dtype)
+    steps = np.round(array / quantization.scale) + quantization.zero_point
+    return np.clip(steps, limits.min, limits.max).astype(tensor.dtype)
+
+
+def real(array: Array, quantization: Quantization | None, wanted: np.dtype[Any]) -> Array:
+    """The inverse of `stored`, where the golden file holds real numbers and the file integers."""
+    if (
+        quantization is None
+        or not np.issubdtype(wanted, np.floating)
+        or np.issubdtype(array.dtype, np.floating)
+    ):
+        return array
+    return ((array.astype(np.float64) - quantization.zero_point) * quantization.scale).astype(wanted)
+
+
+def check_types(artifact: Artifact, golden: Golden, order: Order, tensors: Sequence[Tensor]) -> None:
+    """`UsageError` unless what was written is what the runtime's tensors hold, in type and shape."""
+    for named, tensor in zip(order.inputs, tensors, strict=True):
+        array = golden.inputs[named.name]
+        written = stored(array[0], named).dtype.name
+        if (written, array.shape[1:]) != (tensor.dtype, tensor.shape):
+            raise UsageError(
+                f"{artifact.path}: input {named.name} is {tensor.dtype} {list(tensor.shape)} in the runtime, "
+                f"{written} {list(array.shape[1:])} in the golden file; export again"
+            )
+
+
+def read_outputs(
+    folder: Path, golden: Golden, order: Order, tensors: Sequence[Tensor]
+) -> Mapping[str, Array]:
+    """The outputs of every sample, by name, with the samples as the first axis, in the golden file's types.
+
+    Raises `DeployError` when the file is not as long as its tensors make it.
+    """
+    raw = (folder / OUTPUT).read_bytes()
+    samples, each = len(golden), sum(tensor.bytes for tensor in tensors)
+    if len(raw) != each * samples:
+        raise DeployError(f"{OUTPUT}: {len(raw)} bytes, {samples} samples take {each * samples}")
+    found: dict[str, Array] = {}
+    offset = 0
+    for named, tensor in zip(order.outputs, tensors, strict=True):
+        dtype = np.dtype(tensor.dtype).newbyteorder("<")
+        pieces = [raw[sample * each + offset :][: tensor.bytes] for sample in range(samples)]
+        arrays = np.stack([np.frombuffer(piece, dtype).reshape(tensor.shape) for piece in pieces])
+        native = arrays.astype(np.dtype(tensor.dtype))
+        found[named.name] = real(native, named.quantization, golden.outputs[named.name].dtype)
+        offset += tensor.bytes
+    return found
+
+
+def _little_endian(array: Array) -> bytes:
+    contiguous = np.ascontiguousarray(array)
+    return contiguous.astype(contiguous.dtype.newbyteorder("<"), copy=False).tobytes()

@@ -1,0 +1,69 @@
+"""Find a qemu that executes aarch64 programs. Any from 7.2 on runs files; only one with plugins counts."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.toolchain import emulator
+from mocovit_deploy.errors import MissingToolError, StableDeviceError
+from mocovit_deploy.untrusted.process import run
+
+OLDEST = (7, 2)
+NAMES = ("qemu-aarch64", "qemu-aarch64-static")
+VARIABLE = emulator.QEMU_VARIABLE
+_ASK_S = 30.0
+
+
+@dataclass(frozen=True)
+class Qemu:
+    path: Path
+    version: str
+
+    def command(self, cpu: str) -> list[str]:
+        """The start of a command line. The guest's environment is empty."""
+        return ["env", "-i", str(self.path), "-cpu", cpu]
+
+
+def find_qemu() -> Qemu:
+    """The qemu that $MOCOVIT_QEMU names, else one in the PATH, else the one we have built.
+
+    Raises `MissingToolError` when there is none, `StableDeviceError` when the one named is unfit.
+    """
+    named = os.environ.get(VARIABLE)
+    if named:
+        version = _version(named)
+        if version is None:
+            raise StableDeviceError(f"{VARIABLE}={named} is no qemu-aarch64 of version 7.2 or later")
+        return Qemu(Path(named), version)
+    for name in NAMES:
+        path = shutil.which(name)
+        if path and (version := _version(path)):
+            return Qemu(Path(path), version)
+    try:
+        built = emulator.find()
+    except MissingToolError:
+        raise MissingToolError(
+            "no qemu that runs aarch64 programs; run: apt-get install qemu-user, or: mocovit-bench emulator"
+        ) from None
+    return Qemu(built.qemu, built.version)
+
+
+def check_cpu(qemu: Path, cpu: str) -> None:
+    """`StableDeviceError` when this qemu does not know the core (cortex-a55 came with 8.0)."""
+    known = run([qemu, "-cpu", "help"], deadline_s=_ASK_S).stdout.split()
+    if cpu not in known:
+        raise StableDeviceError(f"{qemu} does not know {cpu}; choose another --cpu, or a newer qemu")
+
+
+def _version(path: str) -> str | None:
+    """The version of a qemu-aarch64 that is new enough; None for anything else."""
+    try:
+        said = run([path, "--version"], deadline_s=_ASK_S).stdout
+    except OSError:
+        return None
+    found = re.search(r"qemu-aarch64\S* version ((\d+)\.(\d+)[.\d]*)", said)
+    return found[1] if found and (int(found[2]), int(found[3])) >= OLDEST else None

@@ -1,0 +1,243 @@
+"""Target `emulated`: the real aarch64 kernels, executed by qemu on this machine, and counted.
+
+Time under emulation says nothing about a phone, so none is taken. What is reported is exact: instructions
+by class, bytes, multiply-accumulates; and what a device file makes of them, named modelled.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from benchmarks.devices import device
+from benchmarks.operators.profile import counted, partitions
+from benchmarks.operators.read import by_kind, read_operators
+from benchmarks.reports.counts import Counts, typical
+from benchmarks.reports.plan import Plan
+from benchmarks.reports.report import CountedOperator, CountReport, Engine, Subject, tool_versions
+from benchmarks.targets.bench.golden_run import keep_first_sample, run_samples
+from benchmarks.targets.bench.process import BenchReport, run_bench, timing_options
+from benchmarks.targets.context import Context, GoldenRun, arithmetic_note, checked_line, verdict_of
+from benchmarks.targets.emulated.prefix import CORES, write_prefix
+from benchmarks.targets.emulated.qemu import VARIABLE, Qemu, check_cpu, find_qemu
+from benchmarks.toolchain import bundle as bundles
+from benchmarks.toolchain import emulator
+from benchmarks.toolchain.bundle import Bundle
+from benchmarks.toolchain.emulator import Emulator
+from mocovit_deploy.artifacts.artifact import Artifact
+from mocovit_deploy.errors import MissingToolError, ParityError, UsageError
+
+DEFAULT_DEVICE = "snapdragon_855"
+_HOTTEST = 5
+_COUNTS, _TICKS = "counts.json", "ticks.json"
+_BUNDLE, _MODEL = "b", "model"
+
+
+def measure(artifact: Artifact, plan: Plan, context: Context) -> CountReport:
+    """Check the file's outputs under emulation, then count inferences.
+
+    Raises `ParityError` when the outputs are not the original network's, `UsageError` for a model the runtime
+    refuses or a broken bundle, `MissingToolError` without an emulator that counts, `TransientDeviceError` at
+    the deadline.
+    """
+    counter = emulator.find()
+    model = device.load(context.device or DEFAULT_DEVICE)
+    operators = read_operators(artifact.path, artifact.format)
+    per_op = plan.per_op and plan.runtime != "onnxruntime"
+    with _prepared(artifact, plan, context, Qemu(counter.qemu, counter.version)) as place:
+        check = _Execute(place, plan, counter if per_op else None, _TICKS, hottest=0, clock=per_op)
+        checked = run_samples(
+            artifact,
+            context.golden,
+            plan,
+            operators,
+            check,
+            folder=place.folder,
+            profiled=1,
+            version=place.bundle.version,
+            ticking=per_op,
+        )
+        verified = verdict_of(artifact, context, checked)
+        context.say(checked_line(artifact, verified, f"counting {plan.runs} inferences"))
+        samples = keep_first_sample(artifact, context.golden, plan, place.folder)
+        count = _Execute(place, plan, counter, _COUNTS, hottest=_HOTTEST)
+        count(timing_options(plan), samples=samples)
+        regions = emulator.read_counts(place.folder / _COUNTS)
+        per_operator = _per_operator(checked, place.folder) if per_op else ()
+        engine = Engine(
+            runtime=plan.runtime,
+            version=place.bundle.version,
+            build=place.bundle.build,
+            arithmetic=checked.arithmetic,
+        )
+    counts = typical(regions)
+    return CountReport(
+        subject=Subject.of(artifact),
+        plan=plan,
+        engine=engine,
+        emulator=counter.identity,
+        counts=counts,
+        instructions_by_run=tuple(region.instructions for region in regions),
+        modelled=model.modelled(counts, str(plan.cpu)) if plan.threads == 1 else None,
+        verified=verified,
+        operators_by_kind=by_kind(operators),
+        partitions=partitions(checked.executed, operators) if artifact.format == "tflite" else None,
+        operators=per_operator,
+        warnings=_warnings(artifact, plan, counts, checked),
+        tools=tool_versions(),
+    )
+
+
+def run_golden(artifact: Artifact, plan: Plan, context: Context) -> GoldenRun:
+    """Run the golden inputs and return the outputs; judges nothing.
+
+    Any qemu does. Under one that counts, the arithmetic is proved by the multiply-accumulates executed.
+    Raises `MissingToolError` where there is no qemu, `ParityError` for a runtime that names an arithmetic
+    and executed none of it; otherwise like `measure`.
+    """
+    operators = read_operators(artifact.path, artifact.format)
+    counter = _counter_unless_named()
+    qemu = find_qemu() if counter is None else Qemu(counter.qemu, counter.version)
+    with _prepared(artifact, plan, context, qemu) as place:
+        found = run_samples(
+            artifact,
+            context.golden,
+            plan,
+            operators,
+            _Execute(place, plan, counter),
+            folder=place.folder,
+            profiled=1,
+            version=place.bundle.version,
+        )
+        if counter is None:
+            return found
+        return proved(artifact, found, emulator.read_counts(place.folder / _COUNTS))
+
+
+def _counter_unless_named() -> Emulator | None:
+    """The emulator that counts, where there is one and the user named no other qemu."""
+    if os.environ.get(VARIABLE):
+        return None
+    try:
+        return emulator.find()
+    except MissingToolError:
+        return None
+
+
+def proved(artifact: Artifact, run: GoldenRun, regions: Sequence[Counts]) -> GoldenRun:
+    """`run`, once what was executed agrees with the arithmetic it names.
+
+    Where a part was computed in another arithmetic, the runtime's name says how much.
+    Raises `ParityError` when nothing was computed in the one that is named.
+    """
+    macs = {
+        width: sum(one.get(width, 0) for one in map(_macs_by_arithmetic, regions))
+        for width in ("fp32", "fp16", "int8")
+    }
+    total = sum(macs.values())
+    if run.arithmetic not in macs or not total:
+        return run
+    if not macs[run.arithmetic]:
+        executed = max(macs, key=lambda width: macs[width])
+        raise ParityError(
+            f"{artifact.path}: the runtime names {run.arithmetic} kernels, but every multiply-accumulate it "
+            f"executed was {executed}; its {run.arithmetic} is not proven"
+        )
+    others = [
+        f"{100 * count / total:.2g} % of MACs in {width}"
+        for width, count in macs.items()
+        if count and width != run.arithmetic
+    ]
+    return replace(run, runtime=f"{run.runtime} ({', '.join(others)})") if others else run
+
+
+@dataclass(frozen=True)
+class _Place:
+    """A folder in which every path is short and always the same.
+
+    The length of a program's words moves its stack, and with it a few instructions: paths that differ from
+    machine to machine must not be among them. So the bundle and the model are reached through links.
+    """
+
+    folder: Path
+    bundle: Bundle
+    qemu: Qemu
+
+
+@dataclass(frozen=True)
+class _Execute:
+    place: _Place
+    plan: Plan
+    counter: Emulator | None = None
+    output: str = field(default=_COUNTS)
+    hottest: int = 0
+    clock: bool = False
+
+    def __call__(self, options: Sequence[str], *, samples: int | None) -> BenchReport:
+        cpu = str(self.plan.cpu)
+        if self.counter is None:
+            start = self.place.qemu.command(cpu)
+        else:
+            start = self.counter.command(
+                cpu=cpu, output=self.place.folder / self.output, hottest=self.hottest
+            )
+        program = self.place.bundle.command(Path(_BUNDLE), preload_clock=self.clock)
+        command = [*start, "-L", str(self.place.folder / "prefix"), *program]
+        return run_bench(command, _MODEL, self.plan, options, folder=self.place.folder, samples=samples)
+
+
+@contextmanager
+def _prepared(artifact: Artifact, plan: Plan, context: Context, qemu: Qemu) -> Iterator[_Place]:
+    if plan.cpu is None:
+        raise UsageError("the emulated target needs a core to play; give --cpu")
+    check_cpu(qemu.path, plan.cpu)
+    bundle = bundles.chosen(context.bundle, plan.runtime, deadline_s=plan.deadline_s)
+    with tempfile.TemporaryDirectory(prefix="mocovit-emulated-") as name:
+        folder = Path(name)
+        (folder / _BUNDLE).symlink_to(bundle.path)
+        (folder / _MODEL).symlink_to(artifact.path.resolve())
+        write_prefix(folder / "prefix", plan.cpu)
+        yield _Place(folder, bundle, qemu)
+
+
+def _per_operator(checked: GoldenRun, folder: Path) -> tuple[CountedOperator, ...]:
+    """Instructions per operator, from the one inference that was profiled by the counting clock."""
+    region = emulator.read_counts(folder / _TICKS)[-1]
+    return counted(checked.executed, {tick.number: tick.instructions for tick in region.ticks})
+
+
+def _warnings(artifact: Artifact, plan: Plan, counts: Counts, checked: GoldenRun) -> tuple[str, ...]:
+    found = list(arithmetic_note(artifact, plan, checked.arithmetic))
+    if plan.threads > 1:
+        found.append(
+            "counts are of all threads together, waiting included; no milliseconds are modelled from them"
+        )
+    if plan.threads > CORES:
+        found.append(f"{plan.threads} threads on the {CORES} cores that are played")
+    if plan.per_op and plan.runtime == "onnxruntime":
+        found.append(
+            "ONNX Runtime does not tell where in its counts an operator begins; no count per operator"
+        )
+    executed = _arithmetic(counts)
+    if executed not in (checked.arithmetic, "unknown"):
+        found.append(f"most multiplications executed were {executed}, the operators say {checked.arithmetic}")
+    return tuple(found)
+
+
+def _arithmetic(counts: Counts) -> str:
+    """The arithmetic that did most of the multiplying, by the instructions executed."""
+    by_width = _macs_by_arithmetic(counts)
+    return max(by_width, key=lambda width: by_width[width]) if any(by_width.values()) else "unknown"
+
+
+def _macs_by_arithmetic(counts: Counts) -> dict[str, int]:
+    macs = counts.macs
+    return {
+        "fp32": macs["fp32"],
+        "fp16": macs["fp16"],
+        "int8": macs["int8_dot"] + macs["int8_matmul"] + macs["widening_mla"],
+    }

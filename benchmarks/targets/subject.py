@@ -1,0 +1,74 @@
+"""From a file's name to what is measured: the artifact with its manifest, and its golden inputs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mocovit_deploy.artifacts.artifact import Artifact
+from mocovit_deploy.artifacts.golden import Golden, read_golden
+from mocovit_deploy.artifacts.manifest import manifest_path, read_manifest
+from mocovit_deploy.errors import UsageError
+from mocovit_deploy.files import digest
+from mocovit_deploy.spec import Preprocessing
+from mocovit_deploy.untrusted.read import size_of
+
+FORMATS = {".tflite": "tflite", ".onnx": "onnx"}
+"""What the runtimes here execute, by suffix."""
+
+RUNTIMES = {"tflite": ("litert", "tflite"), "onnx": ("onnxruntime",)}
+"""The runtimes of each format; the first is the one taken when none is named."""
+
+
+def load(path: Path, *, checked: bool) -> tuple[Artifact, Golden | None]:
+    """The artifact at `path`, and its golden file.
+
+    A file without a manifest can be measured only unchecked: then nothing says what it should compute.
+    Raises `UsageError` for a file that is absent, of no format that runs here, or not the one its manifest
+    describes.
+    """
+    if path.suffix not in FORMATS:
+        raise UsageError(f"{path}: nothing here runs such a file; give a .tflite or an .onnx file")
+    if not path.is_file():
+        raise UsageError(f"{path}: {'not a file' if path.exists() else 'no such file'}")
+    try:
+        size_of(path)
+    except ValueError as error:
+        raise UsageError(f"{path}: cannot be read ({error})") from None
+    if not checked and not manifest_path(path).exists():
+        return _bare(path), None
+    try:
+        artifact = read_manifest(path)
+    except UsageError as error:
+        raise UsageError(f"{error}; to measure it unchecked, give --no-verify") from None
+    if digest(path) != artifact.sha256:
+        raise UsageError(f"{path}: not the file its manifest describes (its digest differs); export again")
+    return artifact, read_golden(artifact)
+
+
+def runtime_for(artifact: Artifact, asked: str | None) -> str:
+    """The runtime to run `artifact` in; `UsageError` if the one asked for does not read its format."""
+    fitting = RUNTIMES.get(artifact.format, ())
+    if not fitting:
+        raise UsageError(f"{artifact.path}: no runtime here executes {artifact.format}")
+    if asked is None:
+        return fitting[0]
+    if asked not in fitting:
+        raise UsageError(
+            f"{artifact.path}: {asked} does not read {artifact.format} (choose from {', '.join(fitting)})"
+        )
+    return asked
+
+
+def _bare(path: Path) -> Artifact:
+    return Artifact(
+        path=path,
+        format=FORMATS[path.suffix],
+        recipe="unknown",
+        model=path.stem,
+        weights="unknown",
+        inputs=(),
+        outputs=(),
+        preprocessing=Preprocessing(),
+        sha256=digest(path),
+        golden_sha256="",
+    )

@@ -1,0 +1,80 @@
+"""`bundle.lock.toml`: the exact ingredients of a bundle, as plain data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks.reports import schema
+from mocovit_deploy.errors import UsageError, unknown_choice
+
+LOCK_FILE = Path(__file__).with_name("bundle.lock.toml")
+
+
+@dataclass(frozen=True)
+class Wheel:
+    """A wheel of the package index, and the one shared library we want of it."""
+
+    package: str
+    version: str
+    platform: str
+    sha256: str
+    member: str
+    """The library's path inside the wheel."""
+    library: str
+    """Its name in the bundle."""
+
+
+@dataclass(frozen=True)
+class System:
+    """The C and C++ libraries that come along, and the loader that starts the program with them."""
+
+    suite: str
+    architecture: str
+    packages: tuple[str, ...]
+    libraries: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Compiler:
+    """The cross-compiler of the bench."""
+
+    package: str
+    version: str
+    target: str
+    sha256: tuple[str, ...]
+    """One per platform that it can be installed on; which one is used is the installer's choice."""
+
+
+@dataclass(frozen=True)
+class Lock:
+    runtimes: dict[str, Wheel]
+    system: System
+    compiler: Compiler
+
+    def runtime(self, name: str) -> Wheel:
+        """The wheel of runtime `name`; `UsageError` if there is none."""
+        if name not in self.runtimes:
+            raise unknown_choice("runtime", name, self.runtimes)
+        return self.runtimes[name]
+
+
+def read_lock(path: Path = LOCK_FILE) -> Lock:
+    """The lock file; `UsageError` for one that is damaged."""
+    document: dict[str, Any] = schema.read_toml(path)
+    try:
+        return _lock_from(document)
+    except (AttributeError, KeyError, TypeError) as error:
+        raise UsageError(f"{path}: not a lock file of bundles ({error!r:.100})") from None
+
+
+def _lock_from(document: dict[str, Any]) -> Lock:
+    system, compiler = document["system"], document["compiler"]
+    return Lock(
+        runtimes={name: Wheel(**fields) for name, fields in document["runtime"].items()},
+        system=System(
+            **{**system, "packages": tuple(system["packages"]), "libraries": tuple(system["libraries"])}
+        ),
+        compiler=Compiler(**{**compiler, "sha256": tuple(compiler["sha256"])}),
+    )

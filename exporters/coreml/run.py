@@ -1,0 +1,36 @@
+"""A saved Core ML file as a `Predictor` that works on any system: the numpy reference."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from exporters.coreml.execute import execute, require_executable
+from exporters.coreml.program import Program
+from exporters.coreml.read import read
+from exporters.coreml.toolchain import coremltools
+from mocovit_deploy.artifacts.artifact import Array, Artifact
+
+
+@dataclass
+class ReferencePredictor:
+    """Calls `execute`; see there for what "fp32" and "fp16" mean."""
+
+    program: Program
+    runtime: str
+    arithmetic: str
+
+    def __call__(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        return execute(self.program, inputs, self.arithmetic)
+
+
+def load(artifact: Artifact) -> ReferencePredictor:
+    """Read the file and run it with numpy, in the arithmetic the file itself declares.
+
+    Needs coremltools (to read), not torch. Raises `NotExecutable` at once when an operation has no reference
+    semantics, `UsageError` when the file cannot be read, `MissingToolError` without coremltools.
+    """
+    program = read(artifact.path)
+    require_executable(program)
+    runtime = f"numpy reference of coremltools {coremltools().__version__} MIL"
+    return ReferencePredictor(program, runtime, program.arithmetic)

@@ -1,0 +1,68 @@
+"""Inside a Core ML file: its marked values, and runs of the numpy reference that return or replace them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from exporters.coreml.execute import execute
+from exporters.coreml.program import Program
+from exporters.coreml.read import read
+from exporters.coreml.run import load
+from exporters.coreml.write import METADATA
+from mocovit_deploy.artifacts.artifact import Array, Artifact
+from mocovit_deploy.artifacts.marks import FileValue, marks_in
+
+IN_HALF = "_cast_fp16"
+"""What coremltools puts behind a value's name when it computes it in float16."""
+
+
+def values(artifact: Artifact) -> tuple[FileValue, ...]:
+    """The marked values of the file and its outputs, in order; those of unknown shape are left out.
+
+    Raises `UsageError` for a folder that is not a Core ML program.
+    """
+    program = read(artifact.path)
+    marks = marks_of(program)
+    found = []
+    for value in (value for operation in program.operations for value in operation.outputs):
+        shape = tuple(size for size in value.shape if size is not None)
+        if (value.name in marks or value.name in program.outputs) and len(shape) == len(value.shape):
+            found.append(FileValue(value.name, marks_in(marks.get(value.name, "")), shape))
+    return tuple(found)
+
+
+def marks_of(program: Program) -> dict[str, str]:
+    """The marks of a program's values, by name, as `write_package` stored them; none in other files."""
+    try:
+        stored = json.loads(program.metadata.get(f"{METADATA}marks", "{}"))
+    except (ValueError, RecursionError):
+        return {}
+    if not isinstance(stored, dict):
+        return {}
+    names = [value.name for operation in program.operations for value in operation.outputs]
+    marks = {name: stored.get(name) or stored.get(name.removesuffix(IN_HALF)) for name in names}
+    return {name: str(mark) for name, mark in marks.items() if mark}
+
+
+@dataclass
+class _Opened:
+    """The numpy reference, stopping at the values asked for."""
+
+    program: Program
+    runtime: str
+    arithmetic: str
+    wanted: frozenset[str]
+    given: frozenset[str]
+
+    def __call__(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        given = {name: array for name, array in inputs.items() if name in self.given}
+        taken = {name: array for name, array in inputs.items() if name not in self.given}
+        return execute(self.program, taken, self.arithmetic, wanted=self.wanted, given=given)
+
+
+def load_inside(artifact: Artifact, names: Sequence[str], given: Sequence[str]) -> _Opened:
+    """The file in the numpy reference, returning `names` too and taking `given`."""
+    plain = load(artifact)
+    return _Opened(plain.program, plain.runtime, plain.arithmetic, frozenset(names), frozenset(given))

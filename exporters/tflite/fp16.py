@@ -1,0 +1,42 @@
+"""fp16: the word that lets XNNPACK compute in half precision, and weights stored in it."""
+
+from __future__ import annotations
+
+from exporters.tflite.flatbuffer import metadata, read, set_metadata, write
+from mocovit_deploy.extras import needs_extra
+
+KEY = "reduced_precision_support"
+VALUE = b"fp16accfp16"
+"""The one value XNNPACK acts on, half-precision operands and sums; "fp16" and "fp16accfp32" do nothing."""
+
+
+def allow_half(data: bytes) -> bytes:
+    """The file, marked so that XNNPACK computes it in fp16 where the processor can."""
+    model = read(data)
+    set_metadata(model, KEY, VALUE)
+    return write(model)
+
+
+def allows_half(data: bytes) -> bool:
+    return metadata(read(data), KEY) == VALUE
+
+
+def store_half(data: bytes) -> bytes:
+    """The file with its weights in fp16, each widened by a DEQUANTIZE, through ai-edge-quantizer."""
+    needs_extra("ai_edge_quantizer", "tflite")
+    from ai_edge_quantizer import algorithm_manager, qtyping, quantizer
+
+    casting = quantizer.Quantizer(data)
+    casting.update_quantization_recipe(
+        regex=".*",
+        operation_name=qtyping.TFLOperationName.ALL_SUPPORTED,
+        op_config=qtyping.OpQuantizationConfig(
+            weight_tensor_config=qtyping.TensorQuantizationConfig(
+                num_bits=16, dtype=qtyping.TensorDataType.FLOAT
+            ),
+            compute_precision=qtyping.ComputePrecision.FLOAT,
+            explicit_dequantize=True,
+        ),
+        algorithm_key=algorithm_manager.AlgorithmName.FLOAT_CASTING,
+    )
+    return bytes(casting.quantize().quantized_model)

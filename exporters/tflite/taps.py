@@ -1,0 +1,121 @@
+"""Inside a TFLite file: its marked values, and the file changed so that they can be seen or replaced.
+
+    before   x - CONV_2D - c - ADD - y
+    after    x - CONV_2D - c (an output)     given c (an input) - ADD - y        with c seen and given
+
+The changed file runs in the same runtime with the same kernels: what is seen is what XNNPACK computes.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from exporters.tflite.flatbuffer import read, write
+from exporters.tflite.run import arithmetic_of, interpreter
+from mocovit_deploy.artifacts.artifact import Array, Artifact
+from mocovit_deploy.artifacts.marks import FileValue, marks_in
+from mocovit_deploy.errors import ConversionError, first_line
+
+
+def values(artifact: Artifact) -> tuple[FileValue, ...]:
+    """The marked values of the file and its outputs, in order.
+
+    Raises `ConversionError` for a file that is not TFLite.
+    """
+    model = _tables(artifact)
+    graph = model.subgraphs[0]
+    names = _names(model)
+    varying = {int(index) for index in graph.inputs}
+    found = []
+    for operator in graph.operators:
+        if not varying.intersection(map(int, operator.inputs)):
+            continue  # weights being widened: they bear the mark of the layer that reads them
+        for index in map(int, operator.outputs):
+            varying.add(index)
+            tensor = graph.tensors[index]
+            marks = marks_in(tensor.name.decode(errors="replace"))
+            if marks or index in graph.outputs:
+                shape = tuple(map(int, tensor.shape))
+                found.append(FileValue(names[index], marks, shape, "nhwc" if len(shape) == 4 else ""))
+    return tuple(found)
+
+
+class _Opened:
+    """The changed file in the installed interpreter: values go in and come out under their own names."""
+
+    def __init__(self, artifact: Artifact, model: Any, inputs: Sequence[str], outputs: Sequence[str]) -> None:
+        interpreter_class, self.runtime = interpreter()
+        self.arithmetic = arithmetic_of(artifact.path, interpreter_class)
+        try:
+            self._interpreter = interpreter_class(model_content=write(model))
+            self._interpreter.allocate_tensors()
+        except (ValueError, RuntimeError) as error:
+            raise ConversionError(
+                f"{artifact.path}: {self.runtime} cannot load it: {first_line(error)}"
+            ) from error
+        self._inputs = dict(zip(inputs, self._interpreter.get_input_details(), strict=True))
+        self._outputs = dict(zip(outputs, self._interpreter.get_output_details(), strict=True))
+
+    def __call__(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        for name, array in inputs.items():
+            wanted = self._inputs[name]
+            self._interpreter.set_tensor(wanted["index"], np.asarray(array, wanted["dtype"]))
+        self._interpreter.invoke()
+        return {name: self._interpreter.get_tensor(one["index"]) for name, one in self._outputs.items()}
+
+
+def load_inside(artifact: Artifact, names: Sequence[str], given: Sequence[str]) -> _Opened:
+    """The file in the installed runtime, with `names` among its outputs and `given` among its inputs."""
+    model = _tables(artifact)
+    graph = model.subgraphs[0]
+    known = _names(model)
+    index_of = {name: index for index, name in known.items()}
+    inputs = [*map(int, graph.inputs)]
+    replaced: dict[int, int] = {}
+    for name in given:
+        stand_in = copy.copy(graph.tensors[index_of[name]])
+        stand_in.buffer = 0  # the empty one: a value, not a constant
+        replaced[index_of[name]] = len(graph.tensors)
+        inputs.append(len(graph.tensors))
+        graph.tensors.append(stand_in)
+    for operator in graph.operators:
+        operator.inputs = np.array([replaced.get(int(i), int(i)) for i in operator.inputs], np.int32)
+    outputs = list(dict.fromkeys([*map(int, graph.outputs), *(index_of[name] for name in names)]))
+    taken = [known[int(index)] for index in graph.inputs]
+    graph.inputs, graph.outputs = np.array(inputs, np.int32), np.array(outputs, np.int32)
+    model.signatureDefs = []
+    return _Opened(artifact, model, [*taken, *given], [known[index] for index in outputs])
+
+
+def _tables(artifact: Artifact) -> Any:
+    try:
+        model = read(artifact.path.read_bytes())
+    except ConversionError as error:
+        raise ConversionError(f"{artifact.path}: {error}") from None
+    # The bindings unpack a damaged file with whatever error comes first.
+    except Exception as error:
+        raise ConversionError(f"{artifact.path}: not a TFLite file ({first_line(error)})") from error
+    if len(model.subgraphs) != 1:
+        raise ConversionError(f"{artifact.path}: {len(model.subgraphs)} subgraphs; only one is looked into")
+    return model
+
+
+def _names(model: Any) -> dict[int, str]:
+    """A name for each tensor: the signature's where it has one, and no name twice."""
+    graph = model.subgraphs[0]
+    names: dict[int, str] = {}
+    for index, tensor in enumerate(graph.tensors):
+        names[index] = (tensor.name or b"").decode(errors="replace")
+    for signature in model.signatureDefs or []:
+        for entry in (*signature.inputs, *signature.outputs):
+            names[int(entry.tensorIndex)] = entry.name.decode(errors="replace")
+    seen: set[str] = set()
+    for index, name in names.items():
+        if name in seen:
+            names[index] = f"{name}#{index}"
+        seen.add(names[index])
+    return names

@@ -1,0 +1,59 @@
+"""What an exporter leaves on disk, as plain data. `manifest` and `golden` write and read it.
+
+    mocovit_1_0_224_fp32.tflite               the artifact (for Core ML a folder, .mlpackage)
+    mocovit_1_0_224_fp32.tflite.json          the manifest: what it is, what made it, how it was checked
+    mocovit_1_0_224_fp32.tflite.golden.npz    inputs, and the outputs of the *original* network for them
+
+These three files are the whole interface between exporting and everything after it: parity checks and
+benchmarks read them, on machines without torch. Numpy only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from mocovit_deploy.spec import BATCH, Preprocessing, TensorSpec
+
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A written file and everything needed to run and judge it."""
+
+    path: Path
+    format: str
+    recipe: str
+    model: str
+    weights: str
+    """Where the weights came from, in words: "random, seed 0" or the checkpoint's name and digest."""
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+    preprocessing: Preprocessing
+    sha256: str
+    golden_sha256: str
+    tools: Mapping[str, str] = field(default_factory=dict)
+    passes: tuple[Mapping[str, Any], ...] = ()
+    parity: Mapping[str, Any] | None = None
+    source: Mapping[str, Any] | None = None
+    """What the file was made from (`provenance`). None in older manifests."""
+
+    @property
+    def dynamic_batch(self) -> bool:
+        return any(BATCH in tensor.shape for tensor in self.inputs)
+
+
+def to_layout(array: Array, spec: TensorSpec) -> Array:
+    """An image array (..., C, H, W) as the file wants it; anything else as it is."""
+    return np.ascontiguousarray(np.moveaxis(array, -3, -1)) if spec.layout == "nhwc" else array
+
+
+def from_layout(array: Array, spec: TensorSpec) -> Array:
+    """An image array of the file as (..., C, H, W); anything else as it is. The way back of `to_layout`."""
+    return np.ascontiguousarray(np.moveaxis(array, -1, -3)) if spec.layout == "nhwc" else array

@@ -1,0 +1,194 @@
+"""What a file was made from, as its manifest remembers it, and the way back to a `ModelSpec`.
+
+    "source": {
+      "model": {"name": "mocovit_0_5", "checkpoint": "digits.safetensors", "num_classes": 10, ...},
+      "options": {"layout": "nhwc", "opset": 18, ...},
+      "files": {"digits.safetensors": "4e00161774ae..."},
+      "tools": {"timm": "1.0.31"},
+      "code_sha256": "..."
+    }
+
+`model` is what the user said, unresolved: the size that a network's source declares is not in it. `files`
+holds the digests of the checkpoint and of the user's own .py or .pt2 file, but not of what that imports.
+`code_sha256` is of this package's own modules, because a checkout changes under one version number.
+Works without torch.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import sys
+from collections.abc import Mapping
+from functools import cache
+from importlib.machinery import PathFinder
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, TypeVar
+
+import mocovit_deploy
+from mocovit_deploy.artifacts.artifact import Artifact
+from mocovit_deploy.errors import UsageError
+from mocovit_deploy.files import digest
+from mocovit_deploy.spec import ExportRequest, InputSpec, ModelSpec, OwnInput, Preprocessing
+
+EXPORT_OPTIONS = (
+    "layout",
+    "opset",
+    "simplify",
+    "dynamic_batch",
+    "minimum_deployment_target",
+    "without",
+    "deploy_hooks",
+)
+"""The fields of an `ExportRequest` that change what is in a file."""
+NOT_REMEMBERED = ("unsafe_pickle",)
+"""Leave to run pickled code is the user's to give, and not a manifest's, which may come from anywhere."""
+OWN_PACKAGES = ("mocovit_deploy", "exporters")
+
+_Kind = TypeVar("_Kind")
+
+
+def source_of(request: ExportRequest) -> dict[str, Any]:
+    """What a request asks for, as plain data that compares: words, digests of its files, versions.
+
+    Files that are missing are left out; whoever loads them says so.
+    """
+    paths = [path for path in (request.model.checkpoint, _model_file(request.model.name)) if path]
+    return {
+        "model": model_as_json(request.model),
+        "options": {name: _plain(getattr(request, name)) for name in EXPORT_OPTIONS},
+        "files": {str(path): digest(path) for path in paths if path.exists()},
+        "tools": {"timm": version("timm")} if request.model.name.startswith("timm/") else {},
+        "code_sha256": code_digest(),
+    }
+
+
+def model_of(artifact: Artifact) -> ModelSpec:
+    """The network a file was made from, with paths as they were given: relative ones to where one stands.
+
+    Loading it runs the user's own code where `name` names some: so only for files that are trusted.
+    Raises `UsageError` where the manifest does not say, as those of older versions do not, or where the
+    checkpoint or the user's own file is gone or another one by now.
+    """
+    if artifact.source is None:
+        raise UsageError(
+            f"{artifact.path}: its manifest does not say which network it was made from (an older version "
+            "wrote it); export again"
+        )
+    try:
+        spec = model_from_json(artifact.source["model"])
+        files = {str(name): str(sha256) for name, sha256 in artifact.source["files"].items()}
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise UsageError(
+            f"{artifact.path}: its manifest does not name a network ({error!r}); export again"
+        ) from None
+    for name, sha256 in files.items():
+        path = Path(name)
+        if not path.exists():
+            raise UsageError(
+                f"{artifact.path}: was made from {path}, which is not there; stand where it was exported"
+            )
+        if digest(path) != sha256:
+            raise UsageError(
+                f"{artifact.path}: was made from another {path} (its digest differs); export again"
+            )
+    return spec
+
+
+def model_as_json(spec: ModelSpec) -> dict[str, Any]:
+    """Every field of a `ModelSpec` in words that JSON has, but for `NOT_REMEMBERED`."""
+    names = [field.name for field in dataclasses.fields(spec) if field.name not in NOT_REMEMBERED]
+    fields = {name: _plain(getattr(spec, name)) for name in names}
+    kind = "given" if isinstance(spec.input, InputSpec) else "own"
+    return {**fields, "input": {"kind": kind, **_plain(dataclasses.asdict(spec.input))}}
+
+
+def model_from_json(document: Mapping[str, Any]) -> ModelSpec:
+    """The `ModelSpec` that `model_as_json` wrote. `KeyError`, `TypeError` or `ValueError` for others."""
+    known = {field.name for field in dataclasses.fields(ModelSpec)} - set(NOT_REMEMBERED)
+    unknown = document.keys() - known
+    if unknown:
+        raise ValueError(f"unknown {', '.join(sorted(unknown))}")
+    checkpoint = document["checkpoint"]
+    return ModelSpec(
+        name=_of(str, document["name"]),
+        arguments=tuple((_of(str, name), _of(str, value)) for name, value in document["arguments"]),
+        checkpoint=None if checkpoint is None else Path(_of(str, checkpoint)),
+        num_classes=_of_or_none(document["num_classes"]),
+        input=_input_from_json(document["input"]),
+        seed=_of(int, document["seed"]),
+        pretrained=_of(bool, document["pretrained"]),
+        prefer_ema=_of(bool, document["prefer_ema"]),
+        input_names=tuple(_of(str, name) for name in document["input_names"]),
+        output_names=tuple(_of(str, name) for name in document["output_names"]),
+    )
+
+
+def _input_from_json(image: Mapping[str, Any]) -> InputSpec | OwnInput:
+    if image["kind"] == "own":
+        return OwnInput(size=_of_or_none(image["size"]), batch=_of_or_none(image["batch"]))
+    if image["kind"] != "given":
+        raise ValueError(f"input is {image['kind']!r}")
+    pixels = image["preprocessing"]
+    how = Preprocessing(
+        scale=float(pixels["scale"]),
+        mean=tuple(map(float, pixels["mean"])),
+        std=tuple(map(float, pixels["std"])),
+        colour_order=_of(str, pixels["colour_order"]),
+    )
+    size, channels, batch = (_of(int, image[name]) for name in ("size", "channels", "batch"))
+    return InputSpec(size, channels, batch, how)
+
+
+def _of(kind: type[_Kind], value: Any) -> _Kind:
+    if type(value) is not kind:
+        raise TypeError(f"{value!r} is not of type {kind.__name__}")
+    return value
+
+
+def _of_or_none(value: Any) -> int | None:
+    return None if value is None else _of(int, value)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Path):
+        return str(value)
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, tuple | list):
+        return [_plain(item) for item in value]
+    return value
+
+
+@cache
+def code_digest() -> str:
+    """SHA-256 over the modules of this package that decide what is in a file."""
+    root = Path(mocovit_deploy.__file__).parent.parent
+    total = hashlib.sha256()
+    for package in OWN_PACKAGES:
+        for path in sorted((root / package).rglob("*.py")):
+            total.update(f"{path.relative_to(root).as_posix()}\0{digest(path)}\n".encode())
+    return total.hexdigest()
+
+
+def _model_file(name: str) -> Path | None:
+    """The user's own file that a model's name names: a .pt2, a .py, or the file of a module."""
+    if name.endswith(".pt2"):
+        return Path(name)
+    place, colon, _ = name.rpartition(":")
+    if not colon:
+        return None
+    return Path(place) if place.endswith(".py") else _module_file(place)
+
+
+def _module_file(name: str) -> Path | None:
+    """The file of a module, found without importing it or its packages; None where there is none."""
+    folders: list[str] | None = [str(Path.cwd()), *sys.path]
+    parts, origin = name.split("."), None
+    for depth in range(1, len(parts) + 1):
+        found = PathFinder.find_spec(".".join(parts[:depth]), folders) if folders is not None else None
+        if found is None:
+            return None
+        folders, origin = found.submodule_search_locations, found.origin
+    return Path(origin) if origin else None

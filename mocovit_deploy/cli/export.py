@@ -1,0 +1,123 @@
+"""mocovit-export: a network in, proven files out."""
+
+from __future__ import annotations
+
+import resource
+import sys
+from typing import TYPE_CHECKING, Any
+
+from mocovit_deploy.cli.output import (
+    HEADER,
+    REPORT_SCHEMA_VERSION,
+    note,
+    print_json,
+    print_notes,
+    say,
+    terminal,
+    verdict_row,
+)
+from mocovit_deploy.extras import import_torch
+from mocovit_deploy.models.probe import probe_files
+from mocovit_deploy.spec import ExportRequest
+from mocovit_deploy.terminal.printable import printable
+from mocovit_deploy.terminal.progress import Stages
+from mocovit_deploy.terminal.quiet import quiet
+from mocovit_deploy.terminal.table import table
+
+if TYPE_CHECKING:
+    from mocovit_deploy.export.pipeline import Export
+
+
+def export(request: ExportRequest, *, as_json: bool, verbose: bool) -> int:
+    """Export, check, print; the exit status is the first failure's."""
+    with quiet(not verbose) as stderr:
+        stages = Stages(terminal(stderr))
+        with stages("files"):
+            probe_files(request.model, verbose)
+        with stages("imports"):
+            import_torch()
+            from mocovit_deploy.export.pipeline import export_model, worst_error
+        done = export_model(request, stages)
+    if not done.network.trained:
+        note(
+            f"{done.network.name} has no checkpoint: its weights are {done.network.weights}. "
+            "Speed and size are real, predictions are not."
+        )
+    for outcome in done.outcomes:
+        print_notes(f"{outcome.format} {outcome.recipe}", outcome.report, outcome.notes)
+    if as_json:
+        print_json(_export_json(done, stages))
+    else:
+        sys.stdout.write(printable(_export_text(done, stages, request), keep="\n"))
+    error = worst_error(done)
+    for outcome in done.outcomes:
+        if outcome.error is not None and outcome.error is not error:
+            say(f"{outcome.format} {outcome.recipe}: {outcome.error}")
+    if error is not None:
+        raise error
+    return 0
+
+
+def _export_text(done: Export, stages: Stages, request: ExportRequest) -> str:
+    lines = [f"{done.network.name}, weights {done.network.weights}"]
+    for proof in done.passes.proofs:
+        error = "nothing to prove" if proof.error is None else f"float64 error {proof.error:.1e}"
+        refused = f", {len(proof.refusals)} refused" if proof.refusals else ""
+        lines.append(f"  {proof.name:<16} {len(proof.changes):>4} changed{refused}, {error}")
+    lines += [f"  refused: {refusal.where}: {refusal.why}" for refusal in done.passes.refusals]
+    written = [outcome for outcome in done.outcomes if outcome.artifact is not None]
+    if written:
+        rows = [verdict_row(o.artifact.path, o.report) for o in written if o.artifact is not None]
+        lines += ["", table(HEADER, rows)]
+        tolerances = {o.report.tolerance.max_error for o in written if o.report.tolerance is not None}
+        samples = len(written[0].report.samples)
+        bound = " and ".join(f"{value:.0e}" for value in sorted(tolerances))
+        lines.append(f"\ntolerance {bound or 'none'}, {samples} samples, judged against the original network")
+    spent = "   ".join(f"{name} {seconds:.1f} s" for name, seconds in stages.seconds.items())
+    lines += [f"written to {request.output_dir}/" if written else "nothing written", spent]
+    return "\n".join(lines) + "\n"
+
+
+def _export_json(done: Export, stages: Stages) -> dict[str, Any]:
+    from mocovit_deploy.graph.edit import BATCH_NORMS, count
+
+    return {
+        "schema_version": REPORT_SCHEMA_VERSION,
+        "model": done.network.name,
+        "weights": done.network.weights,
+        "trained": done.network.trained,
+        "batch_norms": {
+            "before": done.batch_norms_captured,
+            "after": count(done.passes.graph, *BATCH_NORMS),
+        },
+        "passes": [
+            {
+                "name": proof.name,
+                "error_float64": proof.error,
+                "bound": proof.bound,
+                "changes": [vars(change) for change in proof.changes],
+                "refusals": [vars(refusal) for refusal in proof.refusals],
+            }
+            for proof in done.passes.proofs
+        ],
+        "refusals": [vars(refusal) for refusal in done.passes.refusals],
+        "files": [
+            {
+                "format": outcome.format,
+                "recipe": outcome.recipe,
+                "path": str(outcome.artifact.path) if outcome.artifact else None,
+                "sha256": outcome.artifact.sha256 if outcome.artifact else None,
+                "error": str(outcome.error) if outcome.error else None,
+                "parity": outcome.report.as_json(),
+            }
+            for outcome in done.outcomes
+        ],
+        "seconds": {name: round(seconds, 3) for name, seconds in stages.seconds.items()},
+        "cpu_seconds": {name: round(seconds, 3) for name, seconds in stages.cpu_seconds.items()},
+        "peak_memory_bytes": _peak_memory_bytes(),
+    }
+
+
+def _peak_memory_bytes() -> int:
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024

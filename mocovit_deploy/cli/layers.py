@@ -1,0 +1,95 @@
+"""mocovit-parity FILE --layers: the command around `check_layers`, and what it prints."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from mocovit_deploy.artifacts.golden import read_golden
+from mocovit_deploy.artifacts.manifest import read_manifest
+from mocovit_deploy.cli.output import REPORT_SCHEMA_VERSION, print_json
+from mocovit_deploy.errors import DeployError, ParityError
+from mocovit_deploy.layers.check import LayerReport, Reference, check_against, original
+from mocovit_deploy.layers.taps import Reading
+from mocovit_deploy.parity.compare import Difference
+from mocovit_deploy.terminal.quiet import quiet
+from mocovit_deploy.terminal.table import table
+
+ROOT = "(network)"
+
+
+def layers(files: Sequence[Path], *, bisect: bool, as_json: bool, verbose: bool) -> int:
+    """Check the layers of files; all are checked before any failure ends the command."""
+    reports: list[tuple[Path, LayerReport]] = []
+    errors: list[DeployError] = []
+    references: dict[str, Reference] = {}  # the files of one export share a network: it is built once
+    for path in files:
+        try:
+            with quiet(not verbose):
+                artifact = read_manifest(path)
+                golden = read_golden(artifact)
+                source = json.dumps([artifact.source, golden.names], sort_keys=True)
+                if source not in references:
+                    references[source] = original(artifact, golden)
+                report = check_against(artifact, golden, references[source], bisect=bisect)
+                reports.append((path, report))
+        except DeployError as error:
+            errors.append(error)
+            continue
+        if reports[-1][1].verdict != "pass":
+            errors.append(ParityError(f"{path}: {reports[-1][1].reason}"))
+    if as_json:
+        documents = [{"file": str(path), **report.as_json()} for path, report in reports]
+        print_json({"schema_version": REPORT_SCHEMA_VERSION, "files": documents})
+    else:
+        for path, report in reports:
+            sys.stdout.write(f"{path}: {report.runtime}, {report.arithmetic}\n\n{render(report)}\n")
+    for later in errors[1:]:
+        sys.stderr.write(f"{later}\n")
+    if errors:
+        raise errors[0]
+    return 0
+
+
+def render(report: LayerReport) -> str:
+    """Every layer, those the file has no value of with the reason, and the verdict last, where eyes are."""
+    bisected = any(reading.alone for reading in report.readings)
+    header = ["layer", "operation", "in the file", "max error", "SQNR", "cosine"]
+    header += ["alone"] if bisected else []
+    rows = [_row(reading, bisected=bisected) for reading in report.readings]
+    lines = [table((*header, ""), rows), ""]
+    if report.missing:
+        lines += [f"{len(report.missing)} layers without a value of their own in the file:"]
+        lines += [f"  {one.module or ROOT} ({one.kind}): {one.why}" for one in report.missing]
+        lines += [""]
+    how = "alone, from the original's values before it" if bisected else "with the errors before it"
+    samples = " and ".join(report.samples)
+    lines.append(
+        f"{len(report.readings)} layers, on {samples}; an error over {report.bound:.0e} of a layer's range, "
+        f"{how}, is a divergence"
+    )
+    unproven = f"; {report.not_run} not run" if report.not_run else ""
+    lines.append(f"{report.verdict}: {report.reason}{unproven}")
+    return "\n".join(lines)
+
+
+def _row(reading: Reading, *, bisected: bool) -> tuple[str, ...]:
+    carried = reading.carried
+    cells = [
+        reading.tap.layer.module or ROOT,
+        reading.tap.layer.kind,
+        reading.tap.arrangement.name or "as it is",
+        _error(carried),
+        f"{carried.sqnr_db:.0f} dB" if carried.finite else "-",
+        f"{carried.cosine:.6f}" if carried.finite else "-",
+    ]
+    if bisected:
+        cells.append(_error(reading.alone) if reading.alone else "-")
+    mark = f"<- {reading.kind or 'diverges'}" if reading.diverges else ""
+    return (*cells, mark)
+
+
+def _error(difference: Difference) -> str:
+    return f"{difference.max_error:.1e}" if difference.finite else "not finite"

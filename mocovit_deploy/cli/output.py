@@ -1,0 +1,62 @@
+"""What commands print: notes and errors on stderr, verdicts and JSON on stdout."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, TextIO
+
+from mocovit_deploy.files import size_bytes
+from mocovit_deploy.parity.verdict import ParityReport
+from mocovit_deploy.terminal.printable import printable
+from mocovit_deploy.terminal.table import megabytes
+
+REPORT_SCHEMA_VERSION = 1
+HEADER = ("file", "size", "runtime", "max error", "SQNR", "top-1", "verdict")
+
+
+def verdict_row(path: Path, report: ParityReport) -> tuple[str, ...]:
+    size = megabytes(size_bytes(path)) if path.exists() else "-"
+    if not report.outputs:
+        return (path.name, size, report.runtime or "-", "-", "-", "-", report.verdict)
+    worst = max(report.outputs, key=lambda one: (not one.finite, one.max_error))
+    top1 = worst.top1_agreement
+    return (
+        path.name,
+        size,
+        f"{report.runtime}, {report.arithmetic}",
+        f"{worst.max_error:.1e} of range",
+        f"{worst.sqnr_db:.0f} dB",
+        "-" if top1 is None else f"{top1:.0%}",
+        f"{report.verdict}; {report.not_run} not run" if report.not_run else report.verdict,
+    )
+
+
+def print_notes(subject: str, report: ParityReport, notes: Sequence[str] = ()) -> None:
+    """What a reader of the verdict must not miss, on stderr."""
+    if report.not_run:
+        note(
+            f"{subject}: computed in {report.arithmetic} here; its {report.not_run} was not run and is "
+            "not proven (mocovit-parity FILE --target emulated runs it on an emulated ARM core)"
+        )
+    for text in notes:
+        note(f"{subject}: {text}")
+
+
+def note(text: str) -> None:
+    say(f"note: {text}")
+
+
+def say(text: str) -> None:
+    sys.stderr.write(printable(f"{text}\n", keep="\n"))
+
+
+def terminal(stderr: TextIO) -> TextIO | None:
+    return stderr if stderr.isatty() else None
+
+
+def print_json(document: dict[str, Any]) -> None:
+    json.dump(document, sys.stdout, indent=2, allow_nan=False)
+    sys.stdout.write("\n")

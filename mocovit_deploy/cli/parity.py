@@ -1,0 +1,101 @@
+"""mocovit-parity FILE...: the check again, from the files alone."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+from benchmarks.targets import TARGETS
+from mocovit_deploy.artifacts.artifact import Artifact
+from mocovit_deploy.artifacts.golden import Golden, read_golden
+from mocovit_deploy.artifacts.manifest import read_manifest
+from mocovit_deploy.cli.output import (
+    HEADER,
+    REPORT_SCHEMA_VERSION,
+    note,
+    print_json,
+    print_notes,
+    say,
+    verdict_row,
+)
+from mocovit_deploy.errors import DeployError, ParityError, unknown_choice
+from mocovit_deploy.files import digest
+from mocovit_deploy.parity.sandboxed import check_here
+from mocovit_deploy.parity.verdict import PASS, ParityReport, judge, not_run
+from mocovit_deploy.terminal.printable import printable
+from mocovit_deploy.terminal.quiet import quiet
+from mocovit_deploy.terminal.table import table
+
+HOST = "host"
+
+
+def parity(
+    files: Sequence[Path], target: str, *, as_json: bool, verbose: bool, deadline_s: float | None = None
+) -> int:
+    """Check files from what lies beside them; all are checked before any failure ends the command.
+
+    `target` is where they are executed: "host" in the runtime installed here, anything else as in
+    `mocovit-bench --target`. `deadline_s` replaces the time that a file of its size may take.
+    """
+    if target not in TARGETS:
+        raise unknown_choice("target", target, TARGETS)
+    results: list[tuple[Path, ParityReport, DeployError | None]] = []
+    for path in files:
+        results.append((path, *_check_file(path, target, verbose, deadline_s)))  # noqa: PERF401 - it may print a note
+    for path, report, _ in results:
+        print_notes(path.name, report)
+    if as_json:
+        reports = [{"file": str(path), **report.as_json()} for path, report, _ in results]
+        print_json({"schema_version": REPORT_SCHEMA_VERSION, "files": reports})
+    else:
+        rows = [verdict_row(path, report) for path, report, _ in results]
+        sys.stdout.write(printable(f"{table(HEADER, rows)}\n", keep="\n"))
+    errors = [error for _, _, error in results if error is not None]
+    for error in errors[1:]:
+        say(str(error))
+    if errors:
+        raise errors[0]
+    return 0
+
+
+def _check_file(
+    path: Path, target: str, verbose: bool, deadline_s: float | None
+) -> tuple[ParityReport, DeployError | None]:
+    check = check_here if target == HOST else partial(_check_on, target=target)
+    try:
+        report, changed = check(path, verbose=verbose, deadline_s=deadline_s)
+    except DeployError as error:
+        return not_run(str(error)), error
+    if report.verdict != PASS:
+        return report, ParityError(f"{path}: parity {report.verdict}: {report.reason}")
+    if changed:
+        note(f"{path} was changed after its export; what is judged is the file as it is")
+    return report, None
+
+
+def _check_on(
+    path: Path, *, target: str, verbose: bool, deadline_s: float | None
+) -> tuple[ParityReport, bool]:
+    """Run the golden inputs where `mocovit-bench` would measure, and judge what comes back."""
+    artifact = read_manifest(path)
+    golden = read_golden(artifact)
+    with quiet(not verbose):
+        report = _run_on(target, artifact, golden, deadline_s)
+    return report, digest(path) != artifact.sha256
+
+
+def _run_on(target: str, artifact: Artifact, golden: Golden, deadline_s: float | None) -> ParityReport:
+    from benchmarks.reports.plan import counting_plan
+    from benchmarks.targets.context import Context
+    from benchmarks.targets.subject import runtime_for
+    from mocovit_deploy.targets import load_target
+
+    plan = counting_plan(runtime=runtime_for(artifact, None))
+    if deadline_s is not None:
+        plan = replace(plan, deadline_s=deadline_s)
+    context = Context(golden=golden, verify=None, say=lambda _line: None)
+    run = load_target(target).run_golden(artifact, plan, context)
+    return judge(artifact, golden, run.outputs, run.runtime, run.arithmetic)

@@ -1,0 +1,197 @@
+"""The words of mocovit-export and mocovit-parity, with examples. Only argparse is imported here."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import NoReturn
+
+from mocovit_deploy.errors import UsageError
+
+STATUSES = """exit status:
+  0 done and checked         4 parity failed or not run      7 device unusable
+  1 internal error           5 accuracy below the bar        8 a missing extra or tool
+  2 usage                    6 slower than the bar
+  3 conversion failed"""
+
+EXPORT_EXAMPLES = """examples:
+  mocovit-export                                      mocovit_1_0 in all formats into build/
+  mocovit-export --format tflite --checkpoint mine.safetensors --num-classes 10 --image-size 96
+  mocovit-export --model timm/mobilevit_xxs --checkpoint mobilevit_xxs.pt    timm's or Apple's own names
+  mocovit-export --format onnx --dynamic batch --opset 17 --output-dir out
+  mocovit-export --summary --json                     what each layer costs; writes no file
+"""
+
+PARITY_EXAMPLES = """examples:
+  mocovit-parity build/mocovit_1_0_224_fp32.tflite
+  mocovit-parity build/*.onnx build/*.tflite --json
+  mocovit-parity build/mocovit_1_0_224_fp16.tflite --target emulated      fp16 on an emulated Cortex-A76
+  mocovit-parity build/mocovit_1_0_224_fp32.tflite --bisect               every layer, alone; needs torch
+  mocovit-parity --contract parity.toml --report-dir reports
+
+Needs the file, its .json and its .golden.npz, and the file's runtime; not torch.
+"""
+
+
+class Parser(argparse.ArgumentParser):
+    """An ArgumentParser whose complaints are `UsageError`s: one line, like every other mistake."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(f"{message} (see {self.prog} --help)")
+
+
+class Version(argparse.Action):
+    """Print the version, read from the installed package only when it is asked for."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        from importlib.metadata import version
+
+        sys.stdout.write(f"{parser.prog} {version('mocovit-deploy')}\n")
+        parser.exit()
+
+
+def _parser(program: str, description: str, examples: str) -> Parser:
+    parser = Parser(
+        prog=program,
+        description=description,
+        epilog=f"{examples}\n{STATUSES}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON report on stdout")
+    parser.add_argument("--verbose", action="store_true", help="show converters' output and tracebacks")
+    parser.add_argument("--version", action=Version, nargs=0, help="print the version and stop")
+    return parser
+
+
+def _words(text: str) -> tuple[str, ...]:
+    words = tuple(word for word in text.split(",") if word)
+    if not words:
+        raise argparse.ArgumentTypeError(f"{text!r} names nothing")
+    return words
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE")
+    return name, value
+
+
+def _positive(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a positive whole number")
+    return int(text)
+
+
+def _seed(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or int(text) >= 1 << 63:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of 0 to 2^63 - 1")
+    return int(text)
+
+
+def _free_dimension(text: str) -> str:
+    if text != "batch":
+        raise argparse.ArgumentTypeError(
+            f"{text!r} cannot be left free in any format, only batch (in ONNX files); export once for each "
+            "--image-size"
+        )
+    return text
+
+
+def export_parser() -> Parser:
+    """What mocovit-export takes."""
+    parser = _parser("mocovit-export", "Write a PyTorch network as proven files.", EXPORT_EXAMPLES)
+    add = parser.add_argument
+    add(
+        "--model",
+        default="mocovit_1_0",
+        metavar="NAME",
+        help="which network: mocovit_1_0 (default; also _0_5, _0_75, _1_3, _1_5), timm/NAME, "
+        "package.module:function, path/to/file.py:function, or a program.pt2 of torch.export.save",
+    )
+    add(
+        "--model-arg",
+        type=_pair,
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="an option of the network",
+    )
+    add("--checkpoint", type=Path, metavar="FILE", help="a state dict: .pt, .pth or .safetensors")
+    add("--prefer-ema", action="store_true", help="of a checkpoint with averaged weights too, take those")
+    add(
+        "--unsafe-pickle",
+        action="store_true",
+        help="read files that hold pickled objects: this RUNS whatever code is in them",
+    )
+    add("--pretrained", action="store_true", help="weights that timm downloads")
+    add("--num-classes", type=_positive, metavar="N", help="default: the network's own (mocovit: 1000)")
+    add(
+        "--image-size",
+        "--imgsz",
+        type=_positive,
+        metavar="PIXELS",
+        help="default: the network's own (timm's data configuration; 224 elsewhere)",
+    )
+    add("--batch", type=_positive, metavar="N", help="images per run (default: 1)")
+    add("--input-names", type=_words, default=(), metavar="LIST", help="default: forward's parameters")
+    add("--output-names", type=_words, default=(), metavar="LIST", help="default: keys; logits or output")
+    add(
+        "--dynamic",
+        type=_free_dimension,
+        metavar="batch",
+        help="leave the batch to the caller of the file (ONNX)",
+    )
+    add("--seed", type=_seed, default=0, metavar="N", help="for random weights and random inputs")
+    add(
+        "--format",
+        type=_words,
+        default=("onnx", "coreml", "tflite"),
+        metavar="LIST",
+        help="of onnx, coreml, tflite (default: all)",
+    )
+    add(
+        "--precision",
+        type=_words,
+        default=("fp32",),
+        metavar="LIST",
+        help="of fp32, fp16, fp16_weights (default: fp32)",
+    )
+    add("--layout", default="nhwc", metavar="NAME", help="of images in TFLite files: nhwc (default) or nchw")
+    add("--opset", type=_positive, default=18, metavar="N", help="of ONNX files (default: %(default)s)")
+    add("--minimum-deployment-target", default="iOS16", metavar="NAME", help="of Core ML files (%(default)s)")
+    add("--no-simplify", action="store_true", help="leave onnxsim out")
+    add(
+        "--deploy-hooks",
+        action="store_true",
+        help="first run the network's own switch_to_deploy, reparameterize or fuse, on a copy",
+    )
+    add("--without", action="append", default=[], metavar="PASS", help="leave a pass out")
+    add("--no-verify", action="store_true", help="do not check the files (they are not proven then)")
+    add("--output-dir", type=Path, default=Path("build"), metavar="DIR", help="default: %(default)s")
+    add("--summary", action="store_true", help="print what each layer costs, and write no file")
+    return parser
+
+
+def parity_parser() -> Parser:
+    """What mocovit-parity takes."""
+    parser = _parser("mocovit-parity", "Check files against the network they came from.", PARITY_EXAMPLES)
+    add = parser.add_argument
+    add("files", type=Path, nargs="*", metavar="FILE", help="written by mocovit-export")
+    add("--target", metavar="NAME", help="where to execute: host (default) or emulated")
+    add("--layers", action="store_true", help="compare every layer, and name the first that diverges")
+    add(
+        "--bisect", action="store_true", help="--layers, with each layer run alone from the original's values"
+    )
+    add(
+        "--deadline-s",
+        type=_positive,
+        metavar="S",
+        help="stop reading and running a file after (default: 60 and 4 for every MB)",
+    )
+    add("--contract", type=Path, metavar="FILE", help="check what a parity.toml promises (docs/contract.md)")
+    add("--output-dir", type=Path, metavar="DIR", help="of a contract: its files are found or exported there")
+    add("--report-dir", type=Path, metavar="DIR", help="of a contract: write JSON, JUnit XML and Markdown")
+    add("--fresh", action="store_true", help="of a contract: export every file anew")
+    return parser

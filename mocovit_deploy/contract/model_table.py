@@ -1,0 +1,78 @@
+"""The words that say which network, as on mocovit-export's command line, with _ for -."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from mocovit_deploy.contract.toml import choice, flag, positive, text, texts, whole
+from mocovit_deploy.errors import UsageError
+from mocovit_deploy.spec import LAYOUTS, ExportRequest, ModelSpec, OwnInput
+
+
+def _arguments(value: object, where: str) -> tuple[tuple[str, str], ...]:
+    """A table of --model-arg NAME=VALUE; numbers and flags are taken as they are written."""
+    if not isinstance(value, dict):
+        raise UsageError(f"{where}: {value!r:.60} is not a table of NAME = VALUE")
+    for name, given in value.items():
+        if not isinstance(given, str | int | float):
+            raise UsageError(f"{where}.{name}: {given!r:.60} is not a text, a number, true or false")
+    return tuple(
+        (name, str(given).lower() if isinstance(given, bool) else str(given)) for name, given in value.items()
+    )
+
+
+def _checkpoint(value: object, where: str) -> Path:
+    path = Path(text(value, where))
+    if not path.is_file():
+        raise UsageError(f"{where}: {path}: no such file")
+    return path
+
+
+MODEL_WORDS: Mapping[str, Callable[[object, str], Any]] = {
+    "model": text,
+    "model_arg": _arguments,
+    "checkpoint": _checkpoint,
+    "prefer_ema": flag,
+    "unsafe_pickle": flag,
+    "pretrained": flag,
+    "num_classes": positive,
+    "image_size": positive,
+    "batch": positive,
+    "input_names": texts,
+    "output_names": texts,
+    "seed": whole,
+    "dynamic": lambda value, where: choice(value, where, ("batch",)),
+    "layout": lambda value, where: choice(value, where, LAYOUTS),
+    "opset": positive,
+    "minimum_deployment_target": text,
+    "no_simplify": flag,
+    "without": texts,
+    "deploy_hooks": flag,
+}
+"""Each with what reads its value; a test holds them to the options of mocovit-export."""
+
+
+def request_of(words: Mapping[str, Any], only: tuple[tuple[str, str], ...], where: str) -> ExportRequest:
+    """What mocovit-export would make of these words. Raises `UsageError` for a value that does not fit."""
+    if "model" not in words:
+        raise UsageError(f"{where}: model is missing; it names the network, as --model does")
+    given = {
+        word: read(words[word], f"{where}: {word}") for word, read in MODEL_WORDS.items() if word in words
+    }
+    same = ("checkpoint", "prefer_ema", "unsafe_pickle", "pretrained", "num_classes", "seed", "input_names")
+    model = ModelSpec(
+        name=given["model"],
+        arguments=given.get("model_arg", ()),
+        input=OwnInput(size=given.get("image_size"), batch=given.get("batch")),
+        **{word: given[word] for word in (*same, "output_names") if word in given},
+    )
+    options = ("layout", "opset", "minimum_deployment_target", "without", "deploy_hooks")
+    return ExportRequest(
+        model=model,
+        simplify=not given.get("no_simplify", False),
+        dynamic_batch=given.get("dynamic") == "batch",
+        only=only,
+        **{word: given[word] for word in options if word in given},
+    )

@@ -1,0 +1,85 @@
+"""The line: a request in, proven files on disk out."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass, replace
+
+from mocovit_deploy.errors import DeployError, MissingToolError, UsageError, unknown_choice
+from mocovit_deploy.export.prove import Line, Outcome, run_original, write_and_prove
+from mocovit_deploy.export.staging import staged
+from mocovit_deploy.formats import format_named
+from mocovit_deploy.graph.capture import capture
+from mocovit_deploy.graph.edit import BATCH_NORMS, count
+from mocovit_deploy.models.load import Network, load_network
+from mocovit_deploy.passes import PASSES
+from mocovit_deploy.passes.deploy_hooks import after_deploy_hooks
+from mocovit_deploy.passes.result import PassResult
+from mocovit_deploy.passes.run import run_passes
+from mocovit_deploy.spec import LAYOUTS, ExportRequest
+from mocovit_deploy.terminal.progress import Stages
+
+
+@dataclass(frozen=True)
+class Export:
+    """Everything one call of `export_model` did."""
+
+    network: Network
+    passes: PassResult
+    batch_norms_captured: int
+    """How many the network had before the passes."""
+    outcomes: tuple[Outcome, ...]
+
+
+def export_model(request: ExportRequest, stages: Stages) -> Export:
+    """Export one network to every format and precision asked for, and prove each file.
+
+    A file takes its name only after its verdict; one that fails goes to `rejected/` in the output folder,
+    and what stood under its name before stays. One format's failure does not stop the next.
+
+    Raises `UsageError`, `ConversionError` or `MissingToolError` where nothing could be begun.
+    """
+    with stages("request"):
+        _refuse_impossible(request)
+    with staged(request.output_dir) as staging:
+        with stages("network"):
+            network = load_network(request.model)
+        with stages("reference"):
+            reference = run_original(network, request)
+        with stages("capture"):
+            example = network.inputs.for_capture(request.model.seed, request.dynamic_batch)
+            original = capture(network.module, example, request.dynamic_batch)
+            graph, hooks = after_deploy_hooks(network.module, original, example, request)
+        with stages("passes"):
+            passes = run_passes(graph, example, [p for p in PASSES if p not in request.without])
+            passes = replace(passes, proofs=(*hooks, *passes.proofs))
+        line = Line(request, network, reference, passes, example, staging, stages)
+        outcomes = [write_and_prove(line, name, recipe) for name, recipe in request.files]
+    return Export(network, passes, count(original, *BATCH_NORMS), tuple(outcomes))
+
+
+def _refuse_impossible(request: ExportRequest) -> None:
+    """Everything that is wrong with a request and can be known before any work."""
+    for name, recipe in request.files:
+        exporter = format_named(name)
+        if recipe not in exporter.RECIPES:
+            raise unknown_choice(f"precision for {name}", recipe, exporter.RECIPES)
+        with contextlib.suppress(MissingToolError):  # its own export says so, and the other formats go on
+            exporter.refuse_impossible(request)
+    fixed = [name for name in request.formats if not format_named(name).FREE_BATCH]
+    if request.dynamic_batch and fixed:
+        raise UsageError(
+            f"{' and '.join(fixed)} files have a fixed batch; leave out --dynamic batch, or leave out "
+            f"{' and '.join(fixed)} (--format)"
+        )
+    if request.layout not in LAYOUTS:
+        raise unknown_choice("layout", request.layout, LAYOUTS)
+    for name in request.without:
+        if name not in PASSES:
+            raise unknown_choice("pass", name, PASSES)
+
+
+def worst_error(export: Export) -> DeployError | None:
+    """The error that decides the exit status of a whole call: conversion, then parity, then the rest."""
+    errors = [outcome.error for outcome in export.outcomes if outcome.error is not None]
+    return min(errors, key=lambda error: error.exit_status, default=None)

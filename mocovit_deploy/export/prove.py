@@ -1,0 +1,155 @@
+"""One file: written, judged against the original network, and only then given its name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from importlib.metadata import version
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mocovit_deploy.artifacts.artifact import Array, Artifact, to_layout
+from mocovit_deploy.artifacts.golden import Golden, golden_path, write_golden
+from mocovit_deploy.artifacts.manifest import write_manifest
+from mocovit_deploy.artifacts.provenance import source_of
+from mocovit_deploy.errors import ConversionError, DeployError, ParityError
+from mocovit_deploy.export.staging import Staging
+from mocovit_deploy.files import digest
+from mocovit_deploy.formats import ExportJob, Written, format_named
+from mocovit_deploy.models.load import Network
+from mocovit_deploy.parity.verdict import PASS, ParityReport, check_file, not_run
+from mocovit_deploy.passes.result import PassResult
+from mocovit_deploy.spec import BATCH, ExportRequest, TensorSpec
+from mocovit_deploy.terminal.progress import Stages
+
+
+@dataclass(frozen=True)
+class Reference:
+    """The original network on the parity samples: what every file of one export is judged against."""
+
+    names: tuple[str, ...]
+    inputs: dict[str, Array]
+    """(samples, N, C, H, W) as PyTorch has them."""
+    outputs: dict[str, Array]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One file: written, judged and put in its place; or the error that stood in the way."""
+
+    format: str
+    recipe: str
+    artifact: Artifact | None
+    report: ParityReport
+    error: DeployError | None
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Line:
+    """What all files of one export share."""
+
+    request: ExportRequest
+    network: Network
+    reference: Reference
+    passes: PassResult
+    example: tuple[Tensor, ...]
+    staging: Staging
+    stages: Stages
+
+
+def run_original(network: Network, request: ExportRequest) -> Reference:
+    """Run the original network, in float32, on the parity samples.
+
+    Raises `ConversionError` where its own outputs are not finite.
+    """
+    names, inputs = network.inputs.for_parity(request.model.seed)
+    with torch.no_grad():
+        runs = [network.module(*map(torch.from_numpy, sample)) for sample in zip(*inputs, strict=True)]
+    results = [[leaf.numpy() for leaf in torch.utils._pytree.tree_leaves(run)] for run in runs]
+    for name, arrays in zip(network.output_names, zip(*results, strict=True), strict=True):
+        shapes = sorted({array.shape for array in arrays})
+        if len(shapes) > 1:
+            raise ConversionError(
+                f"{network.name}: the shape of {name} depends on what is in the input ({shapes[0]} for one, "
+                f"{shapes[1]} for another); files have fixed shapes, so pad it or leave it to the app"
+            )
+    stacked = [np.stack(column) for column in zip(*results, strict=True)]
+    for name, column in zip(network.output_names, stacked, strict=True):
+        if not np.isfinite(column).all():
+            raise ConversionError(f"{network.name} itself gives NaN or infinity in {name}: check its weights")
+    outputs = dict(zip(network.output_names, stacked, strict=True))
+    return Reference(names, dict(zip(network.input_names, inputs, strict=True)), outputs)
+
+
+def write_and_prove(line: Line, format_name: str, recipe: str) -> Outcome:
+    """Write one file in the staging folder, judge it there, and publish it under its name or as rejected."""
+    exporter = format_named(format_name)
+    job = _job(line, recipe, f"{line.network.stem}_{recipe}{exporter.SUFFIX}")
+    verify = line.request.verify
+    try:
+        with line.stages(f"{format_name} {recipe}"):
+            written = exporter.export(line.passes.graph, line.example, job)
+        with line.stages(f"parity {format_name} {recipe}"):
+            golden = _golden(line.reference, written)
+            write_golden(job.path, golden)
+            artifact = _artifact(line, job, format_name, written)
+            report = check_file(exporter, artifact, golden) if verify else not_run("--no-verify")
+            artifact = replace(artifact, parity=report.as_json())
+            write_manifest(artifact)
+    except DeployError as error:
+        return Outcome(format_name, recipe, None, not_run(str(error)), error)
+    accepted = report.verdict == PASS or not verify
+    placed = line.staging.publish(job.path, rejected=not accepted)
+    failure = None if accepted else ParityError(f"{placed}: parity {report.verdict}: {report.reason}")
+    return Outcome(format_name, recipe, replace(artifact, path=placed), report, failure, written.notes)
+
+
+def _golden(reference: Reference, written: Written) -> Golden:
+    inputs = {spec.name: to_layout(reference.inputs[spec.name], spec) for spec in written.inputs}
+    return Golden(reference.names, inputs, reference.outputs)
+
+
+def _artifact(line: Line, job: ExportJob, format_name: str, written: Written) -> Artifact:
+    proofs = tuple(
+        {"name": proof.name, "changes": len(proof.changes), "error_float64": proof.error}
+        for proof in line.passes.proofs
+    )
+    return Artifact(
+        path=job.path,
+        format=format_name,
+        recipe=job.recipe,
+        model=line.network.name,
+        weights=line.network.weights,
+        inputs=written.inputs,
+        outputs=written.outputs,
+        preprocessing=line.network.input.preprocessing,
+        sha256=digest(job.path),
+        golden_sha256=digest(golden_path(job.path)),
+        tools={"mocovit-deploy": version("mocovit-deploy"), **written.tools},
+        passes=proofs,
+        source=source_of(line.request),
+    )
+
+
+def _job(line: Line, recipe: str, file_name: str) -> ExportJob:
+    request = line.request
+
+    def described(name: str, array: Array) -> TensorSpec:
+        shape: tuple[int | str, ...] = array.shape[1:]
+        free = (BATCH, *shape[1:]) if request.dynamic_batch else shape
+        return TensorSpec(name, free, str(array.dtype), "nchw" if len(shape) == 4 else "")
+
+    return ExportJob(
+        path=line.staging.folder / file_name,
+        recipe=recipe,
+        inputs=tuple(described(name, array) for name, array in line.reference.inputs.items()),
+        outputs=tuple(described(name, array) for name, array in line.reference.outputs.items()),
+        layout=request.layout,
+        opset=request.opset,
+        simplify=request.simplify,
+        dynamic_batch=request.dynamic_batch,
+        minimum_deployment_target=request.minimum_deployment_target,
+        description={"model": line.network.name, "weights": line.network.weights},
+    )

@@ -1,0 +1,39 @@
+"""Files and folders: digests, sizes, writing whole or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+
+
+def digest(path: Path) -> str:
+    """SHA-256 of a file, or of a folder: of its files' relative names and digests, in sorted order."""
+    total = hashlib.sha256()
+    if path.is_dir():
+        for member in sorted(p for p in path.rglob("*") if p.is_file()):
+            total.update(f"{member.relative_to(path).as_posix()}\0{digest(member)}\n".encode())
+        return total.hexdigest()
+    with path.open("rb") as stream:
+        while chunk := stream.read(1 << 20):
+            total.update(chunk)
+    return total.hexdigest()
+
+
+def size_bytes(path: Path) -> int:
+    """Of a file, or of all files in a folder."""
+    members = [member for member in path.rglob("*") if member.is_file()] if path.is_dir() else [path]
+    return sum(member.stat().st_size for member in members)
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Write `data` under a temporary name in the same folder, then rename: readers see old or new, whole."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("wb") as stream:
+            stream.write(data)
+            stream.flush()
+            os.fsync(stream.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)

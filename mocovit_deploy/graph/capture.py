@@ -1,0 +1,194 @@
+"""nn.Module -> one flat functional graph. The only caller of torch.export for user networks.
+
+What torch.export gives is neither flat nor functional: attention hides in `wrap_with_autocast` sub-graphs,
+nearly every family has in-place operations. Here the sub-graphs are inlined and the in-place operations
+replaced where nothing else can see the mutation. The result is an ordinary `fx.GraphModule`: run it, save
+it, fine-tune it. Node metadata keeps every node's module path.
+"""
+
+from __future__ import annotations
+
+import linecache
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, fx, nn
+
+from mocovit_deploy.errors import ConversionError, first_line
+from mocovit_deploy.graph.edit import cleanup, module_path, nodes_calling, returns_view
+
+WRAPPERS = ("wrap_with_autocast", "wrap_with_set_grad_enabled")
+
+
+def capture(module: nn.Module, example: Sequence[Tensor], dynamic_batch: bool = False) -> fx.GraphModule:
+    """Capture `module` in eval mode as one flat functional graph of ATen operations.
+
+    `example` are the inputs, with the shapes the graph will have; with `dynamic_batch` the first dimension
+    of every input is left to the caller. The module's own training flags are restored.
+
+    Raises `ConversionError` naming the module and the line when torch.export cannot take the network, or
+    when it mutates something that a flat functional graph cannot express.
+    """
+    dynamic_shapes = None
+    if dynamic_batch:
+        batch = torch.export.Dim("batch", min=1)
+        dynamic_shapes = (
+            (tuple({0: batch} for _ in example),)
+            if _takes_varargs(module)
+            else tuple({0: batch} for _ in example)
+        )
+    training = {name: child.training for name, child in module.named_modules()}
+    try:
+        with torch.no_grad():
+            program = torch.export.export(module.eval(), tuple(example), dynamic_shapes=dynamic_shapes)
+        raw = program.module(check_guards=False)
+    except Exception as error:  # torch.export raises whatever the user's forward raises
+        raise ConversionError(_explain(error, module)) from error
+    finally:
+        for name, child in module.named_modules():
+            child.training = training[name]
+    assert isinstance(raw, fx.GraphModule)
+    return flatten(raw)
+
+
+def flatten(raw: fx.GraphModule) -> fx.GraphModule:
+    """Inline sub-graphs and replace in-place operations; an ordinary `GraphModule` comes back."""
+    raw.graph._tracer_cls = None  # torch.export's own tracer cannot be built again when a pickle is read
+    graph = fx.GraphModule(raw, raw.graph)
+    while wrapped := [n for n in graph.graph.nodes if _wrapper_name(n)]:
+        for node in wrapped:
+            _inline(graph, node)
+    for node in nodes_calling(graph, torch.ops.aten._assert_tensor_metadata.default):
+        graph.graph.erase_node(node)
+    _functionalize(graph)
+    _forget_strides(graph)
+    return cleanup(graph)
+
+
+def _takes_varargs(module: nn.Module) -> bool:
+    code = getattr(module.forward, "__code__", None)
+    return bool(code and code.co_flags & 0x04 and code.co_argcount == 1)
+
+
+def _wrapper_name(node: fx.Node) -> str | None:
+    if node.op != "call_function" or not isinstance(node.target, torch._ops.HigherOrderOperator):
+        return None
+    name = str(node.target._name)
+    if name not in WRAPPERS:
+        raise ConversionError(
+            f"{module_path(node)}: {name} cannot be exported; "
+            "rewrite this part of forward without control flow operators"
+        )
+    return name
+
+
+def _inline(graph: fx.GraphModule, node: fx.Node) -> None:
+    """Replace a call of an autocast or grad-mode sub-graph by the sub-graph's own nodes."""
+    if _wrapper_name(node) == "wrap_with_autocast" and node.args[2]:
+        raise ConversionError(
+            f"{module_path(node)}: autocast is enabled inside forward, so the network computes in mixed "
+            "precision by itself; disable it and choose the precision with --precision"
+        )
+    arguments: Any = node.args
+    position = next(i for i, a in enumerate(arguments) if isinstance(a, fx.Node) and a.op == "get_attr")
+    reference, actual = arguments[position], arguments[position + 1 :]
+    body = graph.get_submodule(str(reference.target))
+    assert isinstance(body, fx.GraphModule)
+    values: dict[fx.Node, Any] = dict(
+        zip((n for n in body.graph.nodes if n.op == "placeholder"), actual, strict=True)
+    )
+    with graph.graph.inserting_before(node):
+        for inner in body.graph.nodes:
+            if inner.op == "get_attr":
+                setattr(graph, f"{reference.target}_{inner.target}", getattr(body, str(inner.target)))
+                values[inner] = graph.graph.get_attr(f"{reference.target}_{inner.target}")
+            elif inner.op not in ("placeholder", "output"):
+                values[inner] = graph.graph.node_copy(inner, lambda n: values[n])
+    result: Any = fx.node.map_arg(body.graph.output_node().args[0], lambda n: values[n])
+    user: Any
+    for user in list(node.users):  # getitem calls that unpack the tuple
+        user.replace_all_uses_with(result[user.args[1]])
+        graph.graph.erase_node(user)
+    graph.graph.erase_node(node)
+
+
+def _functionalize(graph: fx.GraphModule) -> None:
+    """Replace `relu_(x)` and its like by `relu(x)`; later readers of `x` read the result.
+
+    Refuses where a view of `x`, or something `x` is a view of, is read later: that reader would see the
+    mutation too, and a functional graph cannot tell it.
+    """
+    order = {node: position for position, node in enumerate(graph.graph.nodes)}
+    for node in list(graph.graph.nodes):
+        schema = getattr(node.target, "_schema", None)
+        if node.op != "call_function" or schema is None or not schema.is_mutable:
+            continue
+        mutated = node.args[0]
+        base, overload = schema.name.removesuffix("_"), schema.overload_name or "default"
+        functional = getattr(getattr(torch.ops.aten, base.split("::")[1], None), overload, None)
+        if functional is None or functional._schema.is_mutable or not isinstance(mutated, fx.Node):
+            raise ConversionError(
+                f"{module_path(node)}: {schema.name} changes a tensor in place; write it without"
+            )
+        if mutated.op in ("get_attr", "placeholder"):
+            what = "an input" if mutated.op == "placeholder" else f"the buffer {mutated.target}"
+            raise ConversionError(
+                f"{module_path(node)}: {schema.name} changes {what} in place; write it without"
+            )
+        for other in _alias_group(mutated) - {mutated, node}:
+            if any(order[user] > order[node] for user in other.users if user in order):
+                raise ConversionError(
+                    f"{module_path(node)}: {schema.name} changes a tensor whose view {other.name} is read "
+                    "later; use the operation that returns a new tensor"
+                )
+        node.target = functional
+        mutated.replace_all_uses_with(
+            node,
+            delete_user_cb=lambda user, node=node: order.get(user, -1) > order[node],  # type: ignore[misc]
+        )
+
+
+def _forget_strides(graph: fx.GraphModule) -> None:
+    """Replace `view(x)` by `reshape(x)`, which does the same for any x.
+
+    `view` relies on how x lies in memory, often on a `contiguous` before it. Values have no strides in the
+    three formats, and a pass that drops that `contiguous` would leave a graph that torch cannot run.
+    """
+    for node in nodes_calling(graph, torch.ops.aten.view.default):
+        node.target = torch.ops.aten.reshape.default
+
+
+def _alias_group(node: fx.Node) -> set[fx.Node]:
+    """All nodes that share memory with `node` through views, itself included."""
+    group, todo = set(), [node]
+    while todo:
+        current = todo.pop()
+        if current in group:
+            continue
+        group.add(current)
+        todo += [user for user in current.users if returns_view(user) and user.args[0] is current]
+        if returns_view(current) and isinstance(current.args[0], fx.Node):
+            todo.append(current.args[0])
+    return group
+
+
+def _explain(error: Exception, module: nn.Module) -> str:
+    """One line: which module, which line of the user's code, and what torch said about it."""
+    paths = {id(child): name or "(network)" for name, child in module.named_modules()}
+    where, line = type(module).__name__, ""
+    torch_folder = str(Path(torch.__file__).parent)
+    for frame, number in traceback.walk_tb(error.__traceback__):
+        file, owner = frame.f_code.co_filename, frame.f_locals.get("self")
+        if id(owner) not in paths:
+            continue
+        where = f"{paths[id(owner)]} ({type(owner).__name__})"
+        if not file.startswith(torch_folder):
+            line = f", {file}:{number}: {linecache.getline(file, number).strip()}"
+    said = first_line(error)
+    hint = (
+        "; write it without a decision on computed values (torch.where)" if "data-dependent" in said else ""
+    )
+    return f"torch.export cannot take {where}{line}: {said}{hint}"

@@ -1,0 +1,159 @@
+"""Parameters, multiply-accumulates and activation bytes, layer by layer.
+
+Papers differ in what they count, so there are two columns: `macs` of convolutions and linear layers alone
+(what GhostNet, MoCoViT and MobileNetV3 publish) and `attention_macs` of products between two computed
+tensors (what EfficientViT and MobileViT add). Bias, BatchNorm, activations and pooling count nowhere.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, fields
+from typing import Any
+
+from torch import Tensor, fx, nn
+
+from mocovit_deploy.graph.edit import (
+    BATCH_NORMS,
+    CONVOLUTIONS,
+    LINEARS,
+    TRANSPOSED_CONVOLUTIONS,
+    argument,
+    aten,
+    constant,
+    module_path,
+    returns_view,
+    shape_of,
+)
+from mocovit_deploy.terminal.table import table
+
+MATRIX_PRODUCTS = (aten.matmul.default, aten.bmm.default, aten.mm.default)
+ATTENTION = (aten.scaled_dot_product_attention.default,)
+
+
+@dataclass(frozen=True)
+class LayerCost:
+    """What one layer (a row of the network's own table) costs for one run of the captured batch."""
+
+    layer: str
+    output_shape: tuple[int, ...]
+    parameters: int
+    macs: int
+    attention_macs: int
+    activation_bytes: int
+    """Bytes its operations write, views and BatchNorm (which is folded) not counted."""
+
+
+@dataclass(frozen=True)
+class Summary:
+    """All layers of a network; `total` is their sum, and covers every parameter of the module."""
+
+    layers: tuple[LayerCost, ...]
+
+    @property
+    def total(self) -> LayerCost:
+        sums = {
+            name: sum(getattr(layer, name) for layer in self.layers)
+            for name in ("parameters", "macs", "attention_macs", "activation_bytes")
+        }
+        return LayerCost("total", self.layers[-1].output_shape, **sums)
+
+    def as_json(self) -> dict[str, Any]:
+        def plain(layer: LayerCost) -> dict[str, Any]:
+            return {f.name: getattr(layer, f.name) for f in fields(layer)}
+
+        return {"layers": [plain(layer) for layer in self.layers], "total": plain(self.total)}
+
+
+def summarize(module: nn.Module, graph: fx.GraphModule) -> Summary:
+    """Count `module`, whose captured, unfolded graph is `graph` (static shapes).
+
+    Layers are the children of the network; a container of compound modules, such as a list of blocks,
+    is opened once more.
+    """
+    paths = _layer_paths(module)
+    nodes: dict[str, list[fx.Node]] = {path: [] for path in paths}
+    for node in graph.graph.nodes:
+        if node.op == "call_function" and isinstance(node.meta.get("val"), Tensor):
+            nodes.setdefault(_owner(module_path(node), paths), []).append(node)
+    parameters = dict.fromkeys(nodes, 0)
+    for name, parameter in module.named_parameters():
+        owner = _owner(name, paths)
+        parameters[owner] = parameters.get(owner, 0) + parameter.numel()
+    return Summary(
+        tuple(_cost(graph, path, nodes.get(path, []), count) for path, count in parameters.items())
+    )
+
+
+def _layer_paths(module: nn.Module) -> list[str]:
+    paths = []
+    for name, child in module.named_children():
+        grandchildren = list(child.named_children())
+        compound = any(list(grandchild.children()) for _, grandchild in grandchildren)
+        if isinstance(child, nn.Sequential | nn.ModuleList) and compound:
+            paths += [f"{name}.{inner}" for inner, _ in grandchildren]
+        else:
+            paths.append(name)
+    return paths
+
+
+def _owner(path: str, layers: list[str]) -> str:
+    return next((layer for layer in layers if path == layer or path.startswith(f"{layer}.")), "(network)")
+
+
+def _cost(graph: fx.GraphModule, layer: str, nodes: list[fx.Node], parameters: int) -> LayerCost:
+    counted = [macs_of(graph, node) for node in nodes]
+    written = [node for node in nodes if node.target not in BATCH_NORMS and not returns_view(node)]
+    return LayerCost(
+        layer=layer,
+        output_shape=shape_of(nodes[-1]) if nodes else (),
+        parameters=parameters,
+        macs=sum(weights for weights, _ in counted),
+        attention_macs=sum(products for _, products in counted),
+        activation_bytes=sum(node.meta["val"].nbytes for node in written),
+    )
+
+
+def macs_of(graph: fx.GraphModule, node: fx.Node) -> tuple[int, int]:
+    """Multiply-accumulates of one operation: (with stored weights, between computed tensors)."""
+    if node.target in CONVOLUTIONS:
+        weight = shape_of(argument(node, "weight"))  # (Cout, Cin / groups, kH, kW)
+        return math.prod(shape_of(node)) * math.prod(weight[1:]), 0
+    if node.target in TRANSPOSED_CONVOLUTIONS:
+        weight = shape_of(argument(node, "weight"))  # (Cin, Cout / groups, kH, kW)
+        return math.prod(shape_of(argument(node, "input"))) * math.prod(weight[1:]), 0
+    if node.target in LINEARS:
+        return math.prod(shape_of(node)) * shape_of(argument(node, "input"))[-1], 0
+    if node.target in MATRIX_PRODUCTS:
+        left, right = node.args[:2]
+        assert isinstance(left, fx.Node)
+        macs = math.prod(shape_of(node)) * shape_of(left)[-1]
+        stored = constant(graph, left) is not None or constant(graph, right) is not None
+        return (macs, 0) if stored else (0, macs)
+    if node.target in ATTENTION:
+        query, key, value = (shape_of(argument(node, name)) for name in ("query", "key", "value"))
+        scores = math.prod(query[:-1]) * key[-2]
+        return 0, scores * (query[-1] + value[-1])
+    return 0, 0
+
+
+def render(summary: Summary) -> str:
+    """The table that `mocovit-export --summary` prints."""
+    header = ("layer", "output", "parameters", "MACs", "attention MACs", "activation bytes")
+    rows = [
+        (
+            layer.layer,
+            "x".join(map(str, layer.output_shape)),
+            f"{layer.parameters:,}",
+            f"{layer.macs:,}",
+            f"{layer.attention_macs:,}",
+            f"{layer.activation_bytes:,}",
+        )
+        for layer in (*summary.layers, summary.total)
+    ]
+    total = summary.total
+    both = total.macs + total.attention_macs
+    return (
+        table(header, rows) + f"\n\nMACs of convolutions and linear layers: {total.macs:,}"
+        f"\nMACs with attention products:            {both:,}"
+    )

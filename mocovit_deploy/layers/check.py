@@ -1,0 +1,207 @@
+"""Per-layer parity of one file: the network it was made from is built again and looked into beside it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+import numpy as np
+
+from mocovit_deploy.artifacts.artifact import Artifact, from_layout
+from mocovit_deploy.artifacts.golden import Golden
+from mocovit_deploy.artifacts.marks import FileValue
+from mocovit_deploy.artifacts.provenance import model_of
+from mocovit_deploy.errors import ParityError, UsageError
+from mocovit_deploy.formats import format_named
+from mocovit_deploy.layers.taps import Missing, Reading, Trace, find_taps, first_divergence, read_taps
+from mocovit_deploy.layers.trace import trace
+from mocovit_deploy.models.load import load_network
+from mocovit_deploy.parity.compare import compare
+from mocovit_deploy.parity.tolerance import LAYER_TOLERANCES, SAME_NETWORK
+from mocovit_deploy.parity.verdict import FAIL, PASS, not_computed, without_nan
+
+SAMPLES = 2
+"""Runs that are looked into: the first golden sample, a photograph, and the last, random numbers."""
+
+
+@dataclass(frozen=True)
+class LayerReport:
+    """Every layer of one file beside the original network's."""
+
+    verdict: str
+    reason: str
+    runtime: str
+    arithmetic: str
+    bound: float
+    samples: tuple[str, ...]
+    readings: tuple[Reading, ...]
+    missing: tuple[Missing, ...]
+    not_run: str = ""
+    """What the file is made for and this machine could not execute, as in "fp16 arithmetic"."""
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain data; infinities and NaN become None."""
+        divergence = first_divergence(self.readings)
+        document = {
+            "verdict": self.verdict,
+            "reason": self.reason,
+            "runtime": self.runtime,
+            "arithmetic": self.arithmetic,
+            "not_run": self.not_run,
+            "bound": self.bound,
+            "samples": self.samples,
+            "first_divergence": divergence and _reading_as_json(divergence),
+            "layers": [_reading_as_json(reading) for reading in self.readings],
+            "without_counterpart": [dataclasses.asdict(one) for one in self.missing],
+        }
+        return cast("dict[str, Any]", without_nan(document))
+
+
+@dataclass(frozen=True)
+class Reference:
+    """The original network of a file from the inside, and the golden samples it was run on."""
+
+    inside: Trace
+    samples: tuple[int, ...]
+
+
+def check_layers(artifact: Artifact, golden: Golden, *, bisect: bool) -> LayerReport:
+    """Compare every layer of a file with the original network's, on two of the golden inputs.
+
+    With `bisect` each layer is also run alone, from the original's values at the layers before it, and that
+    decides. Needs torch, and runs the code that defines the network: for files of one's own.
+    Raises `UsageError` where the manifest does not lead back to the network, `ParityError` where the file
+    bears no marks or its arithmetic has no bound: then nothing was checked.
+    """
+    values = _values(artifact)
+    return _check(artifact, golden, values, original(artifact, golden), bisect=bisect)
+
+
+def check_against(artifact: Artifact, golden: Golden, reference: Reference, *, bisect: bool) -> LayerReport:
+    """`check_layers` for one of several files of one network, whose `original` is at hand."""
+    return _check(artifact, golden, _values(artifact), reference, bisect=bisect)
+
+
+def original(artifact: Artifact, golden: Golden) -> Reference:
+    """Build the network of a file again, and look into it on the first and the last golden sample.
+
+    Raises `UsageError` where it cannot be built any more.
+    """
+    spec = model_of(artifact)
+    network = load_network(spec)
+    if network.weights != artifact.weights:
+        raise UsageError(
+            f"{artifact.path}: was made from weights {artifact.weights}; {spec.name} now has "
+            f"{network.weights}"
+        )
+    chosen = sorted({0, len(golden) - 1})[:SAMPLES]
+    runs = [
+        {spec.name: from_layout(golden.inputs[spec.name][i], spec) for spec in artifact.inputs}
+        for i in chosen
+    ]
+    options = (artifact.source or {}).get("options", {})
+    if options.get("deploy_hooks"):
+        raise ParityError(
+            f"{artifact.path}: layers not run: --deploy-hooks changed the network before it was captured; "
+            "export without it"
+        )
+    inside = trace(network, runs, tuple(options.get("without", ())))
+    return Reference(inside, tuple(chosen))
+
+
+def _require_same_network(artifact: Artifact, golden: Golden, reference: Reference) -> None:
+    inside, chosen = reference.inside, list(reference.samples)
+    for name, operation in inside.outputs.items():
+        if operation not in inside.values:
+            raise ParityError(
+                f"{artifact.path}: layers not run: output {name} is not computed in floating point"
+            )
+        difference = compare(name, golden.outputs[name][chosen], np.stack(inside.values[operation]))
+        if not (difference.finite and difference.max_error <= SAME_NETWORK):
+            raise UsageError(
+                f"{artifact.path}: {artifact.model} as it is now gives another {name} than when this file "
+                "was exported; export again"
+            )
+
+
+def _values(artifact: Artifact) -> tuple[FileValue, ...]:
+    if artifact.dynamic_batch:
+        raise ParityError(
+            f"{artifact.path}: layers not run: with a free batch its values have no shapes; also export it "
+            "without --dynamic batch"
+        )
+    values = format_named(artifact.format).values(artifact)
+    if not any(value.marks for value in values):
+        raise ParityError(
+            f"{artifact.path}: layers not run: its values do not say which layers they are; export it again "
+            "with this version"
+        )
+    return values
+
+
+def _check(
+    artifact: Artifact, golden: Golden, values: Sequence[FileValue], reference: Reference, *, bisect: bool
+) -> LayerReport:
+    _require_same_network(artifact, golden, reference)
+    inside, exporter = reference.inside, format_named(artifact.format)
+    taps, missing = find_taps(inside, values)
+    if not taps:
+        raise ParityError(f"{artifact.path}: layers not run: none of its values is a layer's")
+    names = [tap.value.name for tap in taps]
+    plain = exporter.load_inside(artifact, names, ())
+    tolerance = LAYER_TOLERANCES.get((artifact.format, artifact.recipe, plain.arithmetic))
+    if tolerance is None:
+        raise ParityError(
+            f"{artifact.path}: layers not run: no tolerance for {artifact.recipe} in {plain.arithmetic}"
+        )
+    stand_ins = [tap.value.name for tap in taps if not inside.is_output(tap.layer)]
+    forced = exporter.load_inside(artifact, names, stand_ins) if bisect else None
+    inputs = [{name: array[i] for name, array in golden.inputs.items()} for i in reference.samples]
+    bound = tolerance.alone if bisect else tolerance.carried
+    readings = read_taps(inside, taps, inputs, plain, forced, bound)
+    divergence = first_divergence(readings)
+    verdict, reason = PASS, f"{len(readings)} layers within {bound:.0e} of their range"
+    if divergence is not None:
+        verdict, reason = FAIL, f"first divergence: {describe(divergence)}"
+    samples = tuple(golden.names[i] for i in reference.samples)
+    return LayerReport(
+        verdict,
+        reason,
+        plain.runtime,
+        plain.arithmetic,
+        bound,
+        samples,
+        readings,
+        missing,
+        not_computed(artifact.recipe, plain.arithmetic),
+    )
+
+
+def describe(reading: Reading) -> str:
+    """A reading in one sentence: the torch module first."""
+    decisive = reading.alone or reading.carried
+    error = f"off by {decisive.max_error:.1e} of its range" if decisive.finite else "not finite"
+    how = " alone" if reading.alone is not None else ""
+    module, *others = reading.span
+    along = f", with {', '.join(one or 'the network' for one in others)} in one piece" if others else ""
+    kind = f": {reading.kind}" if reading.kind else ""
+    return f"{module or 'the network'} ({reading.tap.layer.kind}{along}) is {error}{how}{kind}"
+
+
+def _reading_as_json(reading: Reading) -> dict[str, Any]:
+    tap = reading.tap
+    return {
+        "module": tap.layer.module,
+        "operation": tap.layer.operation,
+        "kind": tap.layer.kind,
+        "original": tap.layer.original,
+        "span": reading.span,
+        "file_value": tap.value.name,
+        "arrangement": tap.arrangement.name,
+        "carried": dataclasses.asdict(reading.carried),
+        "alone": reading.alone and dataclasses.asdict(reading.alone),
+        "diverges": reading.diverges,
+        "what": reading.kind,
+    }

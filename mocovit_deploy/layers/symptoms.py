@@ -1,0 +1,159 @@
+"""In what way a value is wrong, where that shows: a hint at the cause, beside the numbers.
+
+Each detector looks at one layer's expected and found values, (samples, N, C, ...), and says what it sees or
+nothing; the first that speaks is heard. All were computed by the file from right inputs where the layer was
+judged alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from mocovit_deploy.artifacts.artifact import Array
+
+HALF_MAX = 65504.0
+"""The largest float16 number."""
+HALF_TINY = 2.0**-24
+"""The smallest."""
+STUCK = 8
+"""Values at a bound, and past it in the original, that make a saturation."""
+
+
+def kind_of(expected: Array, found: Array, bound: float) -> str:
+    """What is wrong with `found`, in words; empty where it shows in no way known here.
+
+    `bound` is the largest error, relative to the range of `expected`, that counts as none.
+    """
+    with np.errstate(all="ignore"):
+        e, f = expected.astype(np.float64), found.astype(np.float64)
+        spread = float(e.max() - e.min()) or float(np.abs(e).max()) or 1.0
+        for detect in DETECTORS:
+            if words := detect(e, f, bound * spread):
+                return words
+    return ""
+
+
+def _near(a: Array, b: Array, room: float) -> bool:
+    return bool(np.abs(a - b).max(initial=0.0) <= room)
+
+
+def _not_finite(e: Array, f: Array, room: float) -> str:
+    if np.isnan(f).any():
+        return f"NaN born here ({np.isnan(f).mean():.1%} of the values)"
+    if np.isinf(f).any():
+        largest = f"; the original reaches {np.abs(e).max():.3g}"
+        return f"overflow to infinity ({np.isinf(f).mean():.1%} of the values{largest})"
+    return ""
+
+
+def _zeros(e: Array, f: Array, room: float) -> str:
+    gone = (f == 0) & (np.abs(e) > 0)
+    if f.size and not f.any():
+        return "all zero"
+    tiny = gone & (np.abs(e) < HALF_TINY)
+    if tiny.any() and _near(np.where(gone, e, f), e, room):
+        return f"underflow to zero ({gone.mean():.1%} of the values)"
+    return ""
+
+
+def _relu(e: Array, f: Array, room: float) -> str:
+    if e.min() >= 0 and f.min() < -room and _near(np.maximum(f, 0), e, room):
+        return "a ReLU is missing"
+    if f.min() >= 0 and e.min() < -room and _near(np.maximum(e, 0), f, room):
+        return "a ReLU too many"
+    return ""
+
+
+def _saturated(e: Array, f: Array, room: float) -> str:
+    """Values stop at a bound that the original goes past."""
+    for edge, beyond, side in ((f.max(), e > f.max(), "above"), (f.min(), e < f.min(), "below")):
+        stuck = np.isclose(f, edge, rtol=0, atol=max(room * 1e-3, 1e-12))
+        if (stuck & beyond).sum() >= max(STUCK, 0.9 * beyond.sum()):
+            return (
+                f"saturated at {edge:.4g}, the original goes {side} it in {beyond.mean():.1%} of the values"
+            )
+    return ""
+
+
+def _scaled(e: Array, f: Array, room: float) -> str:
+    power = float((e * e).sum())
+    factor = float((e * f).sum()) / power if power else 1.0
+    if _near(f, factor * e, room):
+        return f"scaled by {factor:.6g}"
+    shift = float((f - e).mean())
+    return f"shifted by {shift:.4g}" if _near(f, e + shift, room) else ""
+
+
+def _channels(e: Array, f: Array, room: float) -> str:
+    """Which channels, axis 1 of a value, are wrong, and whether each is off by one number or one factor."""
+    if e.ndim < 3 or e.shape[2] < 2:
+        return ""
+    width = e.shape[2]
+    rows_e, rows_f = (np.moveaxis(a, 2, 0).reshape(width, -1) for a in (e, f))
+    wrong = np.flatnonzero(np.abs(rows_e - rows_f).max(axis=1) > room)
+    if not len(wrong):
+        return ""
+    swapped = _swapped(rows_e, rows_f, wrong, room)
+    if swapped:
+        return swapped
+    which = _listed(wrong, width)
+    if rows_e.shape[1] > 2 and (how := _how(rows_e[wrong], rows_f[wrong], room)):
+        return f"{which} {how}"
+    return f"{which} wrong, the others right" if len(wrong) < width else ""
+
+
+def _how(e: Array, f: Array, room: float) -> str:
+    """What was done to every channel, a row each, if it was one thing."""
+    difference = f - e
+    if _near(difference, difference.mean(axis=1, keepdims=True), room):
+        return "shifted, each by one number (a bias)"
+    power = (e * e).sum(axis=1, keepdims=True)
+    if _near(f, (e * f).sum(axis=1, keepdims=True) / np.where(power, power, 1) * e, room):
+        return "scaled, each by one factor"
+    centred_e, centred_f = (a - a.mean(axis=1, keepdims=True) for a in (e, f))
+    power = (centred_e * centred_e).sum(axis=1, keepdims=True)
+    slope = (centred_e * centred_f).sum(axis=1, keepdims=True) / np.where(power, power, 1)
+    if _near(centred_f, slope * centred_e, room):
+        return "scaled and shifted, each by its own numbers (a BatchNorm folded otherwise)"
+    return ""
+
+
+def _swapped(rows_e: Array, rows_f: Array, wrong: Array, room: float) -> str:
+    """Are the wrong channels right ones in other places?"""
+    if len(wrong) < 2:
+        return ""
+    order = []
+    for channel in wrong:
+        distances = np.abs(rows_e[wrong] - rows_f[channel]).max(axis=1)
+        closest = int(distances.argmin())
+        if not distances[closest] <= room:
+            return ""
+        order.append(int(wrong[closest]))
+    return f"{_listed(wrong, len(rows_e))} in another order" if sorted(order) == list(wrong) else ""
+
+
+def _same_numbers(e: Array, f: Array, room: float) -> str:
+    if _near(np.sort(e, axis=None), np.sort(f, axis=None), room):
+        return "the right numbers in wrong places: wrong layout"
+    return ""
+
+
+def _listed(channels: Array, width: int) -> str:
+    if len(channels) == width:
+        return f"all {width} channels"
+    shown = ", ".join(map(str, channels[:4]))
+    more = f" and {len(channels) - 4} more" if len(channels) > 4 else ""
+    return f"channel{'s' if len(channels) > 1 else ''} {shown}{more} of {width}"
+
+
+DETECTORS: tuple[Callable[[Array, Array, float], str], ...] = (
+    _not_finite,
+    _zeros,
+    _relu,
+    _saturated,
+    _scaled,
+    _channels,
+    _same_numbers,
+)

@@ -1,0 +1,260 @@
+"""Taps: one layer of the network beside the value in a file that should equal it.
+
+    carried   the file runs from its inputs; errors of earlier layers arrive in later ones
+    alone     the file's piece between two taps runs from the *original's* values; its error is its own
+
+The first divergence is the first layer in the order of execution whose error is over the bound: alone where
+that was asked for, so that no layer is blamed for what came before it. Numpy only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from mocovit_deploy.artifacts.artifact import Array
+from mocovit_deploy.artifacts.marks import FileValue, split
+from mocovit_deploy.formats import Predictor
+from mocovit_deploy.layers.arrange import Arrangement, arrangements
+from mocovit_deploy.layers.symptoms import kind_of
+from mocovit_deploy.parity.compare import Difference, compare
+
+AFFINE = ("layer_norm", "group_norm", "batch_norm", "mul", "add", "sub", "div")
+"""Operations whose scale and shift a converter may move into the layer that reads them."""
+FITS = 10.0
+"""An unlikely arrangement is believed where its error is so many times smaller."""
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One operation of the re-parameterized graph."""
+
+    operation: str
+    """Its name in the graph."""
+    module: str
+    """The torch module it belongs to."""
+    kind: str
+    """The ATen operation, as in "conv2d"."""
+    original: str
+    """The module of the original network whose value it has; empty where passes changed the value."""
+    factor: float
+    """Times what: other than one between a scale that a pass moved and where it used to be."""
+    reads: tuple[str, ...]
+    """The operations and inputs it reads."""
+    moves_only: bool
+    """It moves data about, like a reshape, and computes nothing."""
+
+
+@dataclass(frozen=True)
+class Missing:
+    """A layer of the original network that the file has no value of, and why."""
+
+    module: str
+    kind: str
+    why: str
+
+
+@dataclass(frozen=True)
+class Trace:
+    """The original network from the inside."""
+
+    layers: tuple[Layer, ...]
+    values: Mapping[str, tuple[Array, ...]]
+    """By operation: what the original computes there, an array for each run."""
+    missing: tuple[Missing, ...]
+    outputs: Mapping[str, str]
+    """By name of an output: the operation that computes it."""
+
+    def is_output(self, layer: Layer) -> bool:
+        return layer.operation in self.outputs.values()
+
+
+@dataclass(frozen=True)
+class Tap:
+    """A layer and its value in the file."""
+
+    layer: Layer
+    value: FileValue
+    arrangement: Arrangement
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What one tap shows. `max_error` and the rest are as in `compare`, relative to the layer's own range."""
+
+    tap: Tap
+    span: tuple[str, ...]
+    """The modules of everything the file computes between the taps before and this one, this one's first."""
+    carried: Difference
+    alone: Difference | None
+    kind: str
+    """What is wrong with the value, in words, where it is over the bound; else empty."""
+    diverges: bool
+
+
+def find_taps(trace: Trace, values: Sequence[FileValue]) -> tuple[tuple[Tap, ...], tuple[Missing, ...]]:
+    """The taps of a file in the order of execution, and the layers that have none, with the reason.
+
+    A value that several operations were made into is the last of them, as far as shapes allow; its other
+    marks are of operands, and of layers whose constants it shares. Of several values with one mark the last
+    is the operation's result; those before it prepare its operands.
+    """
+    place = {layer.operation: number for number, layer in enumerate(trace.layers)}
+    by_operation: dict[str, list[FileValue]] = {}
+    merged_into: dict[str, Layer] = {}
+    moved_into: dict[str, Layer] = {}
+    for value in values:
+        marked = [split(mark)[1] for mark in value.marks]
+        known = sorted({one for one in marked if one in place}, key=lambda one: -place[one])
+        known = [trace.outputs[value.name]] if value.name in trace.outputs else known
+        if not known:
+            continue
+        own = next((one for one in known if _fits(trace, one, value)), known[0])
+        by_operation.setdefault(own, []).append(value)
+        layer = trace.layers[place[own]]
+        for other in marked:
+            if other != own:
+                merged_into.setdefault(other, layer)
+            if other in layer.reads and trace.layers[place[other]].kind in AFFINE:
+                moved_into[other] = layer
+    taps, missing = [], list(trace.missing)
+    for layer in trace.layers:
+        if layer.operation not in trace.values:
+            continue
+        found = [
+            value for value in by_operation.get(layer.operation, []) if _fits(trace, layer.operation, value)
+        ]
+        if found and layer.operation not in moved_into:
+            choices = _choices(trace.values[layer.operation][0].shape, found[-1])
+            taps.append(Tap(layer, found[-1], choices[0]))
+        else:
+            why = _why_none(layer, by_operation.get(layer.operation, []), merged_into, moved_into)
+            missing.append(Missing(layer.module, layer.kind, why))
+    return tuple(taps), tuple(missing)
+
+
+def _fits(trace: Trace, operation: str, value: FileValue) -> bool:
+    expected = trace.values.get(operation)
+    return expected is not None and bool(_choices(expected[0].shape, value))
+
+
+def _why_none(
+    layer: Layer,
+    found: Sequence[FileValue],
+    merged_into: Mapping[str, Layer],
+    moved_into: Mapping[str, Layer],
+) -> str:
+    if reader := moved_into.get(layer.operation):
+        return f"its scale and shift are part of {reader.kind} of {reader.module or 'the network'}"
+    if found:
+        shapes = " and ".join(str(value.shape) for value in found)
+        return f"the file has it in a form of its own: {shapes}"
+    if other := merged_into.get(layer.operation):
+        return f"one operator of the file with {other.kind} of {other.module or 'the network'}"
+    if layer.moves_only:
+        return "it only moves data, and the converter left it out"
+    return "the converter left it out or made it part of another operator"
+
+
+def read_taps(
+    trace: Trace,
+    taps: Sequence[Tap],
+    inputs: Sequence[Mapping[str, Array]],
+    plain: Predictor,
+    forced: Predictor | None,
+    bound: float,
+) -> tuple[Reading, ...]:
+    """Run the file and compare every tap.
+
+    `plain` returns the taps' values; `forced` takes the original's values for all taps but outputs, too, and
+    returns what the file computes from them. `bound` is the largest error, relative to a layer's range, that
+    is not a divergence.
+    """
+    carried = [plain(sample) for sample in inputs]
+    expected = {tap.layer.operation: np.stack(trace.values[tap.layer.operation]) for tap in taps}
+    taps = [_arranged(tap, expected[tap.layer.operation], carried) for tap in taps]
+    alone = None
+    if forced is not None:
+        alone = [forced({**sample, **given(trace, taps, run)}) for run, sample in enumerate(inputs)]
+    spans = _spans(trace.layers, taps)
+    readings = []
+    for tap in taps:
+        operation, wanted = tap.layer.operation, expected[tap.layer.operation]
+        judged = _stack(tap, carried)
+        decisive = carried_difference = compare(operation, wanted, judged)
+        difference = None
+        if alone is not None:
+            judged = _stack(tap, alone)
+            decisive = difference = compare(operation, wanted, judged)
+        diverges = not (decisive.finite and decisive.max_error <= bound)
+        kind = ""
+        if diverges:
+            kind = _as_another_output(trace, tap, expected, judged, bound) or kind_of(wanted, judged, bound)
+        readings.append(Reading(tap, spans[operation], carried_difference, difference, kind, diverges))
+    return tuple(readings)
+
+
+def _as_another_output(
+    trace: Trace, tap: Tap, expected: Mapping[str, Array], found: Array, bound: float
+) -> str:
+    """Does an output hold the values of another one?"""
+    for name, operation in trace.outputs.items() if trace.is_output(tap.layer) else ():
+        wanted = expected.get(operation)
+        if operation != tap.layer.operation and wanted is not None and wanted.shape == found.shape:
+            difference = compare(name, wanted, found)
+            if difference.finite and difference.max_error <= bound:
+                return f"these are the values of output {name}: outputs swapped"
+    return ""
+
+
+def given(trace: Trace, taps: Iterable[Tap], run: int) -> dict[str, Array]:
+    """The original's values of one run, as the file holds them, for all taps that are not its outputs."""
+    return {
+        tap.value.name: tap.arrangement.to_file(trace.values[tap.layer.operation][run])
+        for tap in taps
+        if not trace.is_output(tap.layer)
+    }
+
+
+def first_divergence(readings: Sequence[Reading]) -> Reading | None:
+    """The first in the order of execution, or None."""
+    return next((reading for reading in readings if reading.diverges), None)
+
+
+def _arranged(tap: Tap, expected: Array, runs: Sequence[Mapping[str, Array]]) -> Tap:
+    """The tap with the arrangement that fits, where shapes leave a choice; the likeliest where none does."""
+    likeliest, *others = (Tap(tap.layer, tap.value, one) for one in _choices(expected.shape[1:], tap.value))
+
+    def error(choice: Tap) -> float:
+        return float(np.abs(_stack(choice, runs) - expected).max(initial=0.0))
+
+    best = min(others, key=error, default=likeliest)
+    return best if FITS * error(best) < error(likeliest) else likeliest
+
+
+def _choices(shape: tuple[int, ...], value: FileValue) -> list[Arrangement]:
+    found = list(arrangements(shape, value.shape))
+    return sorted(found, key=lambda one: one.name != value.layout)
+
+
+def _stack(tap: Tap, runs: Sequence[Mapping[str, Array]]) -> Array:
+    held = [np.asarray(run[tap.value.name], np.float32) for run in runs]
+    return np.stack([tap.arrangement.to_network(one) for one in held])
+
+
+def _spans(layers: Sequence[Layer], taps: Sequence[Tap]) -> dict[str, tuple[str, ...]]:
+    """For each tap, the modules of the operations between it and the taps before it."""
+    tapped = {tap.layer.operation for tap in taps}
+    by_name = {layer.operation: layer for layer in layers}
+    spans = {}
+    for tap in taps:
+        modules: dict[str, None] = {}
+        pending = [tap.layer]
+        while pending:
+            layer = pending.pop(0)
+            modules[layer.module] = None
+            pending += [by_name[n] for n in layer.reads if n in by_name and n not in tapped]
+        spans[tap.layer.operation] = tuple(modules)
+    return spans

@@ -1,0 +1,94 @@
+"""A term of a sum as a convolution of one input: which terms are, why one may not be merged, and its kernel.
+
+A branch of `source` is a convolution of it, a BatchNorm of it, or `source` itself (an identity).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import fx
+
+from mocovit_deploy.graph.edit import BATCH_NORMS, CONVOLUTIONS, argument, shape_of
+from mocovit_deploy.passes.algebra import kernels
+from mocovit_deploy.passes.algebra.absorb import (
+    Readers,
+    is_transposed,
+    map_of,
+    reader_name,
+    stored,
+    why_not_constant,
+    why_not_own,
+)
+from mocovit_deploy.passes.algebra.affine import Affine
+from mocovit_deploy.passes.algebra.kernels import Kernel
+from mocovit_deploy.passes.algebra.sums import Sum
+
+
+def is_branch(term: fx.Node, source: fx.Node) -> bool:
+    """Is this term of a sum a convolution or BatchNorm of `source`, or `source` itself?"""
+    return term is source or (term.target in CONVOLUTIONS + BATCH_NORMS and term.args[0] is source)
+
+
+def why_unfit(
+    graph: fx.GraphModule, total: Sum, branch: fx.Node, source: fx.Node, readers: Readers
+) -> str | None:
+    """Why this branch cannot be merged with any other, or None."""
+    if branch is source:
+        return None
+    others = sorted({reader_name(user) for user in branch.users if user not in total.inner})
+    if others:
+        return f"a branch of a sum, but its output is also read by {', '.join(others)}"
+    if branch.target in BATCH_NORMS:
+        return why_not_constant(graph, branch)
+    if why := why_not_own(graph, branch, readers):
+        return why
+    if len(shape_of(branch)) != stored(graph, branch, "weight").dim():
+        return "a convolution of a single image without a batch axis"
+    if is_transposed(branch):
+        return "a transposed convolution"
+    if _padding_of(graph, branch) is None:
+        return "pads one side more than the other"
+    return None
+
+
+def kernel_of(graph: fx.GraphModule, branch: fx.Node, source: fx.Node) -> Kernel:
+    """A branch as a convolution, in float64."""
+    axes = len(shape_of(branch)) - 2
+    if branch is source:
+        ones = torch.ones(shape_of(source)[1], dtype=torch.float64)
+        return kernels.of_channels(Affine(ones, torch.zeros_like(ones)), axes)
+    if branch.target in BATCH_NORMS:
+        return kernels.of_channels(map_of(graph, branch), axes)
+    weight, bias = stored(graph, branch, "weight").double(), stored(graph, branch, "bias")
+    padding = _padding_of(graph, branch)
+    assert padding is not None, "decided before"
+    return Kernel(
+        weight,
+        weight.new_zeros(len(weight)) if bias is None else bias.double(),
+        per_axis(branch, "stride"),
+        padding,
+        per_axis(branch, "dilation"),
+        argument(branch, "groups"),
+    )
+
+
+def _padding_of(graph: fx.GraphModule, conv: fx.Node) -> tuple[int, ...] | None:
+    """Zeros before (and after) each axis; None where "same" has to add more after than before."""
+    mode = argument(conv, "padding")
+    sizes = stored(graph, conv, "weight").shape[2:]
+    if mode == "valid":
+        return (0,) * len(sizes)
+    if mode != "same":
+        return per_axis(conv, "padding")
+    spans = [d * (size - 1) for d, size in zip(per_axis(conv, "dilation"), sizes, strict=True)]
+    return None if any(span % 2 for span in spans) else tuple(span // 2 for span in spans)
+
+
+def per_axis(conv: fx.Node, name: str) -> tuple[int, ...]:
+    """An argument that is one number for all spatial axes, or one each."""
+    value: Any = argument(conv, name)
+    axes = len(shape_of(conv)) - 2
+    numbers = (value,) if isinstance(value, int) else tuple(value)
+    return numbers * axes if len(numbers) == 1 else numbers

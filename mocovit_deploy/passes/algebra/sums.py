@@ -1,0 +1,85 @@
+"""Sums in a graph, however they are written: `a + b + c`, `sum([a, b])`, `torch.stack([a, b]).sum(0)`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor, fx
+
+from mocovit_deploy.graph.edit import argument, aten, shape_of, value_of
+
+
+@dataclass(frozen=True)
+class Sum:
+    """What is added, in order, and the nodes that do nothing but add it."""
+
+    root: fx.Node
+    """The node whose value is the sum."""
+    terms: tuple[fx.Node, ...]
+    """A term that is added twice stands here twice."""
+    inner: frozenset[fx.Node]
+    """The nodes of the sum itself, the root included; all others among them are read inside it only."""
+
+    def alone_reads(self, term: fx.Node) -> bool:
+        return all(user in self.inner for user in term.users)
+
+
+def roots_of(graph: fx.GraphModule) -> list[fx.Node]:
+    """The node of every sum that is no part of a larger one, in the order they are computed."""
+    roots: list[fx.Node] = []
+    parts: set[fx.Node] = set()
+    for node in reversed(graph.graph.nodes):
+        if node not in parts and operands(node) is not None:
+            parts |= sum_at(node).inner
+            roots.append(node)
+    return roots[::-1]
+
+
+def sum_at(root: fx.Node) -> Sum:
+    """The whole sum that ends in `root`."""
+    terms, inner = _flatten(root)
+    return Sum(root, tuple(terms), frozenset(inner))
+
+
+def operands(node: fx.Node) -> list[fx.Node] | None:
+    """What a plain addition adds, every operand of the sum's own shape and dtype; None for anything else."""
+    added: list[Any]
+    if node.target is aten.add.Tensor:
+        added = list(node.args[:2])
+        if argument(node, "alpha") != 1:
+            return None
+    elif node.target is aten.sum.dim_IntList:
+        stack: Any = node.args[0]
+        if stack.target is not aten.stack.default or list(stack.users) != [node]:
+            return None
+        axes, rank = argument(node, "dim") or [], len(shape_of(stack))
+        if [axis % rank for axis in axes] != [argument(stack, "dim") % rank] or argument(node, "keepdim"):
+            return None
+        added = list(stack.args[0])
+    else:
+        return None
+    result = value_of(node)
+    for operand in added:
+        if not isinstance(operand, fx.Node) or not isinstance(operand.meta.get("val"), Tensor):
+            return None  # a number, or a size
+        if shape_of(operand) != shape_of(node) or value_of(operand).dtype != result.dtype:
+            return None
+    return added
+
+
+def _flatten(node: fx.Node) -> tuple[list[fx.Node], set[fx.Node]]:
+    terms: list[fx.Node] = []
+    inner = {node}
+    reader = node
+    if node.target is aten.sum.dim_IntList and isinstance(node.args[0], fx.Node):
+        reader = node.args[0]
+        inner.add(reader)
+    for operand in operands(node) or ():
+        if operands(operand) is not None and list(operand.users) == [reader]:
+            deeper_terms, deeper = _flatten(operand)
+            terms += deeper_terms
+            inner |= deeper
+        else:
+            terms.append(operand)
+    return terms, inner

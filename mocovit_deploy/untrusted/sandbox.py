@@ -1,0 +1,185 @@
+"""Run a function on a file of the user's in a child process that is limited in time and memory.
+
+Runtimes and readers of formats are C++: a damaged file can make one crash, loop, or ask for all memory. In a
+child that ends the child, and the command says one line and goes on. Arguments and results are plain JSON
+data, so nothing the child says is executed here.
+
+    call("mocovit_deploy.parity.sandboxed:check", {"path": "a.onnx"}, limits, subject="a.onnx", ...)
+
+The child is a new interpreter, not a fork: a fork is not safe where Apple's frameworks are loaded. `-P` keeps
+the current folder, which may be the one the file came in, out of the module path.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import json
+import os
+import signal
+import sys
+import tempfile
+import traceback
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mocovit_deploy import errors
+from mocovit_deploy.files import size_bytes
+from mocovit_deploy.untrusted.read import parse_json
+
+LARGEST_OUTPUT = 1 << 30
+"""Bytes that a child may write to one file: what it prints goes to a temporary one."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """What a child may use. Memory is held to on Linux only: macOS ignores such limits."""
+
+    seconds: float
+    """By the clock; by the processor, as much on every core."""
+    memory_bytes: int
+    """Of its own (anonymous) memory; a file that is mapped does not count."""
+
+
+BASE_S, S_PER_MB = 60.0, 4.0
+BASE_MEMORY_BYTES, MEMORY_FACTOR = 2 << 30, 16
+
+
+def limits_for(*paths: Path, deadline_s: float | None = None) -> Limits:
+    """Limits that grow with the sizes of the files: 60 s and 4 s per MB, 2 GiB and 16 times their bytes.
+
+    `mocovit_1_0` takes a twentieth of the time and a sixth of the memory where it takes most, in Core ML.
+    `deadline_s` replaces the seconds.
+    """
+    size = 0
+    for path in paths:
+        with contextlib.suppress(OSError):  # whoever reads it in the child says what is wrong with it
+            size += size_bytes(path)
+    seconds = BASE_S + S_PER_MB * size / 1e6 if deadline_s is None else deadline_s
+    return Limits(seconds=seconds, memory_bytes=BASE_MEMORY_BYTES + MEMORY_FACTOR * size)
+
+
+def call(
+    target: str,
+    arguments: Mapping[str, Any],
+    limits: Limits,
+    *,
+    subject: object,
+    failure: type[errors.DeployError],
+    verbose: bool,
+) -> Any:
+    """`function(**arguments)` in a child, for `target` "package.module:function"; returns its JSON data.
+
+    The errors of `errors.py` that it raises are raised here again. A crash, a time-out and too much memory
+    raise `failure`, which names `subject`. With `verbose`, what the child printed goes to stderr.
+    """
+    from mocovit_deploy.untrusted.process import run
+
+    with tempfile.TemporaryDirectory(prefix="mocovit-guarded-") as folder:
+        answer = Path(folder) / "answer.json"
+        order = {
+            "target": target,
+            "arguments": dict(arguments),
+            "answer": str(answer),
+            "verbose": verbose,
+            "seconds": limits.seconds,
+            "memory_bytes": limits.memory_bytes,
+        }
+        argv = [sys.executable, "-P", "-m", "mocovit_deploy.untrusted.sandbox", json.dumps(order)]
+        done = run(argv, deadline_s=limits.seconds)
+        if verbose:
+            sys.stderr.write(done.stdout + done.stderr)
+        told = answer.read_bytes() if answer.exists() else b""
+    if done.timed_out or -done.status == signal.SIGXCPU:
+        raise failure(
+            f"{subject}: reading and running it did not end within {limits.seconds:.0f} s and was stopped; "
+            "is the file damaged?"
+        )
+    if done.status < 0:
+        raise failure(
+            f"{subject}: what reads it crashed ({_signal_name(-done.status)}); is the file damaged?"
+        )
+    if done.status or not told:
+        raise RuntimeError(f"the child that reads {subject} ended with status {done.status}: {done.reason()}")
+    document = json.loads(told)
+    if document["error"] is None:
+        return document["result"]
+    kind, message = document["error"], document["message"]
+    if kind == MemoryError.__name__:
+        raise failure(
+            f"{subject}: reading it needs more than {limits.memory_bytes / 2**30:.1f} GiB of memory; "
+            "is the file damaged?"
+        )
+    found = getattr(errors, kind, None)
+    if isinstance(found, type) and issubclass(found, errors.DeployError):
+        raise found(message)
+    raise RuntimeError(f"{kind}: {message}")
+
+
+def main(order: Mapping[str, Any]) -> int:
+    """The child: take the limits, call the function, write down what came of it."""
+    from mocovit_deploy.terminal.quiet import quiet
+
+    _limit(Limits(seconds=order["seconds"], memory_bytes=order["memory_bytes"]))
+    document: dict[str, Any] = {"error": None}
+    try:
+        with quiet(not order["verbose"]):
+            module, _, name = order["target"].partition(":")
+            document["result"] = getattr(importlib.import_module(module), name)(**order["arguments"])
+    except Exception as error:  # noqa: BLE001 - whatever it is, the parent says it
+        document = {"error": _kind(error), "message": errors.first_line(error)}
+        if isinstance(error, errors.DeployError):
+            document["message"] = str(error)
+        if order["verbose"]:
+            traceback.print_exc()
+    Path(order["answer"]).write_text(json.dumps(document), encoding="utf-8")
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # A runtime that a damaged file has confused may crash while it is torn down; the answer is there.
+    os._exit(0)
+
+
+def _kind(error: BaseException) -> str:
+    """The name of the error of `errors.py` that this is, or of its own class."""
+    if _out_of_memory(error):
+        return MemoryError.__name__
+    known = (one for one in type(error).__mro__ if one.__module__ == errors.__name__)
+    return next(known, type(error)).__name__
+
+
+def _out_of_memory(error: BaseException) -> bool:
+    while True:
+        if isinstance(error, MemoryError) or "bad_alloc" in str(error):
+            return True
+        if error.__cause__ is None:
+            return False
+        error = error.__cause__
+
+
+def _limit(limits: Limits) -> None:
+    import resource
+
+    processor_s = int(limits.seconds * (os.cpu_count() or 1)) + 1
+    for kind, value in (
+        (resource.RLIMIT_CORE, 0),
+        (resource.RLIMIT_CPU, processor_s),
+        (resource.RLIMIT_DATA, limits.memory_bytes),
+        (resource.RLIMIT_FSIZE, LARGEST_OUTPUT),
+    ):
+        _, hard = resource.getrlimit(kind)
+        allowed = value if hard == resource.RLIM_INFINITY else min(value, hard)
+        with contextlib.suppress(ValueError, OSError):  # a system that knows no such limit
+            resource.setrlimit(kind, (allowed, hard))
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
+
+
+if __name__ == "__main__":
+    sys.exit(main(parse_json(sys.argv[1].encode())))

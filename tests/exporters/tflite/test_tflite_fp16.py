@@ -1,0 +1,141 @@
+import dataclasses
+
+import numpy as np
+import pytest
+
+from exporters.tflite.flatbuffer import metadata, read, set_metadata, write
+from exporters.tflite.fp16 import KEY, VALUE, allow_half, allows_half, store_half
+from exporters.tflite.run import arithmetic_of, load
+from mocovit_deploy.artifacts.golden import read_golden
+from mocovit_deploy.artifacts.manifest import read_manifest
+from mocovit_deploy.errors import ConversionError
+from mocovit_deploy.export.pipeline import export_model
+from mocovit_deploy.parity.verdict import judge, run_golden
+from mocovit_deploy.spec import ExportRequest, InputSpec, ModelSpec
+from mocovit_deploy.terminal.progress import Stages
+
+
+@pytest.fixture(scope="module")
+def artifact(tmp_path_factory):
+    model = ModelSpec("tiny_networks:tiny", input=InputSpec(size=32))
+    request = ExportRequest(model, ("tflite",), output_dir=tmp_path_factory.mktemp("half"))
+    return export_model(request, Stages()).outcomes[0].artifact
+
+
+def contents(model):
+    return [None if b.data is None else bytes(b.data) for b in model.buffers]
+
+
+def run(data, inputs):
+    from ai_edge_litert.interpreter import Interpreter
+
+    interpreter = Interpreter(model_content=data)
+    interpreter.allocate_tensors()
+    return interpreter.get_signature_runner()(**inputs)["logits"]
+
+
+def test_rewriting_keeps_every_buffer_and_every_bit(artifact):
+    data = artifact.path.read_bytes()
+    again = write(read(data))
+    assert contents(read(again)) == contents(read(data))
+    inputs = {"image": read_golden(artifact).inputs["image"][0]}
+    assert np.array_equal(run(again, inputs), run(data, inputs))
+
+
+def test_weights_outside_the_tables_come_inside(artifact):
+    import ai_edge_quantizer  # noqa: F401 - what writes such files
+
+    half = store_half(artifact.path.read_bytes())
+    from ai_edge_litert import schema_py_generated as schema
+
+    raw = schema.ModelT.InitFromObj(schema.Model.GetRootAs(half, 0))
+    outside = [(b.offset, b.size) for b in raw.buffers if b.offset > 1]
+    model = read(half)
+    assert all(buffer.offset <= 1 for buffer in model.buffers)
+    for (offset, size), buffer in zip(
+        outside, [m for m, r in zip(model.buffers, raw.buffers, strict=True) if r.offset > 1], strict=True
+    ):
+        assert bytes(buffer.data) == half[offset : offset + size]
+    assert len(write(model)) > 0.9 * len(half), "nothing was dropped"
+
+
+def test_weights_are_stored_in_half(artifact):
+    from ai_edge_litert import schema_py_generated as schema
+
+    model = read(store_half(artifact.path.read_bytes()))
+    halves = [t for t in model.subgraphs[0].tensors if t.type == schema.TensorType.FLOAT16]
+    assert len(halves) >= 20
+    assert all(model.buffers[t.buffer].data is not None for t in halves)
+
+
+def test_the_mark_is_exactly_the_one_xnnpack_reads(artifact):
+    data = artifact.path.read_bytes()
+    marked = allow_half(data)
+    assert metadata(read(marked), KEY) == VALUE == b"fp16accfp16"
+    assert allows_half(marked)
+    assert not allows_half(data)
+    model = read(marked)
+    set_metadata(model, KEY, b"fp16")
+    assert metadata(read(write(model)), KEY) == b"fp16", "an entry is replaced, not added"
+
+
+@pytest.mark.parametrize("data", [b"", b"nothing", b"\0" * 100])
+def test_other_files_are_refused(data):
+    with pytest.raises(ConversionError, match="not a TFLite file"):
+        read(data)
+
+
+def test_a_verdict_names_the_arithmetic_that_ran_and_the_one_that_did_not(artifact, tmp_path):
+    path = tmp_path / "a.tflite"
+    path.write_bytes(allow_half(artifact.path.read_bytes()))
+    half = dataclasses.replace(artifact, path=path, recipe="fp16")
+    predictor, golden = load(half), read_golden(artifact)
+    outputs = run_golden(half, golden, predictor)
+    here = judge(half, golden, outputs, predictor.runtime, predictor.arithmetic)
+    assert here.verdict == "pass"
+    assert here.not_run == ("" if predictor.arithmetic == "fp16" else "fp16 arithmetic")
+    on_arm = judge(half, golden, outputs, predictor.runtime, "fp16")
+    assert on_arm.not_run == ""
+
+
+def test_manifests_say_what_was_not_run(artifact):
+    request = ExportRequest(
+        ModelSpec("tiny_networks:tiny", input=InputSpec(size=32)),
+        ("tflite",),
+        precisions=("fp16", "fp16_weights"),
+        output_dir=artifact.path.parent,
+    )
+    for outcome in export_model(request, Stages()).outcomes:
+        assert outcome.error is None, outcome.error
+        parity = read_manifest(outcome.artifact.path).parity
+        assert parity["verdict"] == "pass"
+        assert parity["not_run"] == ("" if parity["arithmetic"] == "fp16" else "fp16 arithmetic")
+
+
+class Rounding:
+    """A stand-in for a processor that heeds the mark: outputs move when the mark is there."""
+
+    def __init__(self, model_content):
+        self.half = VALUE in model_content
+
+    def allocate_tensors(self): ...
+
+    def invoke(self): ...
+
+    def set_tensor(self, _index, values):
+        self.values = values.astype(np.float16).astype(np.float32) if self.half else values
+
+    def get_tensor(self, _index):
+        return self.values
+
+    def get_input_details(self):
+        return [{"shape": np.array([1, 8]), "dtype": np.float32, "index": 0}]
+
+    get_output_details = get_input_details
+
+
+def test_the_arithmetic_is_found_out_by_taking_the_mark_away(tmp_path):
+    (tmp_path / "marked").write_bytes(b"..." + VALUE + b"...")
+    (tmp_path / "plain").write_bytes(b"......")
+    assert arithmetic_of(tmp_path / "marked", Rounding) == "fp16"
+    assert arithmetic_of(tmp_path / "plain", Rounding) == "fp32"
