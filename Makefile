@@ -4,7 +4,7 @@ VENV := .venv
 READY := $(VENV)/ready
 ARGS ?=
 
-.PHONY: setup export parity contract bench test test-slow lint docs trained digits zoo speed runtimes faults fuzz clean
+.PHONY: setup export parity contract bench test coverage test-slow lint docs trained digits zoo speed runtimes faults fuzz clean
 
 setup: $(READY)
 
@@ -23,6 +23,9 @@ bench: $(READY)
 
 test: lint
 	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n 2 --dist loadfile $(ARGS)
+
+coverage: $(READY)
+	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n 2 --dist loadfile --cov --cov-report=term:skip-covered $(ARGS)
 
 test-slow: $(READY)
 	$(VENV)/bin/python -m pytest -m slow $(ARGS)

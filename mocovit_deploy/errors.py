@@ -77,7 +77,11 @@ class MissingToolError(DeployError):
 
 
 def unknown_choice(what: str, given: str, choices: Iterable[str]) -> UsageError:
-    """A `UsageError` that lists the valid choices and suggests a close one, without ever assuming it."""
+    """A `UsageError` that lists the valid choices and suggests a close one, without ever assuming it.
+
+    >>> print(unknown_choice("format", "tflight", ["onnx", "tflite"]))
+    unknown format 'tflight'; did you mean 'tflite'? (choose from onnx, tflite)
+    """
     known = list(choices)
     close = difflib.get_close_matches(given, known, n=1)
     hint = f"; did you mean {close[0]!r}?" if close else ""

@@ -15,13 +15,23 @@ ROOT = Path(__file__).parent.parent
 
 
 def test_the_cli_reference_is_what_help_prints(monkeypatch):
-    spec = importlib.util.spec_from_file_location(
-        "make_cli_reference", ROOT / "docs" / "make_cli_reference.py"
-    )
-    maker = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(maker)
+    maker = _script("make_cli_reference")
     monkeypatch.setenv("COLUMNS", "100")
     assert (ROOT / "docs" / "cli.md").read_text() == maker.reference(), "run: make docs"
+
+
+def _script(name):
+    spec = importlib.util.spec_from_file_location(name, ROOT / "docs" / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_every_decision_is_in_the_index():
+    index = (ROOT / "docs" / "decisions" / "README.md").read_text()
+    for path in (ROOT / "docs" / "decisions").glob("0*.md"):
+        title = path.read_text().splitlines()[0].removeprefix(f"# {int(path.name[:4])}. ")
+        assert f"| [{path.name[:4]}. {title}]({path.name}) |" in index, path.name
 
 
 def test_the_readme_names_every_pass():
@@ -30,7 +40,7 @@ def test_the_readme_names_every_pass():
 
 
 def test_links_between_documents_lead_somewhere():
-    for document in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]:
+    for document in [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]:
         for target in re.findall(r"\]\((?!http)([^)#]+)\)", document.read_text()):
             assert (document.parent / target).exists(), f"{document.name}: {target}"
 

@@ -17,7 +17,7 @@ from benchmarks.reports.file import check_place, read, to_json, write
 from benchmarks.reports.plan import Plan, counting_plan
 from benchmarks.reports.report import LatencyReport, Report
 from benchmarks.targets import subject
-from benchmarks.targets.context import Context, Say, Verify
+from benchmarks.targets.context import Context, Say, Verify, refuse_unsteady
 from mocovit_deploy.artifacts.artifact import Artifact
 from mocovit_deploy.errors import UsageError
 from mocovit_deploy.targets import load_target
@@ -71,7 +71,7 @@ def _run(arguments: argparse.Namespace) -> None:
         print(to_json(reports), end="")
     if failed is not None:
         raise failed
-    phones.refuse_unsteady(reports)
+    refuse_unsteady(reports)
 
 
 def _page(arguments: argparse.Namespace) -> None:

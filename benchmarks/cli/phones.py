@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.reports.report import LatencyReport, Report
+from benchmarks.reports.report import Report
 from benchmarks.targets.context import Say
-from mocovit_deploy.errors import DeployError, StableDeviceError, TransientDeviceError, UsageError
+from mocovit_deploy.errors import DeployError, StableDeviceError, UsageError
 
 if TYPE_CHECKING:
     from benchmarks.reports.plan import Plan
@@ -112,16 +112,6 @@ def _outcome(result: Callable[[], list[Report]]) -> list[Report] | DeployError:
         return result()
     except DeployError as error:
         return error
-
-
-def refuse_unsteady(reports: Sequence[Report]) -> None:
-    """`TransientDeviceError` (exit status 7) for a report of a phone that did not get steady."""
-    for report in reports:
-        if isinstance(report, LatencyReport) and report.unsteady:
-            raise TransientDeviceError(
-                f"{report.subject.file}: no result: {report.unsteady}; let the phone cool down, "
-                "close what runs on it, and measure again"
-            )
 
 
 def run_benchmark_model(arguments: argparse.Namespace, model: Path, plan: Plan, say: Say) -> Averages:

@@ -18,9 +18,6 @@ from mocovit_deploy.errors import UsageError
 from mocovit_deploy.extras import needs_extra
 from mocovit_deploy.terminal.printable import printable
 
-MOVEMENT = ("TRANSPOSE", "RESHAPE", "Transpose", "Reshape")
-"""Operators that compute nothing: what a converter adds when layouts do not fit."""
-
 
 @dataclass(frozen=True)
 class Operator:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from benchmarks.operators.read import MOVEMENT
 from benchmarks.reports.report import (
     CountedOperator,
     CountReport,
@@ -14,6 +13,9 @@ from benchmarks.reports.report import (
     TimedOperator,
 )
 from benchmarks.reports.statistics import summarise
+
+MOVEMENT = ("TRANSPOSE", "RESHAPE", "Transpose", "Reshape")
+"""Operators that compute nothing: what a converter adds when layouts do not fit."""
 
 
 def describe(report: Report) -> Iterator[str]:

@@ -7,14 +7,13 @@ import statistics
 from collections.abc import Sequence
 from typing import Any
 
-from benchmarks.cli import phones
-from benchmarks.reports import text as prose
 from benchmarks.reports.compare import compare, describe
 from benchmarks.reports.plan import Plan
 from benchmarks.reports.report import LatencyReport
 from benchmarks.reports.statistics import PairedDifference, paired
+from benchmarks.reports.text import describe as describe_report
 from benchmarks.reports.text import ms
-from benchmarks.targets.context import Context, Say
+from benchmarks.targets.context import Context, Say, refuse_unsteady
 from mocovit_deploy.artifacts.artifact import Artifact
 from mocovit_deploy.targets import Target
 
@@ -26,7 +25,7 @@ def count_both(target: Target, sides: Sequence[Side], say: Say) -> dict[str, Any
     """Count A and B, say what differs, and return both reports and their comparison; raises what they do."""
     reports = [target.measure(*side) for side in sides]
     for report in reports:
-        for line in prose.describe(report):
+        for line in describe_report(report):
             say(line)
     (comparison,) = compare(reports[:1], reports[1:])
     say(f"{comparison.old_file} against {comparison.new_file}: {describe(comparison)}")
@@ -46,7 +45,7 @@ def time_in_turn(target: Target, sides: Sequence[Side], say: Say, *, rounds: int
             if measured[which]:  # outputs do not change between rounds; one check is enough
                 context = dataclasses.replace(context, checked=measured[which][0].verified)
             report = target.measure(artifact, plan, context)
-            phones.refuse_unsteady([report])
+            refuse_unsteady([report])
             if isinstance(report, LatencyReport):
                 measured[which].append(report)
     medians = [[statistics.median(report.samples_ms) for report in side] for side in measured]

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from benchmarks.operators.profile import Executed
 from benchmarks.reports.plan import Plan
+from benchmarks.reports.report import LatencyReport, Report
 from mocovit_deploy.artifacts.artifact import Array, Artifact
 from mocovit_deploy.artifacts.golden import Golden
-from mocovit_deploy.errors import ParityError
+from mocovit_deploy.errors import ParityError, TransientDeviceError
 
 Say = Callable[[str], None]
 """Told what is being done, line by line."""
@@ -95,3 +96,13 @@ def verdict_of(artifact: Artifact, context: Context, run: GoldenRun) -> str:
     if found.verdict != "pass":
         raise ParityError(f"{artifact.path}: parity {found.verdict} on this target: {found.reason}")
     return f"pass: {found.reason}"
+
+
+def refuse_unsteady(reports: Sequence[Report]) -> None:
+    """`TransientDeviceError` (exit status 7) for a report of a phone that did not get steady."""
+    for report in reports:
+        if isinstance(report, LatencyReport) and report.unsteady:
+            raise TransientDeviceError(
+                f"{report.subject.file}: no result: {report.unsteady}; let the phone cool down, "
+                "close what runs on it, and measure again"
+            )

@@ -28,16 +28,28 @@ class FileValue:
 
 
 def mark(module: str, operation: str) -> str:
-    """The mark of an operation; `module` is its dotted path, empty for the network's own forward."""
+    """The mark of an operation; `module` is its dotted path, empty for the network's own forward.
+
+    >>> mark("blocks.3.se.reduce", "conv2d_21")
+    'blocks.3.se.reduce:conv2d_21'
+    """
     return f"{module}:{operation}"
 
 
 def split(text: str) -> tuple[str, str]:
-    """The module and the operation of a mark."""
+    """The module and the operation of a mark.
+
+    >>> split("blocks.3.se.reduce:conv2d_21")
+    ('blocks.3.se.reduce', 'conv2d_21')
+    """
     module, _, operation = text.rpartition(":")
     return module, operation
 
 
 def marks_in(text: str) -> tuple[str, ...]:
-    """The marks in a name that a converter put together, each once, in their order."""
+    """The marks in a name that a converter put together, each once, in their order.
+
+    >>> marks_in("stem.0:conv2d;stem.2:relu;stem.0:conv2d;arith.constant")
+    ('stem.0:conv2d', 'stem.2:relu')
+    """
     return tuple(dict.fromkeys(part for part in text.split(";") if _MARK.fullmatch(part)))

@@ -33,7 +33,10 @@ def name_inputs(
 ) -> tuple[str, ...]:
     """One name for each input tensor.
 
-    `paths` begin with the position of the argument. Raises `UsageError` where `asked` does not fit.
+    `paths` begin with the position of the argument. Raises `UsageError` if `asked` does not fit.
+
+    >>> name_inputs((), (), ("image", "sizes"), [(0,), (1, 0), (1, 1)])
+    ('image', 'sizes_0', 'sizes_1')
     """
     if asked:
         return _checked(asked, len(paths), "input")
@@ -55,7 +58,13 @@ def name_inputs(
 def name_outputs(
     asked: Sequence[str], paths: Sequence[Path], *, classifier: bool, inputs: Sequence[str]
 ) -> tuple[str, ...]:
-    """One name for each output tensor, none of them an input's; `classifier` names a single one."""
+    """One name for each output tensor, none of them an input's; `classifier` names a single one.
+
+    >>> name_outputs((), [()], classifier=True, inputs=("image",))
+    ('logits',)
+    >>> name_outputs((), [("boxes",), ("heads", 0)], classifier=False, inputs=("image",))
+    ('boxes', 'heads_0')
+    """
     if asked:
         names = _checked(asked, len(paths), "output")
         if common := set(names) & set(inputs):

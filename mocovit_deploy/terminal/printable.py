@@ -8,7 +8,11 @@ from __future__ import annotations
 
 
 def printable(text: object, keep: str = "") -> str:
-    r"""`str(text)` with every character that does not print, but those in `keep`, spelled out (`\x1b`)."""
+    r"""`str(text)` with every character that does not print, but those in `keep`, spelled out.
+
+    >>> print(printable("evil\x1b[2Jname"))
+    evil\x1b[2Jname
+    """
     return "".join(
         one if one.isprintable() or one in keep else one.encode("unicode_escape").decode("ascii")
         for one in str(text)

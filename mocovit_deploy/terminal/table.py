@@ -6,7 +6,14 @@ from collections.abc import Sequence
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Columns padded to their widest cell; a column of numbers stands to the right, its title too."""
+    """Columns padded to their widest cell; a column of numbers stands to the right, its title too.
+
+    >>> print(table(("file", "ms"), [("a.onnx", "9.5"), ("b.tflite", "11.7")]))
+    file        ms
+    --------  ----
+    a.onnx     9.5
+    b.tflite  11.7
+    """
     columns = list(zip(header, *rows, strict=True))
     widths = [max(map(len, column)) for column in columns]
     numeric = [all(cell[:1].isdigit() or cell == "-" for cell in column[1:]) for column in columns]
@@ -22,10 +29,21 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def megabytes(size_bytes: int) -> str:
+    """A size for people.
+
+    >>> megabytes(21_234_567)
+    '21.2 MB'
+    """
     return f"{size_bytes / 1e6:.1f} MB"
 
 
 def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """The same for a document; what a cell holds must not hold a bar."""
+    """The same for a document. No cell may hold a bar.
+
+    >>> print(markdown_table(("file", "ms"), [("a.onnx", "9.5")]))
+    | file | ms |
+    | --- | --- |
+    | a.onnx | 9.5 |
+    """
     lines = [header, ["---"] * len(header), *rows]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
