@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, fx, nn
 
 from mocovit_deploy.errors import ConversionError, first_line
-from mocovit_deploy.graph.edit import cleanup, module_path, nodes_calling, returns_view
+from mocovit_deploy.graph.edit import cleanup, module_path, nodes_calling, returns_view, shape_of
 
 WRAPPERS = ("wrap_with_autocast", "wrap_with_set_grad_enabled")
 
@@ -65,6 +65,7 @@ def flatten(raw: fx.GraphModule) -> fx.GraphModule:
         graph.graph.erase_node(node)
     _functionalize(graph)
     _forget_strides(graph)
+    _write_shapes_out(graph)
     return cleanup(graph)
 
 
@@ -159,6 +160,18 @@ def _forget_strides(graph: fx.GraphModule) -> None:
     """
     for node in nodes_calling(graph, torch.ops.aten.view.default):
         node.target = torch.ops.aten.reshape.default
+
+
+def _write_shapes_out(graph: fx.GraphModule) -> None:
+    """Replace `reshape_as(x, y)`, which reads y for its shape alone, by `reshape(x, [2, 3])`.
+
+    Left where y has more than one size that the caller of the file chooses.
+    """
+    aten = torch.ops.aten
+    for node in nodes_calling(graph, aten.reshape_as.default, aten.view_as.default):
+        sizes = [size if isinstance(size, int) else -1 for size in shape_of(node)]
+        if sizes.count(-1) < 2:
+            node.target, node.args = aten.reshape.default, (node.args[0], sizes)
 
 
 def _alias_group(node: fx.Node) -> set[fx.Node]:

@@ -14,15 +14,22 @@
     before   x - BatchNorm - BatchNorm - y
     after    x - BatchNorm - y                             which may then fold further
 
-Both halves of a Ghost module are the first case: each of its convolutions has its own BatchNorm.
-A convolution that pads with zeros pads after the BatchNorm; folded into it, the border would be padded
-before. That is exact where t = 0, and where one number c satisfies s*c + t = 0 in every channel: then c is
-padded explicitly.
+    before   x - Linear(W, b) - flatten - BatchNorm - reshape - y          tokens, as in LeViT
+    after    x - Linear(W*s, b*s + t) - flatten - reshape - y
 
-Shapes    W (Cout, Cin/groups, kH, kW); g, beta, mu, var, s, t (C,)
+    before   x - BatchNorm - mean over H, W - Linear(W, b) - y             a classifier
+    after    x - mean over H, W - Linear(W*s, b + W t) - y
+
+Both halves of a Ghost module are the first case: each of its convolutions has its own BatchNorm. `hand_back`
+and `hand_on` draw the two sides, `carry` what may lie between: reshapes, permutations, slices, means, pools,
+resizing. A convolution that pads with zeros pads after the BatchNorm; folded into it, the border would be
+padded before: `border` keeps it right, with one number c where s*c + t = 0 in every channel, or with a stored
+correction.
+
+Shapes    W (Cout, Cin/groups, kH, kW) or (out, in); g, beta, mu, var, s, t (C,)
 Refuses   a convolution that is called twice, or whose output something else reads too; BatchNorm in
-          training mode or without running statistics; weights that are computed; a border that is no single
-          number; a result that overflows
+          training mode or without running statistics; weights that are computed; a border whose correction
+          would be larger than what it replaces; a result that overflows
 Exact     yes (float64)
 Source    arXiv:1502.03167, section 3.1
 """
@@ -40,7 +47,9 @@ from mocovit_deploy.graph.edit import (
     nodes_calling,
     replace,
 )
-from mocovit_deploy.passes.algebra.absorb import Plan, Readers, after, before, why_not_constant
+from mocovit_deploy.passes.algebra.hand_back import before
+from mocovit_deploy.passes.algebra.hand_on import after
+from mocovit_deploy.passes.algebra.plan import Plan, Readers, why_not_constant
 from mocovit_deploy.passes.result import Change, PassResult, Refusal
 
 

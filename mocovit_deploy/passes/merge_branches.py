@@ -2,8 +2,8 @@
 
     before   x -+- Conv3x3(V, a) --------+
                 +- Conv1x1(W, b) --------+- sum - y    branches of one input, read by the sum alone;
-                +- BatchNorm(s, t) ------+             any number of them, in any order, other terms between
-                +------------------------+
+                +- BatchNorm(s, t) ------+             any number of them, in any order, other terms between,
+                +------------------------+             added or taken away
     after    x - Conv3x3(V + W' + I*s + I, a + b + t) - y
 
 W' is W in the centre of a 3x3 kernel, I the 3x3 kernel that returns its input; `kernels` has the algebra.
@@ -43,10 +43,10 @@ from mocovit_deploy.graph.edit import (
     set_parameter,
 )
 from mocovit_deploy.passes.algebra import kernels
-from mocovit_deploy.passes.algebra.absorb import Readers, stored
 from mocovit_deploy.passes.algebra.branches import is_branch, kernel_of, per_axis, why_unfit
 from mocovit_deploy.passes.algebra.kernels import Kernel
-from mocovit_deploy.passes.algebra.sums import Sum, roots_of, sum_at
+from mocovit_deploy.passes.algebra.plan import Readers, stored
+from mocovit_deploy.passes.algebra.sums import Sum, Term, roots_of, sum_at
 from mocovit_deploy.passes.fold_batchnorm import fold, plan_for
 from mocovit_deploy.passes.result import Change, PassResult, Refusal
 
@@ -60,7 +60,7 @@ class Merge:
 
     source: fx.Node
     """What all branches read."""
-    branches: tuple[fx.Node, ...]
+    branches: tuple[Term, ...]
     """The terms that go; `source` itself stands for an identity."""
     host: fx.Node
     """The convolution whose parameters take the merged kernel."""
@@ -90,16 +90,16 @@ def _decide(graph: fx.GraphModule, total: Sum, readers: Readers) -> tuple[list[M
     """What to merge in one sum, and what looks mergeable and is not."""
     merges: list[Merge] = []
     refused: dict[fx.Node, str] = {}
-    convolutions = [term for term in total.terms if term.target in CONVOLUTIONS]
+    convolutions = [term.node for term in total.terms if term.node.target in CONVOLUTIONS]
     for source in dict.fromkeys(conv.args[0] for conv in convolutions):
         assert isinstance(source, fx.Node)
-        branches = [term for term in total.terms if is_branch(term, source)]
+        branches = [term for term in total.terms if is_branch(term.node, source)]
         if len(branches) < 2:
             continue
         fit = []
         for branch in branches:
-            if why := why_unfit(graph, total, branch, source, readers):
-                refused[branch] = why
+            if why := why_unfit(graph, total, branch.node, source, readers):
+                refused[branch.node] = why
             else:
                 fit.append(branch)
         for alike in _alike(fit, source, refused):
@@ -108,34 +108,35 @@ def _decide(graph: fx.GraphModule, total: Sum, readers: Readers) -> tuple[list[M
                 refused[total.root] = merge
             else:
                 merges.append(merge)
-    merged = {branch for merge in merges for branch in merge.branches}
+    merged = {branch.node for merge in merges for branch in merge.branches}
     return merges, [Refusal(module_path(n), why) for n, why in refused.items() if n not in merged]
 
 
-def _alike(fit: Sequence[fx.Node], source: fx.Node, refused: dict[fx.Node, str]) -> list[tuple[fx.Node, ...]]:
+def _alike(fit: Sequence[Term], source: fx.Node, refused: dict[fx.Node, str]) -> list[tuple[Term, ...]]:
     """Branches by stride and groups; identity and BatchNorm go with the first that reads every pixel."""
-    kinds: dict[tuple[object, ...], list[fx.Node]] = {}
-    maps = [branch for branch in fit if branch is source or branch.target in BATCH_NORMS]
-    for conv in (branch for branch in fit if branch not in maps):
-        kinds.setdefault((*per_axis(conv, "stride"), argument(conv, "groups")), []).append(conv)
+    kinds: dict[tuple[object, ...], list[Term]] = {}
+    maps = [branch for branch in fit if branch.node is source or branch.node.target in BATCH_NORMS]
+    for branch in (branch for branch in fit if branch not in maps):
+        conv = branch.node
+        kinds.setdefault((*per_axis(conv, "stride"), argument(conv, "groups")), []).append(branch)
     for (*stride, _), branches in kinds.items():
         if set(stride) == {1}:
             branches.extend(maps)
             break
     for branches in kinds.values():
         if len(branches) == 1 < len(kinds):
-            refused[branches[0]] = "a branch of a sum, but none beside it has its stride and its groups"
+            refused[branches[0].node] = "a branch of a sum, but none beside it has its stride and its groups"
     return [tuple(branches) for branches in kinds.values() if len(branches) > 1]
 
 
-def _merge(graph: fx.GraphModule, total: Sum, branches: tuple[fx.Node, ...], source: fx.Node) -> Merge | str:
+def _merge(graph: fx.GraphModule, total: Sum, branches: tuple[Term, ...], source: fx.Node) -> Merge | str:
     """The one convolution for `branches`, or why there is none."""
     with torch.no_grad():
         parts = {branch: kernel_of(graph, branch, source) for branch in branches}
         kernel = kernels.add([parts[branch] for branch in branches])
-    convolutions = [b for b in branches if b is not source and b.target in CONVOLUTIONS]
-    host = max(convolutions, key=lambda branch: parts[branch].weight.numel())
-    paths = ("identity" if branch is source else module_path(branch) for branch in branches)
+    convolutions = [b for b in branches if b.node is not source and b.node.target in CONVOLUTIONS]
+    host = max(convolutions, key=lambda branch: parts[branch].weight.numel()).node
+    paths = ("identity" if branch.node is source else module_path(branch.node) for branch in branches)
     names = ", ".join(dict.fromkeys(paths))
     cost, allowed = kernel.weight.numel(), sum(part.weight.numel() for part in parts.values())
     if cost > allowed:
@@ -150,7 +151,7 @@ def _merge(graph: fx.GraphModule, total: Sum, branches: tuple[fx.Node, ...], sou
 def _account(total: Sum, merge: Merge) -> list[Change]:
     """One change for every branch that goes into the host."""
     into = module_path(merge.host)
-    gone = list(merge.branches)
+    gone = [branch.node for branch in merge.branches]
     gone.remove(merge.host)
     return [
         Change(module_path(total.root), f"identity merged into {into}")
@@ -162,13 +163,14 @@ def _account(total: Sum, merge: Merge) -> list[Change]:
 
 def _carry_out(graph: fx.GraphModule, total: Sum, merges: Sequence[Merge]) -> fx.Node:
     """Write the sum again, with one convolution where the branches of each merge were; returns its value."""
-    merged = {branch for merge in merges for branch in merge.branches}
-    terms = [_insert(graph, total, merge) for merge in merges]
-    terms += [term for term in total.terms if term not in merged]
-    value = terms[0]
-    for term in terms[1:]:
+    merged = {branch.node for merge in merges for branch in merge.branches}
+    terms = [Term(_insert(graph, total, merge), 1) for merge in merges]
+    terms += [term for term in total.terms if term.node not in merged]
+    value = terms[0].node
+    for term, sign in terms[1:]:
         with graph.graph.inserting_before(total.root):
-            value = graph.graph.call_function(aten.add.Tensor, (value, term))
+            operation = aten.add.Tensor if sign == 1 else aten.sub.Tensor
+            value = graph.graph.call_function(operation, (value, term))
         value.meta = dict(total.root.meta)
     replace(total.root, value)
     for gone in [*sorted(total.inner - {total.root}, reverse=True), *merged]:

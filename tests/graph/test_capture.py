@@ -6,7 +6,7 @@ from torch import fx, nn
 import mocovit_deploy
 from mocovit_deploy.errors import ConversionError
 from mocovit_deploy.graph.capture import capture
-from mocovit_deploy.graph.edit import aten, module_path
+from mocovit_deploy.graph.edit import aten, module_path, nodes_calling
 
 
 class InPlace(nn.Module):
@@ -171,3 +171,12 @@ def test_the_graph_can_be_fine_tuned():
         losses.append(float(loss))
     assert all(p.grad is not None for p in graph.parameters())
     assert losses[-1] < losses[0]
+
+
+@pytest.mark.parametrize("name", ["reshape_as", "view_as"])
+def test_shapes_taken_from_another_tensor_are_written_out(name):
+    network = Lambda(lambda s, x: getattr(x.relu().flatten(1), name)(x))
+    graph = capture(network, [picture(batch=2, size=4)], dynamic_batch=True)
+    (reshape,) = nodes_calling(graph, aten.reshape.default)
+    assert reshape.args[1] == [-1, 3, 4, 4]
+    assert torch.equal(graph(picture(batch=5, size=4)), picture(batch=5, size=4).relu())

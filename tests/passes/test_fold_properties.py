@@ -71,8 +71,18 @@ class Program(nn.Module):
                 values.append(F.relu(read[0]))
             elif step.name == "add":
                 values.append(read[0] + read[1])
+            elif step.name == "sub":
+                values.append(read[0] - read[1])
             elif step.name == "concat":
                 values.append(torch.cat(read, 1))
+            elif step.name == "average":
+                values.append(F.avg_pool2d(read[0], 3, 1, 1, count_include_pad=False))
+            elif step.name == "average with zeros":
+                values.append(F.avg_pool2d(read[0], 3, 1, 1))
+            elif step.name == "largest":
+                values.append(F.max_pool2d(read[0], 3, 1, 1))
+            elif step.name == "tokens":  # there and back, through a shape with the channels last
+                values.append(read[0].flatten(2).transpose(1, 2).transpose(1, 2).reshape(read[0].shape))
             else:
                 mode, value = step.sides
                 values.append(F.pad(read[0], (1, 1, 1, 1), mode, value if mode == "constant" else None))
@@ -107,13 +117,17 @@ def convolution(draw, channels, size):
     )
 
 
+SAME_SHAPE = ["average", "average with zeros", "largest", "tokens"]
+
+
 @st.composite
 def programs(draw):
     """A network of 3 to 9 steps over a 6x6 image; now and then a module is called a second time."""
     torch.manual_seed(draw(st.integers(0, 99)))
     shapes = [(draw(st.sampled_from([1, 2, 4])), 6)]
     steps, modules, taken = [], [], []
-    names = ["norm", "norm", "norm", "conv", "conv", "conv", "relu", "concat", "add", "pad", "again"]
+    names = ["norm", "norm", "norm", "conv", "conv", "conv", "relu", "concat", "add", "sub", "pad", "again"]
+    names += SAME_SHAPE
     for name in draw(st.lists(st.sampled_from(names), min_size=3, max_size=9)):
         at = draw(st.integers(max(0, len(shapes) - 2), len(shapes) - 1))
         channels, size = shapes[at]
@@ -126,7 +140,11 @@ def programs(draw):
         elif name == "again" and channels in taken:
             steps.append(Step("module", (at,), taken.index(channels)))
             layer = modules[steps[-1].module]
-        elif name in ("concat", "add"):
+        elif name in SAME_SHAPE:
+            steps.append(Step(name, (at,)))
+            shapes.append((channels, size))
+            continue
+        elif name in ("concat", "add", "sub"):
             other = draw(st.sampled_from(partners))
             steps.append(Step(name, (at, other)))
             shapes.append((channels + shapes[other][0] if name == "concat" else channels, size))
@@ -166,6 +184,67 @@ def test_random_networks(case):
         assert relative_error(expected, leaves(graph(x))) <= BOUND
 
 
+class Tokens(nn.Module):
+    """A random network of (batch, tokens, channels), as vision transformers with BatchNorm have them."""
+
+    def __init__(self, steps, layers):
+        super().__init__()
+        self.steps = steps
+        self.layers = nn.ModuleList(layers)
+
+    def forward(self, x):
+        skip = x
+        for name, position in self.steps:
+            layer = None if position is None else self.layers[position]
+            if name == "linear":
+                x = layer(x)
+            elif name == "norm of rows":  # timm's LeViT
+                x = layer(x.flatten(0, 1)).reshape_as(x)
+            elif name == "norm of columns":
+                x = layer(x.transpose(1, 2)).permute(0, 2, 1)
+            elif name == "norm of tokens":
+                x = layer(x)
+            elif name == "relu":
+                x = x.relu()
+            elif name == "every other":
+                x = x[:, ::2]
+            elif name == "heads":
+                x = x.reshape(x.shape[0], x.shape[1], 2, -1).flatten(2)
+            elif name == "keep":
+                skip = x
+            elif name == "add" and skip.shape == x.shape:
+                x = skip - x
+        return x.mean(1) if len(self.steps) % 2 else x
+
+
+@st.composite
+def token_programs(draw):
+    torch.manual_seed(draw(st.integers(0, 99)))
+    tokens, channels = 8, 4
+    steps, layers = [], []
+    names = ["linear", "linear", "norm of rows", "norm of rows", "norm of columns", "norm of tokens"]
+    names += ["relu", "every other", "heads", "keep", "add"]
+    for name in draw(st.lists(st.sampled_from(names), min_size=3, max_size=8)):
+        layer = None
+        if name == "linear":
+            layer = nn.Linear(channels, draw(st.sampled_from([2, 4, 6])), bias=draw(st.booleans()))
+            channels = layer.out_features
+        elif name.startswith("norm"):
+            layer = nn.BatchNorm1d(tokens if name == "norm of tokens" else channels)
+            randomise_batchnorm(layer, seed=draw(st.integers(0, 99)))
+        elif name == "every other":
+            tokens = (tokens + 1) // 2
+        steps.append((name, None if layer is None else len(layers)))
+        layers += [] if layer is None else [layer]
+    return Tokens(steps, layers), torch.randn(2, 8, 4)
+
+
+@given(token_programs())
+@settings(max_examples=60, deadline=None, derandomize=True)
+def test_random_networks_of_tokens(case):
+    check(*case)
+
+
 def test_a_fold_that_forgets_the_shift_is_seen(monkeypatch):
     right = affine.after_layer
 
@@ -186,6 +265,12 @@ def uniform(channels=4, shift=0.5):
     layer = nn.BatchNorm2d(channels)
     layer.bias.data.fill_(shift)
     layer.running_var.fill_(0.3)
+    return layer
+
+
+def turned_round(channels=4):
+    layer = norm2d(channels)
+    layer.weight.data.neg_()
     return layer
 
 
@@ -239,6 +324,70 @@ FOLDED = {
         {"n": norm2d(), "a": conv(padding=0), "b": conv(padding=0, bias=False)},
     ),
     "functional": (functional, {"a": conv(), "n": norm2d()}),
+    "behind a linear layer of tokens": (
+        lambda s, x: (y := s.a(x.flatten(2).transpose(1, 2)), s.n(y.flatten(0, 1)).reshape_as(y).relu())[1],
+        {"a": nn.Linear(4, 6), "n": randomise_batchnorm(nn.BatchNorm1d(6))},
+    ),
+    "behind a flattened convolution of one pixel": (
+        lambda s, x: s.n(s.a(x).flatten(1)).relu(),
+        {"a": conv(4, 5, kernel=6, padding=0), "n": randomise_batchnorm(nn.BatchNorm1d(5))},
+    ),
+    "behind a pooled convolution": (
+        lambda s, x: s.n(F.avg_pool2d(F.max_pool2d(s.a(x), 2), 2)).relu(),
+        {"a": conv(), "n": norm2d()},
+    ),
+    "behind a resized convolution": (
+        lambda s, x: s.n(F.interpolate(s.a(x), scale_factor=2, mode="bilinear")).relu(),
+        {"a": conv(), "n": norm2d()},
+    ),
+    "behind a sum": (
+        lambda s, x: s.n(s.a(x) + s.b(x.relu())).relu(),
+        {"a": conv(), "b": conv(bias=False), "n": norm2d()},
+    ),
+    "behind a difference": (
+        lambda s, x: s.n(s.a(x) - s.b(x.relu())).relu(),
+        {"a": conv(), "b": conv(), "n": norm2d()},
+    ),
+    "behind a difference from a stored tensor": (
+        lambda s, x: s.n(s.stored[0] - s.a(x)).relu(),
+        {"a": conv(), "stored": nn.ParameterList([torch.randn(4, 1, 6)]), "n": norm2d()},
+    ),
+    "behind a concat along another axis": (
+        lambda s, x: s.n(torch.cat([s.a(x), s.b(x)], 2)).relu(),
+        {"a": conv(), "b": conv(), "n": norm2d()},
+    ),
+    "before a global pool and a linear layer": (
+        lambda s, x: s.a(F.adaptive_avg_pool2d(s.n(x.relu()), 1).flatten(1)),
+        {"n": norm2d(), "a": nn.Linear(4, 3)},
+    ),
+    "before a mean and two linear layers": (
+        lambda s, x: (y := s.n(x.relu()).mean((2, 3)), s.a(y) + s.b(y))[1],
+        {"n": norm2d(), "a": nn.Linear(4, 3), "b": nn.Linear(4, 3)},
+    ),
+    "before a linear layer of all pixels": (
+        lambda s, x: s.a(s.n(x.relu()).flatten(1)),
+        {"n": norm2d(), "a": nn.Linear(4 * 36, 3)},
+    ),
+    "before a linear layer of tokens": (
+        lambda s, x: s.a(s.n(x.relu()).flatten(2).transpose(1, 2)[:, ::2]),
+        {"n": norm2d(), "a": nn.Linear(4, 3)},
+    ),
+    "before a convolution that pads, no number for it": (
+        lambda s, x: s.a(s.n(x)),
+        {"n": norm2d(), "a": conv(stride=2, groups=2)},
+    ),
+    "before a convolution that pads by 'same'": (
+        lambda s, x: s.a(s.n(x)),
+        {"n": norm2d(), "a": conv(kernel=4, padding="same")},
+    ),
+    "before a convolution that pads by 'same', uniform": (
+        lambda s, x: s.a(s.n(x)),
+        {"n": uniform(), "a": conv(kernel=2, padding="same", dilation=3)},
+    ),
+    "between two layers with a padded border, behind the second": (
+        lambda s, x: s.m(s.a(s.n(x))).relu(),
+        {"n": norm2d(), "a": conv(stride=2), "m": norm2d()},
+    ),
     "a chain of two before": (
         lambda s, x: s.a(s.m(s.n(x))),
         {"n": norm2d(), "m": norm2d(), "a": conv(padding=0)},
@@ -275,15 +424,50 @@ REFUSED = {
         {"n": norm2d(), "a": conv(padding=0)},
         "is read by the network's output",
     ),
-    "no number is zero behind it": (
+    "correcting the border would take too much": (
         lambda s, x: s.a(s.n(x)),
-        {"n": norm2d(), "a": conv()},
-        "no single number is zero",
+        {"n": norm2d(), "a": conv(4, 9)},
+        "correcting the border would take 324 numbers",
     ),
-    "padding by 'same'": (
-        lambda s, x: s.a(s.n(x)),
-        {"n": norm2d(), "a": conv(padding="same")},
-        "pads by 'same'",
+    "a pool that counts zeros": (
+        lambda s, x: s.a(F.avg_pool2d(s.n(x), 3, 1, 1)),
+        {"n": norm2d(), "a": conv(padding=0)},
+        "is read by aten.avg_pool2d.default of .*, which does not keep its channels apart",
+    ),
+    "a largest value of channels turned round": (
+        lambda s, x: s.a(F.max_pool2d(s.n(x), 2)),
+        {"n": turned_round(), "a": conv(padding=0)},
+        "is read by aten.max_pool2d.default of .*, which does not keep its channels apart",
+    ),
+    "a reshape that splits the channels": (
+        lambda s, x: s.a(s.n(x).reshape(2, 2, 2, 36).flatten(2)),
+        {"n": norm2d(), "a": nn.Linear(72, 3)},
+        "is read by aten.reshape.default of .*, which does not keep its channels apart",
+    ),
+    "a mean over the channels": (
+        lambda s, x: s.a(s.n(x).mean((1, 2))),
+        {"n": norm2d(), "a": nn.Linear(6, 3)},
+        "is read by aten.mean.dim of .*, which does not keep its channels apart",
+    ),
+    "half of the sum is an input": (
+        lambda s, x: s.n(s.a(x) + x),
+        {"a": conv(), "n": norm2d()},
+        "through the sum of .*: follows the network's input",
+    ),
+    "half of the sum is repeated": (
+        lambda s, x: s.n(s.a(x) + s.b(x).mean((2, 3), keepdim=True)),
+        {"a": conv(), "b": conv(), "n": norm2d()},
+        "which repeats",
+    ),
+    "a sum with another factor": (
+        lambda s, x: s.n(torch.add(s.a(x), s.b(x), alpha=2)),
+        {"a": conv(), "b": conv(), "n": norm2d()},
+        "follows aten.add.Tensor of .*, not a convolution",
+    ),
+    "read twice behind a pool": (
+        lambda s, x: (y := F.avg_pool2d(s.a(x), 2), s.n(y).relu() + y)[1],
+        {"a": conv(), "n": norm2d()},
+        "is also read by",
     ),
     "no number gives the padding": (
         lambda s, x: s.a(F.pad(s.n(x), (1, 1, 1, 1), value=0.7)),
@@ -304,11 +488,6 @@ REFUSED = {
         lambda s, x: s.n(torch.cat([y := s.a(x), y], 1)),
         {"a": conv(), "n": norm2d(8)},
         "reads one tensor twice",
-    ),
-    "a concat along another axis": (
-        lambda s, x: s.n(torch.cat([s.a(x), s.b(x)], 2)),
-        {"a": conv(), "b": conv(), "n": norm2d()},
-        "joins axis 2, not the channels",
     ),
     "a norm called twice on its own output": (
         lambda s, x: s.n(s.n(x)).relu(),

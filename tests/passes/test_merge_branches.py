@@ -129,6 +129,34 @@ def test_published_blocks(block, channels, left):
     assert not result.refusals
 
 
+DIFFERENCES = {
+    "FastViT's token mixer: a convolution less a BatchNorm": (
+        lambda s, x: x.relu() + 0.1 * (s.a(y := x.relu()) - s.n(y)),
+        {"a": conv_bn(4, 4, groups=4), "n": nn.BatchNorm2d(4)},
+    ),
+    "a BatchNorm less a convolution": (
+        lambda s, x: s.n(x) - s.a(x),
+        {"a": conv_bn(4, 4), "n": nn.BatchNorm2d(4)},
+    ),
+    "less a sum": (
+        lambda s, x: s.a(x) - (s.b(x) + s.n(x) - x),
+        {"a": conv_bn(4, 4), "b": conv_bn(4, 4, 1), "n": nn.BatchNorm2d(4)},
+    ),
+    "other terms between": (
+        lambda s, x: (z := x.sigmoid(), z - s.a(x) - z * z + s.b(x) - x)[1],
+        {"a": conv_bn(4, 4), "b": conv_bn(4, 4, 1)},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", DIFFERENCES)
+def test_differences(name):
+    forward, layers = DIFFERENCES[name]
+    result = merge(Lambda(forward, **layers), picture(channels=4, size=9))
+    assert count(result.graph, *BATCH_NORMS) == 0
+    assert count(result.graph, *CONVOLUTIONS) == 1
+
+
 def test_a_pointwise_ghost_convolution_with_identity_stays_pointwise():
     """GhostNetV3's published fusion makes a 3x3 kernel without padding of it: 14x14 becomes 12x12."""
     result = merge(GhostV3(16, 32), picture(channels=16, size=14))

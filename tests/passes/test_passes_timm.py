@@ -33,7 +33,14 @@ NETWORKS = {
     "mobilenetv4_conv_small": (64, 46, 0),
     "repvgg_a0": (64, 61, 17),
     "mobileone_s1": (64, 99, 34),
+    "levit_128s": (224, 52, 0),
+    "starnet_s1": (64, 36, 0),
+    "fastvit_t8": (64, 70, 24),
+    "efficientformerv2_s0": (224, 75, 0),
+    "mobilenetv4_hybrid_medium": (64, 96, 0),
 }
+FACTORS_LEFT = {"levit_128s": 9}
+"""Attention's 1/sqrt(d), held by the table of biases that is added behind it."""
 
 
 @pytest.fixture(scope="module")
@@ -63,5 +70,5 @@ def test_no_batchnorm_is_left(name, timm):
     assert len(folded.changes) == norms - branches
     assert len(folded.refusals) == branches
     assert norms_in(result.graph) == 0
-    assert result.refusals == ()
+    assert len(result.refusals) == FACTORS_LEFT.get(name, 0)
     assert all(proof.error <= BOUND for proof in result.proofs if proof.changes)

@@ -5,6 +5,7 @@ A branch of `source` is a convolution of it, a BatchNorm of it, or `source` itse
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -12,7 +13,9 @@ from torch import fx
 
 from mocovit_deploy.graph.edit import BATCH_NORMS, CONVOLUTIONS, argument, shape_of
 from mocovit_deploy.passes.algebra import kernels
-from mocovit_deploy.passes.algebra.absorb import (
+from mocovit_deploy.passes.algebra.affine import Affine
+from mocovit_deploy.passes.algebra.kernels import Kernel
+from mocovit_deploy.passes.algebra.plan import (
     Readers,
     is_transposed,
     map_of,
@@ -21,9 +24,7 @@ from mocovit_deploy.passes.algebra.absorb import (
     why_not_constant,
     why_not_own,
 )
-from mocovit_deploy.passes.algebra.affine import Affine
-from mocovit_deploy.passes.algebra.kernels import Kernel
-from mocovit_deploy.passes.algebra.sums import Sum
+from mocovit_deploy.passes.algebra.sums import Sum, Term
 
 
 def is_branch(term: fx.Node, source: fx.Node) -> bool:
@@ -53,8 +54,13 @@ def why_unfit(
     return None
 
 
-def kernel_of(graph: fx.GraphModule, branch: fx.Node, source: fx.Node) -> Kernel:
-    """A branch as a convolution, in float64."""
+def kernel_of(graph: fx.GraphModule, term: Term, source: fx.Node) -> Kernel:
+    """A branch as a convolution, in float64; of one that is taken away, the negative."""
+    kernel = _kernel_of(graph, term.node, source)
+    return replace(kernel, weight=kernel.weight * term.sign, bias=kernel.bias * term.sign)
+
+
+def _kernel_of(graph: fx.GraphModule, branch: fx.Node, source: fx.Node) -> Kernel:
     axes = len(shape_of(branch)) - 2
     if branch is source:
         ones = torch.ones(shape_of(source)[1], dtype=torch.float64)

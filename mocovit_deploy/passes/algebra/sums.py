@@ -1,13 +1,21 @@
-"""Sums in a graph, however they are written: `a + b + c`, `sum([a, b])`, `torch.stack([a, b]).sum(0)`."""
+"""Sums in a graph, however they are written: `a + b - c`, `sum([a, b])`, `torch.stack([a, b]).sum(0)`."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from torch import Tensor, fx
 
 from mocovit_deploy.graph.edit import argument, aten, shape_of, value_of
+
+
+class Term(NamedTuple):
+    """One thing that is added, or taken away."""
+
+    node: fx.Node
+    sign: int
+    """1 or -1."""
 
 
 @dataclass(frozen=True)
@@ -16,7 +24,7 @@ class Sum:
 
     root: fx.Node
     """The node whose value is the sum."""
-    terms: tuple[fx.Node, ...]
+    terms: tuple[Term, ...]
     """A term that is added twice stands here twice."""
     inner: frozenset[fx.Node]
     """The nodes of the sum itself, the root included; all others among them are read inside it only."""
@@ -42,13 +50,16 @@ def sum_at(root: fx.Node) -> Sum:
     return Sum(root, tuple(terms), frozenset(inner))
 
 
-def operands(node: fx.Node) -> list[fx.Node] | None:
-    """What a plain addition adds, every operand of the sum's own shape and dtype; None for anything else."""
+def operands(node: fx.Node) -> list[Term] | None:
+    """What a plain sum adds, every operand of the sum's own shape and dtype; None for anything else."""
     added: list[Any]
-    if node.target is aten.add.Tensor:
+    signs = [1, 1]
+    if node.target in (aten.add.Tensor, aten.sub.Tensor):
         added = list(node.args[:2])
         if argument(node, "alpha") != 1:
             return None
+        if node.target is aten.sub.Tensor:
+            signs = [1, -1]
     elif node.target is aten.sum.dim_IntList:
         stack: Any = node.args[0]
         if stack.target is not aten.stack.default or list(stack.users) != [node]:
@@ -57,6 +68,7 @@ def operands(node: fx.Node) -> list[fx.Node] | None:
         if [axis % rank for axis in axes] != [argument(stack, "dim") % rank] or argument(node, "keepdim"):
             return None
         added = list(stack.args[0])
+        signs = [1] * len(added)
     else:
         return None
     result = value_of(node)
@@ -65,21 +77,21 @@ def operands(node: fx.Node) -> list[fx.Node] | None:
             return None  # a number, or a size
         if shape_of(operand) != shape_of(node) or value_of(operand).dtype != result.dtype:
             return None
-    return added
+    return [Term(operand, sign) for operand, sign in zip(added, signs, strict=True)]
 
 
-def _flatten(node: fx.Node) -> tuple[list[fx.Node], set[fx.Node]]:
-    terms: list[fx.Node] = []
+def _flatten(node: fx.Node) -> tuple[list[Term], set[fx.Node]]:
+    terms: list[Term] = []
     inner = {node}
     reader = node
     if node.target is aten.sum.dim_IntList and isinstance(node.args[0], fx.Node):
         reader = node.args[0]
         inner.add(reader)
-    for operand in operands(node) or ():
+    for operand, sign in operands(node) or ():
         if operands(operand) is not None and list(operand.users) == [reader]:
             deeper_terms, deeper = _flatten(operand)
-            terms += deeper_terms
+            terms += [Term(term, sign * inner_sign) for term, inner_sign in deeper_terms]
             inner |= deeper
         else:
-            terms.append(operand)
+            terms.append(Term(operand, sign))
     return terms, inner

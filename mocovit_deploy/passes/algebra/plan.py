@@ -1,0 +1,137 @@
+"""What a fold is made of: edits decided first and done afterwards, and the questions every fold asks.
+
+`hand_back` and `hand_on` look at a per-channel map from its two sides. Each returns either a `Plan`, a list
+of edits that together replace the map exactly, or a sentence that says why there is none. Nothing is changed
+until a plan's edits are carried out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, fx
+
+from mocovit_deploy.graph.edit import (
+    BATCH_NORMS,
+    CONVOLUTIONS,
+    LINEARS,
+    TRANSPOSED_CONVOLUTIONS,
+    add_parameter,
+    argument,
+    aten,
+    constant,
+    module_path,
+    set_argument,
+    set_parameter,
+    shape_of,
+)
+from mocovit_deploy.passes.algebra import affine
+from mocovit_deploy.passes.algebra.affine import Affine
+
+LAYERS = CONVOLUTIONS + TRANSPOSED_CONVOLUTIONS + LINEARS
+SHAPE_READERS = (aten.sym_size.int,)
+"""They read how large a tensor is, not what is in it."""
+
+Readers = Mapping[fx.Node, int]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Edits that replace a per-channel map, and the module paths that take it."""
+
+    edits: tuple[Callable[[], None], ...]
+    takers: tuple[str, ...]
+
+
+def together(plans: Iterable[Plan | str]) -> Plan | str:
+    """One plan that does all of them, or the first reason why one cannot be done."""
+    edits: list[Callable[[], None]] = []
+    takers: list[str] = []
+    for plan in plans:
+        if isinstance(plan, str):
+            return plan
+        edits += plan.edits
+        takers += plan.takers
+    return Plan(tuple(edits), tuple(takers))
+
+
+def give(graph: fx.GraphModule, node: fx.Node, weight: Tensor, bias: Tensor) -> Plan | str:
+    """The edit that sets a node's weight and bias, where they are finite."""
+    if not (weight.isfinite().all() and bias.isfinite().all()):
+        return f"folding it into {module_path(node)} would overflow: its variance is too close to zero"
+
+    def edit() -> None:
+        weight_node, bias_node = argument(node, "weight"), argument(node, "bias")
+        set_parameter(graph, weight_node, weight)
+        if bias_node is None:
+            set_argument(node, "bias", add_parameter(graph, weight_node, "bias", bias))
+        else:
+            set_parameter(graph, bias_node, bias)
+
+    return Plan((edit,), (module_path(node),))
+
+
+def stored(graph: fx.GraphModule, node: fx.Node, name: str) -> Any:
+    """The tensor behind a node's argument, or None."""
+    return constant(graph, argument(node, name))
+
+
+def is_transposed(node: fx.Node) -> bool:
+    """Is this a transposed convolution, under its own name or that of all convolutions?"""
+    general = node.target is aten.convolution.default
+    return node.target in TRANSPOSED_CONVOLUTIONS or bool(general and argument(node, "transposed"))
+
+
+def channel_axis(graph: fx.GraphModule, layer: fx.Node) -> int | None:
+    """The axis of a layer's or BatchNorm's channels, in and out; None for a single image without a batch."""
+    rank = len(shape_of(layer))
+    if layer.target in LINEARS:
+        return rank - 1
+    return 1 if layer.target in BATCH_NORMS or rank == stored(graph, layer, "weight").dim() else None
+
+
+def readers_of(node: fx.Node) -> list[fx.Node]:
+    """The nodes that read the numbers of `node`, in order."""
+    return [user for user in node.users if user.target not in SHAPE_READERS]
+
+
+def reader_name(node: fx.Node) -> str:
+    return "the network's output" if node.op == "output" else module_path(node)
+
+
+def map_of(graph: fx.GraphModule, norm: fx.Node) -> Affine:
+    """The affine map a BatchNorm with stored statistics is."""
+    mean, variance, gamma, beta = (
+        stored(graph, norm, name) for name in ("running_mean", "running_var", "weight", "bias")
+    )
+    with torch.no_grad():
+        return affine.of_batchnorm(mean, variance, gamma, beta, argument(norm, "eps"))
+
+
+def why_not_own(graph: fx.GraphModule, node: fx.Node, readers: Readers) -> str | None:
+    """Why the weights of a layer or BatchNorm may not be changed for this one call, or None."""
+    for name in ("weight", "bias"):
+        value = argument(node, name)
+        if value is None:
+            continue
+        if constant(graph, value) is None:
+            return f"the {name} of {module_path(node)} is computed by the network, not stored"
+        if readers.get(value, 1) > 1:
+            return f"{module_path(node)} is called more than once, or shares its {name}"
+    return None
+
+
+def why_not_constant(graph: fx.GraphModule, norm: fx.Node) -> str | None:
+    """Why a BatchNorm is not a fixed affine map, or None where it is one."""
+    if argument(norm, "training"):
+        return "in training mode: it normalises by the statistics of the batch it is given"
+    if argument(norm, "running_mean") is None or argument(norm, "running_var") is None:
+        return "without running statistics (track_running_stats=False)"
+    for name in ("running_mean", "running_var", "weight", "bias"):
+        value = argument(norm, name)
+        if value is not None and constant(graph, value) is None:
+            return f"its {name} is computed by the network, not stored"
+    return None
