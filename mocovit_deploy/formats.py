@@ -14,6 +14,7 @@ from typing import Any, Protocol, cast
 from mocovit_deploy.artifacts.artifact import Array, Artifact
 from mocovit_deploy.artifacts.marks import FileValue
 from mocovit_deploy.errors import unknown_choice
+from mocovit_deploy.ship.metadata import FileMetadata
 from mocovit_deploy.spec import ExportRequest, TensorSpec
 
 FORMATS = ("onnx", "coreml", "tflite")
@@ -36,8 +37,6 @@ class ExportJob:
     dynamic_batch: bool
     minimum_deployment_target: str
     """The oldest system a Core ML file must run on, as in "iOS16"."""
-    description: Mapping[str, str]
-    """Written into the file's own metadata where the format has a place for it."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +63,16 @@ class Format(Protocol):
         ...
 
     def export(self, graph: Any, example: Any, job: ExportJob) -> Written: ...
+
+    def describe(
+        self, path: Path, metadata: FileMetadata, inputs: Sequence[TensorSpec], outputs: Sequence[TensorSpec]
+    ) -> None:
+        """Write what the file says of itself, in place of what it said; nothing that it computes changes.
+
+        `inputs` and `outputs` are the file's, in its order. Raises `ConversionError` if anything else of the
+        file would change.
+        """
+        ...
 
     def load(self, artifact: Artifact) -> Predictor: ...
 

@@ -94,6 +94,13 @@ class ExportRequest:
     """Passes to leave out."""
     only: tuple[tuple[str, str], ...] = ()
     """(format, precision): exactly these files; empty for every format in every precision."""
+    labels: tuple[str, ...] = ()
+    """Names of the classes, in the order of the network's outputs."""
+    author: str = ""
+    licence: str = ""
+    model_version: str = ""
+    description: str = ""
+    """What the file says of itself, with `labels`, beside what is known anyway."""
     deploy_hooks: bool = False
     """Run the network's own `switch_to_deploy` and its like before it is captured."""
 

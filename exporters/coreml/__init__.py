@@ -3,6 +3,7 @@
 write.py       write_package()        coremltools.convert, float32 or float16
 wide.py                        what does not fit into fp16 and stays in float32
 read.py                        the saved file as plain data (program.py)
+metadata.py    describe()      what a file says of itself
 execute.py                     that program in numpy, operation by operation (semantics/)
 predictor.py   load()          the two together
 inside.py      load_inside()   a file's marked values, and runs that return or replace them
@@ -17,6 +18,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from exporters.coreml.execute import NotExecutable
+from exporters.coreml.metadata import describe
 from exporters.coreml.native import NativePredictor, load_native
 from exporters.coreml.run import load
 from exporters.coreml.taps import load_inside, values
@@ -38,6 +40,7 @@ __all__ = [
     "RECIPES",
     "SUFFIX",
     "NotExecutable",
+    "describe",
     "export",
     "load",
     "load_inside",
@@ -58,7 +61,6 @@ def export(graph: fx.GraphModule, example: Sequence[Tensor], job: ExportJob) -> 
         inputs=job.inputs,
         outputs=job.outputs,
         minimum_deployment_target=job.minimum_deployment_target,
-        description=job.description,
     )
     tools = {name: version(name) for name in ("torch", "coremltools")}
     return Written(inputs=job.inputs, outputs=job.outputs, tools=tools, notes=notes)

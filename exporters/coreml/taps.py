@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from exporters.coreml.execute import execute
+from exporters.coreml.metadata import PREFIX
 from exporters.coreml.program import Program
 from exporters.coreml.read import read
 from exporters.coreml.run import load
-from exporters.coreml.write import METADATA
 from mocovit_deploy.artifacts.artifact import Array, Artifact
 from mocovit_deploy.artifacts.marks import FileValue, marks_in
 
@@ -36,7 +36,7 @@ def values(artifact: Artifact) -> tuple[FileValue, ...]:
 def marks_of(program: Program) -> dict[str, str]:
     """The marks of a program's values, by name, as `write_package` stored them; none in other files."""
     try:
-        stored = json.loads(program.metadata.get(f"{METADATA}marks", "{}"))
+        stored = json.loads(program.metadata.get(f"{PREFIX}marks", "{}"))
     except (ValueError, RecursionError):
         return {}
     if not isinstance(stored, dict):

@@ -7,15 +7,15 @@ import json
 import tempfile
 import textwrap
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from exporters.coreml.decompositions import spelled_out
 from exporters.coreml.fp16 import fits, note
+from exporters.coreml.metadata import PREFIX
 from exporters.coreml.toolchain import coremltools, quiet, uncollected
 from mocovit_deploy.errors import ConversionError, UsageError, unknown_choice
 from mocovit_deploy.spec import BATCH, TensorSpec
@@ -23,8 +23,6 @@ from mocovit_deploy.spec import BATCH, TensorSpec
 if TYPE_CHECKING:
     import torch
 
-METADATA = "mocovit_deploy."
-"""Before the keys of what this project writes into a file's user-defined metadata."""
 PRECISIONS = {"fp32": "FLOAT32", "fp16": "FLOAT16"}
 """Recipes, and coremltools' names for them."""
 
@@ -55,15 +53,13 @@ def write_package(
     inputs: tuple[TensorSpec, ...],
     outputs: tuple[TensorSpec, ...],
     minimum_deployment_target: str = "iOS16",
-    description: Mapping[str, str] = MappingProxyType({}),
 ) -> tuple[str, ...]:
     """Write `graph` to `path` (a folder) as an ML program that computes in float32 or float16.
 
     `recipe` is a key of `PRECISIONS`. Inputs and outputs get the names of the specs and stay float32 in both
     recipes: an app can replace one file by the other without touching its code, and float16 arrays exist only
-    from iOS 16 on. `minimum_deployment_target` is a name of `coremltools.target`. `description` (key to text)
-    and the recipe become user-defined metadata of the file. What does not fit into fp16 stays in float32
-    (wide.py); what comes back are sentences for the user of the file.
+    from iOS 16 on. `minimum_deployment_target` is a name of `coremltools.target`. Values that do not fit
+    into fp16 stay in float32 (fp16.py). Returns notes for the user of the file.
 
     Raises `UsageError` for a recipe, a target or a tensor that Core ML files cannot have here,
     `ConversionError` when coremltools cannot convert the graph, `MissingToolError` without coremltools. On
@@ -89,8 +85,8 @@ def write_package(
             minimum_deployment_target=target,
             pass_pipeline=pipeline,
         )
-    for key, text in {**description, "recipe": recipe, "marks": json.dumps(marks)}.items():
-        model.user_defined_metadata[f"{METADATA}{key}"] = text
+    model.user_defined_metadata[f"{PREFIX}recipe"] = recipe
+    model.user_defined_metadata[f"{PREFIX}marks"] = json.dumps(marks)
     # coremltools saves only to names that end in .mlpackage, and the caller's need not.
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=".coreml-") as scratch:
         package = Path(scratch) / "model.mlpackage"

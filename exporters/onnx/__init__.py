@@ -1,12 +1,14 @@
 """ONNX: torch's exporter writes, onnxsim simplifies, ONNX Runtime runs.
 
-write.py    export(): the file of a captured graph
-run.py      load(): a file in ONNX Runtime
-inside.py   a file's marked values, and runs that return or replace them
+write      export(): the file of a captured graph
+run        load(): a file in ONNX Runtime
+taps       a file's marked values, and runs that return or replace them
+metadata   describe(): what a file says of itself
 """
 
 from __future__ import annotations
 
+from exporters.onnx.metadata import describe
 from exporters.onnx.run import load, load_platform
 from exporters.onnx.taps import load_inside, values
 from exporters.onnx.write import export, refuse_impossible
@@ -19,6 +21,7 @@ __all__ = [
     "FREE_BATCH",
     "RECIPES",
     "SUFFIX",
+    "describe",
     "export",
     "load",
     "load_inside",

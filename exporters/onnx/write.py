@@ -53,7 +53,6 @@ def export(graph: fx.GraphModule, example: Sequence[Tensor], job: ExportJob) -> 
             module, operation = split(text)
             node.metadata_props.add(key=MODULE_KEY, value=module)
             node.metadata_props.add(key=OPERATION_KEY, value=operation)
-    onnx.helper.set_model_props(model, dict(job.description))
     model.producer_name = "mocovit-deploy"
     try:
         onnx.checker.check_model(model, full_check=True)

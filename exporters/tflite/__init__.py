@@ -3,6 +3,7 @@
 write.py        the fp32 file of a captured graph
 half.py         the mark that lets XNNPACK compute in fp16, and weights stored in fp16
 flatbuffer.py   reading and writing the file's tables
+metadata.py     what a file says of itself: labels, preprocessing, licence
 run.py          load(): a file in the installed runtime
 inside.py       a file's marked values, and runs that return or replace them
 """
@@ -14,6 +15,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from exporters.tflite.fp16 import allow_half, store_half
+from exporters.tflite.metadata import describe
 from exporters.tflite.run import load, load_platform
 from exporters.tflite.taps import load_inside, values
 from exporters.tflite.write import convert
@@ -31,6 +33,7 @@ __all__ = [
     "FREE_BATCH",
     "RECIPES",
     "SUFFIX",
+    "describe",
     "export",
     "load",
     "load_inside",

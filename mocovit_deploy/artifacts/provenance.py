@@ -40,6 +40,11 @@ EXPORT_OPTIONS = (
     "minimum_deployment_target",
     "without",
     "deploy_hooks",
+    "labels",
+    "author",
+    "licence",
+    "model_version",
+    "description",
 )
 """The fields of an `ExportRequest` that change what is in a file."""
 NOT_REMEMBERED = ("unsafe_pickle",)

@@ -18,6 +18,7 @@ from mocovit_deploy.terminal.printable import printable
 
 def _export(words: Sequence[str]) -> int:
     given = export_parser().parse_args(words)
+    from mocovit_deploy.ship.metadata import read_labels
     from mocovit_deploy.spec import ExportRequest, ModelSpec, OwnInput
 
     request = ExportRequest(
@@ -45,6 +46,11 @@ def _export(words: Sequence[str]) -> int:
         verify=not given.no_verify,
         without=tuple(given.without),
         deploy_hooks=given.deploy_hooks,
+        labels=() if given.labels is None else read_labels(given.labels),
+        author=given.author,
+        licence=given.licence,
+        model_version=given.model_version,
+        description=given.description,
     )
     if given.summary:
         from mocovit_deploy.cli.summary import summary

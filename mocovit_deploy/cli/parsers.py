@@ -169,6 +169,16 @@ def export_parser() -> Parser:
     )
     add("--without", action="append", default=[], metavar="PASS", help="leave a pass out")
     add("--no-verify", action="store_true", help="do not check the files (they are not proven then)")
+    add(
+        "--labels",
+        type=Path,
+        metavar="FILE",
+        help="names of the classes, one a line: written into every file",
+    )
+    add("--author", default="", metavar="TEXT", help="written into every file")
+    add("--licence", "--license", default="", metavar="TEXT", help="written into every file")
+    add("--model-version", default="", metavar="TEXT", help="written into every file")
+    add("--description", default="", metavar="TEXT", help="written into every file")
     add("--output-dir", type=Path, default=Path("build"), metavar="DIR", help="default: %(default)s")
     add("--summary", action="store_true", help="print what each layer costs, and write no file")
     return parser

@@ -8,6 +8,7 @@ from typing import Any
 
 from mocovit_deploy.contract.toml import choice, flag, positive, text, texts, whole
 from mocovit_deploy.errors import UsageError
+from mocovit_deploy.ship.metadata import read_labels
 from mocovit_deploy.spec import LAYOUTS, ExportRequest, ModelSpec, OwnInput
 
 
@@ -50,6 +51,11 @@ MODEL_WORDS: Mapping[str, Callable[[object, str], Any]] = {
     "no_simplify": flag,
     "without": texts,
     "deploy_hooks": flag,
+    "labels": lambda value, where: read_labels(Path(text(value, where))),
+    "author": text,
+    "licence": text,
+    "model_version": text,
+    "description": text,
 }
 """Each with what reads its value; a test holds them to the options of mocovit-export."""
 
@@ -69,10 +75,11 @@ def request_of(words: Mapping[str, Any], only: tuple[tuple[str, str], ...], wher
         **{word: given[word] for word in (*same, "output_names") if word in given},
     )
     options = ("layout", "opset", "minimum_deployment_target", "without", "deploy_hooks")
+    said = ("labels", "author", "licence", "model_version", "description")
     return ExportRequest(
         model=model,
         simplify=not given.get("no_simplify", False),
         dynamic_batch=given.get("dynamic") == "batch",
         only=only,
-        **{word: given[word] for word in options if word in given},
+        **{word: given[word] for word in (*options, *said) if word in given},
     )

@@ -16,6 +16,7 @@ from mocovit_deploy.passes import PASSES
 from mocovit_deploy.passes.deploy_hooks import after_deploy_hooks
 from mocovit_deploy.passes.result import PassResult
 from mocovit_deploy.passes.run import run_passes
+from mocovit_deploy.ship.metadata import require_fitting_labels
 from mocovit_deploy.spec import LAYOUTS, ExportRequest
 from mocovit_deploy.terminal.progress import Stages
 
@@ -46,6 +47,7 @@ def export_model(request: ExportRequest, stages: Stages) -> Export:
             network = load_network(request.model)
         with stages("reference"):
             reference = run_original(network, request)
+            require_fitting_labels(request.labels, reference.output_specs)
         with stages("capture"):
             example = network.inputs.for_capture(request.model.seed, request.dynamic_batch)
             original = capture(network.module, example, request.dynamic_batch)

@@ -20,6 +20,7 @@ from mocovit_deploy.formats import ExportJob, Written, format_named
 from mocovit_deploy.models.load import Network
 from mocovit_deploy.parity.verdict import PASS, ParityReport, check_file, not_run
 from mocovit_deploy.passes.result import PassResult
+from mocovit_deploy.ship.metadata import FileMetadata
 from mocovit_deploy.spec import BATCH, ExportRequest, TensorSpec
 from mocovit_deploy.terminal.progress import Stages
 
@@ -32,6 +33,13 @@ class Reference:
     inputs: dict[str, Array]
     """(samples, N, C, H, W) as PyTorch has them."""
     outputs: dict[str, Array]
+
+    @property
+    def output_specs(self) -> tuple[TensorSpec, ...]:
+        """The outputs of one run, as PyTorch has them."""
+        return tuple(
+            TensorSpec(name, array.shape[1:], str(array.dtype)) for name, array in self.outputs.items()
+        )
 
 
 @dataclass(frozen=True)
@@ -91,12 +99,16 @@ def write_and_prove(line: Line, format_name: str, recipe: str) -> Outcome:
     try:
         with line.stages(f"{format_name} {recipe}"):
             written = exporter.export(line.passes.graph, line.example, job)
+            metadata = _metadata(line, recipe)
+            exporter.describe(job.path, metadata, written.inputs, written.outputs)
         with line.stages(f"parity {format_name} {recipe}"):
             golden = _golden(line.reference, written)
             write_golden(job.path, golden)
             artifact = _artifact(line, job, format_name, written)
             report = check_file(exporter, artifact, golden) if verify else not_run("--no-verify")
-            artifact = replace(artifact, parity=report.as_json())
+            metadata = replace(metadata, parity=report.summary())
+            exporter.describe(job.path, metadata, written.inputs, written.outputs)
+            artifact = replace(artifact, parity=report.as_json(), sha256=digest(job.path))
             write_manifest(artifact)
     except DeployError as error:
         return Outcome(format_name, recipe, None, not_run(str(error)), error)
@@ -104,6 +116,21 @@ def write_and_prove(line: Line, format_name: str, recipe: str) -> Outcome:
     placed = line.staging.publish(job.path, rejected=not accepted)
     failure = None if accepted else ParityError(f"{placed}: parity {report.verdict}: {report.reason}")
     return Outcome(format_name, recipe, replace(artifact, path=placed), report, failure, written.notes)
+
+
+def _metadata(line: Line, recipe: str) -> FileMetadata:
+    request = line.request
+    return FileMetadata(
+        model=line.network.name,
+        recipe=recipe,
+        weights=line.network.weights,
+        preprocessing=line.network.input.preprocessing,
+        labels=request.labels,
+        author=request.author,
+        licence=request.licence,
+        version=request.model_version,
+        description=request.description,
+    )
 
 
 def _golden(reference: Reference, written: Written) -> Golden:
@@ -151,5 +178,4 @@ def _job(line: Line, recipe: str, file_name: str) -> ExportJob:
         simplify=request.simplify,
         dynamic_batch=request.dynamic_batch,
         minimum_deployment_target=request.minimum_deployment_target,
-        description={"model": line.network.name, "weights": line.network.weights},
     )

@@ -38,6 +38,18 @@ class ParityReport:
         """Plain data for manifests and reports; infinities and NaN become None, which JSON can say."""
         return without_nan(dataclasses.asdict(self))  # type: ignore[no-any-return]
 
+    def summary(self) -> dict[str, Any]:
+        """The verdict and its worst numbers, as a file says them of itself."""
+        worst = [one.max_error for one in self.outputs if one.finite]
+        tolerance = None if self.tolerance is None else self.tolerance.max_error
+        return {
+            "verdict": self.verdict,
+            "runtime": self.runtime,
+            "arithmetic": self.arithmetic,
+            "max_error_of_range": max(worst, default=None),
+            "tolerance": tolerance,
+        }
+
 
 def check(artifact: Artifact, golden: Golden, predictor: Predictor) -> ParityReport:
     """Run every golden input through `predictor` and compare with the original network's outputs."""

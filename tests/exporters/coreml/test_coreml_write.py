@@ -103,10 +103,9 @@ def test_writes_to_any_name_and_leaves_nothing_else(tmp_path):
 def test_metadata_names_the_recipe(tmp_path):
     import coremltools
 
-    artifact, _ = exported(Network(torch.relu), tmp_path / "n.mlpackage", description={"model": "small"})
+    artifact, _ = exported(Network(torch.relu), tmp_path / "n.mlpackage")
     spec = coremltools.utils.load_spec(str(artifact.path))
     assert spec.description.metadata.userDefined["mocovit_deploy.recipe"] == "fp32"
-    assert spec.description.metadata.userDefined["mocovit_deploy.model"] == "small"
     assert spec.specificationVersion == 7  # iOS 16
 
 

@@ -60,7 +60,6 @@ def mlpackage(recipe: str) -> Files:
             simplify=False,
             dynamic_batch=False,
             minimum_deployment_target="iOS16",
-            description={},
         )
         export(graph, (images[0],), job)
         write_golden(path, Golden(("a", "b"), {"image": images.numpy()}, {"logits": outputs}))

@@ -1,0 +1,51 @@
+"""What a Core ML file says of itself: author, licence, version, description and user-defined strings."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from exporters.coreml.toolchain import coremltools, quiet
+from mocovit_deploy.errors import ConversionError
+from mocovit_deploy.files import write_atomically
+from mocovit_deploy.ship.metadata import FileMetadata
+from mocovit_deploy.spec import TensorSpec
+
+PREFIX = "mocovit_deploy."
+"""Before the keys of what this project writes into a file's user-defined metadata."""
+KEPT = (f"{PREFIX}recipe", f"{PREFIX}marks")
+"""Keys that `write_package` writes and readers need."""
+SPECIFICATION = Path("Data", "com.apple.CoreML", "model.mlmodel")
+"""Where an .mlpackage keeps the protocol buffer; weights lie beside it."""
+
+
+def set_metadata(description: Any, metadata: FileMetadata) -> None:
+    """Fill in the `description.metadata` of a Core ML specification, in place of what it said."""
+    fields = description.metadata
+    fields.author, fields.license = metadata.author, metadata.licence
+    fields.versionString, fields.shortDescription = metadata.version, metadata.description
+    for key in [key for key in fields.userDefined if key.startswith(PREFIX) and key not in KEPT]:
+        del fields.userDefined[key]
+    fields.userDefined.update({f"{PREFIX}{key}": text for key, text in metadata.strings().items()})
+
+
+def describe(
+    path: Path, metadata: FileMetadata, _inputs: Sequence[TensorSpec], _outputs: Sequence[TensorSpec]
+) -> None:
+    """Write `metadata` into the package at `path`. Weights are not touched.
+
+    Raises `ConversionError` if anything else of the program would change.
+    """
+    ct = coremltools()
+    file = path / SPECIFICATION
+    with quiet():
+        specification = ct.proto.Model_pb2.Model()
+        specification.ParseFromString(file.read_bytes())
+        before = specification.mlProgram.SerializeToString(deterministic=True)
+        set_metadata(specification.description, metadata)
+        data = specification.SerializeToString(deterministic=True)
+        again = ct.proto.Model_pb2.Model.FromString(data)
+    if again.mlProgram.SerializeToString(deterministic=True) != before:
+        raise ConversionError(f"{path.name}: its program would change with its description")
+    write_atomically(file, data)

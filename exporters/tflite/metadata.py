@@ -1,0 +1,193 @@
+"""The metadata of TensorFlow Lite: what MediaPipe Tasks and Android Studio read from a file.
+
+    file    the flatbuffer, its entry TFLITE_METADATA: a flatbuffer M001 that describes inputs and outputs
+            a ZIP archive behind it: labels.txt, metadata.json
+
+Tables and slots are those of metadata_schema.fbs (google-ai-edge/mediapipe, mediapipe/tasks/metadata). The
+package that writes them is broken in MediaPipe 1.2.3, and 60 lines of flatbuffers do.
+
+MediaPipe takes one mean and one standard deviation for all channels of a float input; with one for each
+channel it refuses the file ("Per-channel image normalization is not available"). What is true is written.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from exporters.tflite.flatbuffer import metadata as stored
+from exporters.tflite.flatbuffer import read, set_metadata, write
+from mocovit_deploy.errors import ConversionError
+from mocovit_deploy.extras import needs_extra
+from mocovit_deploy.files import write_atomically
+from mocovit_deploy.ship.metadata import FileMetadata, classifier_output
+from mocovit_deploy.spec import Preprocessing, TensorSpec
+
+ENTRY = "TFLITE_METADATA"
+IDENTIFIER = b"M001"
+LABELS, DOCUMENT = "labels.txt", "metadata.json"
+PARSER_VERSION = "1.5.0"
+"""The parser that understands everything written here."""
+
+# Values of enumerations in metadata_schema.fbs.
+AXIS_LABELS = 2
+RGB, GREY = 1, 2
+FEATURE, IMAGE = 1, 2
+NORMALIZATION = 1
+
+
+@dataclass(frozen=True)
+class Table:
+    """A flatbuffer table: a table, string, vector of tables or floats, or small number by slot."""
+
+    slots: int
+    """How many slots the schema gives this table."""
+    fields: Mapping[int, Any]
+
+
+def describe(
+    path: Path, metadata: FileMetadata, inputs: Sequence[TensorSpec], outputs: Sequence[TensorSpec]
+) -> None:
+    """Write `metadata` into the file at `path`, in place of what it says of itself.
+
+    `inputs` and `outputs` are in the order of the file. Every other buffer stays byte for byte as it was, and
+    runtimes read the flatbuffer and ignore the archive behind it. Raises `ConversionError` if a buffer would
+    change.
+    """
+    data = without_archive(path.read_bytes())
+    entry = description(metadata, inputs, outputs)
+    model = read(data)
+    if stored(model, ENTRY) != entry:
+        set_metadata(model, ENTRY, entry)
+        described = write(model)
+        _require_equal_buffers(path, data, described)
+        data = described
+    write_atomically(path, data + archive(data, metadata))
+
+
+def without_archive(data: bytes) -> bytes:
+    """The flatbuffer alone, without the ZIP archive that may stand behind it."""
+    stream = io.BytesIO(data)
+    if not zipfile.is_zipfile(stream):
+        return data
+    with zipfile.ZipFile(stream) as members:
+        offsets = [member.header_offset for member in members.infolist()]
+    return data[: min(offsets)] if offsets else data
+
+
+def _require_equal_buffers(path: Path, before: bytes, after: bytes) -> None:
+    """Raise `ConversionError` unless the buffers of tensors are the same bytes in the same order."""
+    old, new = read(before), read(after)
+    for number, (one, other) in enumerate(zip(old.buffers, new.buffers, strict=False)):
+        if number in {entry.buffer for entry in old.metadata or []}:
+            continue
+        if bytes(b"" if one.data is None else one.data) != bytes(b"" if other.data is None else other.data):
+            raise ConversionError(f"{path.name}: buffer {number} would change with its description")
+
+
+def description(metadata: FileMetadata, inputs: Sequence[TensorSpec], outputs: Sequence[TensorSpec]) -> bytes:
+    """The flatbuffer M001."""
+    classes = classifier_output(outputs) if metadata.labels else None
+    subgraph = Table(
+        10,
+        {
+            2: [_input(one, metadata.preprocessing) for one in inputs],
+            3: [_output(one, labelled=one == classes) for one in outputs],
+        },
+    )
+    said = {
+        0: metadata.model,
+        1: metadata.description,
+        2: metadata.version,
+        4: metadata.author,
+        5: metadata.licence,
+    }
+    fields = {slot: text for slot, text in said.items() if text}
+    return _packed(Table(8, fields | {3: [subgraph], 7: PARSER_VERSION}))
+
+
+def archive(data: bytes, metadata: FileMetadata) -> bytes:
+    """The ZIP archive that stands behind the flatbuffer `data`; the same bytes on every run."""
+    stream = io.BytesIO(data)
+    with zipfile.ZipFile(stream, "a", zipfile.ZIP_STORED) as members:
+        document = json.dumps(metadata.as_json(), indent=1, ensure_ascii=False, allow_nan=False)
+        texts = {LABELS: "\n".join(metadata.labels)} if metadata.labels else {}
+        for name, text in {**texts, DOCUMENT: document}.items():
+            members.writestr(zipfile.ZipInfo(name), f"{text}\n")
+    return stream.getvalue()[len(data) :]
+
+
+def _input(spec: TensorSpec, how: Preprocessing) -> Table:
+    channels = spec.shape[-1] if spec.layout == "nhwc" else 0
+    if channels not in (1, 3):
+        return Table(7, {0: spec.name, 3: Table(3, {0: FEATURE, 1: Table(0, {})})})
+    colours = Table(2, {0: RGB if channels == 3 else GREY})
+    fields: dict[int, Any] = {0: spec.name, 3: Table(3, {0: IMAGE, 1: colours})}
+    if spec.dtype == "float32":
+        mean, std = normalization(how)
+        fields[4] = [Table(2, {0: NORMALIZATION, 1: Table(2, {0: mean, 1: std})})]
+    return Table(7, fields)
+
+
+def _output(spec: TensorSpec, *, labelled: bool) -> Table:
+    fields: dict[int, Any] = {0: spec.name, 3: Table(3, {0: FEATURE, 1: Table(0, {})})}
+    if labelled:
+        fields[6] = [Table(5, {0: LABELS, 1: "names of the classes", 2: AXIS_LABELS})]
+    return Table(7, fields)
+
+
+def normalization(how: Preprocessing) -> tuple[list[float], list[float]]:
+    """Mean and standard deviation on pixels 0 to 255; one value if all channels share it.
+
+    (pixel * scale - mean) / std = (pixel - mean / scale) / (std / scale)
+
+    >>> normalization(Preprocessing(scale=1 / 255, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5)))
+    ([127.5], [127.5])
+    """
+    mean = [value / how.scale for value in how.mean]
+    std = [value / how.scale for value in how.std]
+    shared = len(set(mean)) == len(set(std)) == 1
+    return (mean[:1], std[:1]) if shared else (mean, std)
+
+
+def _packed(root: Table) -> bytes:
+    builder = needs_extra("flatbuffers", "tflite").Builder(1024)
+    builder.Finish(_place(builder, root), IDENTIFIER)
+    return bytes(builder.Output())
+
+
+def _place(builder: Any, table: Table) -> int:
+    """Write a table; what it refers to comes first, as flatbuffers are built from the end."""
+    placed = {
+        slot: value if isinstance(value, int) else _reference(builder, value)
+        for slot, value in table.fields.items()
+    }
+    builder.StartObject(table.slots)
+    for slot, value in placed.items():
+        if isinstance(table.fields[slot], int):
+            builder.PrependUint8Slot(slot, value, 0)
+        else:
+            builder.PrependUOffsetTRelativeSlot(slot, value, 0)
+    return int(builder.EndObject())
+
+
+def _reference(builder: Any, value: Table | str | list[Any]) -> int:
+    if isinstance(value, Table):
+        return _place(builder, value)
+    if isinstance(value, str):
+        return int(builder.CreateString(value))
+    if all(isinstance(one, float) for one in value):
+        builder.StartVector(4, len(value), 4)
+        for one in reversed(value):
+            builder.PrependFloat32(one)
+        return int(builder.EndVector())
+    members = [_place(builder, one) for one in value]
+    builder.StartVector(4, len(members), 4)
+    for member in reversed(members):
+        builder.PrependUOffsetTRelative(member)
+    return int(builder.EndVector())

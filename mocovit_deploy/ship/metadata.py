@@ -1,0 +1,125 @@
+"""One description of a file for its users, made once and written by each format in the format's own place.
+
+    TFLite    the metadata flatbuffer of TensorFlow Lite with labels.txt, and metadata.json, behind the model
+    Core ML   author, licence, version and user-defined metadata
+    ONNX      metadata_props
+
+`as_json` is what metadata.json and the other formats' entries hold.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from mocovit_deploy.errors import UsageError
+from mocovit_deploy.spec import Preprocessing, TensorSpec
+
+SCHEMA_VERSION = 1
+LARGEST_LABELS_BYTES = 4 << 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class FileMetadata:
+    """What is said of a file inside the file."""
+
+    model: str
+    recipe: str
+    weights: str
+    """Where the weights came from, with the checkpoint's digest."""
+    preprocessing: Preprocessing
+    preprocessing_assumed: bool = False
+    """True if nobody said how images are prepared, and ImageNet's values were taken."""
+    labels: tuple[str, ...] = ()
+    """Names of the classes, in the order of the output's last axis; empty if none were given."""
+    author: str = ""
+    licence: str = ""
+    version: str = ""
+    description: str = ""
+    parity: Mapping[str, Any] = field(default_factory=dict)
+    """Verdict, error and tolerance; empty before the file is judged."""
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain data, without what was not given."""
+        how = self.preprocessing
+        document: dict[str, Any] = {
+            "schema_version": SCHEMA_VERSION,
+            "model": self.model,
+            "recipe": self.recipe,
+            "weights": self.weights,
+            "preprocessing": {
+                "formula": "(pixel * scale - mean) / std, pixels 0 to 255",
+                "scale": how.scale,
+                "mean": list(how.mean),
+                "std": list(how.std),
+                "colour_order": how.colour_order,
+                "assumed": self.preprocessing_assumed,
+            },
+        }
+        given = {
+            "labels": list(self.labels),
+            "author": self.author,
+            "licence": self.licence,
+            "version": self.version,
+            "description": self.description,
+            "parity": dict(self.parity),
+        }
+        return document | {name: value for name, value in given.items() if value}
+
+    def strings(self) -> dict[str, str]:
+        """`as_json` as text by key, for formats that hold nothing else; lists and tables as JSON."""
+        return {
+            key: value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, allow_nan=False)
+            for key, value in self.as_json().items()
+        }
+
+
+def read_labels(path: Path) -> tuple[str, ...]:
+    """The class names in a text file, one a line, in the order of the network's outputs.
+
+    A byte-order mark and Windows line ends are taken; empty lines at the end are dropped.
+    Raises `UsageError` for a file that is absent, no text, too large, empty, or has an empty line inside.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder, "labels.txt")
+    ...     _ = path.write_text("tench\\ngoldfish\\n")
+    ...     read_labels(path)
+    ('tench', 'goldfish')
+    """
+    try:
+        if path.stat().st_size > LARGEST_LABELS_BYTES:
+            raise UsageError(f"labels {path}: larger than {LARGEST_LABELS_BYTES:,} bytes; one name a line")
+        text = path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise UsageError(f"labels {path}: no such file") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"labels {path}: not a text file in UTF-8 ({error})") from None
+    names = [line.strip() for line in text.rstrip().splitlines()]
+    if not names:
+        raise UsageError(f"labels {path}: holds no name; one name a line is expected")
+    for number, name in enumerate(names, 1):
+        if not name or not name.isprintable():
+            raise UsageError(f"labels {path}: line {number} is empty or holds characters that do not print")
+    return tuple(names)
+
+
+def classifier_output(outputs: Sequence[TensorSpec]) -> TensorSpec | None:
+    """The one output (batch, classes) that labels name; None if there is no such output, or several."""
+    found = [output for output in outputs if len(output.shape) == 2]
+    return found[0] if len(found) == 1 else None
+
+
+def require_fitting_labels(labels: Sequence[str], outputs: Sequence[TensorSpec]) -> None:
+    """Raise `UsageError` unless `labels` are empty or as many as the classifier's output has classes."""
+    if not labels:
+        return
+    output = classifier_output(outputs)
+    if output is None:
+        shapes = ", ".join(f"{one.name} {list(one.shape)}" for one in outputs)
+        raise UsageError(f"labels: the network has no single output (batch, classes), it has {shapes}")
+    if output.shape[1] != len(labels):
+        raise UsageError(f"labels: {len(labels)} names for the {output.shape[1]} classes of {output.name}")
