@@ -101,6 +101,8 @@ class ExportRequest:
     model_version: str = ""
     description: str = ""
     """What the file says of itself, with `labels`, beside what is known anyway."""
+    app_code: bool = False
+    """Write code that loads each file, beside it."""
     deploy_hooks: bool = False
     """Run the network's own `switch_to_deploy` and its like before it is captured."""
 

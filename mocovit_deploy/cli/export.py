@@ -73,6 +73,7 @@ def _export_text(done: Export, stages: Stages, request: ExportRequest) -> str:
         samples = len(written[0].report.samples)
         bound = " and ".join(f"{value:.0e}" for value in sorted(tolerances))
         lines.append(f"\ntolerance {bound or 'none'}, {samples} samples, judged against the original network")
+    lines += [f"code for apps: {path.name}" for outcome in written for path in outcome.app_code]
     spent = "   ".join(f"{name} {seconds:.1f} s" for name, seconds in stages.seconds.items())
     lines += [f"written to {request.output_dir}/" if written else "nothing written", spent]
     return "\n".join(lines) + "\n"
@@ -107,6 +108,7 @@ def _export_json(done: Export, stages: Stages) -> dict[str, Any]:
                 "recipe": outcome.recipe,
                 "path": str(outcome.artifact.path) if outcome.artifact else None,
                 "sha256": outcome.artifact.sha256 if outcome.artifact else None,
+                "app_code": [str(path) for path in outcome.app_code],
                 "error": str(outcome.error) if outcome.error else None,
                 "parity": outcome.report.as_json(),
             }

@@ -48,6 +48,7 @@ def _export(words: Sequence[str]) -> int:
         deploy_hooks=given.deploy_hooks,
         labels=() if given.labels is None else read_labels(given.labels),
         author=given.author,
+        app_code=given.app_code,
         licence=given.licence,
         model_version=given.model_version,
         description=given.description,

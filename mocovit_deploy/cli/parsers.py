@@ -179,6 +179,7 @@ def export_parser() -> Parser:
     add("--licence", "--license", default="", metavar="TEXT", help="written into every file")
     add("--model-version", default="", metavar="TEXT", help="written into every file")
     add("--description", default="", metavar="TEXT", help="written into every file")
+    add("--app-code", action="store_true", help="write Kotlin, Swift and Python that load each file")
     add("--output-dir", type=Path, default=Path("build"), metavar="DIR", help="default: %(default)s")
     add("--summary", action="store_true", help="print what each layer costs, and write no file")
     return parser

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from importlib.metadata import version
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -20,6 +21,7 @@ from mocovit_deploy.formats import ExportJob, Written, format_named
 from mocovit_deploy.models.load import Network
 from mocovit_deploy.parity.verdict import PASS, ParityReport, check_file, not_run
 from mocovit_deploy.passes.result import PassResult
+from mocovit_deploy.ship.app_code import write_app_code
 from mocovit_deploy.ship.metadata import FileMetadata
 from mocovit_deploy.spec import BATCH, ExportRequest, TensorSpec
 from mocovit_deploy.terminal.progress import Stages
@@ -52,6 +54,8 @@ class Outcome:
     report: ParityReport
     error: DeployError | None
     notes: tuple[str, ...] = ()
+    app_code: tuple[Path, ...] = ()
+    """Code that loads the file, beside it."""
 
 
 @dataclass(frozen=True)
@@ -115,7 +119,15 @@ def write_and_prove(line: Line, format_name: str, recipe: str) -> Outcome:
     accepted = report.verdict == PASS or not verify
     placed = line.staging.publish(job.path, rejected=not accepted)
     failure = None if accepted else ParityError(f"{placed}: parity {report.verdict}: {report.reason}")
-    return Outcome(format_name, recipe, replace(artifact, path=placed), report, failure, written.notes)
+    outcome = Outcome(format_name, recipe, replace(artifact, path=placed), report, failure, written.notes)
+    return _with_app_code(outcome, placed) if line.request.app_code and accepted else outcome
+
+
+def _with_app_code(outcome: Outcome, path: Path) -> Outcome:
+    try:
+        return replace(outcome, app_code=write_app_code(path))
+    except DeployError as error:
+        return replace(outcome, error=error)
 
 
 def _metadata(line: Line, recipe: str) -> FileMetadata:

@@ -94,7 +94,7 @@ def test_every_word_of_the_command_line_about_the_network_is_one_of_the_contract
     """An option added to mocovit-export is a word here, or is named as one that is none."""
     options = {action.dest for action in words.export_parser()._actions}
     not_of_the_network = {
-        *("help", "json", "verbose", "version", "summary", "no_verify", "output_dir"),
+        *("help", "json", "verbose", "version", "summary", "no_verify", "output_dir", "app_code"),
         *("format", "precision"),  # of a file
     }
     assert set(MODEL_WORDS) == options - not_of_the_network

@@ -1,0 +1,197 @@
+"""Code that loads a file, prepares an image and names the classes, generated from the file's manifest.
+
+    TFLite    Kotlin for Android, Python
+    Core ML   Swift, Python (macOS)
+    ONNX      Python
+
+Templates stand in `templates/`; a word between two @ is filled in from the manifest, and none may be left.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from importlib.resources import files
+from pathlib import Path
+
+from mocovit_deploy.artifacts.artifact import Artifact
+from mocovit_deploy.artifacts.manifest import read_manifest
+from mocovit_deploy.errors import ConversionError, UsageError
+from mocovit_deploy.files import write_atomically
+from mocovit_deploy.ship.metadata import classifier_output
+from mocovit_deploy.spec import Preprocessing, TensorSpec
+
+TEMPLATES: Mapping[str, Mapping[str, str]] = {
+    "tflite": {".kt": "tflite.kt.txt", ".py": "python.py.txt"},
+    "coreml": {".swift": "coreml.swift.txt", ".py": "python.py.txt"},
+    "onnx": {".py": "python.py.txt"},
+}
+"""Suffix of the code, and its template, by format."""
+
+PYTHON_RUNTIMES = {
+    "tflite": ("numpy, pillow and ai-edge-litert", "from ai_edge_litert.interpreter import Interpreter\n"),
+    "onnx": ("numpy, pillow and onnxruntime", "import onnxruntime\n"),
+    "coreml": ("macOS, numpy, pillow and coremltools", "import coremltools\n"),
+}
+"""What the Python code needs, and its import, by format."""
+
+JAVA_TYPES = {"float32": "FLOAT32", "uint8": "UINT8"}
+
+
+def app_code(artifact: Artifact, labels: tuple[str, ...] = ()) -> dict[str, str]:
+    """File names and texts for one exported file, its labels among them.
+
+    Raises `UsageError` for a network that is not one image in and one (batch, classes) out, batch 1.
+    """
+    words = _words(artifact, labels)
+    code = {
+        f"{artifact.path.name}{suffix}": _filled(template, words)
+        for suffix, template in TEMPLATES[artifact.format].items()
+    }
+    if labels:
+        code[_labels_file(artifact)] = "\n".join(labels) + "\n"
+    return code
+
+
+def write_app_code(path: Path) -> tuple[Path, ...]:
+    """Write the code for the exported file at `path` beside it. Returns what was written.
+
+    Raises what `read_manifest` and `app_code` raise.
+    """
+    artifact = read_manifest(path)
+    source = artifact.source or {}
+    labels = tuple(map(str, source.get("options", {}).get("labels", ())))
+    written = []
+    for name, text in app_code(artifact, labels).items():
+        write_atomically(path.with_name(name), text.encode())
+        written.append(path.with_name(name))
+    return tuple(written)
+
+
+def _filled(template: str, words: Mapping[str, str]) -> str:
+    filled = re.sub(r"@([A-Z_]+)@", lambda found: words[found[1]], _template(template))
+    if left := re.search(r"@[A-Z_]+@", filled):
+        raise ConversionError(f"{template}: {left[0]} was not filled in; a defect: report it")
+    return filled
+
+
+def _template(name: str) -> str:
+    return files(__package__).joinpath("templates", name).read_text(encoding="utf-8")
+
+
+def _words(artifact: Artifact, labels: tuple[str, ...]) -> dict[str, str]:
+    image, output = _image(artifact), classifier_output(artifact.outputs)
+    if output is None or len(artifact.outputs) > 1:
+        raise UsageError(
+            f"{artifact.path.name}: code is written for networks with one output (batch, classes); this one "
+            f"has {', '.join(f'{one.name} {list(one.shape)}' for one in artifact.outputs)}"
+        )
+    size, channels = int(image.shape[-2]), _channels(image)
+    how, raw = artifact.preprocessing, image.dtype == "uint8"
+    bgr = how.colour_order == "BGR"
+    mean, std = how.mean[:channels], how.std[:channels]
+    names = _labels_file(artifact)
+    words = {
+        "MODEL": artifact.model,
+        "RECIPE": artifact.recipe,
+        "SUMMARY": f"weights {artifact.weights}",
+        "FILE": artifact.path.name,
+        "STEM": artifact.path.stem,
+        "SCRIPT": f"{artifact.path.name}.py",
+        "CLASS": _class_name(artifact.path.stem),
+        "INPUT": image.name,
+        "INPUT_SHAPE": _list(image.shape),
+        "INPUT_SHAPE_TEXT": f"({_list(image.shape)})",
+        "INPUT_DTYPE": image.dtype,
+        "INPUT_DTYPE_JAVA": JAVA_TYPES[image.dtype],
+        "INPUT_BYTES": "1" if raw else "4",
+        "OUTPUT": output.name,
+        "OUTPUT_SHAPE": _list(output.shape),
+        "OUTPUT_COUNT": str(math.prod(int(n) for n in output.shape)),
+        "SIZE": str(size),
+        "CHANNELS": str(channels),
+        "COLOUR_ORDER": how.colour_order,
+        "FORMULA": "pixels 0 to 255" if raw else _formula(how),
+        "SCALE": repr(how.scale),
+        "MEAN": ", ".join(map(repr, mean)) + ("," if channels == 1 else ""),
+        "STD": ", ".join(map(repr, std)) + ("," if channels == 1 else ""),
+        "MEAN_KOTLIN": ", ".join(f"{value!r}f" for value in mean),
+        "STD_KOTLIN": ", ".join(f"{value!r}f" for value in std),
+        "SHIFT_KOTLIN": "(8 * channel)" if bgr else "(16 - 8 * channel)",
+        "CHANNEL_SWIFT": "(2 - channel)" if bgr else "channel",
+        "LABELS_NOTE": f", {names} beside it" if labels else "",
+        "LABELS_KOTLIN": (
+            f'assets.open("{names}").bufferedReader().useLines {{ it.toList() }}' if labels else "emptyList()"
+        ),
+        "LABELS_SWIFT": _labels_swift(names) if labels else "[]",
+        "LABELS_PYTHON": _labels_python(names) if labels else "    return []",
+        "LAYOUT_PYTHON": "" if image.layout == "nhwc" else ".transpose(2, 0, 1)",
+        "FILL_KOTLIN": _fill_kotlin(image, raw=raw),
+        "FILL_PYTHON": (
+            "    tensor = pixels" if raw else "    tensor = (pixels * SCALE - np.array(MEAN)) / np.array(STD)"
+        ),
+    }
+    needs, imported = PYTHON_RUNTIMES[artifact.format]
+    runtime = {"PYTHON_NEEDS": needs, "PYTHON_RUNTIME_IMPORT": imported}
+    return words | runtime | {"RUN_PYTHON": _template(f"run_{artifact.format}.py.txt").strip()}
+
+
+def _image(artifact: Artifact) -> TensorSpec:
+    found = artifact.inputs[0]
+    fits = len(artifact.inputs) == 1 and len(found.shape) == 4 and found.dtype in JAVA_TYPES
+    if not fits or found.shape[0] != 1 or _channels(found) not in (1, 3):
+        raise UsageError(
+            f"{artifact.path.name}: code is written for networks of one grey or colour image, batch 1; this "
+            f"one takes {', '.join(f'{one.name} {list(one.shape)} {one.dtype}' for one in artifact.inputs)}"
+        )
+    return found
+
+
+def _channels(image: TensorSpec) -> int:
+    return int(image.shape[-1 if image.layout == "nhwc" else 1])
+
+
+def _list(shape: tuple[int | str, ...]) -> str:
+    return ", ".join(map(str, shape))
+
+
+def _labels_file(artifact: Artifact) -> str:
+    return f"{artifact.path.name}.labels.txt"
+
+
+def _formula(how: Preprocessing) -> str:
+    return f"(pixel * {how.scale:.6g} - mean) / std, pixels 0 to 255"
+
+
+def _class_name(stem: str) -> str:
+    """ "mocovit_1_0_224_fp32" as a type name.
+
+    >>> _class_name("mocovit_1_0_224_fp32")
+    'Mocovit10224Fp32'
+    >>> _class_name("2net")
+    'Network2net'
+    """
+    name = "".join(part[:1].upper() + part[1:] for part in re.split(r"[^A-Za-z0-9]+", stem))
+    return name if name[:1].isalpha() else f"Network{name}"
+
+
+def _fill_kotlin(image: TensorSpec, *, raw: bool) -> str:
+    put = "tensor.put(value(pixel, channel).toByte())"
+    if not raw:
+        put = "tensor.putFloat((value(pixel, channel) * SCALE - MEAN[channel]) / STD[channel])"
+    if image.layout == "nhwc":
+        return f"        for (pixel in pixels) for (channel in 0 until CHANNELS) {put}"
+    return f"        for (channel in 0 until CHANNELS) for (pixel in pixels) {put}"
+
+
+def _labels_swift(name: str) -> str:
+    stem, _, suffix = name.rpartition(".")
+    return (
+        f'try String(contentsOf: bundle.url(forResource: "{stem}", withExtension: "{suffix}")!, '
+        'encoding: .utf8).split(separator: "\\n").map(String.init)'
+    )
+
+
+def _labels_python(name: str) -> str:
+    return f'    return FILE.with_name("{name}").read_text(encoding="utf-8").splitlines()'
