@@ -5,16 +5,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from mocovit_deploy.api import Export, ExportedFile, check, export
     from mocovit_deploy.passes.result import PassResult
     from mocovit_deploy.passes.run import reparameterize
 
-__all__ = ["PassResult", "reparameterize"]
+__all__ = ["Export", "ExportedFile", "PassResult", "check", "export", "reparameterize"]
 
-_HOMES = {"PassResult": "mocovit_deploy.passes.result", "reparameterize": "mocovit_deploy.passes.run"}
+_HOMES = {
+    **dict.fromkeys(("Export", "ExportedFile", "check", "export"), "mocovit_deploy.api"),
+    "PassResult": "mocovit_deploy.passes.result",
+    "reparameterize": "mocovit_deploy.passes.run",
+}
 
 
 def __getattr__(name: str) -> object:
-    """Import torch when something that needs it is asked for, not before."""
+    """Import what is asked for, and nothing before."""
     if name not in _HOMES:
         raise AttributeError(f"module 'mocovit_deploy' has no attribute {name!r}")
     import importlib

@@ -76,7 +76,7 @@ def test_exporting_without_torch_names_the_extra(bare_environment, tmp_path):
 
 
 def test_parity_without_the_runtime_names_it(bare_environment, tmp_path):
-    from mocovit_deploy.export.pipeline import export_model
+    from mocovit_deploy.exporting.pipeline import export_model
     from mocovit_deploy.spec import ExportRequest, InputSpec, ModelSpec
     from mocovit_deploy.terminal.progress import Stages
 
@@ -105,7 +105,7 @@ def test_every_module_of_the_core_imports_without_extras(bare_environment):
         "mocovit_deploy.parity.verdict",
         "mocovit_deploy.artifacts.provenance",
         "mocovit_deploy.spec",
-        "mocovit_deploy.export.staging",
+        "mocovit_deploy.exporting.staging",
         "exporters",
         "exporters.onnx",
         "exporters.tflite",

@@ -9,7 +9,7 @@ import sys
 
 import mocovit_deploy
 
-PUBLIC = {"PassResult", "reparameterize"}
+PUBLIC = {"Export", "ExportedFile", "PassResult", "check", "export", "reparameterize"}
 
 
 def test_the_public_names_are_these():

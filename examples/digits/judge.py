@@ -13,7 +13,7 @@ from mocovit_deploy.formats import format_named
 
 if TYPE_CHECKING:
     from examples.digits.data import Split
-    from mocovit_deploy.export.prove import Outcome
+    from mocovit_deploy.exporting.prove import Outcome
     from mocovit_deploy.spec import ModelSpec
 
 
@@ -61,7 +61,7 @@ def rows(
     images: int,
 ) -> list[Row]:
     """Export to one format in some precisions, and judge each file that was written."""
-    from mocovit_deploy.export.pipeline import export_model
+    from mocovit_deploy.exporting.pipeline import export_model
     from mocovit_deploy.spec import ExportRequest
     from mocovit_deploy.terminal.progress import Stages
 

@@ -54,6 +54,10 @@ OWN_PACKAGES = ("mocovit_deploy", "exporters")
 _Kind = TypeVar("_Kind")
 
 
+LIVE = "live module "
+"""What stands before the name of a module that a Python program handed over: nobody can build it again."""
+
+
 def source_of(request: ExportRequest) -> dict[str, Any]:
     """What a request asks for, as plain data that compares: words, digests of its files, versions.
 
@@ -88,6 +92,11 @@ def model_of(artifact: Artifact) -> ModelSpec:
         raise UsageError(
             f"{artifact.path}: its manifest does not name a network ({error!r}); export again"
         ) from None
+    if spec.name.startswith(LIVE):
+        raise UsageError(
+            f"{artifact.path}: was exported from a module that a Python program held, which cannot be built "
+            "again here; to compare layers, export with --model file.py:function"
+        )
     for name, sha256 in files.items():
         path = Path(name)
         if not path.exists():

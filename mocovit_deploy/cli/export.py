@@ -25,7 +25,7 @@ from mocovit_deploy.terminal.quiet import quiet
 from mocovit_deploy.terminal.table import table
 
 if TYPE_CHECKING:
-    from mocovit_deploy.export.pipeline import Export
+    from mocovit_deploy.exporting.pipeline import Export
 
 
 def export(request: ExportRequest, *, as_json: bool, verbose: bool) -> int:
@@ -36,7 +36,7 @@ def export(request: ExportRequest, *, as_json: bool, verbose: bool) -> int:
             probe_files(request.model, verbose)
         with stages("imports"):
             import_torch()
-            from mocovit_deploy.export.pipeline import export_model, worst_error
+            from mocovit_deploy.exporting.pipeline import export_model, worst_error
         done = export_model(request, stages)
     if not done.network.trained:
         note(

@@ -102,7 +102,7 @@ def _export(model: ModelEntry, pairs: tuple[Pair, ...], folder: Path, stages: St
     request = replace(model.request, output_dir=folder, only=pairs)
     try:
         import_torch()
-        from mocovit_deploy.export.pipeline import export_model
+        from mocovit_deploy.exporting.pipeline import export_model
 
         done = export_model(request, stages)
     except DeployError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import importlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -13,14 +14,16 @@ import torch
 from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
-from mocovit_deploy.errors import ConversionError, first_line, unknown_choice
+from mocovit_deploy.artifacts.provenance import LIVE
+from mocovit_deploy.errors import ConversionError, UsageError, first_line, unknown_choice
 from mocovit_deploy.files import digest
 from mocovit_deploy.models import SOURCES, Source
 from mocovit_deploy.models.checkpoint import load_checkpoint
 from mocovit_deploy.models.inputs import Inputs, inputs_of, path_of
 from mocovit_deploy.models.names import name_inputs, name_outputs, parameters_of
 from mocovit_deploy.models.seeded import enliven, seeded
-from mocovit_deploy.spec import InputSpec, ModelSpec
+from mocovit_deploy.models.user import require_one_mode
+from mocovit_deploy.spec import InputSpec, ModelSpec, Preprocessing
 
 
 @dataclass(frozen=True)
@@ -78,6 +81,36 @@ def load_network(spec: ModelSpec) -> Network:
         name=_short(spec.name),
         weights=weights or f"random, seed {spec.seed}",
         trained=bool(weights),
+        inputs=inputs,
+        input_names=input_names,
+        output_names=_output_names(spec, result, input_names, image=inputs.example is None),
+    )
+
+
+def live_network(module: nn.Module, example: object, spec: ModelSpec, how: Preprocessing) -> Network:
+    """A module that a Python program holds, as a network. The module itself is copied, and not changed.
+
+    `example` is what `example_inputs` of a network may be (models/user.py); `how` prepares images.
+    Raises `UsageError` for a module that cannot be copied or trains in part, `ConversionError` if it does not
+    run on its inputs.
+    """
+    require_one_mode(spec.name, module)
+    try:
+        original = copy.deepcopy(module)
+    except Exception as error:
+        raise UsageError(f"{spec.name} cannot be copied ({first_line(error)}); detach its tensors") from error
+    vars(original)["example_inputs"] = example
+    parameters = parameters_of(original.forward)
+    network, inputs = inputs_of(original, spec.input, InputSpec(preprocessing=how))
+    network.eval()
+    with _says_what_it_ran_on(spec, inputs), torch.no_grad():
+        result = network(*inputs.for_capture(spec.seed, free_batch=False))
+    input_names = name_inputs(spec.input_names, (), parameters, inputs.paths)
+    return Network(
+        module=network,
+        name=spec.name.removeprefix(LIVE),
+        weights="as the module holds them",
+        trained=True,
         inputs=inputs,
         input_names=input_names,
         output_names=_output_names(spec, result, input_names, image=inputs.example is None),

@@ -53,7 +53,7 @@ def build(spec: ModelSpec) -> nn.Module:
         raise UsageError(
             f"{spec.name} returns something of type {type(network).__name__}, not a torch.nn.Module"
         )
-    _require_one_mode(spec.name, network)
+    require_one_mode(spec.name, network)
     return network
 
 
@@ -72,7 +72,7 @@ def _require_parameter(name: str, function: Callable[..., object], parameter: st
     raise UsageError(f"{name} takes no {parameter}; leave out {option}, or give the function that parameter")
 
 
-def _require_one_mode(name: str, network: nn.Module) -> None:
+def require_one_mode(name: str, network: nn.Module) -> None:
     """Accept a network in evaluation mode, or one in training mode, which is then set to evaluation.
 
     Raises `UsageError` for a network in evaluation mode that holds layers which train: setting those to

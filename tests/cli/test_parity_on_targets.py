@@ -7,7 +7,7 @@ import pytest
 from benchmarks.targets.emulated.qemu import find_qemu
 from mocovit_deploy.cli import main as cli
 from mocovit_deploy.errors import MissingToolError
-from mocovit_deploy.export.pipeline import export_model
+from mocovit_deploy.exporting.pipeline import export_model
 from mocovit_deploy.spec import ExportRequest, InputSpec, ModelSpec
 from mocovit_deploy.terminal.progress import Stages
 

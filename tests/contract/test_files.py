@@ -16,7 +16,7 @@ from mocovit_deploy.contract import files as build
 from mocovit_deploy.contract.files import EXPORTED, FOUND, MISSING, find, make
 from mocovit_deploy.contract.read import read_contract
 from mocovit_deploy.errors import ConversionError, MissingToolError, UsageError
-from mocovit_deploy.export.pipeline import export_model
+from mocovit_deploy.exporting.pipeline import export_model
 from mocovit_deploy.models.load import load_network
 from mocovit_deploy.spec import InputSpec, ModelSpec
 from mocovit_deploy.terminal.progress import Stages

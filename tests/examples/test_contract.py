@@ -63,7 +63,7 @@ def test_the_workflow_in_the_document_is_the_example():
 def test_the_example_suite_passes_without_torch(tmp_path):
     pytest.importorskip("torch", reason="torch is not installed")
     from examples.digits.train import CHECKPOINT
-    from mocovit_deploy.export.pipeline import export_model
+    from mocovit_deploy.exporting.pipeline import export_model
     from mocovit_deploy.spec import ExportRequest, ModelSpec, OwnInput
     from mocovit_deploy.terminal.progress import Stages
 

@@ -11,7 +11,7 @@ from planting.suite import SURGEONS
 from mocovit_deploy.artifacts.golden import read_golden
 from mocovit_deploy.artifacts.manifest import manifest_path, read_manifest
 from mocovit_deploy.errors import DeployError, UsageError
-from mocovit_deploy.export.pipeline import export_model
+from mocovit_deploy.exporting.pipeline import export_model
 from mocovit_deploy.files import digest
 from mocovit_deploy.formats import FORMATS, format_named
 from mocovit_deploy.parity.verdict import check, run_golden
@@ -165,7 +165,7 @@ def test_a_killed_export_leaves_the_old_file(tiny_request, tmp_path, monkeypatch
 
 def test_one_formats_failure_does_not_stop_the_next(tiny_request, tmp_path, monkeypatch):
     from mocovit_deploy.errors import ConversionError
-    from mocovit_deploy.export.pipeline import worst_error
+    from mocovit_deploy.exporting.pipeline import worst_error
 
     def fail(*_):
         raise ConversionError("cannot write this")

@@ -6,7 +6,7 @@ import pytest
 from mocovit_deploy.artifacts.golden import read_golden
 from mocovit_deploy.artifacts.manifest import read_manifest
 from mocovit_deploy.errors import ConversionError, UsageError
-from mocovit_deploy.export.pipeline import export_model
+from mocovit_deploy.exporting.pipeline import export_model
 from mocovit_deploy.formats import format_named
 from mocovit_deploy.spec import BATCH, ExportRequest, InputSpec, ModelSpec
 from mocovit_deploy.terminal.progress import Stages

@@ -11,7 +11,7 @@ from tiny_networks import tiny
 from torch import nn
 
 from mocovit_deploy.errors import UsageError
-from mocovit_deploy.export.pipeline import export_model
+from mocovit_deploy.exporting.pipeline import export_model
 from mocovit_deploy.models.load import load_network
 from mocovit_deploy.models.seeded import enliven, pictures_like, seeded
 from mocovit_deploy.spec import ExportRequest, InputSpec, ModelSpec, OwnInput

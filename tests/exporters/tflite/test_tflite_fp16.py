@@ -9,7 +9,7 @@ from exporters.tflite.run import arithmetic_of, load
 from mocovit_deploy.artifacts.golden import read_golden
 from mocovit_deploy.artifacts.manifest import read_manifest
 from mocovit_deploy.errors import ConversionError
-from mocovit_deploy.export.pipeline import export_model
+from mocovit_deploy.exporting.pipeline import export_model
 from mocovit_deploy.parity.verdict import judge, run_golden
 from mocovit_deploy.spec import ExportRequest, InputSpec, ModelSpec
 from mocovit_deploy.terminal.progress import Stages

@@ -3,7 +3,7 @@ import dataclasses
 import pytest
 
 from mocovit_deploy.errors import UsageError
-from mocovit_deploy.export.pipeline import export_model
+from mocovit_deploy.exporting.pipeline import export_model
 from mocovit_deploy.spec import ExportRequest, InputSpec, ModelSpec
 from mocovit_deploy.terminal.progress import Stages
 

@@ -6,8 +6,8 @@ import contextlib
 from dataclasses import dataclass, replace
 
 from mocovit_deploy.errors import DeployError, MissingToolError, UsageError, unknown_choice
-from mocovit_deploy.export.prove import Line, Outcome, run_original, write_and_prove
-from mocovit_deploy.export.staging import staged
+from mocovit_deploy.exporting.prove import Line, Outcome, run_original, write_and_prove
+from mocovit_deploy.exporting.staging import staged
 from mocovit_deploy.formats import format_named
 from mocovit_deploy.graph.capture import capture
 from mocovit_deploy.graph.edit import BATCH_NORMS, count
@@ -32,11 +32,13 @@ class Export:
     outcomes: tuple[Outcome, ...]
 
 
-def export_model(request: ExportRequest, stages: Stages) -> Export:
+def export_model(request: ExportRequest, stages: Stages, live: Network | None = None) -> Export:
     """Export one network to every format and precision asked for, and prove each file.
 
     A file takes its name only after its verdict; one that fails goes to `rejected/` in the output folder,
     and what stood under its name before stays. One format's failure does not stop the next.
+
+    `live` is the network itself if it does not come from `request.model`.
 
     Raises `UsageError`, `ConversionError` or `MissingToolError` where nothing could be begun.
     """
@@ -44,7 +46,7 @@ def export_model(request: ExportRequest, stages: Stages) -> Export:
         _refuse_impossible(request)
     with staged(request.output_dir) as staging:
         with stages("network"):
-            network = load_network(request.model)
+            network = load_network(request.model) if live is None else live
         with stages("reference"):
             reference = run_original(network, request)
             require_fitting_labels(request.labels, reference.output_specs)

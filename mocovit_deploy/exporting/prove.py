@@ -15,7 +15,7 @@ from mocovit_deploy.artifacts.golden import Golden, golden_path, write_golden
 from mocovit_deploy.artifacts.manifest import write_manifest
 from mocovit_deploy.artifacts.provenance import source_of
 from mocovit_deploy.errors import ConversionError, DeployError, ParityError
-from mocovit_deploy.export.staging import Staging
+from mocovit_deploy.exporting.staging import Staging
 from mocovit_deploy.files import digest
 from mocovit_deploy.formats import ExportJob, Written, format_named
 from mocovit_deploy.models.load import Network

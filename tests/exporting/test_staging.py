@@ -7,7 +7,7 @@ import pytest
 from mocovit_deploy.artifacts.golden import golden_path
 from mocovit_deploy.artifacts.manifest import manifest_path
 from mocovit_deploy.errors import UsageError
-from mocovit_deploy.export.staging import PREFIX, staged
+from mocovit_deploy.exporting.staging import PREFIX, staged
 
 
 def stage(staging, name, content, folder=False):

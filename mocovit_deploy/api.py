@@ -1,0 +1,158 @@
+"""What a Python program calls: export a live module, check a file.
+
+    done = mocovit_deploy.export(network, torch.zeros(1, 3, 224, 224), formats=("tflite",))
+    done.require_pass()
+    for file in done.files: print(file.path, file.verdict, file.max_error)
+
+Nothing is printed; errors are those of `mocovit_deploy.errors`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mocovit_deploy.artifacts.provenance import LIVE
+from mocovit_deploy.errors import DeployError, ParityError, UsageError, first_line
+from mocovit_deploy.parity.verdict import PASS, ParityReport
+from mocovit_deploy.spec import ExportRequest, ModelSpec, Preprocessing
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from mocovit_deploy.exporting.prove import Outcome
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportedFile:
+    """One file of an export, or why there is none."""
+
+    format: str
+    precision: str
+    path: Path | None
+    """None if nothing was written. A file that failed its check lies in the folder `rejected`."""
+    report: ParityReport
+    notes: tuple[str, ...]
+    error: DeployError | None
+
+    @property
+    def verdict(self) -> str:
+        """ "pass", "fail" or "not run"."""
+        return str(self.report.verdict)
+
+    @property
+    def max_error(self) -> float | None:
+        """Largest error of all outputs, as a fraction of the output's range; None if nothing was compared."""
+        return max((one.max_error for one in self.report.outputs if one.finite), default=None)
+
+    def __repr__(self) -> str:
+        error = "" if self.max_error is None else f", max error {self.max_error:.1e} of range"
+        return f"<{self.path or f'no {self.format} {self.precision} file'}: {self.verdict}{error}>"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Export:
+    """Everything one call of `export` wrote."""
+
+    files: tuple[ExportedFile, ...]
+    passes: Mapping[str, int]
+    """Changes of each pass, by its name."""
+    refusals: tuple[str, ...]
+    """What the passes left as it was, each with its module and the reason."""
+
+    @property
+    def passed(self) -> bool:
+        """True if every file was written and passed its check."""
+        return all(file.error is None and file.verdict == PASS for file in self.files)
+
+    def require_pass(self) -> Export:
+        """Return the export itself. Raises the first file's error if not every file passed."""
+        for file in self.files:
+            if file.error is not None:
+                raise file.error
+            if file.verdict != PASS:
+                raise ParityError(f"{file.path}: parity {file.verdict}: {file.report.reason}")
+        return self
+
+    def __repr__(self) -> str:
+        return f"<Export of {len(self.files)}: {', '.join(map(repr, self.files))}>"
+
+
+def export(
+    module: nn.Module,
+    example: Tensor | Sequence[Tensor] | Mapping[str, Tensor],
+    *,
+    formats: Sequence[str] = ("onnx", "coreml", "tflite"),
+    precisions: Sequence[str] = ("fp32",),
+    output_dir: str | os.PathLike[str] = "build",
+    name: str | None = None,
+    preprocessing: Preprocessing | None = None,
+    labels: Sequence[str] = (),
+    seed: int = 0,
+    **options: Any,
+) -> Export:
+    """Export a live module to every format and precision, and check each file against it.
+
+    `example` is one run's worth of inputs: a tensor, several in the order of forward's parameters, or by
+    their names. One square image of 1 or 3 channels is checked on photographs, prepared as `preprocessing` says
+    (ImageNet's values if it is None); other inputs on variations of the example. `name` is what files are
+    called, the class of the module if it is None. `options` are further fields of
+    `mocovit_deploy.spec.ExportRequest`, as in `layout="nchw"`. The module is copied and not changed.
+
+    Returns what was written, failed files too: see `Export.passed` and `Export.require_pass`.
+
+    Raises `UsageError` for what cannot be asked for, `ConversionError` for a module that cannot be captured,
+    `MissingToolError` without torch.
+    """
+    from mocovit_deploy.extras import import_torch
+
+    import_torch()
+    from mocovit_deploy.exporting.pipeline import export_model
+    from mocovit_deploy.models.load import live_network
+    from mocovit_deploy.terminal.progress import Stages
+    from mocovit_deploy.terminal.quiet import quiet
+
+    spec = ModelSpec(f"{LIVE}{name or type(module).__name__}", seed=seed)
+    try:
+        request = ExportRequest(
+            spec,
+            formats=tuple(formats),
+            precisions=tuple(precisions),
+            output_dir=Path(output_dir),
+            labels=tuple(labels),
+            **options,
+        )
+    except TypeError as error:
+        raise UsageError(f"export: {first_line(error).partition('__init__() ')[2]}") from None
+    with quiet():
+        network = live_network(module, example, spec, preprocessing or Preprocessing())
+        done = export_model(request, Stages(), network)
+    proofs = {proof.name: len(proof.changes) for proof in done.passes.proofs}
+    refusals = tuple(f"{one.where}: {one.why}" for one in done.passes.refusals)
+    return Export(files=tuple(map(_file, done.outcomes)), passes=proofs, refusals=refusals)
+
+
+def check(path: str | os.PathLike[str]) -> ParityReport:
+    """Check an exported file against its golden file, in the runtime installed here. Needs no torch.
+
+    Returns the report, whatever its verdict. Raises `UsageError` for a file without manifest or golden file,
+    `ParityError` if the file crashes the runtime, `MissingToolError` without the runtime.
+    """
+    from mocovit_deploy.parity.sandboxed import check_here
+
+    report, _ = check_here(Path(path), verbose=False, deadline_s=None)
+    return report
+
+
+def _file(outcome: Outcome) -> ExportedFile:
+    return ExportedFile(
+        format=outcome.format,
+        precision=outcome.recipe,
+        path=None if outcome.artifact is None else outcome.artifact.path,
+        report=outcome.report,
+        notes=outcome.notes,
+        error=outcome.error,
+    )

@@ -1,0 +1,125 @@
+import subprocess
+import sys
+
+import pytest
+import torch
+from tiny_networks import tiny
+from torch import nn
+
+import mocovit_deploy
+from mocovit_deploy.artifacts.golden import read_golden
+from mocovit_deploy.artifacts.manifest import read_manifest
+from mocovit_deploy.artifacts.provenance import model_of
+from mocovit_deploy.errors import ConversionError, ParityError, UsageError
+from mocovit_deploy.spec import Preprocessing
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory):
+    network = tiny()
+    network.train()  # as a training loop leaves it
+    before = {key: value.clone() for key, value in network.state_dict().items()}
+    half = Preprocessing(mean=(0.5,) * 3, std=(0.5,) * 3)
+    result = mocovit_deploy.export(
+        network,
+        torch.zeros(1, 3, 32, 32),
+        formats=("onnx", "tflite"),
+        output_dir=tmp_path_factory.mktemp("api"),
+        name="mine",
+        preprocessing=half,
+        labels=[f"class {i}" for i in range(10)],
+    )
+    assert network.training, "the caller's module is not touched"
+    assert not hasattr(network, "example_inputs")
+    assert all(torch.equal(value, before[key]) for key, value in network.state_dict().items())
+    return network, result
+
+
+def test_verdicts_and_paths(done):
+    _, result = done
+    assert result.require_pass() is result
+    assert result.passed
+    assert [file.path.name for file in result.files] == ["mine_32_fp32.onnx", "mine_32_fp32.tflite"]
+    assert all(file.max_error < 1e-5 for file in result.files)
+    assert result.passes["fold_batchnorm"] == 17
+    assert "mine_32_fp32.onnx: pass, max error" in repr(result)
+    assert len(repr(result)) < 400
+
+
+def test_it_is_judged_against_the_module_in_evaluation_mode(done):
+    network, result = done
+    artifact = read_manifest(result.files[0].path)
+    golden = read_golden(artifact)
+    with torch.no_grad():
+        expected = tiny_like(network)(torch.from_numpy(golden.inputs["image"][0]))
+    assert torch.equal(expected, torch.from_numpy(golden.outputs["logits"][0]))
+    assert artifact.preprocessing.mean == (0.5, 0.5, 0.5)
+    assert artifact.weights == "as the module holds them"
+
+
+def tiny_like(network):
+    copy = tiny()
+    copy.load_state_dict(network.state_dict())
+    return copy.eval()
+
+
+def test_the_check_again(done):
+    report = mocovit_deploy.check(done[1].files[0].path)
+    assert report.verdict == "pass"
+
+
+def test_layers_of_a_live_module_cannot_be_had_later_and_that_is_said(done):
+    with pytest.raises(UsageError, match="was exported from a module that a Python program held"):
+        model_of(read_manifest(done[1].files[0].path))
+
+
+class Pair(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(4, 6))
+
+    def forward(self, left, right):
+        return {"sum": left @ self.weight.T + right}
+
+
+def test_several_inputs_by_name(tmp_path):
+    example = {"right": torch.randn(2, 4), "left": torch.randn(2, 6)}
+    result = mocovit_deploy.export(Pair(), example, formats=("onnx",), output_dir=tmp_path)
+    assert result.require_pass().files[0].path.name == "Pair_fp32.onnx"
+    assert [one.name for one in read_manifest(result.files[0].path).inputs] == ["left", "right"]
+
+
+def test_a_file_that_fails_is_given_back_and_raises_when_asked(tmp_path, monkeypatch):
+    from mocovit_deploy.parity import verdict
+
+    monkeypatch.setattr(verdict, "judge", lambda *_: verdict.not_run("for the test"))
+    result = mocovit_deploy.export(
+        Pair(), [torch.randn(2, 6), torch.randn(2, 4)], formats=("onnx",), output_dir=tmp_path
+    )
+    assert not result.passed
+    with pytest.raises(ParityError, match="for the test"):
+        result.require_pass()
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"formats": ("onxx",)}, UsageError, "did you mean 'onnx'"),
+        ({"precisions": ("fp64",)}, UsageError, "unknown precision for onnx 'fp64'"),
+        ({"lables": ()}, UsageError, "unexpected keyword argument 'lables'"),
+        ({"example": torch.zeros(1, 5)}, ConversionError, "does not run on inputs of 1x5"),
+        ({"labels": ("a",)}, UsageError, "labels: "),
+    ],
+)
+def test_mistakes(tmp_path, options, error, message):
+    given = {"example": torch.zeros(1, 3, 32, 32), "formats": ("onnx",), **options}
+    with pytest.raises(error, match=message):
+        mocovit_deploy.export(tiny(), given.pop("example"), output_dir=tmp_path, **given)
+
+
+def test_the_package_is_a_program():
+    done = subprocess.run(
+        [sys.executable, "-m", "mocovit_deploy", "--version"], capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 0
+    assert done.stdout.startswith("mocovit-export ")
