@@ -97,9 +97,9 @@ def export(
     """Export a live module to every format and precision, and check each file against it.
 
     `example` is one run's worth of inputs: a tensor, several in the order of forward's parameters, or by
-    their names. One square image of 1 or 3 channels is checked on photographs, prepared as `preprocessing` says
-    (ImageNet's values if it is None); other inputs on variations of the example. `name` is what files are
-    called, the class of the module if it is None. `options` are further fields of
+    their names. One square image of 1 or 3 channels is checked on photographs, prepared as `preprocessing`
+    says (ImageNet's values if it is None); other inputs on variations of the example. `name` is what files
+    are called, the class of the module if it is None. `options` are further fields of
     `mocovit_deploy.spec.ExportRequest`, as in `layout="nchw"`. The module is copied and not changed.
 
     Returns what was written, failed files too: see `Export.passed` and `Export.require_pass`.
