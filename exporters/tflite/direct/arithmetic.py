@@ -1,0 +1,117 @@
+"""Arithmetic of two values with PyTorch's broadcasting.
+
+The values meet axis by axis; the one with all axes keeps its layout and the other is laid out after it, so
+that an operator never waits for a TRANSPOSE of the larger one.
+
+    x (H), (W), (C)   +   bias (C)            (H), (W), (C)   +   1, 1, (C)
+    x (H), (W), (C)   *   gate (1, C, 1, 1)   (H), (W), (C)   *   1, 1, (C)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from exporters.tflite.direct.axes import (
+    Axes,
+    Axis,
+    Dims,
+    MisalignedError,
+    Value,
+    aligned,
+    flat,
+    joined,
+    sizes,
+)  # fmt: skip
+from exporters.tflite.direct.layout import MOST_DIMS
+from exporters.tflite.direct.writer import Writer
+
+Operand = Value | float | int | bool
+
+COMPARISONS = ("EQUAL", "NOT_EQUAL", "LESS", "LESS_EQUAL", "GREATER", "GREATER_EQUAL")
+
+
+def promoted(w: Writer, x: Operand, y: Operand) -> tuple[Value, Value]:
+    """Both operands as values of one type: numbers take the tensor's, integers become floating."""
+    if not isinstance(x, Value):
+        x = _number(w, x, y)
+    if not isinstance(y, Value):
+        y = _number(w, y, x)
+    if x.dtype != y.dtype:
+        wider = np.result_type(x.dtype, y.dtype)
+        dtype = np.dtype(np.float32) if wider.kind == "f" else wider
+        x, y = w.cast(x, dtype), w.cast(y, dtype)
+    return x, y
+
+
+def _number(w: Writer, number: Operand, other: Operand) -> Value:
+    dtype = other.dtype if isinstance(other, Value) else np.dtype(np.float32)
+    if dtype.kind in "biu" and isinstance(number, float):
+        dtype = np.dtype(np.float32)
+    return w.constant(number, dtype)
+
+
+def meet(w: Writer, x: Value, y: Value, pairs: Sequence[tuple[int, int]]) -> tuple[Value, Value]:
+    """Both values with the same axes in each pair of dimensions; `y` is moved where views cross."""
+    try:
+        return aligned(x, y, pairs)
+    except MisalignedError:
+        try:
+            return aligned(x, w.layout.straight(y), pairs)
+        except MisalignedError:
+            return aligned(w.layout.straight(x), w.layout.straight(y), pairs)
+
+
+def binary(w: Writer, kind: str, x: Operand, y: Operand, activation: int | None = None) -> Value:
+    """One operator of two inputs; `activation` is fused into it where its options have a place for one."""
+    x, y = promoted(w, x, y)
+    rank = max(x.rank, y.rank)
+    x = x.seen_as([()] * (rank - x.rank) + list(x.logical))
+    y = y.seen_as([()] * (rank - y.rank) + list(y.logical))
+    x, y = meet(w, x, y, [(i, i) for i in range(rank)])
+    logical = tuple(a or b for a, b in zip(x.logical, y.logical, strict=True))
+    dims = _dims(x, y, logical)
+    of_x, of_y = set(x.order), set(y.order)
+    tensors = [w.layout.lay(x, _part(x, dims, of_x)), w.layout.lay(y, _part(y, dims, of_y))]
+    options: dict[str, Any] = {} if activation is None else {"fusedActivationFunction": activation}
+    dtype = np.bool_ if kind in COMPARISONS else x.dtype
+    made = w.file.operator(kind, tensors, sizes(dims), dtype, **options)
+    return w.value(made, dims, logical)
+
+
+def _part(value: Value, dims: Dims, held: set[Axis]) -> Dims:
+    """The dimensions of the result as one operand has them; a constant number has none at all."""
+    if value.array is not None and value.array.size == 1:
+        return ()
+    return tuple(tuple(axis for axis in dim if axis in held) for dim in dims)
+
+
+def _dims(x: Value, y: Value, logical: Dims) -> Dims:
+    """The physical dimensions of the result."""
+    lead = _lead(x, y)
+    other = set(y.order if lead is x else x.order)
+    order = list(lead.order)
+    missing = [axis for axis in flat(logical) if axis in other and axis not in set(order)]
+    if not missing:
+        whole = all(not other.intersection(dim) or other.issuperset(dim) for dim in lead.physical)
+        if whole and len(lead.physical) <= MOST_DIMS:
+            return lead.physical
+        return joined(order, [other])
+    order = _inserted(order, missing, flat(logical))
+    return joined(order, [x.order, y.order])
+
+
+def _lead(x: Value, y: Value) -> Value:
+    """The operand the result lies like: a computed one, and if possible one with all axes."""
+    computed = [one for one in (x, y) if one.array is None] or [x, y]
+    return max(computed, key=lambda one: len(one.order))
+
+
+def _inserted(order: list[Axis], missing: list[Axis], logical: Axes) -> list[Axis]:
+    """`order` with each missing axis before the axis that comes after it in PyTorch's order."""
+    for axis in reversed(missing):
+        later = [one for one in logical[logical.index(axis) + 1 :] if one in order]
+        order.insert(order.index(later[0]) if later else len(order), axis)
+    return order

@@ -1,0 +1,46 @@
+"""Operations that no family writes, taken apart into ones that some do, by PyTorch's own decompositions.
+
+einsum("bnc,bmc->bnm", a, b)     permute, reshape, bmm
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import fx
+from torch.fx.experimental.proxy_tensor import make_fx
+
+from exporters.tflite.direct.axes import Value
+from exporters.tflite.direct.unsupported import UnsupportedError
+
+
+def decomposed(target: Any, leaves: Sequence[Any], tree: Any, known: Mapping[Any, Any]) -> fx.GraphModule:
+    """The graph of one call. Its placeholders are the tensors among `leaves`, in their order.
+
+    Raises `UnsupportedError` where PyTorch has nothing smaller for it.
+    """
+    from torch._decomp import core_aten_decompositions
+
+    table: dict[Any, Any] = dict(core_aten_decompositions())
+    smaller = {key: value for key, value in table.items() if key not in known}
+    tensors = [
+        torch.zeros(leaf.shape, dtype=getattr(torch, leaf.dtype.name))
+        for leaf in leaves
+        if isinstance(leaf, Value)
+    ]
+
+    def call(*given: Any) -> Any:
+        rest = iter(given)
+        filled = [next(rest) if isinstance(leaf, Value) else leaf for leaf in leaves]
+        args, kwargs = torch.utils._pytree.tree_unflatten(filled, tree)
+        return target(*args, **kwargs)
+
+    try:
+        graph = make_fx(call, smaller, tracing_mode="fake")(*tensors)
+    except Exception as error:  # make_fx raises whatever a decomposition raises
+        raise UnsupportedError("there is no TFLite operator for it") from error
+    if any(node.target is target for node in graph.graph.nodes):
+        raise UnsupportedError("there is no TFLite operator for it")
+    return graph
