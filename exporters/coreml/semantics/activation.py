@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from exporters.coreml.semantics.special import erf, sigmoid
+from exporters.semantics.special import erf, sigmoid
 from mocovit_deploy.artifacts.artifact import Array
 
 

@@ -1,8 +1,4 @@
-"""Convolution and transposed convolution, over one to three spatial axes.
-
-A product with a matrix where there is one (pointwise; any other kernel through its windows, "im2col"), a sum
-of shifted inputs where there is none (depthwise). Sums are accumulated in float32.
-"""
+"""Convolution and transposed convolution, over one to three spatial axes. Sums are accumulated in float32."""
 
 from __future__ import annotations
 
@@ -10,7 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from exporters.coreml.semantics.spatial import Index, extent, padded, positions, resolve_pads, shifts
+from exporters.semantics.correlation import correlate
+from exporters.semantics.spatial import Index, extent, padded, positions, resolve_pads, shifts
 from mocovit_deploy.artifacts.artifact import Array
 
 
@@ -30,49 +27,8 @@ def conv(
     pads = resolve_pads(pad_type, pad, x.shape[2:], window, strides)
     out = positions(x.shape[2:], pads, window, strides)
     x = padded(x, pads, 0.0)
-    if groups > 1 and weight.shape[1] == 1:
-        y = _depthwise(x, weight, strides, dilations, out)
-    else:
-        y = _by_matrix(x, weight, strides, dilations, groups, out)
+    y = correlate(x, weight, strides, dilations, groups, out)
     return y if bias is None else _add_bias(y, bias)
-
-
-def _depthwise(
-    x: Array, weight: Array, strides: Sequence[int], dilations: Sequence[int], out: tuple[int, ...]
-) -> Array:
-    """Every input channel has `multiplier` filters of its own: weight (Ci * multiplier, 1, *kernel)."""
-    multiplier = weight.shape[0] // x.shape[1]
-    if multiplier > 1:
-        x = np.repeat(x, multiplier, axis=1)
-    y = np.zeros((*x.shape[:2], *out), x.dtype)
-    product = np.empty_like(y)
-    for index, seen in shifts(x, weight.shape[2:], strides, dilations, out):
-        tap: Index = (slice(None), 0, *index)
-        np.multiply(seen, weight[tap].reshape(-1, *(1 for _ in out)), out=product)
-        y += product
-    return y
-
-
-def _by_matrix(
-    x: Array,
-    weight: Array,
-    strides: Sequence[int],
-    dilations: Sequence[int],
-    groups: int,
-    out: tuple[int, ...],
-) -> Array:
-    """For each group (Co/g, Ci/g * taps) @ (Ci/g * taps, positions)."""
-    batch, channels = x.shape[:2]
-    kernel = weight.shape[2:]
-    columns = x
-    if x.shape[2:] != out or any(taps > 1 for taps in kernel):
-        columns = np.empty((batch, channels, *kernel, *out), x.dtype)
-        for index, seen in shifts(x, kernel, strides, dilations, out):
-            tap: Index = (slice(None), slice(None), *index)
-            columns[tap] = seen
-    filters = weight.reshape(groups, weight.shape[0] // groups, -1)
-    y = filters @ columns.reshape(batch, groups, filters.shape[-1], -1)
-    return y.reshape(batch, weight.shape[0], *out)
 
 
 def conv_transpose(

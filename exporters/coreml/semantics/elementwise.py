@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from exporters.coreml.semantics.special import erf
+from exporters.semantics.special import erf
 from mocovit_deploy.artifacts.artifact import Array
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from exporters.coreml.semantics.spatial import Pads, padded, positions, resolve_pads, shifts
+from exporters.semantics.spatial import Pads, padded, positions, resolve_pads, shifts
 from mocovit_deploy.artifacts.artifact import Array
 
 

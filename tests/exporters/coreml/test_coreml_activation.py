@@ -7,7 +7,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from exporters.coreml.semantics.special import erf, sigmoid
+from exporters.semantics.special import erf, sigmoid
 
 ACTIVATIONS = {
     "relu": ({}, F.relu),

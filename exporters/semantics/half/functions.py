@@ -1,0 +1,174 @@
+"""Functions of one fp16 value, as XNNPACK's kernels compute them: 65536 results each, looked up.
+
+A kernel is a few instructions on float16 arrays; it is run once, over every fp16 number there is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+
+import numpy as np
+
+from exporters.semantics.half.arithmetic import (
+    Half,
+    add,
+    bits,
+    constant,
+    divide,
+    fma,
+    larger,
+    masked,
+    multiply,
+    reciprocal_estimate,
+    reciprocal_root_estimate,
+    reciprocal_root_step,
+    shifted_left,
+    smaller,
+    subtract,
+)
+from mocovit_deploy.artifacts.artifact import Array
+
+# exp(x) = 2^n * exp(t) with n the whole part of x / ln 2, found by adding a number so large that the sum has
+# no fraction bits; the low bits of the sum, moved into the exponent's place, are 2^n.
+_MAGIC = bits(0x660F)
+_LOG2E = bits(0x3DC5)
+_LN2_HIGH, _LN2_LOW = bits(0xB98C), bits(0x0AF4)  # -ln 2 in two parts
+_C2, _C1 = bits(0x37F9), bits(0x3C0E)
+_EXP_CUTOFF = bits(0xC8DA)  # below it exp is no normal fp16 number, and becomes 0
+
+
+def look_up(function: Callable[..., Array], x: Array, *parameters: float) -> Array:
+    """`function` of every element of x (float16), by its table; `parameters` are the function's own."""
+    return _table(function, *parameters)[x.view(np.uint16)]
+
+
+@cache
+def _table(function: Callable[..., Array], *parameters: float) -> Array:
+    everything = np.arange(1 << 16, dtype=np.uint16).view(Half)
+    with np.errstate(all="ignore"):
+        return function(everything, *parameters)
+
+
+def exp_of_non_positive(x: Array) -> Array:
+    """exp(x) for x <= 0, as softmax and the logistic function use it (`rr2-p2`)."""
+    n = fma(x, _LOG2E, _MAGIC)
+    power = shifted_left(n, 10)
+    n = subtract(n, _MAGIC)
+    t = fma(n, _LN2_LOW, fma(n, _LN2_HIGH, x))
+    p = fma(_C2, t, _C1)
+    return masked(fma(p, multiply(t, power), power), x < _EXP_CUTOFF)
+
+
+def sigmoid(x: Array) -> Array:
+    """`f16-vsigmoid-neonfp16arith-rr2-p2-nr1fma`."""
+    one = constant(1)
+    z = np.abs(x)
+    n = fma(z, -_LOG2E, _MAGIC)
+    power = shifted_left(n, 10)
+    n = subtract(n, _MAGIC)
+    t = fma(n, -_LN2_LOW, fma(n, -_LN2_HIGH, z))
+    p = fma(_C2, t, -_C1)
+    e = fma(p, multiply(t, power), power)
+    d = add(e, one)
+    r = reciprocal_estimate(d)
+    r = fma(r, fma(-r, d, one), r)
+    f = masked(multiply(e, r), z > -_EXP_CUTOFF)
+    return np.where(x < 0, f, subtract(one, f))
+
+
+def exp(x: Array) -> Array:
+    """`f16-vexp-neonfp16arith-poly-3`."""
+    z = smaller(larger(multiply(x, constant(1.4423828)), constant(-15)), constant(16))
+    whole = subtract(add(constant(1536), z), constant(1536))
+    r = subtract(z, whole)
+    power = shifted_left(add(whole, constant(1039)), 10)
+    p = fma(r, constant(0.05517578), constant(0.24255371))
+    p = fma(r, fma(r, p, constant(0.6933594)), constant(1))
+    return multiply(power, p)
+
+
+def log(x: Array) -> Array:
+    """`f16-vlog-neonfp16arith-rational-1-3-div`."""
+    one = constant(1)
+    x = multiply(x, constant(1.41421356))
+    signed = np.where(x == 0, constant(-0.0), x)
+    shifted = np.right_shift(signed.view(np.int16) & np.int16(-1024), np.int16(5))
+    exponent = subtract((shifted | constant(32).view(np.int16)).view(Half), constant(47))
+    mantissa = ((x.view(np.uint16) & np.uint16(0x03FF)) | np.uint16(0x3C00)).view(Half)
+    r = subtract(multiply(mantissa, constant(0.70710678)), one)
+    q = fma(r, constant(4.8828125e-2), constant(-8.8439941406e-2))
+    q = fma(r, fma(r, q, constant(4.9951171875e-1)), one)
+    return fma(exponent, constant(0.69314718), divide(r, q))
+
+
+def tanh(x: Array) -> Array:
+    """`f16-vtanh-neonfp16arith-rational-5-4-div`."""
+    one = constant(1)
+    x = larger(constant(-4.5), smaller(constant(4.5), x))
+    square = multiply(x, x)
+    p = fma(square, constant(8.1062316895e-04), constant(1.0632324219e-01))
+    p = multiply(x, fma(square, p, one))
+    q = fma(square, constant(1.4091491699e-02), constant(4.3945312500e-01))
+    return divide(p, fma(square, q, one))
+
+
+def gelu(x: Array) -> Array:
+    """`f16-vgelu-neonfp16arith-rational-6-4-div`."""
+    return _gelu(
+        x, 3.5, (7.9763203859e-01, 1.5397867560e-01, 4.5998394489e-03), (3.5756936669e-01, 4.2862996459e-02)
+    )
+
+
+def gelu_by_tanh(x: Array) -> Array:
+    """`f16-vapproxgelu-neonfp16arith-rational-6-4-div`."""
+    return _gelu(
+        x,
+        3.26367188,
+        (7.9763704538e-01, 1.4811584353e-01, 4.3507730588e-03),
+        (3.5130375624e-01, 4.0821321309e-02),
+    )
+
+
+def _gelu(x: Array, limit: float, numerator: tuple[float, ...], denominator: tuple[float, ...]) -> Array:
+    """x / 2 * (1 + p / q): p odd and q even polynomials of x, held within the limit."""
+    one = constant(1)
+    z = larger(constant(-limit), smaller(constant(limit), x))
+    square = multiply(z, z)
+    a1, a3, a5 = map(constant, numerator)
+    b2, b4 = map(constant, denominator)
+    p = multiply(z, fma(square, fma(square, a5, a3), a1))
+    q = fma(square, fma(square, b4, b2), one)
+    return multiply(multiply(x, constant(0.5)), add(divide(p, q), one))
+
+
+def hard_swish(x: Array) -> Array:
+    """`f16-vhswish-neonfp16arith`; its clamp compares bit patterns as integers."""
+    shifted = add(x, constant(3)).view(np.int16)
+    clamped = np.minimum(np.maximum(shifted, np.int16(0)), constant(6).view(np.int16)).view(Half)
+    return multiply(clamped, multiply(x, bits(0x3155)))
+
+
+def elu(x: Array, alpha: float) -> Array:
+    """`f16-velu-neonfp16arith-rr1-p3`."""
+    minus_alpha = -constant(alpha)
+    z = larger(x, bits(0xC829))
+    n = fma(z, _LOG2E, _MAGIC)
+    power = shifted_left(n, 10)
+    n = subtract(n, _MAGIC)
+    t = fma(n, _LN2_HIGH, z)
+    p = multiply(fma(bits(0x315B), t, bits(0x3808)), t)
+    t = multiply(t, power)
+    power = fma(-power, minus_alpha, minus_alpha)
+    e = fma(-fma(p, t, t), minus_alpha, power)
+    return np.where(np.signbit(x), e, multiply(x, constant(1)))
+
+
+def leaky_relu(x: Array, slope: float) -> Array:
+    return np.where(np.signbit(x), multiply(x, constant(slope)), x)
+
+
+def reciprocal_root(x: Array) -> Array:
+    """1 / sqrt(x): an estimate and one Newton step (`f16-vrsqrt-neonfp16arith-rsqrt`)."""
+    estimate = reciprocal_root_estimate(x)
+    return multiply(estimate, reciprocal_root_step(x, multiply(estimate, estimate)))

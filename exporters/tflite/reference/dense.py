@@ -1,0 +1,155 @@
+"""Products of matrices and convolutions. Images are (N, H, W, C), as the file has them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from exporters.semantics.correlation import correlate
+from exporters.semantics.half import sums
+from exporters.semantics.half.arithmetic import Half
+from exporters.semantics.spatial import Index, extent, padded, positions, resolve_pads, shifts
+from exporters.tflite.reference.elementwise import activated
+from exporters.tflite.reference.program import Step
+from mocovit_deploy.artifacts.artifact import Array
+
+PADDING = ("same", "valid")
+"""`Padding` of the schema."""
+
+
+def conv_2d(step: Step, x: Array, weight: Array, bias: Array | None = None) -> Array:
+    """x (N, H, W, Ci), weight (Co, kh, kw, Ci / groups)."""
+    groups = x.shape[3] // weight.shape[3]
+    y = _conv(step, x, np.moveaxis(weight, -1, 1), bias, groups)
+    return activated(y, step.options)
+
+
+def depthwise_conv_2d(step: Step, x: Array, weight: Array, bias: Array | None = None) -> Array:
+    """x (N, H, W, C), weight (1, kh, kw, C * multiplier)."""
+    y = _conv(step, x, np.moveaxis(weight, -1, 0), bias, x.shape[3])
+    return activated(y, step.options)
+
+
+def _conv(step: Step, x: Array, weight: Array, bias: Array | None, groups: int) -> Array:
+    """weight (Co, Ci / groups, kh, kw)."""
+    options = step.options
+    strides = (options.strideH, options.strideW)
+    dilations = (options.dilationHFactor, options.dilationWFactor)
+    images = np.moveaxis(x, -1, 1)
+    window = extent(weight.shape[2:], dilations)
+    pads = resolve_pads(PADDING[options.padding], (), images.shape[2:], window, strides)
+    out = positions(images.shape[2:], pads, window, strides)
+    images = padded(images, pads, 0.0)
+    if x.dtype != Half:
+        y = correlate(images, weight, strides, dilations, groups, out)
+        return np.moveaxis(y if bias is None else y + bias[:, None, None], 1, -1)
+    if weight.shape[:2] == (groups, 1) and 1 < np.prod(weight.shape[2:]) <= sums.LARGEST_DEPTHWISE:
+        y = sums.depthwise(images, weight[:, 0], bias, strides, dilations, out)
+        return np.moveaxis(y, 1, -1)
+    return _by_product(images, weight, bias, strides, dilations, groups, out)
+
+
+def _by_product(
+    images: Array,
+    weight: Array,
+    bias: Array | None,
+    strides: Sequence[int],
+    dilations: Sequence[int],
+    groups: int,
+    out: tuple[int, ...],
+) -> Array:
+    """gemm and igemm: for each group the samples under the kernel, times its weights."""
+    features, channels = weight.shape[0] // groups, weight.shape[1]
+    seen = [view for _, view in shifts(images, weight.shape[2:], strides, dilations, out)]
+    y = np.empty((images.shape[0], *out, weight.shape[0]), Half)
+    for group in range(groups):
+        read, made = (slice(group * n, (group + 1) * n) for n in (channels, features))
+        # (N, Ho, Wo, taps, C): a row of the product holds the kernel's places, and their channels
+        rows = np.stack([np.moveaxis(view[:, read], 1, -1) for view in seen], axis=3)
+        filters = np.moveaxis(weight[made], 1, -1).reshape(features, -1).T
+        some = None if bias is None else bias[made]
+        products = sums.product(rows.reshape(-1, filters.shape[0]), filters, some, run=channels)
+        y[..., made] = products.reshape(*y.shape[:-1], features)
+    return y
+
+
+def transpose_conv(step: Step, _shape: Array, weight: Array, x: Array, bias: Array | None = None) -> Array:
+    """x (N, H, W, Ci), weight (Co, kh, kw, Ci): every sample adds its multiple of the kernel to a canvas."""
+    options = step.options
+    strides = (options.strideH, options.strideW)
+    kernel, out = weight.shape[1:3], step.shape[1:3]
+    sizes = tuple((n - 1) * stride + 1 for n, stride in zip(x.shape[1:3], strides, strict=True))
+    spread = np.zeros((x.shape[0], x.shape[3], *sizes), x.dtype)
+    every: Index = (..., slice(None, None, strides[0]), slice(None, None, strides[1]))
+    spread[every] = np.moveaxis(x, -1, 1)
+    before = []
+    for size, taps, stride, made in zip(x.shape[1:3], kernel, strides, out, strict=True):
+        cut = max(0, (size - 1) * stride + taps - made) // 2 if PADDING[options.padding] == "same" else 0
+        before.append(taps - 1 - cut)
+    pads = tuple(
+        (first, n + taps - 1 - size - first)
+        for first, n, taps, size in zip(before, out, kernel, spread.shape[2:], strict=True)
+    )
+    canvas = padded(spread, pads, 0.0)
+    # A place of the kernel meets the canvas at its mirror image.
+    seen = dict(shifts(canvas, kernel, (1, 1), (1, 1), out))
+    rows = np.stack(
+        [
+            np.moveaxis(seen[kernel[0] - 1 - row, kernel[1] - 1 - column], 1, -1)
+            for row, column in np.ndindex(*kernel)
+        ],
+        axis=3,
+    )
+    left = rows.reshape(-1, np.prod(kernel) * x.shape[3])
+    right = weight.reshape(weight.shape[0], -1).T
+    if x.dtype == Half:
+        # With strides XNNPACK takes the kernel for a single row, whatever the size (`subconv2d`).
+        strided = max(strides) > 1 and x.shape[0] <= sums.FEW_ROWS
+        y = sums.product(left, right, bias, run=x.shape[3], single_row=strided)
+    else:
+        y = _product(left, right, bias)
+    return activated(y.reshape(x.shape[0], *out, -1), options)
+
+
+def fully_connected(step: Step, x: Array, weight: Array, bias: Array | None = None) -> Array:
+    """x (*, K), weight (N, K)."""
+    y = _product(x.reshape(-1, weight.shape[1]), weight.T, bias)
+    return activated(y.reshape(step.shape), step.options)
+
+
+def batch_matmul(step: Step, left: Array, right: Array) -> Array:
+    """(*B, M, K) times (*B, K, N); either may come transposed."""
+    if step.options.adjX:
+        left = np.swapaxes(left, -1, -2)
+    if step.options.adjY:
+        right = np.swapaxes(right, -1, -2)
+    return _product(left, right, None)
+
+
+def _product(left: Array, right: Array, bias: Array | None) -> Array:
+    if left.dtype == Half:
+        return sums.product(left, right, bias)
+    y = np.asarray(left @ right)
+    return y if bias is None else y + bias
+
+
+def macs(step: Step, shapes: Sequence[tuple[int, ...]]) -> int:
+    """Multiplications that a step of this family accumulates, from the shapes of its inputs."""
+    out = int(np.prod(step.shape))
+    if step.kind == "BATCH_MATMUL":
+        return out * shapes[0][-2 if step.options.adjX else -1]
+    if step.kind == "TRANSPOSE_CONV":
+        return int(np.prod(shapes[2])) * int(np.prod(shapes[1][:3]))
+    if step.kind == "DEPTHWISE_CONV_2D":
+        return out * int(np.prod(shapes[1][1:3]))
+    return out * int(np.prod(shapes[1][1:]))
+
+
+OPERATIONS = (
+    ("BATCH_MATMUL", batch_matmul),
+    ("CONV_2D", conv_2d),
+    ("DEPTHWISE_CONV_2D", depthwise_conv_2d),
+    ("FULLY_CONNECTED", fully_connected),
+    ("TRANSPOSE_CONV", transpose_conv),
+)

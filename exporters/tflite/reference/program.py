@@ -1,0 +1,143 @@
+"""The main graph of a TFLite file as plain data. Constants are read, and weights in fp16 widened."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from exporters.tflite.flatbuffer import metadata, read
+from exporters.tflite.fp16 import KEY, VALUE
+from mocovit_deploy.artifacts.artifact import Array
+from mocovit_deploy.errors import ConversionError, first_line
+from mocovit_deploy.extras import needs_extra
+
+FLOATS = ("float32", "float16", "float64")
+
+_DTYPES = {
+    "FLOAT32": "float32", "FLOAT16": "float16", "FLOAT64": "float64", "INT8": "int8", "INT16": "int16",
+    "INT32": "int32", "INT64": "int64", "UINT8": "uint8", "BOOL": "bool",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """A value of the graph."""
+
+    name: str
+    dtype: str
+    """As numpy calls it; the schema's own word for a type that numpy does not have."""
+    shape: tuple[int, ...]
+    constant: Array | None
+    quantized: bool
+
+
+@dataclass(frozen=True)
+class Step:
+    """One operator: tensors by number, -1 for an input that is left out."""
+
+    kind: str
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+    options: Any
+    """The operator's table of the schema, or None."""
+    shape: tuple[int, ...]
+    """Of its first output."""
+    body: tuple[str, ...] = ()
+    """The operators of the subgraph that it applies, for a reduction over windows."""
+
+
+@dataclass(frozen=True)
+class Program:
+    """The operators in order of execution."""
+
+    tensors: tuple[Tensor, ...]
+    steps: tuple[Step, ...]
+    inputs: Mapping[str, int]
+    outputs: Mapping[str, int]
+    marked: bool
+    """Whether the file allows XNNPACK to compute in fp16."""
+
+    def constant(self, index: int) -> bool:
+        return index < 0 or self.tensors[index].constant is not None
+
+
+def read_program(path: Path) -> Program:
+    """Raises `ConversionError` for a file that is not TFLite."""
+    schema = needs_extra("ai_edge_litert.schema_py_generated", "tflite")
+    try:
+        model = read(path.read_bytes())
+        return _program(model, schema)
+    except ConversionError as error:
+        raise ConversionError(f"{path}: {error}") from None
+    # The bindings unpack a damaged file with whatever error comes first.
+    except Exception as error:
+        raise ConversionError(f"{path}: not a TFLite file ({first_line(error)})") from error
+
+
+def _program(model: Any, schema: Any) -> Program:
+    graph = model.subgraphs[0]
+    types = {value: name for name, value in vars(schema.TensorType).items() if isinstance(value, int)}
+    tensors = [_tensor(tensor, model, types) for tensor in graph.tensors]
+    kinds = _kinds(model, schema)
+    steps = []
+    for operator in graph.operators:
+        kind = kinds[operator.opcodeIndex]
+        inputs, outputs = (tuple(map(int, side)) for side in (operator.inputs, operator.outputs))
+        weights = tensors[inputs[0]] if kind == "DEQUANTIZE" else None
+        if weights is not None and weights.dtype == "float16" and weights.constant is not None:
+            widened = weights.constant.astype(np.float32)
+            name = tensors[outputs[0]].name
+            tensors[outputs[0]] = Tensor(name, "float32", weights.shape, widened, quantized=False)
+            continue
+        options = operator.builtinOptions if operator.builtinOptions is not None else operator.builtinOptions2
+        body = getattr(options, "bodySubgraphIndex", None)
+        names = () if body is None else tuple(
+            kinds[one.opcodeIndex] for one in model.subgraphs[body].operators
+        )  # fmt: skip
+        shape = tensors[outputs[0]].shape if outputs else ()
+        steps.append(Step(kind, inputs, outputs, options, shape, names))
+    inputs_by_name, outputs_by_name = _interface(model, graph, tensors)
+    marked = metadata(model, KEY) == VALUE
+    return Program(tuple(tensors), tuple(steps), inputs_by_name, outputs_by_name, marked)
+
+
+def _kinds(model: Any, schema: Any) -> list[str]:
+    names = {value: name for name, value in vars(schema.BuiltinOperator).items() if isinstance(value, int)}
+    found = []
+    for code in model.operatorCodes:
+        number = max(code.builtinCode, code.deprecatedBuiltinCode)
+        kind = names.get(number, f"BUILTIN {number}")
+        if kind == "CUSTOM":
+            kind = f"CUSTOM {(code.customCode or b'').decode(errors='replace')}"
+        found.append(kind)
+    return found
+
+
+def _tensor(tensor: Any, model: Any, types: Mapping[int, str]) -> Tensor:
+    word = types.get(tensor.type, f"type {tensor.type}")
+    dtype = _DTYPES.get(word, word)
+    shape = () if tensor.shape is None else tuple(map(int, tensor.shape))
+    data = model.buffers[tensor.buffer].data
+    constant = None
+    if data is not None and len(data) and word in _DTYPES:
+        constant = np.frombuffer(bytes(data), dtype).reshape(shape)
+    quantization = tensor.quantization
+    quantized = quantization is not None and quantization.scale is not None and len(quantization.scale) > 0
+    return Tensor((tensor.name or b"").decode(errors="replace"), dtype, shape, constant, quantized)
+
+
+def _interface(model: Any, graph: Any, tensors: list[Tensor]) -> tuple[dict[str, int], dict[str, int]]:
+    """Names of the signature, and of the tensors where there is none."""
+    sides = []
+    for side in ("inputs", "outputs"):
+        indices = [int(index) for index in getattr(graph, side)]
+        names = {tensors[index].name: index for index in indices}
+        if model.signatureDefs:
+            entries = getattr(model.signatureDefs[0], side)
+            names = {entry.name.decode(errors="replace"): int(entry.tensorIndex) for entry in entries}
+        sides.append(names)
+    return sides[0], sides[1]
