@@ -9,6 +9,7 @@
     ├─ DeviceError            7   absent, unauthorised, throttled
     │  ├─ TransientDeviceError    may go away by itself: worth a retry
     │  └─ StableDeviceError       will not: not worth one
+    ├─ OutputError            7   the output could not be written: a full disk, a closed pipe
     └─ MissingToolError       8   a package or a program is not installed
 
 A message is one line: what was wrong, where, and what to do about it.
@@ -74,6 +75,12 @@ class MissingToolError(DeployError):
     """A package or a program is not installed."""
 
     exit_status = 8
+
+
+class OutputError(DeployError):
+    """The output could not be written: a full disk, a limit on file sizes, a closed pipe."""
+
+    exit_status = 7
 
 
 def unknown_choice(what: str, given: str, choices: Iterable[str]) -> UsageError:

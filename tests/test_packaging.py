@@ -71,7 +71,7 @@ def test_help_and_version_need_no_extra(bare_environment, program):
 def test_exporting_without_torch_names_the_extra(bare_environment, tmp_path):
     done = run(bare_environment, "export", "--output-dir", str(tmp_path))
     assert done.returncode == 8
-    assert done.stderr.startswith("mocovit-export: torch is not installed; ")
+    assert done.stderr.startswith("mocovit-export: error: torch is not installed; ")
     assert done.stderr.endswith("run: pip install '.[export]'\n")
 
 

@@ -12,9 +12,9 @@ from mocovit_deploy.cli.parsers import Parser, Version
 from mocovit_deploy.errors import UsageError, unknown_choice
 
 STATUSES = """exit status:
-  0 done and checked     4 outputs differ, or not checked    7 device unusable, time is up, disk full
-  1 internal error       6 slower than the bar               8 a missing extra or tool
-  2 usage"""
+  0 done and checked     4 outputs differ, or not checked    7 device unusable, time is up, disk full,
+  1 internal error       6 slower than the bar                 output closed
+  2 usage                                                    8 a missing extra or tool"""
 
 EXAMPLES = {
     "run": """examples:

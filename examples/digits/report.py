@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any
 
 from examples.digits import words
 from examples.digits.train import CHECKPOINT
-from mocovit_deploy.cli.main import run
 from mocovit_deploy.cli.parsers import Parser
+from mocovit_deploy.cli.runner import run
 from mocovit_deploy.errors import UsageError, unknown_choice
 from mocovit_deploy.files import size_bytes
 from mocovit_deploy.formats import FORMATS, format_named

@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from examples.digits import words
-from mocovit_deploy.cli.main import run
 from mocovit_deploy.cli.parsers import Parser
+from mocovit_deploy.cli.runner import run
 from mocovit_deploy.spec import InputSpec, ModelSpec
 
 if TYPE_CHECKING:

@@ -1,19 +1,16 @@
-"""mocovit-export and mocovit-parity: words in, exit status out.
+"""mocovit-export and mocovit-parity: arguments in, exit status out.
 
 Nothing heavy is imported before it is needed: --help costs what bare Python costs.
 """
 
 from __future__ import annotations
 
-import signal
-import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
 
 from mocovit_deploy.cli.parsers import export_parser, parity_parser
-from mocovit_deploy.errors import DeployError, UsageError
-from mocovit_deploy.terminal.printable import printable
+from mocovit_deploy.cli.runner import run
+from mocovit_deploy.errors import UsageError
 
 
 def _export(words: Sequence[str]) -> int:
@@ -101,42 +98,6 @@ def _parity(words: Sequence[str]) -> int:
         as_json_report=given.json,
         verbose=given.verbose,
     )
-
-
-def run(program: str, command: Callable[[Sequence[str]], int], words: Sequence[str] | None = None) -> int:
-    """Run a command; its errors become one line on stderr and their exit status."""
-    given = sys.argv[1:] if words is None else list(words)
-    verbose = "--verbose" in given
-    signal.signal(signal.SIGTERM, _stop)
-    try:
-        return command(given)
-    except DeployError as error:
-        if verbose:
-            _print_traceback()
-        sys.stderr.write(printable(f"{program}: {error}\n", keep="\n"))
-        return error.exit_status
-    except KeyboardInterrupt:
-        sys.stderr.write(f"{program}: interrupted\n")
-        return 130
-    except Exception as error:  # noqa: BLE001 - a defect of ours: one line, and a status that says so
-        if verbose:
-            _print_traceback()
-        hint = "" if verbose else "; run again with --verbose for the traceback"
-        sys.stderr.write(
-            printable(f"{program}: internal error: {type(error).__name__}: {error}{hint}") + "\n"
-        )
-        return DeployError.exit_status
-
-
-def _print_traceback() -> None:
-    import traceback
-
-    traceback.print_exc()
-
-
-def _stop(_signal: int, _frame: object) -> NoReturn:
-    """SIGTERM unwinds like an exception, so that staging folders and temporary files go."""
-    raise SystemExit(143)
 
 
 def export_main() -> int:

@@ -10,7 +10,7 @@ from typing import NoReturn
 from mocovit_deploy.errors import UsageError
 
 STATUSES = """exit status:
-  0 done and checked         4 parity failed or not run      7 device unusable
+  0 done and checked         4 parity failed or not run      7 device unusable, disk full, output closed
   1 internal error           5 accuracy below the bar        8 a missing extra or tool
   2 usage                    6 slower than the bar
   3 conversion failed"""

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TextIO
 
+from mocovit_deploy.terminal.interrupts import raise_if_interrupted
+
 
 @dataclass
 class Stages:
@@ -21,10 +23,12 @@ class Stages:
 
     @contextlib.contextmanager
     def __call__(self, name: str) -> Iterator[None]:
+        raise_if_interrupted()
         self._show(f"{name} ...")
         start, start_cpu = time.perf_counter(), time.process_time()
         try:
             yield
+            raise_if_interrupted()
         finally:
             self.seconds[name] = time.perf_counter() - start
             self.cpu_seconds[name] = time.process_time() - start_cpu

@@ -115,7 +115,7 @@ def test_all_are_checked_before_the_first_miss_ends_the_command(folder, capfd):
     assert "net coreml fp16: fail: max_operators is" in err
     assert "net tflite fp16: fail: max_transposes is" in err
     assert err.splitlines()[-1].startswith(
-        f"mocovit-parity: {path}: 4 of 7 bounds hold, 3 failed; net tflite fp16: max_error is "
+        f"mocovit-parity: error: {path}: 4 of 7 bounds hold, 3 failed; net tflite fp16: max_error is "
     )
     assert json.loads(Path("missed/parity-contract.json").read_text())["exit_status"] == 4
     assert Path("missed/parity-contract.md").read_text().count("**fail**") == 3
@@ -210,7 +210,7 @@ def test_mistakes_are_one_line_with_their_status(case, folder, capfd):
     found, _, err = run(capfd, "--contract", path, "--output-dir", "wrong")
     assert found == status, err
     last = err.splitlines()[-1]
-    assert last.startswith("mocovit-parity: ")
+    assert last.startswith("mocovit-parity: error: ")
     assert message in last
     assert "Traceback" not in err
 

@@ -146,7 +146,7 @@ def test_bad_words_give_one_line_and_exit_2(name, capfd, tmp_path, monkeypatch):
     status, out, err = run(capfd, *words)
     assert status == 2
     assert out == ""
-    assert err.startswith("mocovit-export: ")
+    assert err.startswith("mocovit-export: error: ")
     assert err.count("\n") == 1, err
     assert any(part in err for part in message.split("|")), err
 

@@ -1,0 +1,146 @@
+"""From a command to its exit status, the same for all programs: one line for every error.
+
+    DeployError                 its message, its own status
+    Ctrl-C                      "interrupted", 130, also if a library swallowed it
+    closed pipe or stdout       7, as for a full disk: what the user asked for did not arrive
+    anything else               a defect: "internal error", 1
+
+With --json a failed command prints a JSON document too, unless it printed its report before it failed.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import sys
+from collections.abc import Callable, Sequence
+from typing import TextIO
+
+from mocovit_deploy.errors import DeployError, OutputError, internal
+from mocovit_deploy.terminal.interrupts import handled, raise_if_interrupted
+from mocovit_deploy.terminal.printable import printable
+
+INTERRUPTED = 130
+"""What a shell reports for a program ended by Ctrl-C."""
+FAILURE_SCHEMA_VERSION = 1
+Command = Callable[[Sequence[str]], int]
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG)
+
+
+class WatchedOutput:
+    """stdout that remembers whether anything was written to it, and an error that argparse swallows."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self.stream = stream
+        self.written = False
+        self.error: OSError | None = None
+
+    def write(self, text: str) -> int:
+        self.written = self.written or bool(text)
+        try:
+            return self.stream.write(text)
+        except OSError as error:
+            self.error = error
+            raise
+
+    def complete(self) -> None:
+        """Raise what stands in the way of what was written."""
+        if self.error is not None:
+            raise self.error
+        self.stream.flush()
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self.stream, name)
+
+
+def run(program: str, command: Command, words: Sequence[str] | None = None) -> int:
+    """Run `command` on `words` (those of the process if None) and return the exit status."""
+    given = sys.argv[1:] if words is None else list(words)
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115, PTH123 - for the rest of the process
+    if sys.stdout is None:
+        return _failed(program, given, OutputError("stdout is closed: there is nowhere to print to"), None)
+    real = sys.stdout
+    watched = WatchedOutput(real)
+    sys.stdout = watched
+    try:
+        with handled():
+            try:
+                return _completed(command, given, watched)
+            except KeyboardInterrupt:
+                sys.stderr.write(f"{program}: interrupted\n")
+                return INTERRUPTED
+            except BrokenPipeError:
+                return _without_reader(program, given, real)
+            except DeployError as error:
+                raise_if_interrupted()
+                return _failed(program, given, error, watched)
+            except Exception as error:  # noqa: BLE001 - a defect of ours, or a full disk
+                raise_if_interrupted()
+                return _failed(program, given, _no_room(error) or internal(error), watched)
+    except KeyboardInterrupt:  # swallowed inside, and remembered
+        sys.stderr.write(f"{program}: interrupted\n")
+        return INTERRUPTED
+    finally:
+        sys.stdout = real
+
+
+def _completed(command: Command, words: Sequence[str], output: WatchedOutput) -> int:
+    """The status of a command whose output has left the process, and that nobody interrupted."""
+    try:
+        status = command(words)
+    except SystemExit:  # argparse, after --help
+        output.complete()
+        raise
+    output.complete()
+    raise_if_interrupted()
+    return status
+
+
+def _failed(program: str, words: Sequence[str], error: DeployError, output: WatchedOutput | None) -> int:
+    """Say in one line what went wrong, after its traceback if that was asked for."""
+    verbose = "--verbose" in words
+    if verbose:
+        import traceback
+
+        traceback.print_exc()
+    said = str(error)
+    if type(error) is DeployError and not verbose:
+        said += "; run again with --verbose for the traceback"
+    kind = "" if type(error) is DeployError else "error: "
+    sys.stderr.write(printable(f"{program}: {kind}{said}\n", keep="\n"))
+    if "--json" in words and output is not None and not output.written:
+        document = {
+            "schema_version": FAILURE_SCHEMA_VERSION,
+            "program": program,
+            "error": str(error),
+            "kind": type(error).__name__,
+            "exit_status": error.exit_status,
+        }
+        try:
+            output.write(f"{json.dumps(document, indent=2)}\n")
+            output.stream.flush()
+        except OSError:
+            pass  # the error itself was said, and its status stands
+    return error.exit_status
+
+
+def _without_reader(program: str, words: Sequence[str], output: TextIO) -> int:
+    """The reader of our output has gone: say so, and let the interpreter flush into nothing."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), output.fileno())
+    error = OutputError("the reader of the output closed it before the end (a closed pipe)")
+    return _failed(program, words, error, None)
+
+
+def _no_room(error: BaseException) -> OutputError | None:
+    """An `OutputError` if a full disk, or a limit on file sizes, is at the root of `error`."""
+    from tempfile import gettempdir
+
+    found: BaseException | None = error
+    while found is not None:
+        if isinstance(found, OSError) and found.errno in NO_ROOM:
+            where = found.filename or gettempdir()
+            return OutputError(f"{where}: {found.strerror}; make room there, or choose another folder")
+        found = found.__cause__ or found.__context__
+    return None

@@ -1,0 +1,54 @@
+"""Ctrl-C and SIGTERM, once for a whole process.
+
+Libraries that a command calls may swallow `KeyboardInterrupt` (jax, which litert-torch imports, does). So the
+handler remembers the signal as well as raising, and stages of long work ask `raise_if_interrupted` between
+each other. Signals belong to the process, and so does this memory.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import threading
+from collections.abc import Iterator
+from types import FrameType
+from typing import NoReturn
+
+TERMINATED = 143
+"""What a shell reports for a program ended by SIGTERM."""
+
+_seen = threading.Event()
+
+
+def raise_if_interrupted() -> None:
+    """Raise `KeyboardInterrupt` if Ctrl-C was pressed, whatever became of the exception it raised then."""
+    if _seen.is_set():
+        raise KeyboardInterrupt
+
+
+@contextlib.contextmanager
+def handled() -> Iterator[None]:
+    """Inside, Ctrl-C raises and is remembered, and SIGTERM raises `SystemExit`: every `finally` runs.
+
+    The handlers there were before are put back at the end. Outside the main thread nothing is changed.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    _seen.clear()
+    before = signal.signal(signal.SIGINT, _interrupt), signal.signal(signal.SIGTERM, _terminate)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before[0])
+        signal.signal(signal.SIGTERM, before[1])
+        _seen.clear()
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
+    _seen.set()
+    raise KeyboardInterrupt
+
+
+def _terminate(_number: int, _frame: FrameType | None) -> NoReturn:
+    raise SystemExit(TERMINATED)
