@@ -29,6 +29,8 @@ from mocovit_deploy import errors
 from mocovit_deploy.files import size_bytes
 from mocovit_deploy.untrusted.read import parse_json
 
+PR_SET_PDEATHSIG = 1
+"""Of linux/prctl.h."""
 LARGEST_OUTPUT = 1 << 30
 """Bytes that a child may write to one file: what it prints goes to a temporary one."""
 
@@ -86,6 +88,7 @@ def call(
             "verbose": verbose,
             "seconds": limits.seconds,
             "memory_bytes": limits.memory_bytes,
+            "parent": os.getpid(),
         }
         argv = [sys.executable, "-P", "-m", "mocovit_deploy.untrusted.sandbox", json.dumps(order)]
         done = run(argv, deadline_s=limits.seconds)
@@ -122,6 +125,7 @@ def main(order: Mapping[str, Any]) -> int:
     """The child: take the limits, call the function, write down what came of it."""
     from mocovit_deploy.terminal.quiet import quiet
 
+    _end_with_parent(order["parent"])
     _limit(Limits(seconds=order["seconds"], memory_bytes=order["memory_bytes"]))
     document: dict[str, Any] = {"error": None}
     try:
@@ -156,6 +160,20 @@ def _out_of_memory(error: BaseException) -> bool:
         if error.__cause__ is None:
             return False
         error = error.__cause__
+
+
+def _end_with_parent(parent: int) -> None:
+    """Let Linux kill this process when `parent` is gone, as it may be without a word (SIGKILL).
+
+    Elsewhere the child goes on to its end, or to its limits.
+    """
+    if sys.platform != "linux":
+        return
+    import ctypes
+
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:  # it was gone before
+        os._exit(1)
 
 
 def _limit(limits: Limits) -> None:

@@ -28,6 +28,10 @@ def crash(): os.kill(os.getpid(), signal.SIGSEGV)
 def hang():
     while True: pass
 def sleep(): time.sleep(600)
+def tell_and_sleep(path):
+    with open(path + ".new", "w") as file: file.write(str(os.getpid()))
+    os.replace(path + ".new", path)
+    time.sleep(600)
 def memory(): return len(bytearray(8 << 30))
 def refuse(): raise ConversionError("a.onnx: no")
 def refuse_narrowly(): raise Narrower("a", "b")
@@ -40,7 +44,7 @@ def path(): return sys.path
 @pytest.fixture(autouse=True)
 def victims(tmp_path, monkeypatch):
     (tmp_path / "victims.py").write_text(VICTIMS)
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
 
 
 def called(name, limits=LIMITS, **arguments):
@@ -90,6 +94,31 @@ def test_errors_keep_their_kind_and_words():
 def test_a_defect_of_ours_is_no_error_of_the_file(name, said):
     with pytest.raises(RuntimeError, match=said):
         called(name)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="prctl is Linux's")
+def test_a_child_ends_with_a_parent_that_was_killed(tmp_path):
+    code = (
+        "from mocovit_deploy.untrusted.sandbox import *; import sys; "
+        "call('victims:tell_and_sleep', {'path': sys.argv[1]}, Limits(seconds=60, memory_bytes=1 << 30), "
+        "subject='x', failure=errors.ParityError, verbose=False)"
+    )
+    told = tmp_path / "pid"
+    parent = subprocess.Popen([sys.executable, "-c", code, str(told)])
+    try:
+        child = _when(lambda: told.exists() and told.read_text())
+    finally:
+        parent.kill()
+        parent.wait()
+    assert _when(lambda: not Path(f"/proc/{child}").exists())
+
+
+def _when(told):
+    """What `told` says as soon as it says something, within half a minute."""
+    until = time.monotonic() + 30
+    while not (found := told()) and time.monotonic() < until:
+        time.sleep(0.02)
+    return found
 
 
 def test_the_current_folder_is_not_imported_from(tmp_path, monkeypatch):
