@@ -11,7 +11,7 @@ import numpy as np
 from exporters.coreml.read import read
 from exporters.coreml.taps import marks_of
 from exporters.coreml.toolchain import coremltools
-from planting.surgery import Layer, contiguous
+from planting.surgery import Constant, Layer, contiguous
 
 
 class CoremlSurgeon:
@@ -36,27 +36,40 @@ class CoremlSurgeon:
         return found
 
     def put_back(self, layer: Layer) -> None:
+        for parameter, array in (("weight", layer.weight), ("bias", layer.bias)):
+            if array is not None:
+                self.store(Constant(layer.mark, array, (layer.handle, parameter)))
+
+    def constants(self) -> list[Constant]:
+        found = []
+        for operation in self.program.operations:
+            for parameter, name in operation.operands.items():
+                value = self.program.constants.get(name) if isinstance(name, str) else None
+                floats = isinstance(value, np.ndarray) and value.dtype.kind == "f" and value.size
+                if floats and (mark := self.marks.get(operation.name)):
+                    found.append(Constant(mark, contiguous(value), (operation.name, parameter)))
+        return found
+
+    def store(self, constant: Constant) -> None:
         from coremltools.proto import MIL_pb2
 
-        place, operation = self._found(layer.handle)
-        for parameter, array in (("weight", layer.weight), ("bias", layer.bias)):
-            if array is None:
-                continue
-            argument = operation.inputs[parameter].arguments[0]
-            constant = type(operation)()
-            constant.CopyFrom(self._found(argument.name)[1])
-            self.planted += 1
-            fresh = f"planted_{self.planted}"
-            constant.outputs[0].name = fresh
-            constant.attributes["name"].immediateValue.tensor.strings.values[:] = [fresh]
-            value = constant.attributes["val"]
-            value.ClearField("blobFileValue")
-            if value.type.tensorType.dataType == MIL_pb2.FLOAT16:
-                value.immediateValue.tensor.bytes.values = array.astype(np.float16).tobytes()
-            else:
-                value.immediateValue.tensor.floats.values[:] = array.flatten().tolist()
-            argument.name = fresh
-            self.block.operations.insert(place, constant)
+        name, parameter = constant.handle
+        place, operation = self._found(name)
+        argument = operation.inputs[parameter].arguments[0]
+        node = type(operation)()
+        node.CopyFrom(self._found(argument.name)[1])
+        self.planted += 1
+        fresh = f"planted_{self.planted}"
+        node.outputs[0].name = fresh
+        node.attributes["name"].immediateValue.tensor.strings.values[:] = [fresh]
+        value = node.attributes["val"]
+        value.ClearField("blobFileValue")
+        if value.type.tensorType.dataType == MIL_pb2.FLOAT16:
+            value.immediateValue.tensor.bytes.values = constant.array.astype(np.float16).tobytes()
+        else:
+            value.immediateValue.tensor.floats.values[:] = constant.array.flatten().tolist()
+        argument.name = fresh
+        self.block.operations.insert(place, node)
 
     def relus(self) -> list[str]:
         return [

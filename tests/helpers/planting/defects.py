@@ -19,6 +19,10 @@ Variances = Mapping[str, tuple[Array, Array, float]]
 Defect = Callable[[Surgeon, int, Variances], str | None]
 
 
+class NoSuchPlace(Exception):  # noqa: N818 - not an error: the file has no layer for this defect
+    """A file has no layer that a defect fits."""
+
+
 def weight_changed(surgeon: Surgeon, place: int, _: Variances) -> str | None:
     layer = _choose(surgeon, place, lambda _: True)
     flat = layer.weight.reshape(-1)
@@ -86,8 +90,10 @@ DEFECTS: tuple[Defect, ...] = (
 
 
 def _choose(surgeon: Surgeon, place: int, fits: Callable[[Layer], bool]) -> Layer:
-    """The `place`-th of the layers that fit, round and round."""
+    """The `place`-th of the layers that fit, round and round. Raises `NoSuchPlace` where none does."""
     layers = [layer for layer in surgeon.layers() if layer.mark and fits(layer)]
+    if not layers:
+        raise NoSuchPlace
     layer = layers[place % len(layers)]
     layer.weight = np.array(layer.weight, np.float32)
     return layer

@@ -9,7 +9,7 @@ from onnx import numpy_helper
 
 from exporters.onnx.write import MODULE_KEY, OPERATION_KEY
 from mocovit_deploy.artifacts.marks import mark
-from planting.surgery import Layer, contiguous
+from planting.surgery import Constant, Layer, contiguous
 
 
 class OnnxSurgeon:
@@ -35,13 +35,25 @@ class OnnxSurgeon:
         node, transposed = layer.handle
         weight = layer.weight if node.op_type == "Conv" or transposed else layer.weight.T
         for position, array in ((1, weight), (2, layer.bias)):
-            if array is None:
-                continue
-            old = self.stored[node.input[position]]
-            kind = numpy_helper.to_array(old).dtype
-            fresh = numpy_helper.from_array(contiguous(array).astype(kind), f"{old.name}.planted")
-            self.model.graph.initializer.append(fresh)
-            node.input[position] = fresh.name
+            if array is not None:
+                self.store(Constant(layer.mark, array, (node, position)))
+
+    def constants(self) -> list[Constant]:
+        found = []
+        for node in self.model.graph.node:
+            for position, name in enumerate(node.input):
+                array = numpy_helper.to_array(self.stored[name]) if name in self.stored else None
+                if array is not None and array.dtype.kind == "f" and array.size and _mark(node):
+                    found.append(Constant(_mark(node), array, (node, position)))
+        return found
+
+    def store(self, constant: Constant) -> None:
+        node, position = constant.handle
+        old = self.stored[node.input[position]]
+        kind = numpy_helper.to_array(old).dtype
+        fresh = numpy_helper.from_array(contiguous(constant.array).astype(kind), f"{old.name}.planted")
+        self.model.graph.initializer.append(fresh)
+        node.input[position] = fresh.name
 
     def relus(self) -> list[str]:
         return [_mark(node) for node in self.model.graph.node if node.op_type == "Relu"]

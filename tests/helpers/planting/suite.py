@@ -59,7 +59,7 @@ def open_case(path: Path, reference: Reference | None = None) -> Case:
     known = reference or original(artifact, golden)
     report = check_against(artifact, golden, known, bisect=True)
     assert report.verdict == "pass", report.reason
-    return Case(artifact, golden, known, _norms(artifact, known))
+    return Case(artifact, golden, known, norms_of(artifact, known))
 
 
 def plant(case: Case, places: Sequence[int], folder: Path) -> Iterator[Outcome]:
@@ -95,7 +95,7 @@ def _judged(case: Case, surgeon: Surgeon, defect: str, module: str, folder: Path
     return Outcome(case.artifact.format, defect, module, named, first.kind if first else "")
 
 
-def _norms(artifact: Artifact, reference: Reference) -> Variances:
+def norms_of(artifact: Artifact, reference: Reference) -> Variances:
     """The BatchNorms of the original network, by the operation that each was folded into."""
     network = load_network(model_of(artifact)).module
     found = {}

@@ -22,6 +22,15 @@ class Layer:
     """Whatever the surgeon finds it by again."""
 
 
+@dataclass
+class Constant:
+    """Numbers stored in a file and read by one operation of it, as the file has them."""
+
+    mark: str
+    array: Array
+    handle: Any
+
+
 class Surgeon(Protocol):
     """A file, cut open."""
 
@@ -29,6 +38,12 @@ class Surgeon(Protocol):
 
     def put_back(self, layer: Layer) -> None:
         """Write the layer's weight and bias into the file; nothing else that shared them changes."""
+
+    def constants(self) -> list[Constant]:
+        """Every array of floating point numbers that a marked operation reads, weights among them."""
+
+    def store(self, constant: Constant) -> None:
+        """Write a constant's numbers into the file; no other reader of them changes."""
 
     def relus(self) -> list[str]:
         """The marks of the ReLUs, also of those that are part of another operator."""

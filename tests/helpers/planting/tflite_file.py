@@ -12,7 +12,7 @@ from ai_edge_litert import schema_py_generated as schema
 from exporters.tflite.flatbuffer import read, write
 from mocovit_deploy.artifacts.artifact import Array
 from mocovit_deploy.artifacts.marks import marks_in, split
-from planting.surgery import Layer, contiguous
+from planting.surgery import Constant, Layer, contiguous
 
 KINDS = {
     schema.BuiltinOperator.CONV_2D: (0, 3, 1, 2),
@@ -47,10 +47,24 @@ class TfliteSurgeon:
     def put_back(self, layer: Layer) -> None:
         operator, axes = layer.handle
         weight = layer.weight.transpose(np.argsort(axes))
-        operator.inputs = np.array(operator.inputs)  # what was read is read-only
         for position, array in ((1, weight), (2, layer.bias)):
             if array is not None:
-                operator.inputs[position] = self._store(operator.inputs[position], array)
+                self.store(Constant(layer.mark, array, (operator, position)))
+
+    def constants(self) -> list[Constant]:
+        found = []
+        for operator in self.graph.operators:
+            marks = self._marks(operator)
+            for position, index in enumerate(operator.inputs if marks else ()):
+                array = self._constant(index) if index >= 0 else None
+                if array is not None and array.size:
+                    found.append(Constant(marks[-1], array, (operator, position)))
+        return found
+
+    def store(self, constant: Constant) -> None:
+        operator, position = constant.handle
+        operator.inputs = np.array(operator.inputs)  # what was read is read-only
+        operator.inputs[position] = self._store(operator.inputs[position], constant.array)
 
     def relus(self) -> list[str]:
         return [mark for operator in self.graph.operators if (mark := self._relu(operator))]
