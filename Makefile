@@ -4,7 +4,7 @@ VENV := .venv
 READY := $(VENV)/ready
 ARGS ?=
 
-.PHONY: setup export parity contract bench test coverage test-slow lint docs trained digits zoo speed runtimes faults fuzz clean
+.PHONY: setup export parity contract bench test coverage test-slow lint docs trained digits zoo speed runtimes faults fuzz trial clean
 
 setup: $(READY)
 
@@ -59,6 +59,9 @@ faults: $(READY)
 
 fuzz: $(READY)
 	PYTHONPATH=tests/fuzz OMP_NUM_THREADS=1 $(VENV)/bin/python -W ignore -m hostile $(ARGS)
+
+trial: $(READY)
+	PYTHONPATH=.:tests/helpers:tests/trial OMP_NUM_THREADS=1 $(VENV)/bin/python -W ignore -m campaign $(ARGS)
 
 # torch comes last and without a hash: a CPU build that pip can find is taken, and everything it needs is there.
 $(READY): requirements.lock pyproject.toml
