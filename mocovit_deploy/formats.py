@@ -37,6 +37,8 @@ class ExportJob:
     dynamic_batch: bool
     minimum_deployment_target: str
     """The oldest system a Core ML file must run on, as in "iOS16"."""
+    converter: str = ""
+    """Of `CONVERTERS`, the one that must write a TFLite file; empty for the format's own choice."""
 
 
 @dataclass(frozen=True)

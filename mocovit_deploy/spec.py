@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 LAYOUTS = ("nhwc", "nchw")
+CONVERTERS = ("direct", "litert-torch")
+"""What writes TFLite files."""
 BATCH = "batch"
 """How a dimension that the caller of a file chooses is written in a shape."""
 
@@ -89,6 +91,8 @@ class ExportRequest:
     simplify: bool = True
     dynamic_batch: bool = False
     minimum_deployment_target: str = "iOS16"
+    converter: str = ""
+    """Of `CONVERTERS`; empty for the direct writer, and litert-torch for what it cannot write."""
     verify: bool = True
     without: tuple[str, ...] = ()
     """Passes to leave out."""

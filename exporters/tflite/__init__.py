@@ -1,20 +1,20 @@
-"""TFLite: litert-torch (once ai-edge-torch) writes, LiteRT (once tflite-runtime) with XNNPACK runs.
+"""TFLite: files written directly or by litert-torch; LiteRT (once tflite-runtime) with XNNPACK runs them.
 
-write.py        the fp32 file of a captured graph
-half.py         the mark that lets XNNPACK compute in fp16, and weights stored in fp16
+write.py        which of the two writes, and why
+direct/         the writer: one family of operators a file
+litert_torch.py the fallback and oracle (once ai-edge-torch)
+fp16.py         the mark that lets XNNPACK compute in fp16, and weights stored in fp16
 flatbuffer.py   reading and writing the file's tables
 metadata.py     what a file says of itself: labels, preprocessing, licence
 run.py          load(): a file in the installed runtime
-inside.py       a file's marked values, and runs that return or replace them
+taps.py         a file's marked values, and runs that return or replace them
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from importlib.metadata import version
 from typing import TYPE_CHECKING
 
-from exporters.tflite.fp16 import allow_half, store_half
 from exporters.tflite.metadata import describe
 from exporters.tflite.run import load, load_platform
 from exporters.tflite.taps import load_inside, values
@@ -50,19 +50,14 @@ def export(graph: fx.GraphModule, example: Sequence[Tensor], job: ExportJob) -> 
     `fp16_weights` halves the file, and is fast from LiteRT 2 on (docs/decisions/0005-fp16.md).
     """
     inputs = tuple(_in_file_layout(tensor, job.layout) for tensor in job.inputs)
-    data = convert(graph, example, job, inputs)
-    if job.recipe == "fp16_weights":
-        data = store_half(data)
-    notes: tuple[str, ...] = ()
+    converted = convert(graph, example, job, inputs)
+    notes = converted.notes
     if job.recipe != "fp32":
         from mocovit_deploy.graph.fp16_range import warning, wide_values
 
-        notes = warning(wide_values(graph, example))
-        data = allow_half(data)
-    job.path.write_bytes(data)
-    tools = ("torch", "litert-torch", "litert-converter", "ai-edge-quantizer")
-    versions = {name: version(name) for name in tools}
-    return Written(inputs=inputs, outputs=job.outputs, tools=versions, notes=notes)
+        notes += warning(wide_values(graph, example))
+    job.path.write_bytes(converted.data)
+    return Written(inputs=inputs, outputs=job.outputs, tools=converted.tools, notes=notes)
 
 
 def refuse_impossible(_request: ExportRequest) -> None:

@@ -6,6 +6,7 @@ again would silently drop them and the 1.4.0 runtime does not look. `read` bring
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,8 @@ from mocovit_deploy.errors import ConversionError
 from mocovit_deploy.extras import needs_extra
 
 IDENTIFIER = b"TFL3"
+ALIGNMENT = 16
+"""Of the data of buffers in the file (`force_align` in schema.fbs): runtimes map it and read it in place."""
 INSIDE = 1
 """`Buffer.offset` of 0 or 1 means that the bytes, if any, are in the tables (schema.fbs of LiteRT)."""
 
@@ -37,10 +40,34 @@ def read(data: bytes) -> Any:
 def write(model: Any) -> bytes:
     """The file of these tables."""
     flatbuffers = needs_extra("flatbuffers", "tflite")
-    size = sum(len(buffer.data) for buffer in model.buffers if buffer.data is not None)
+    held = [buffer.data for buffer in model.buffers]
+    size = sum(len(data) + ALIGNMENT for data in held if data is not None)
     builder = flatbuffers.Builder(size + (1 << 16))
-    builder.Finish(model.Pack(builder), IDENTIFIER)
+    packed = copy.copy(model)
+    packed.buffers = [_Aligned(data) for data in held]
+    builder.Finish(packed.Pack(builder), IDENTIFIER)
     return bytes(builder.Output())
+
+
+class _Aligned:
+    """A buffer that packs itself where the schema wants it, which the bindings' own `Pack` does not."""
+
+    def __init__(self, data: Any) -> None:
+        self.data = data
+
+    def Pack(self, builder: Any) -> Any:  # noqa: N802 - the bindings' word
+        schema = needs_extra("ai_edge_litert.schema_py_generated", "tflite")
+        vector = None
+        if self.data is not None:
+            data = bytes(self.data)
+            builder.StartVector(1, len(data), ALIGNMENT)
+            builder.head -= len(data)
+            builder.Bytes[builder.head : builder.head + len(data)] = data
+            vector = builder.EndVector()
+        schema.BufferStart(builder)
+        if vector is not None:
+            schema.BufferAddData(builder, vector)
+        return schema.BufferEnd(builder)
 
 
 def set_metadata(model: Any, name: str, value: bytes) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from exporters.tflite.flatbuffer import metadata, read, set_metadata, write
 from mocovit_deploy.extras import needs_extra
 
@@ -13,8 +15,13 @@ VALUE = b"fp16accfp16"
 def allow_half(data: bytes) -> bytes:
     """The file, marked so that XNNPACK computes it in fp16 where the processor can."""
     model = read(data)
-    set_metadata(model, KEY, VALUE)
+    mark_half(model)
     return write(model)
+
+
+def mark_half(model: Any) -> None:
+    """`allow_half` on the tables of a file (`ModelT`)."""
+    set_metadata(model, KEY, VALUE)
 
 
 def allows_half(data: bytes) -> bool:

@@ -1,94 +1,86 @@
-"""From a captured graph to a TFLite file, through litert-torch."""
+"""The route from a captured graph to a TFLite file: written directly, or by litert-torch where it has to be.
+
+direct          exporters/tflite/direct: a second or less, needs no converter
+litert-torch    every network the direct writer has no form of, whole; `--converter` forces either
+"""
 
 from __future__ import annotations
 
-import contextlib
-import importlib
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
 from typing import TYPE_CHECKING
 
-from mocovit_deploy.errors import ConversionError, first_line
-from mocovit_deploy.extras import needs_extra
+from exporters.tflite.direct.unsupported import UnsupportedError
+from exporters.tflite.flatbuffer import write
+from exporters.tflite.fp16 import allow_half, mark_half, store_half
+from mocovit_deploy.errors import ConversionError, MissingToolError
 from mocovit_deploy.formats import ExportJob
 from mocovit_deploy.spec import TensorSpec
 
 if TYPE_CHECKING:
     from torch import Tensor, fx
 
+DIRECT, LITERT_TORCH = "direct", "litert-torch"
+_TOOLS = {
+    DIRECT: ("torch", "ai-edge-litert", "flatbuffers"),
+    LITERT_TORCH: ("torch", "litert-torch", "litert-converter", "ai-edge-quantizer"),
+}
+
+
+@dataclass(frozen=True)
+class Converted:
+    """A TFLite file's bytes and how they came about."""
+
+    data: bytes
+    tools: Mapping[str, str]
+    """Versions of the packages that made it."""
+    notes: tuple[str, ...] = ()
+
 
 def convert(
     graph: fx.GraphModule, example: Sequence[Tensor], job: ExportJob, inputs: tuple[TensorSpec, ...]
+) -> Converted:
+    """The file of `graph` in the recipe of `job`, with the given inputs, which may be NHWC.
+
+    Raises `ConversionError` where the converter that was asked for, or both, cannot take the graph;
+    `MissingToolError` where the one that is needed is not installed.
+    """
+    if job.converter == LITERT_TORCH:
+        return Converted(_through_litert_torch(graph, example, job, inputs), _versions(LITERT_TORCH))
+    try:
+        return Converted(_directly(graph, job, inputs), _versions(DIRECT))
+    except UnsupportedError as error:
+        reason = f"the direct writer cannot write {error}"
+        if job.converter == DIRECT:
+            raise ConversionError(f"{reason}; leave out --converter direct") from error
+    try:
+        data = _through_litert_torch(graph, example, job, inputs)
+    except MissingToolError as error:
+        raise MissingToolError(f"{reason}, and {error}") from error
+    return Converted(data, _versions(LITERT_TORCH), (f"written by litert-torch: {reason}",))
+
+
+def _directly(graph: fx.GraphModule, job: ExportJob, inputs: tuple[TensorSpec, ...]) -> bytes:
+    from exporters.tflite.direct.write import written
+
+    half, half_weights = job.recipe != "fp32", job.recipe == "fp16_weights"
+    model = written(graph, inputs, job.outputs, half=half, half_weights=half_weights)
+    if half:
+        mark_half(model)
+    return write(model)
+
+
+def _through_litert_torch(
+    graph: fx.GraphModule, example: Sequence[Tensor], job: ExportJob, inputs: tuple[TensorSpec, ...]
 ) -> bytes:
-    """The fp32 file of `graph`, with the given inputs, which may be NHWC, and `job.outputs`.
+    from exporters.tflite.litert_torch import convert as through
 
-    Raises `ConversionError` where litert-torch cannot take the graph; `MissingToolError` where it is not
-    installed (there are wheels for Linux x86-64 and macOS).
-    """
-    litert_torch = needs_extra("litert_torch", "tflite")
-    arguments = {
-        spec.name: tensor.movedim(-3, -1).contiguous() if spec.layout == "nhwc" else tensor
-        for spec, tensor in zip(inputs, example, strict=True)
-    }
-    from mocovit_deploy.graph.edit import marked
-
-    named = with_interface(marked(graph), inputs, job.outputs)
-    scratch = job.path.with_name(job.path.name + ".converted")
-    try:
-        with _one_retrace_less():
-            litert_torch.convert(named, sample_kwargs=arguments).export(str(scratch))
-        return scratch.read_bytes()
-    except Exception as error:
-        raise ConversionError(f"litert-torch cannot write this network: {first_line(error)}") from error
-    finally:
-        Path(scratch).unlink(missing_ok=True)
+    data = through(graph, example, job, inputs)
+    if job.recipe == "fp16_weights":
+        data = store_half(data)
+    return data if job.recipe == "fp32" else allow_half(data)
 
 
-def with_interface(
-    graph: fx.GraphModule, inputs: tuple[TensorSpec, ...], outputs: tuple[TensorSpec, ...]
-) -> fx.GraphModule:
-    """The same graph with named inputs, NHWC where their specs say so, and a dictionary of outputs.
-
-        before   x (N, C, H, W) - ... - (y,)
-        after    image (N, H, W, C) - permute - ... - {"logits": y}
-
-    litert-torch takes its signature from these names. The graph stays the root module, because
-    torch.export keeps the module paths of a root's nodes, and drops those of a module inside another.
-    """
-    import torch
-    from torch import fx
-
-    renamed, values = fx.Graph(), {}
-    specs = iter(inputs)
-    for node in graph.graph.nodes:
-        if node.op == "placeholder":
-            spec = next(specs)
-            values[node] = renamed.placeholder(spec.name)
-            if spec.layout == "nhwc":
-                values[node] = renamed.call_function(
-                    torch.ops.aten.permute.default, (values[node], [0, 3, 1, 2])
-                )
-        elif node.op == "output":
-            leaves = torch.utils._pytree.tree_leaves(node.args[0])
-            results = {spec.name: values[leaf] for spec, leaf in zip(outputs, leaves, strict=True)}
-            renamed.output(results)
-        else:
-            values[node] = renamed.node_copy(node, lambda old: values[old])
-    return fx.GraphModule(graph, renamed).eval()
-
-
-@contextlib.contextmanager
-def _one_retrace_less() -> Iterator[None]:
-    """Leave out litert-torch's CanonicalizePass, which traces the whole network once more.
-
-    The lowering that follows traces it again anyway, and the files are byte for byte the same: 3 s of 11
-    (docs/decisions/0003-litert-torch-without-canonicalize.md). Parity judges the file either way.
-    """
-    passes = importlib.import_module("litert_torch._convert.fx_passes")
-    result = importlib.import_module("litert_torch.fx_infra.pass_base").ExportedProgramPassResult
-    original = passes.CanonicalizePass.call
-    passes.CanonicalizePass.call = lambda _self, program: result(program, False)
-    try:
-        yield
-    finally:
-        passes.CanonicalizePass.call = original
+def _versions(converter: str) -> dict[str, str]:
+    return {name: version(name) for name in _TOOLS[converter]}

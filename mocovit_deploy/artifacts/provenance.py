@@ -38,6 +38,7 @@ EXPORT_OPTIONS = (
     "simplify",
     "dynamic_batch",
     "minimum_deployment_target",
+    "converter",
     "without",
     "deploy_hooks",
     "labels",

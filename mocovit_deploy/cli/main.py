@@ -40,6 +40,7 @@ def _export(words: Sequence[str]) -> int:
         simplify=not given.no_simplify,
         dynamic_batch=given.dynamic == "batch",
         minimum_deployment_target=given.minimum_deployment_target,
+        converter=given.converter,
         verify=not given.no_verify,
         without=tuple(given.without),
         deploy_hooks=given.deploy_hooks,

@@ -161,6 +161,12 @@ def export_parser() -> Parser:
     add("--layout", default="nhwc", metavar="NAME", help="of images in TFLite files: nhwc (default) or nchw")
     add("--opset", type=_positive, default=18, metavar="N", help="of ONNX files (default: %(default)s)")
     add("--minimum-deployment-target", default="iOS16", metavar="NAME", help="of Core ML files (%(default)s)")
+    add(
+        "--converter",
+        default="",
+        metavar="NAME",
+        help="of TFLite files: direct, or litert-torch (default: direct where it can)",
+    )
     add("--no-simplify", action="store_true", help="leave onnxsim out")
     add(
         "--deploy-hooks",

@@ -9,7 +9,7 @@ from typing import Any
 from mocovit_deploy.contract.toml import choice, flag, positive, text, texts, whole
 from mocovit_deploy.errors import UsageError
 from mocovit_deploy.ship.metadata import read_labels
-from mocovit_deploy.spec import LAYOUTS, ExportRequest, ModelSpec, OwnInput
+from mocovit_deploy.spec import CONVERTERS, LAYOUTS, ExportRequest, ModelSpec, OwnInput
 
 
 def _arguments(value: object, where: str) -> tuple[tuple[str, str], ...]:
@@ -48,6 +48,7 @@ MODEL_WORDS: Mapping[str, Callable[[object, str], Any]] = {
     "layout": lambda value, where: choice(value, where, LAYOUTS),
     "opset": positive,
     "minimum_deployment_target": text,
+    "converter": lambda value, where: choice(value, where, CONVERTERS),
     "no_simplify": flag,
     "without": texts,
     "deploy_hooks": flag,
@@ -74,7 +75,7 @@ def request_of(words: Mapping[str, Any], only: tuple[tuple[str, str], ...], wher
         input=OwnInput(size=given.get("image_size"), batch=given.get("batch")),
         **{word: given[word] for word in (*same, "output_names") if word in given},
     )
-    options = ("layout", "opset", "minimum_deployment_target", "without", "deploy_hooks")
+    options = ("layout", "opset", "minimum_deployment_target", "converter", "without", "deploy_hooks")
     said = ("labels", "author", "licence", "model_version", "description")
     return ExportRequest(
         model=model,

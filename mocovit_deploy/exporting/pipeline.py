@@ -17,7 +17,7 @@ from mocovit_deploy.passes.deploy_hooks import after_deploy_hooks
 from mocovit_deploy.passes.result import PassResult
 from mocovit_deploy.passes.run import run_passes
 from mocovit_deploy.ship.metadata import require_fitting_labels
-from mocovit_deploy.spec import LAYOUTS, ExportRequest
+from mocovit_deploy.spec import CONVERTERS, LAYOUTS, ExportRequest
 from mocovit_deploy.terminal.progress import Stages
 
 
@@ -78,6 +78,12 @@ def _refuse_impossible(request: ExportRequest) -> None:
         )
     if request.layout not in LAYOUTS:
         raise unknown_choice("layout", request.layout, LAYOUTS)
+    if request.converter and request.converter not in CONVERTERS:
+        raise unknown_choice("converter", request.converter, CONVERTERS)
+    if request.converter and not request.only and "tflite" not in request.formats:
+        raise UsageError(
+            "--converter chooses what writes TFLite files; leave it out, or add tflite to --format"
+        )
     for name in request.without:
         if name not in PASSES:
             raise unknown_choice("pass", name, PASSES)

@@ -190,4 +190,5 @@ def _job(line: Line, recipe: str, file_name: str) -> ExportJob:
         simplify=request.simplify,
         dynamic_batch=request.dynamic_batch,
         minimum_deployment_target=request.minimum_deployment_target,
+        converter=request.converter,
     )

@@ -77,3 +77,25 @@ def not_a_network() -> str:
 
 def failing() -> nn.Module:
     raise ValueError("out of cheese")
+
+
+class ErrorFunction(nn.Module):
+    """A network with an operation that TFLite has no operator for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(3, 4, 3, stride=2)
+        self.act = Erf()
+
+    def forward(self, image: Tensor) -> Tensor:
+        logits: Tensor = self.act(self.stem(image)).mean((2, 3))
+        return logits
+
+
+class Erf(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return x.erf()
+
+
+def error_function() -> nn.Module:
+    return ErrorFunction()

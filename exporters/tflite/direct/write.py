@@ -38,6 +38,7 @@ from exporters.tflite.direct.file import File
 from exporters.tflite.direct.unsupported import UnsupportedError
 from exporters.tflite.direct.writer import Operations, Writer, numpy_of
 from mocovit_deploy.artifacts.marks import mark
+from mocovit_deploy.errors import first_line
 from mocovit_deploy.graph.edit import attribute, module_path
 from mocovit_deploy.spec import TensorSpec
 
@@ -123,6 +124,9 @@ def _call(w: Writer, node: fx.Node, values: Mapping[fx.Node, Any]) -> Any:
         if not error.operation:
             error.operation, error.module = name_of(node.target), module_path(node)
         raise
+    except Exception as error:  # a form that its family did not think of: another converter may know it
+        why = f"a form it does not know ({type(error).__name__}: {first_line(error)})"
+        raise UnsupportedError(why, name_of(node.target), module_path(node)) from error
 
 
 def name_of(target: Any) -> str:
