@@ -29,6 +29,7 @@ def test_exit_statuses():
         "DeviceError": 7,
         "TransientDeviceError": 7,
         "StableDeviceError": 7,
+        "OutputError": 7,
         "MissingToolError": 8,
     }
     assert all(kind.__doc__ for kind in every_subclass(DeployError))

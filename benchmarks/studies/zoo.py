@@ -232,6 +232,8 @@ def _report(code_and_words: list[str]) -> dict[str, Any]:
     except ValueError:
         last = err.strip().splitlines()[-1:] or ["nothing said"]
         raise RowError(f"{last[0]} (exit status {child.returncode})") from None
+    if "kind" in report:  # the document of a command that failed
+        raise RowError(f"{report['error']} (exit status {report['exit_status']})")
     return report
 
 
