@@ -18,7 +18,10 @@ A message is one line: what was wrong, where, and what to do about it.
 from __future__ import annotations
 
 import difflib
+import errno
 from collections.abc import Iterable
+
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG)
 
 
 class DeployError(Exception):
@@ -102,8 +105,22 @@ def first_line(error: BaseException) -> str:
     return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
 
 
-def internal(error: BaseException) -> DeployError:
+def internal(error: BaseException, subject: str = "") -> DeployError:
     """An unforeseen exception as a `DeployError` with the exit status of a defect, and it as the cause."""
-    found = DeployError(f"internal error: {type(error).__name__}: {first_line(error)}")
+    of = f"{subject}: " if subject else ""
+    found = DeployError(f"{of}internal error: {type(error).__name__}: {first_line(error)}")
     found.__cause__ = error
     return found
+
+
+def no_room(error: BaseException) -> OutputError | None:
+    """An `OutputError` if a full disk, or a limit on file sizes, is at the root of `error`."""
+    from tempfile import gettempdir
+
+    found: BaseException | None = error
+    while found is not None:
+        if isinstance(found, OSError) and found.errno in _NO_ROOM:
+            where = found.filename or gettempdir()
+            return OutputError(f"{where}: {found.strerror}; make room there, or choose another folder")
+        found = found.__cause__ or found.__context__
+    return None

@@ -25,6 +25,10 @@ class Preprocessing:
     colour_order: str = "RGB"
 
 
+PIXELS = Preprocessing(scale=1.0, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
+"""Of a network that takes the pixels themselves."""
+
+
 @dataclass(frozen=True)
 class InputSpec:
     """The image a network takes: `batch` pictures of `channels` x `size` x `size`, NCHW in PyTorch."""
@@ -33,6 +37,8 @@ class InputSpec:
     channels: int = 3
     batch: int = 1
     preprocessing: Preprocessing = field(default_factory=Preprocessing)
+    dtype: str = "float32"
+    """"uint8" for pixels 0..255 as they are."""
 
     @property
     def shape(self) -> tuple[int, int, int, int]:

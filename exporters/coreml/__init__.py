@@ -22,7 +22,7 @@ from exporters.coreml.metadata import describe
 from exporters.coreml.native import NativePredictor, load_native
 from exporters.coreml.run import load
 from exporters.coreml.taps import load_inside, values
-from exporters.coreml.write import PRECISIONS, deployment_target, write_package
+from exporters.coreml.write import PRECISIONS, deployment_target, in_file, write_package
 from mocovit_deploy.artifacts.artifact import Artifact
 from mocovit_deploy.formats import ExportJob, Written
 from mocovit_deploy.spec import ExportRequest
@@ -53,17 +53,18 @@ __all__ = [
 
 def export(graph: fx.GraphModule, example: Sequence[Tensor], job: ExportJob) -> Written:
     """Write `graph` as an ML program; see `write_package` for what it raises."""
+    inputs, outputs = in_file(job.inputs), in_file(job.outputs)
     notes = write_package(
         graph,
         example,
         job.path,
         recipe=job.recipe,
-        inputs=job.inputs,
-        outputs=job.outputs,
+        inputs=inputs,
+        outputs=outputs,
         minimum_deployment_target=job.minimum_deployment_target,
     )
     tools = {name: version(name) for name in ("torch", "coremltools")}
-    return Written(inputs=job.inputs, outputs=job.outputs, tools=tools, notes=notes)
+    return Written(inputs=inputs, outputs=outputs, tools=tools, notes=notes)
 
 
 def refuse_impossible(request: ExportRequest) -> None:

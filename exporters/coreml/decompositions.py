@@ -1,4 +1,4 @@
-"""ATen operations whose keyword arguments coremltools drops, spelled out in operations without them.
+"""ATen operations that coremltools drops keyword arguments of, or does not know, spelled out in ones it does.
 
 The `torch.export` front end of coremltools 9.0 reads positional arguments, and of the keywords only those
 that an operation's translator asks for. It asks for none of these, and says nothing: a tanh GELU is written
@@ -9,18 +9,53 @@ as an exact one (1.4e-4 of the output's range on timm's efficientvit_l1), `add(x
     rsub(x, y, alpha=a)        y - a x
     gelu(x, approximate="tanh")
         0.5 x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3)))     which coremltools makes one `gelu` again
+    addcmul(x, a, b, value=v)  x + v a b
+    addcdiv(x, a, b, value=v)  x + v a / b
+
+Any other operation that it has no translator for is taken apart by torch's own decomposition, where there is
+one.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import torch
+    from torch.export import ExportedProgram
 
     Decompositions = dict[torch._ops.OperatorBase, Callable[..., Any]]
+
+MOST_ROUNDS = 4
+"""A decomposition may leave operations that need one themselves."""
+
+
+def written_for(ct: ModuleType, program: ExportedProgram) -> ExportedProgram:
+    """The same program in operations that coremltools translates, as far as torch can take them apart.
+
+    What is left without a translator is for coremltools to refuse by name.
+    """
+    program = program.run_decompositions(spelled_out())
+    for _ in range(MOST_ROUNDS):
+        table = _unknown(ct, program)
+        if not table:
+            break
+        program = program.run_decompositions(table)
+    return program
+
+
+def _unknown(ct: ModuleType, program: ExportedProgram) -> Decompositions:
+    """torch's decompositions of the operations in `program` that coremltools has no translator for."""
+    from torch._decomp import decomposition_table
+
+    frontend = ct.converters.mil.frontend.torch
+    known = frontend.torch_op_registry._TORCH_OPS_REGISTRY
+    called = {node.target for node in program.graph.nodes} & decomposition_table.keys()
+    kinds = {target: frontend.utils.sanitize_op_kind(target.name()) for target in called}
+    return {target: decomposition_table[target] for target in called if known.get_func(kinds[target]) is None}
 
 
 def spelled_out() -> Decompositions:
@@ -34,6 +69,8 @@ def spelled_out() -> Decompositions:
         aten.rsub.Tensor: _rsub,
         aten.rsub.Scalar: _rsub,
         aten.gelu.default: _gelu,
+        aten.addcmul.default: _addcmul,
+        aten.addcdiv.default: _addcdiv,
     }
 
 
@@ -54,3 +91,11 @@ def _gelu(x: Any, *, approximate: str = "none") -> Any:
         return NotImplemented
     inner = math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)
     return 0.5 * x * (1 + inner.tanh())
+
+
+def _addcmul(x: Any, a: Any, b: Any, *, value: float = 1) -> Any:
+    return x + (a * b if value == 1 else a * b * value)
+
+
+def _addcdiv(x: Any, a: Any, b: Any, *, value: float = 1) -> Any:
+    return x + (a / b if value == 1 else a / b * value)

@@ -8,12 +8,13 @@ import tempfile
 import textwrap
 import warnings
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from exporters.coreml.decompositions import spelled_out
+from exporters.coreml.decompositions import written_for
 from exporters.coreml.fp16 import fits, note
 from exporters.coreml.metadata import PREFIX
 from exporters.coreml.toolchain import coremltools, quiet, uncollected
@@ -25,6 +26,13 @@ if TYPE_CHECKING:
 
 PRECISIONS = {"fp32": "FLOAT32", "fp16": "FLOAT16"}
 """Recipes, and coremltools' names for them."""
+
+NARROW = ("int8", "uint8", "int16", "uint16")
+"""Integers that wrap where int32 does not."""
+DTYPES = ("float32", "int32")
+"""What the inputs and outputs of a file here may be, as numpy calls it."""
+IN_FILE = dict.fromkeys((*NARROW, "int64", "bool"), "int32")
+"""Element types that Core ML arrays do not have, and the one that holds their values in a file."""
 
 PASSES_THAT_CANNOT_ACT = (
     # Quantized graphs: a recipe here is float.
@@ -56,22 +64,25 @@ def write_package(
 ) -> tuple[str, ...]:
     """Write `graph` to `path` (a folder) as an ML program that computes in float32 or float16.
 
-    `recipe` is a key of `PRECISIONS`. Inputs and outputs get the names of the specs and stay float32 in both
-    recipes: an app can replace one file by the other without touching its code, and float16 arrays exist only
-    from iOS 16 on. `minimum_deployment_target` is a name of `coremltools.target`. Values that do not fit
-    into fp16 stay in float32 (fp16.py). Returns notes for the user of the file.
+    `recipe` is a key of `PRECISIONS`. Inputs and outputs get the names and types of the specs (`in_file`);
+    floats stay float32 in both recipes: an app can replace one file by the other without touching its code,
+    and float16 arrays exist only from iOS 16 on. `minimum_deployment_target` is a name of
+    `coremltools.target`. Values that do not fit into fp16 stay in float32 (fp16.py). Returns notes for the
+    user of the file.
 
-    Raises `UsageError` for a recipe, a target or a tensor that Core ML files cannot have here,
-    `ConversionError` when coremltools cannot convert the graph, `MissingToolError` without coremltools. On
-    any error nothing is left at `path`.
+    Raises `UsageError` for a recipe, a target or a layout that Core ML files cannot have here,
+    `ConversionError` for an element type that they cannot have, or when coremltools cannot convert the graph,
+    `MissingToolError` without coremltools. On any error nothing is left at `path`.
     """
     if recipe not in PRECISIONS:
         raise unknown_choice("Core ML recipe", recipe, PRECISIONS)
-    _require_plain_tensors(inputs)
+    _require_plain_tensors(inputs, outputs)
+    _require_possible_inputs(graph)
     ct = coremltools()
     target = deployment_target(minimum_deployment_target)
     pipeline = ct.PassPipeline()
     pipeline.remove_passes(PASSES_THAT_CANNOT_ACT)
+    example = [tensor.int() if str(tensor.dtype).endswith(NARROW) else tensor for tensor in example]
     with uncollected():
         exported, marks = _exported(ct, graph, example)
         wide = _wide(exported, example) if recipe == "fp16" else {}
@@ -104,7 +115,7 @@ def _exported(
     from mocovit_deploy.graph.edit import mark_of, marked
 
     with _refusals_of(ct):
-        exported = torch.export.export(marked(graph), tuple(example)).run_decompositions(spelled_out())
+        exported = written_for(ct, torch.export.export(marked(graph), tuple(example)))
     found = {node.name: mark_of(node) for node in exported.graph.nodes if node.op == "call_function"}
     return exported, {name: mark for name, mark in found.items() if mark}
 
@@ -120,6 +131,42 @@ def _convert(ct: Any, exported: torch.export.ExportedProgram, **options: Any) ->
         return ct.convert(exported, convert_to="mlprogram", skip_model_load=True, **options)
 
 
+def in_file(specs: tuple[TensorSpec, ...]) -> tuple[TensorSpec, ...]:
+    """The tensors as a file has them: integers of any size are int32."""
+    return tuple(replace(spec, dtype=IN_FILE.get(spec.dtype, spec.dtype)) for spec in specs)
+
+
+def _require_possible_inputs(graph: torch.fx.GraphModule) -> None:
+    """`ConversionError` for a bool, and for a narrow integer that the network computes with as it is."""
+    for node in graph.graph.nodes:
+        if node.op == "placeholder":
+            dtype = str(node.meta["val"].dtype).removeprefix("torch.")
+            if dtype == "bool":
+                raise ConversionError(f"Core ML files take no bool: give the input {node.name} as numbers")
+            if dtype in NARROW:
+                _require_widened(node, node)
+
+
+def _require_widened(image: torch.fx.Node, node: torch.fx.Node) -> None:
+    """`ConversionError` for an operation that computes with `node`, which is `image`, only moved about."""
+    import torch
+
+    from mocovit_deploy.graph.edit import module_path, returns_view
+
+    aten = torch.ops.aten
+    moves = (aten.reshape, aten.cat, aten.flip, aten.roll, aten.index, aten.index_select, aten.clone)
+    narrow = image.meta["val"].dtype
+    for user in node.users:
+        if getattr(user.meta.get("val"), "dtype", None) != narrow:
+            continue
+        if not returns_view(user) and getattr(user.target, "overloadpacket", None) not in moves:
+            raise ConversionError(
+                f"{module_path(user)}: {user.target} computes with {image.name} in {narrow}, which Core ML "
+                "does not have; cast it first, as in image.float()"
+            )
+        _require_widened(image, user)
+
+
 @contextlib.contextmanager
 def _refusals_of(ct: Any) -> Iterator[None]:
     """Whatever coremltools, or torch on its behalf, fails with: the conversion has failed."""
@@ -132,7 +179,13 @@ def _refusals_of(ct: Any) -> Iterator[None]:
         raise ConversionError(f"coremltools {ct.__version__} cannot convert the graph: {reason}") from error
 
 
-def _require_plain_tensors(inputs: tuple[TensorSpec, ...]) -> None:
+def _require_plain_tensors(inputs: tuple[TensorSpec, ...], outputs: tuple[TensorSpec, ...]) -> None:
+    for side, specs in (("input", inputs), ("output", outputs)):
+        for spec in specs:
+            if spec.dtype not in DTYPES:
+                raise ConversionError(
+                    f"Core ML files have {' and '.join(DTYPES)} alone: {side} {spec.name} is {spec.dtype}"
+                )
     for spec in inputs:
         if BATCH in spec.shape:
             raise UsageError(f"Core ML files have a fixed batch: input {spec.name} has shape {spec.shape}")

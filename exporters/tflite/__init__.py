@@ -13,6 +13,7 @@ taps.py         a file's marked values, and runs that return or replace them
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from exporters.tflite.metadata import describe
@@ -49,7 +50,7 @@ def export(graph: fx.GraphModule, example: Sequence[Tensor], job: ExportJob) -> 
     `fp16` computes in half precision from weights kept in fp32, which is fast on every runtime that can;
     `fp16_weights` halves the file, and is fast from LiteRT 2 on (docs/decisions/0005-fp16.md).
     """
-    inputs = tuple(_in_file_layout(tensor, job.layout) for tensor in job.inputs)
+    inputs = tuple(_in_file(tensor, job.layout) for tensor in job.inputs)
     converted = convert(graph, example, job, inputs)
     notes = converted.notes
     if job.recipe != "fp32":
@@ -64,8 +65,10 @@ def refuse_impossible(_request: ExportRequest) -> None:
     """Nothing that is not refused for all formats."""
 
 
-def _in_file_layout(tensor: TensorSpec, layout: str) -> TensorSpec:
+def _in_file(tensor: TensorSpec, layout: str) -> TensorSpec:
+    """An input as the file has it: images in `layout`, integers of 64 bits in 32, as litert-torch writes."""
+    tensor = replace(tensor, dtype="int32") if tensor.dtype == "int64" else tensor
     if tensor.layout != "nchw" or layout == "nchw":
         return tensor
     n, c, h, w = tensor.shape
-    return TensorSpec(tensor.name, (n, h, w, c), tensor.dtype, "nhwc")
+    return replace(tensor, shape=(n, h, w, c), layout="nhwc")

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from mocovit_deploy.accuracy.evaluate import Classes, classes
-from mocovit_deploy.artifacts.artifact import Array, Artifact, to_layout
+from mocovit_deploy.artifacts.artifact import Array, Artifact, as_taken
 from mocovit_deploy.errors import UsageError
 from mocovit_deploy.formats import Predictor
 from mocovit_deploy.spec import BATCH, InputSpec
@@ -48,17 +48,20 @@ def file_answers(artifact: Artifact, predictor: Predictor, tensors: Tensors, ima
     many = BATCH_SIZE if taken.shape[0] == BATCH else int(taken.shape[0])
     if taken.shape[0] != BATCH and images % many:
         raise UsageError(f"{artifact.path}: takes {many} images at a time, {images} are not a multiple of it")
-    batches = (to_layout(batch, taken) for batch in _batches(tensors, images, many))
+    batches = (as_taken(batch, taken) for batch in _batches(tensors, images, many))
     return classes(lambda batch: predictor({taken.name: batch})[given.name], batches)
 
 
-def network_answers(network: nn.Module, tensors: Tensors, images: int) -> Classes:
-    """The class the network, in eval mode, names for each of the first `images` images, (images,)."""
+def network_answers(network: nn.Module, tensors: Tensors, images: int, dtype: str = "float32") -> Classes:
+    """The class the network, in eval mode, names for each of the first `images` images, (images,).
+
+    `dtype` is the element type of the images it takes.
+    """
     import torch
 
     def predict(batch: Array) -> Array:
         with torch.no_grad():
-            logits: Array = network(torch.from_numpy(batch)).numpy()
+            logits: Array = network(torch.from_numpy(batch.astype(dtype, copy=False))).numpy()
         return logits
 
     return classes(predict, _batches(tensors, images, BATCH_SIZE))

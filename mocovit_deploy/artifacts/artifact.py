@@ -54,6 +54,15 @@ def to_layout(array: Array, spec: TensorSpec) -> Array:
     return np.ascontiguousarray(np.moveaxis(array, -3, -1)) if spec.layout == "nhwc" else array
 
 
+def as_taken(array: Array, spec: TensorSpec) -> Array:
+    """An input in the layout and the element type of the file. `ValueError` where that loses a number."""
+    laid_out = to_layout(array, spec)
+    converted = laid_out.astype(spec.dtype, copy=False)
+    if not np.array_equal(converted, laid_out, equal_nan=converted.dtype.kind == "f"):
+        raise ValueError(f"input {spec.name} holds numbers that {spec.dtype}, its type in the file, does not")
+    return converted
+
+
 def from_layout(array: Array, spec: TensorSpec) -> Array:
     """An image array of the file as (..., C, H, W); anything else as it is. The way back of `to_layout`."""
     return np.ascontiguousarray(np.moveaxis(array, -1, -3)) if spec.layout == "nhwc" else array

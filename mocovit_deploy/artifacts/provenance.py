@@ -153,7 +153,7 @@ def _input_from_json(image: Mapping[str, Any]) -> InputSpec | OwnInput:
         colour_order=_of(str, pixels["colour_order"]),
     )
     size, channels, batch = (_of(int, image[name]) for name in ("size", "channels", "batch"))
-    return InputSpec(size, channels, batch, how)
+    return InputSpec(size, channels, batch, how, _of(str, image.get("dtype", InputSpec.dtype)))
 
 
 def _of(kind: type[_Kind], value: Any) -> _Kind:

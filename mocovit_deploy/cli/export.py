@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import resource
 import sys
+import traceback
 from typing import TYPE_CHECKING, Any
 
 from mocovit_deploy.cli.output import (
@@ -43,6 +44,8 @@ def export(request: ExportRequest, *, as_json: bool, verbose: bool) -> int:
             f"{done.network.name} has no checkpoint: its weights are {done.network.weights}. "
             "Speed and size are real, predictions are not."
         )
+    if done.network.remark:
+        note(done.network.remark)
     for outcome in done.outcomes:
         print_notes(f"{outcome.format} {outcome.recipe}", outcome.report, outcome.notes)
     if as_json:
@@ -53,6 +56,8 @@ def export(request: ExportRequest, *, as_json: bool, verbose: bool) -> int:
     for outcome in done.outcomes:
         if outcome.error is not None and outcome.error is not error:
             say(f"{outcome.format} {outcome.recipe}: {outcome.error}")
+            if verbose:
+                traceback.print_exception(outcome.error)
     if error is not None:
         raise error
     return 0

@@ -10,14 +10,13 @@ With --json a failed command prints a JSON document too, unless it printed its r
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 import sys
 from collections.abc import Callable, Sequence
 from typing import TextIO
 
-from mocovit_deploy.errors import DeployError, OutputError, internal
+from mocovit_deploy.errors import DeployError, OutputError, internal, no_room
 from mocovit_deploy.terminal.interrupts import handled, raise_if_interrupted
 from mocovit_deploy.terminal.printable import printable
 
@@ -25,7 +24,6 @@ INTERRUPTED = 130
 """What a shell reports for a program ended by Ctrl-C."""
 FAILURE_SCHEMA_VERSION = 1
 Command = Callable[[Sequence[str]], int]
-NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG)
 
 
 class WatchedOutput:
@@ -78,7 +76,7 @@ def run(program: str, command: Command, words: Sequence[str] | None = None) -> i
                 return _failed(program, given, error, watched)
             except Exception as error:  # noqa: BLE001 - a defect of ours, or a full disk
                 raise_if_interrupted()
-                return _failed(program, given, _no_room(error) or internal(error), watched)
+                return _failed(program, given, no_room(error) or internal(error), watched)
     except KeyboardInterrupt:  # swallowed inside, and remembered
         sys.stderr.write(f"{program}: interrupted\n")
         return INTERRUPTED
@@ -131,16 +129,3 @@ def _without_reader(program: str, words: Sequence[str], output: TextIO) -> int:
     os.dup2(os.open(os.devnull, os.O_WRONLY), output.fileno())
     error = OutputError("the reader of the output closed it before the end (a closed pipe)")
     return _failed(program, words, error, None)
-
-
-def _no_room(error: BaseException) -> OutputError | None:
-    """An `OutputError` if a full disk, or a limit on file sizes, is at the root of `error`."""
-    from tempfile import gettempdir
-
-    found: BaseException | None = error
-    while found is not None:
-        if isinstance(found, OSError) and found.errno in NO_ROOM:
-            where = found.filename or gettempdir()
-            return OutputError(f"{where}: {found.strerror}; make room there, or choose another folder")
-        found = found.__cause__ or found.__context__
-    return None

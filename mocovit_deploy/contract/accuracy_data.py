@@ -41,5 +41,7 @@ class Question:
             asked = self.labelled(image, images)
             network = load_network(self.original_spec)
             tensors = asked.tensors(image.preprocessing)
-            self._answers[image, images] = network_answers(network.module, tensors, len(asked.labels))
+            self._answers[image, images] = network_answers(
+                network.module, tensors, len(asked.labels), network.input.dtype
+            )
         return self._answers[image, images]

@@ -10,11 +10,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mocovit_deploy.artifacts.artifact import Array, Artifact, to_layout
+from mocovit_deploy.artifacts.artifact import Array, Artifact, as_taken
 from mocovit_deploy.artifacts.golden import Golden, golden_path, write_golden
 from mocovit_deploy.artifacts.manifest import write_manifest
 from mocovit_deploy.artifacts.provenance import source_of
-from mocovit_deploy.errors import ConversionError, DeployError, ParityError
+from mocovit_deploy.errors import ConversionError, DeployError, ParityError, internal, no_room
 from mocovit_deploy.exporting.staging import Staging
 from mocovit_deploy.files import digest
 from mocovit_deploy.formats import ExportJob, Written, format_named
@@ -116,6 +116,11 @@ def write_and_prove(line: Line, format_name: str, recipe: str) -> Outcome:
             write_manifest(artifact)
     except DeployError as error:
         return Outcome(format_name, recipe, None, not_run(str(error)), error)
+    except Exception as error:  # a defect of ours is this file's error alone; a full disk is everybody's
+        if no_room(error):
+            raise
+        found = internal(error, f"{format_name} {recipe}")
+        return Outcome(format_name, recipe, None, not_run(str(found)), found)
     accepted = report.verdict == PASS or not verify
     placed = line.staging.publish(job.path, rejected=not accepted)
     failure = None if accepted else ParityError(f"{placed}: parity {report.verdict}: {report.reason}")
@@ -146,7 +151,10 @@ def _metadata(line: Line, recipe: str) -> FileMetadata:
 
 
 def _golden(reference: Reference, written: Written) -> Golden:
-    inputs = {spec.name: to_layout(reference.inputs[spec.name], spec) for spec in written.inputs}
+    try:
+        inputs = {spec.name: as_taken(reference.inputs[spec.name], spec) for spec in written.inputs}
+    except ValueError as error:
+        raise ConversionError(str(error)) from None
     return Golden(reference.names, inputs, reference.outputs)
 
 

@@ -19,6 +19,7 @@ from torch import Tensor, fx, nn
 
 from mocovit_deploy.errors import ConversionError, first_line
 from mocovit_deploy.graph.edit import cleanup, module_path, nodes_calling, returns_view, shape_of
+from mocovit_deploy.graph.script import graph_of
 
 WRAPPERS = ("wrap_with_autocast", "wrap_with_set_grad_enabled")
 
@@ -27,7 +28,8 @@ def capture(module: nn.Module, example: Sequence[Tensor], dynamic_batch: bool = 
     """Capture `module` in eval mode as one flat functional graph of ATen operations.
 
     `example` are the inputs, with the shapes the graph will have; with `dynamic_batch` the first dimension
-    of every input is left to the caller. The module's own training flags are restored.
+    of every input is left to the caller. The module's own training flags are restored. A ScriptModule is
+    converted first (`script`).
 
     Raises `ConversionError` naming the module and the line when torch.export cannot take the network, or
     when it mutates something that a flat functional graph cannot express.
@@ -40,16 +42,20 @@ def capture(module: nn.Module, example: Sequence[Tensor], dynamic_batch: bool = 
             if _takes_varargs(module)
             else tuple({0: batch} for _ in example)
         )
-    training = {name: child.training for name, child in module.named_modules()}
+    modes = [(child, child.training) for child in module.modules() if hasattr(child, "training")]
     try:
         with torch.no_grad():
-            program = torch.export.export(module.eval(), tuple(example), dynamic_shapes=dynamic_shapes)
+            module.eval()
+            source = graph_of(module, example) if isinstance(module, torch.jit.ScriptModule) else module
+            program = torch.export.export(source, tuple(example), dynamic_shapes=dynamic_shapes)
         raw = program.module(check_guards=False)
+    except ConversionError:
+        raise
     except Exception as error:  # torch.export raises whatever the user's forward raises
         raise ConversionError(_explain(error, module)) from error
     finally:
-        for name, child in module.named_modules():
-            child.training = training[name]
+        for child, mode in modes:
+            child.training = mode
     assert isinstance(raw, fx.GraphModule)
     return flatten(raw)
 

@@ -193,17 +193,25 @@ def in_double(graph: fx.GraphModule) -> fx.GraphModule:
 
     What was recorded of each value stays, dtype included, so that a pass decides alike on both.
     """
+    return _in_dtype(graph, torch.float64)
 
-    def widen(value: Any) -> Any:
-        return torch.float64 if value in (torch.float32, torch.float16, torch.bfloat16) else value
 
-    wide = copy_graph(graph).double()
-    for node in wide.graph.nodes:
+def in_single(graph: fx.GraphModule) -> fx.GraphModule:
+    """A float32 copy, in the same way."""
+    return _in_dtype(graph, torch.float32)
+
+
+def _in_dtype(graph: fx.GraphModule, dtype: torch.dtype) -> fx.GraphModule:
+    def convert(value: Any) -> Any:
+        return dtype if isinstance(value, torch.dtype) and value.is_floating_point else value
+
+    copied = copy_graph(graph).to(dtype)
+    for node in copied.graph.nodes:
         if node.op == "call_function":
-            node.args = fx.node.map_aggregate(node.args, widen)
-            node.kwargs = fx.node.map_aggregate(node.kwargs, widen)
-    wide.recompile()
-    return wide
+            node.args = fx.node.map_aggregate(node.args, convert)
+            node.kwargs = fx.node.map_aggregate(node.kwargs, convert)
+    copied.recompile()
+    return copied
 
 
 def cleanup(graph: fx.GraphModule) -> fx.GraphModule:

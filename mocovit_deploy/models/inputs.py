@@ -15,9 +15,9 @@ from torch.utils import _pytree as pytree
 
 from mocovit_deploy.artifacts.artifact import Array
 from mocovit_deploy.errors import UsageError
-from mocovit_deploy.models.names import Path
+from mocovit_deploy.models.names import Path, parameters_of
 from mocovit_deploy.parity.samples import samples
-from mocovit_deploy.spec import InputSpec, OwnInput, Preprocessing
+from mocovit_deploy.spec import PIXELS, InputSpec, OwnInput, Preprocessing
 
 UNTOUCHED = Preprocessing(scale=1.0, mean=(0.0,), std=(1.0,), colour_order="")
 """Of a network that takes something else than one image: its inputs are the tensors themselves."""
@@ -50,8 +50,11 @@ class Inputs:
         """Inputs to trace; a free batch is traced at two, because torch.export takes one as fixed."""
         if self.example is None:
             batch, *rest = self.image.shape
+            shape = (max(batch, 2) if free_batch else batch, *rest)
             generator = torch.Generator().manual_seed(seed)
-            return (torch.randn(max(batch, 2) if free_batch else batch, *rest, generator=generator),)
+            if self.image.dtype == "uint8":
+                return (torch.randint(256, shape, generator=generator, dtype=torch.uint8),)
+            return (torch.randn(shape, generator=generator),)
         if not free_batch:
             return self.example
         return tuple(torch.cat([tensor, tensor]) if len(tensor) == 1 else tensor for tensor in self.example)
@@ -106,13 +109,14 @@ def inputs_of(network: nn.Module, asked: InputSpec | OwnInput, own: InputSpec) -
             raise UsageError(f"example_inputs: {where} is a {type(leaf).__name__}, not a tensor")
     if not leaves:
         raise UsageError("example_inputs holds no tensor")
-    example = tuple(leaf.detach() for leaf in leaves)
+    example = tuple(leaf.detach().float() if leaf.is_floating_point() else leaf for leaf in leaves)
     if any(len(path) > 1 for path in paths):
         network = Flattened(network, structure)
     image = _as_image(example)
     _require_agreement(asked, image, example)
     if image is not None:
-        given = asked.preprocessing if isinstance(asked, InputSpec) else own.preprocessing
+        own_way = PIXELS if image.dtype == "uint8" else own.preprocessing
+        given = asked.preprocessing if isinstance(asked, InputSpec) else own_way
         return network, Inputs(replace(image, preprocessing=given), None, paths)
     return network, Inputs(replace(own, preprocessing=UNTOUCHED), example, paths)
 
@@ -145,6 +149,11 @@ def _asked_image(asked: InputSpec | OwnInput, own: InputSpec) -> InputSpec:
 
 
 def _by_position(network: nn.Module, declared: Any) -> tuple[Any, ...]:
+    if isinstance(declared, Mapping) and isinstance(network, torch.jit.ScriptModule):
+        order = parameters_of(network.forward)
+        if declared.keys() - set(order):
+            raise UsageError(f"example_inputs does not fit the parameters of forward: {', '.join(order)}")
+        return tuple(declared[name] for name in order if name in declared)
     if isinstance(declared, Mapping):
         try:
             return inspect.signature(network.forward).bind(**declared).args
@@ -155,11 +164,12 @@ def _by_position(network: nn.Module, declared: Any) -> tuple[Any, ...]:
 
 def _as_image(example: tuple[Tensor, ...]) -> InputSpec | None:
     """The one square grey or colour image that an example is, or None."""
-    if len(example) != 1 or example[0].dim() != 4 or example[0].dtype != torch.float32:
+    dtypes = {torch.float32: "float32", torch.uint8: "uint8"}
+    if len(example) != 1 or example[0].dim() != 4 or example[0].dtype not in dtypes:
         return None
     batch, channels, height, width = example[0].shape
     return (
-        InputSpec(size=height, channels=channels, batch=batch)
+        InputSpec(size=height, channels=channels, batch=batch, dtype=dtypes[example[0].dtype])
         if height == width and channels in (1, 3)
         else None
     )

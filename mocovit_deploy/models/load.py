@@ -19,6 +19,7 @@ from mocovit_deploy.errors import ConversionError, UsageError, first_line, unkno
 from mocovit_deploy.files import digest
 from mocovit_deploy.models import SOURCES, Source
 from mocovit_deploy.models.checkpoint import load_checkpoint
+from mocovit_deploy.models.floats import in_float32
 from mocovit_deploy.models.inputs import Inputs, inputs_of, path_of
 from mocovit_deploy.models.names import name_inputs, name_outputs, parameters_of
 from mocovit_deploy.models.seeded import enliven, seeded
@@ -39,6 +40,8 @@ class Network:
     inputs: Inputs
     input_names: tuple[str, ...]
     output_names: tuple[str, ...]
+    remark: str = ""
+    """What to say of a network that is another one in files, as one in bfloat16 is."""
 
     @property
     def input(self) -> InputSpec:
@@ -73,6 +76,7 @@ def load_network(spec: ModelSpec) -> Network:
         elif not weights:
             with _says_what_it_ran_on(spec, inputs):
                 enliven(module, inputs.for_statistics())
+    module, remark = in_float32(module, inputs.for_capture(spec.seed, free_batch=False), _short(spec.name))
     input_names = name_inputs(spec.input_names, source.INPUT_NAMES, parameters, inputs.paths)
     with _says_what_it_ran_on(spec, inputs), torch.no_grad():
         result = module(*inputs.for_capture(spec.seed, free_batch=False))
@@ -84,6 +88,7 @@ def load_network(spec: ModelSpec) -> Network:
         inputs=inputs,
         input_names=input_names,
         output_names=_output_names(spec, result, input_names, image=inputs.example is None),
+        remark=remark,
     )
 
 

@@ -16,7 +16,7 @@ from torch.export import ExportedProgram
 
 from mocovit_deploy.errors import ConversionError, UsageError, first_line
 from mocovit_deploy.files import digest
-from mocovit_deploy.graph.edit import BATCH_NORMS, argument, aten, module_path, nodes_calling
+from mocovit_deploy.graph.script import require_inference
 from mocovit_deploy.models.archive import require_plain_program
 from mocovit_deploy.spec import InputSpec, ModelSpec
 from mocovit_deploy.terminal.printable import printable
@@ -26,7 +26,6 @@ from mocovit_deploy.untrusted.zip import Damaged
 NAMES = ("program.pt2",)
 INPUT_NAMES = ()
 SUFFIX = ".pt2"
-DROPOUTS = (aten.dropout.default, aten.feature_dropout.default)
 
 
 def knows(name: str) -> bool:
@@ -52,7 +51,10 @@ def build(spec: ModelSpec) -> nn.Module:
     except Exception as error:  # a graph that contradicts itself
         raise UsageError(f"{path}: not a program that can be run ({first_line(error)})") from error
     assert isinstance(module, torch.fx.GraphModule)
-    _require_inference(path, module)
+    try:
+        require_inference(module, "torch.export")
+    except ConversionError as error:
+        raise UsageError(f"{path}: {error}") from None
     del module.train, module.eval  # torch makes both raise; the graph has no mode to change
     if program.example_inputs is None:
         raise UsageError(f"{path}: holds no example inputs; save it again with torch.export.save")
@@ -125,14 +127,6 @@ def _saved_by(path: Path) -> str:
     # zipfile lets errors of all its parts through from a damaged archive.
     except Exception as error:
         raise UsageError(f"{path}: not a file that torch.export.save wrote ({first_line(error)})") from error
-
-
-def _require_inference(path: Path, module: torch.fx.GraphModule) -> None:
-    for node in nodes_calling(module, *BATCH_NORMS, *DROPOUTS):
-        if argument(node, "training" if node.target in BATCH_NORMS else "train"):
-            raise UsageError(
-                f"{path}: {module_path(node)} computes in training mode; call .eval() before torch.export"
-            )
 
 
 @contextlib.contextmanager

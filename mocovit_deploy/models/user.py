@@ -9,6 +9,8 @@ attribute:
     module.example_inputs = {"image": torch.zeros(1, 3, 192, 320), "box": torch.zeros(1, 4)}
 
 in the order, or by the names, of forward's parameters; lists, tuples and dictionaries inside are flattened.
+A square image in uint8 is taken as pixels 0..255. Weights in another float than float32 are taken to it
+(`floats`), and a module of torch.jit is converted (`graph.script`).
 """
 
 from __future__ import annotations
@@ -78,10 +80,12 @@ def require_one_mode(name: str, network: nn.Module) -> None:
     Raises `UsageError` for a network in evaluation mode that holds layers which train: setting those to
     evaluation would judge the file against another network than the user gave.
     """
-    if network.training:
+    if getattr(network, "training", False):  # a frozen ScriptModule has no mode
         return
     for path, child in network.named_modules():
-        if child.training and (isinstance(child, _BatchNorm | _InstanceNorm) or type(child) in DROPOUTS):
+        if getattr(child, "training", False) and (
+            isinstance(child, _BatchNorm | _InstanceNorm) or type(child) in DROPOUTS
+        ):
             raise UsageError(
                 f"{name}: {path} is in training mode inside a network in evaluation mode; call .eval() on "
                 "the network before it is returned"

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from mocovit_deploy.artifacts.artifact import Array
 from mocovit_deploy.errors import MissingToolError
 from mocovit_deploy.extras import needs_extra
 from mocovit_deploy.spec import InputSpec, Preprocessing
@@ -26,19 +27,24 @@ CROPS = (
 RANDOM_SAMPLES = 2
 
 
-def samples(spec: InputSpec, seed: int) -> tuple[tuple[str, ...], FloatArray]:
-    """Names and inputs, (samples, batch, C, S, S) float32, preprocessed; a batch holds shifted copies.
+def samples(spec: InputSpec, seed: int) -> tuple[tuple[str, ...], Array]:
+    """Names and inputs, (samples, batch, C, S, S) in `spec.dtype`, preprocessed; batches hold shifted copies.
 
     Networks whose input is not one or three channels get random samples alone, and their names say so.
     """
     generator = np.random.default_rng(seed)
-    noise = generator.standard_normal((RANDOM_SAMPLES, *spec.shape), dtype=np.float32)
+    shape = (RANDOM_SAMPLES, *spec.shape)
+    noise: Array
+    if spec.dtype == "uint8":
+        noise = generator.integers(0, 256, shape, dtype=np.uint8)
+    else:
+        noise = generator.standard_normal(shape, dtype=np.float32)
     names = tuple(f"random {i}" for i in range(RANDOM_SAMPLES))
     if spec.channels not in (1, 3):
         return names, noise
     pictures = np.stack([_batch(crop, spec) for crop in CROPS])
     titles = tuple(f"{name} {side:.0%} at {left:.2f},{top:.2f}" for name, left, top, side in CROPS)
-    return titles + names, np.concatenate([pictures, noise])
+    return titles + names, np.concatenate([pictures.astype(spec.dtype, copy=False), noise])
 
 
 def _batch(crop: tuple[str, float, float, float], spec: InputSpec) -> FloatArray:

@@ -90,9 +90,9 @@ def reparameterize(module: nn.Module, example: Sequence[Tensor] | Tensor) -> Pas
 def relative_error(expected: Sequence[Tensor], found: Sequence[Tensor]) -> float:
     """Largest absolute difference, each output's relative to its own range; NaN if either side has one."""
     worst = 0.0
-    for e, f in zip(expected, found, strict=True):
-        if e.shape != f.shape or e.dtype != f.dtype:
-            return float("nan")
+    if any(e.shape != f.shape or e.dtype != f.dtype for e, f in zip(expected, found, strict=True)):
+        return float("nan")
+    for e, f in zip(map(Tensor.double, expected), map(Tensor.double, found), strict=True):
         if not (e.isfinite().all() and f.isfinite().all()):
             return float("nan")
         if e.numel():

@@ -177,6 +177,25 @@ def test_one_formats_failure_does_not_stop_the_next(tiny_request, tmp_path, monk
     assert worst_error(done).exit_status == 3
 
 
+@pytest.mark.parametrize("fault", ["export", "load"])
+def test_one_formats_defect_is_its_own_error_and_the_next_goes_on(tiny_request, tmp_path, monkeypatch, fault):
+    from mocovit_deploy.exporting.pipeline import worst_error
+
+    def defect(*_):
+        raise KeyError("no such table")
+
+    monkeypatch.setattr(format_named("onnx"), fault, defect)
+    request = dataclasses.replace(tiny_request, formats=("onnx", "coreml"), output_dir=tmp_path)
+    done = export_model(request, Stages())
+    broken, right = done.outcomes
+    assert right.error is None
+    assert worst_error(done) is broken.error
+    if fault == "export":
+        assert (broken.error.exit_status, broken.report.verdict) == (1, "not run")
+        assert str(broken.error) == "onnx fp32: internal error: KeyError: 'no such table'"
+        assert isinstance(broken.error.__cause__, KeyError)
+
+
 def test_batched_outputs_are_compared(exported):
     artifact = read_manifest(exported["onnx", "fp32"])
     golden = read_golden(artifact)

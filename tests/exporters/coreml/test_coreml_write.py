@@ -76,7 +76,23 @@ DROPPED_BY_COREMLTOOLS = {
     "sub-plain": lambda x: x - x * x,
     "rsub-alpha": lambda x: torch.rsub(x, x * x, alpha=2.5),
     "rsub-scalar": lambda x: torch.rsub(x, 3.0, alpha=2.5),
+    "addcmul-value": lambda x: torch.addcmul(x, x, x.tanh(), value=2.5),
+    "addcmul-plain": lambda x: torch.addcmul(x, x, x.tanh()),
+    "addcdiv-value": lambda x: torch.addcdiv(x, x.tanh(), x.abs() + 1, value=2.5),
+    "addcdiv-plain": lambda x: torch.addcdiv(x, x.tanh(), x.abs() + 1),
 }
+UNKNOWN_TO_COREMLTOOLS = {
+    "celu": lambda x: F.celu(x, 0.7),
+    "channel-shuffle": lambda x: F.channel_shuffle(x, 2),
+    "rot90": lambda x: torch.rot90(x, 1, (2, 3)),
+}
+
+
+@pytest.mark.parametrize("function", UNKNOWN_TO_COREMLTOOLS.values(), ids=UNKNOWN_TO_COREMLTOOLS)
+def test_operations_without_a_translator_are_taken_apart(function, tmp_path):
+    artifact, expected = exported(Network(function), tmp_path / "n.mlpackage")
+    found = coreml.load(artifact)({"image": EXAMPLE.numpy()})["features"]
+    assert np.abs(found - expected).max() <= 2e-6 * np.ptp(expected)
 
 
 @pytest.mark.parametrize("function", DROPPED_BY_COREMLTOOLS.values(), ids=DROPPED_BY_COREMLTOOLS)
@@ -123,6 +139,12 @@ def test_what_cannot_be_asked_for(options, message, tmp_path):
     with pytest.raises(UsageError, match=message):
         exported(Network(torch.relu), tmp_path / "n.mlpackage", **options)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_an_element_type_that_core_ml_has_not_is_a_conversion_error(tmp_path):
+    outputs = (TensorSpec("features", (1, 4, 8, 8), "float64"),)
+    with pytest.raises(ConversionError, match="float32 and int32 alone: output features is float64"):
+        exported(Network(torch.relu), tmp_path / "n.mlpackage", outputs=outputs)
 
 
 def test_what_coremltools_cannot_convert_is_a_conversion_error(tmp_path):
