@@ -14,8 +14,10 @@ from mocovit_deploy.spec import TensorSpec
 
 PREFIX = "mocovit_deploy."
 """Before the keys of what this project writes into a file's user-defined metadata."""
-KEPT = (f"{PREFIX}recipe", f"{PREFIX}marks")
-"""Keys that `write_package` writes and readers need."""
+KEPT = (f"{PREFIX}recipe", f"{PREFIX}marks", f"{PREFIX}modules")
+"""Keys that `write_package` writes: the recipe; the mark of each value; the torch module of those without."""
+IN_HALF = "_cast_fp16"
+"""What coremltools puts behind a value's name when it computes it in float16."""
 SPECIFICATION = Path("Data", "com.apple.CoreML", "model.mlmodel")
 """Where an .mlpackage keeps the protocol buffer; weights lie beside it."""
 

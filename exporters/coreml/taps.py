@@ -7,15 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from exporters.coreml.execute import execute
-from exporters.coreml.metadata import PREFIX
+from exporters.coreml.metadata import IN_HALF, PREFIX
 from exporters.coreml.program import Program
 from exporters.coreml.read import read
 from exporters.coreml.run import load
 from mocovit_deploy.artifacts.artifact import Array, Artifact
 from mocovit_deploy.artifacts.marks import FileValue, marks_in
-
-IN_HALF = "_cast_fp16"
-"""What coremltools puts behind a value's name when it computes it in float16."""
 
 
 def values(artifact: Artifact) -> tuple[FileValue, ...]:

@@ -7,7 +7,7 @@ import json
 import tempfile
 import textwrap
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,8 +16,9 @@ import numpy as np
 
 from exporters.coreml.decompositions import written_for
 from exporters.coreml.fp16 import fits, note
-from exporters.coreml.metadata import PREFIX
+from exporters.coreml.metadata import IN_HALF, PREFIX
 from exporters.coreml.toolchain import coremltools, quiet, uncollected
+from mocovit_deploy.artifacts.marks import modules_of, split
 from mocovit_deploy.errors import ConversionError, UsageError, unknown_choice
 from mocovit_deploy.spec import BATCH, TensorSpec
 
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 PRECISIONS = {"fp32": "FLOAT32", "fp16": "FLOAT16"}
 """Recipes, and coremltools' names for them."""
 
+STORED_IN_HALF = "_to_fp16"
+"""What coremltools puts behind a parameter's name when it stores it in float16."""
 NARROW = ("int8", "uint8", "int16", "uint16")
 """Integers that wrap where int32 does not."""
 DTYPES = ("float32", "int32")
@@ -98,6 +101,9 @@ def write_package(
         )
     model.user_defined_metadata[f"{PREFIX}recipe"] = recipe
     model.user_defined_metadata[f"{PREFIX}marks"] = json.dumps(marks)
+    model.user_defined_metadata[f"{PREFIX}modules"] = json.dumps(
+        _modules(model, marks, _modules_of_outputs(exported, outputs), _owners(exported))
+    )
     # coremltools saves only to names that end in .mlpackage, and the caller's need not.
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=".coreml-") as scratch:
         package = Path(scratch) / "model.mlpackage"
@@ -118,6 +124,51 @@ def _exported(
         exported = written_for(ct, torch.export.export(marked(graph), tuple(example)))
     found = {node.name: mark_of(node) for node in exported.graph.nodes if node.op == "call_function"}
     return exported, {name: mark for name, mark in found.items() if mark}
+
+
+def _modules(
+    model: Any, marks: Mapping[str, str], outputs: Mapping[str, str], owners: Mapping[str, str]
+) -> dict[str, str]:
+    """The torch module of each operation without a mark, by the first value it makes.
+
+    `outputs` are the modules of the outputs, whose values coremltools renames; `owners` those of parameters.
+    """
+    steps, known = [], dict(outputs)
+    for operation in model._mil_program.functions["main"].operations:
+        if operation.op_type == "const":
+            continue
+        makes = [value.name for value in operation.outputs]
+        reads = [value.name for values in operation.inputs.values() for value in _each(values)]
+        steps.append((reads, makes))
+        for name in makes:
+            if text := marks.get(name) or marks.get(name.removesuffix(IN_HALF)):
+                known[name] = split(text)[0]
+    values = {value for reads, _ in steps for value in reads}
+    owned = {
+        value: owners[name] for value in values if (name := value.removesuffix(STORED_IN_HALF)) in owners
+    }
+    modules = zip(steps, modules_of(steps, known, owned), strict=True)
+    return {makes[0]: module for (_, makes), module in modules if makes[0] not in marks}
+
+
+def _modules_of_outputs(
+    exported: torch.export.ExportedProgram, outputs: Sequence[TensorSpec]
+) -> dict[str, str]:
+    from mocovit_deploy.graph.edit import mark_of
+
+    returned: Any = exported.graph.output_node().args[0]
+    pairs = zip(outputs, returned, strict=True)
+    return {spec.name: split(mark_of(node))[0] for spec, node in pairs if node.op == "call_function"}
+
+
+def _owners(exported: torch.export.ExportedProgram) -> dict[str, str]:
+    """The torch module of each parameter, by the name that coremltools gives it."""
+    names = exported.graph_signature.inputs_to_parameters.items()
+    return {value: parameter.rpartition(".")[0] for value, parameter in names if "." in parameter}
+
+
+def _each(value: Any) -> Sequence[Any]:
+    return value if isinstance(value, list | tuple) else (value,)
 
 
 def _wide(exported: torch.export.ExportedProgram, example: Sequence[torch.Tensor]) -> dict[str, float]:

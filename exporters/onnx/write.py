@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from exporters.onnx.run import import_onnxruntime
-from mocovit_deploy.artifacts.marks import marks_in, split
+from mocovit_deploy.artifacts.marks import marks_in, modules_of, split
 from mocovit_deploy.errors import ConversionError, UsageError, first_line
 from mocovit_deploy.extras import needs_extra
 from mocovit_deploy.formats import ExportJob, Written
@@ -47,12 +47,7 @@ def export(graph: fx.GraphModule, example: Sequence[Tensor], job: ExportJob) -> 
         model = _simplify(model)
     if job.recipe == "fp16":
         model = _in_half(model)
-    for node in model.graph.node:
-        del node.metadata_props[:]
-        if text := next((marks[output] for output in node.output if marks.get(output)), None):
-            module, operation = split(text)
-            node.metadata_props.add(key=MODULE_KEY, value=module)
-            node.metadata_props.add(key=OPERATION_KEY, value=operation)
+    _name_modules(model, {output: text for output, text in marks.items() if text})
     model.producer_name = "mocovit-deploy"
     try:
         onnx.checker.check_model(model, full_check=True)
@@ -142,6 +137,20 @@ def _in_half(model: Any) -> Any:
     half = wrapper.OnnxModel(float16.convert_float_to_float16(model, keep_io_types=True))
     half.topological_sort()  # the converter appends the casts at the ends, wherever they belong
     return half.model
+
+
+def _name_modules(model: Any, marks: Mapping[str, str]) -> None:
+    """Write the torch module beside every node, and the operation beside those that the graph has too."""
+    nodes = model.graph.node
+    known = {value: split(text)[0] for value, text in marks.items()}
+    parameters = [tensor.name for tensor in model.graph.initializer if "." in tensor.name]
+    owners = {name: name.rpartition(".")[0] for name in parameters}
+    modules = modules_of([(node.input, node.output) for node in nodes], known, owners)
+    for node, module in zip(nodes, modules, strict=True):
+        del node.metadata_props[:]
+        node.metadata_props.add(key=MODULE_KEY, value=module)
+        if text := next((marks[output] for output in node.output if output in marks), None):
+            node.metadata_props.add(key=OPERATION_KEY, value=split(text)[1])
 
 
 def _mark(node: Any) -> str:

@@ -9,6 +9,7 @@ tensors; Core ML: metadata of the file). Per-layer parity finds its way by them.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 _MARK = re.compile(r"[^;:]*:[A-Za-z_]\w*")
@@ -53,3 +54,27 @@ def marks_in(text: str) -> tuple[str, ...]:
     ('stem.0:conv2d', 'stem.2:relu')
     """
     return tuple(dict.fromkeys(part for part in text.split(";") if _MARK.fullmatch(part)))
+
+
+def modules_of(
+    steps: Sequence[tuple[Sequence[str], Sequence[str]]], known: Mapping[str, str], owners: Mapping[str, str]
+) -> list[str]:
+    """The torch module of each step of a file, (what it reads, what it makes), in order; "" for the network.
+
+    A converter makes steps of its own, as the Reshapes around a linear layer that it writes as a product of
+    matrices. They are of the module whose parameters they read, or else of the next step that reads them, or
+    else of the last that they read. `known` are the modules by value, `owners` those of parameters.
+    """
+    found = dict(known)
+    for reads, makes in reversed(steps):
+        own = (owners[value] for value in reads if value in owners)
+        module = next((found[value] for value in makes if value in known), next(own, None))
+        if module is None:
+            module = next((found[value] for value in makes if value in found), None)
+        if module is not None:
+            found |= {value: module for value in makes if value not in known}
+            found |= {value: module for value in reads if value not in known}
+    for reads, makes in steps:
+        module = next((found[value] for value in (*makes, *reversed(reads)) if value in found), "")
+        found |= {value: module for value in makes if value not in found}
+    return [next((found[value] for value in makes if value in found), "") for _, makes in steps]

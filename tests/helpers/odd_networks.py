@@ -79,6 +79,30 @@ class Deciding(nn.Module):
         return logits
 
 
+class Attention(nn.Module):
+    """Tokens with linear layers and a split, as tiny_vit and edgenext have them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.stem = nn.Conv2d(3, 8, 4, 4)
+        self.norm = nn.LayerNorm(8)
+        self.qkv = nn.Linear(8, 24)
+        self.proj = nn.Linear(8, 8)
+        self.head = nn.Linear(8, 5)
+
+    def forward(self, image: Tensor) -> Tensor:
+        x = self.stem(image).flatten(2).transpose(1, 2)
+        q, k, v = self.qkv(self.norm(x)).reshape(x.shape[0], -1, 2, 12).transpose(1, 2).split([4, 4, 4], 3)
+        x = x + self.proj(((q @ k.mT).softmax(-1) @ v).transpose(1, 2).flatten(2))
+        logits: Tensor = self.head(nn.functional.gelu(x, approximate="tanh").mean(1))
+        return logits
+
+
+def attention() -> nn.Module:
+    return Attention().eval()
+
+
 def bytes_alone() -> nn.Module:
     return Bytes().eval()
 
