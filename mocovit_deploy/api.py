@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from mocovit_deploy.artifacts.provenance import LIVE
 from mocovit_deploy.errors import DeployError, ParityError, UsageError, first_line
+from mocovit_deploy.formats import FORMATS
 from mocovit_deploy.parity.verdict import PASS, ParityReport
 from mocovit_deploy.spec import ExportRequest, ModelSpec, Preprocessing
 
@@ -85,7 +86,7 @@ def export(
     module: nn.Module,
     example: Tensor | Sequence[Tensor] | Mapping[str, Tensor],
     *,
-    formats: Sequence[str] = ("onnx", "coreml", "tflite"),
+    formats: Sequence[str] = FORMATS,
     precisions: Sequence[str] = ("fp32",),
     output_dir: str | os.PathLike[str] = "build",
     name: str | None = None,

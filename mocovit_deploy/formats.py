@@ -9,13 +9,18 @@ import importlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import TYPE_CHECKING, Protocol, cast
 
-from mocovit_deploy.artifacts.artifact import Array, Artifact
-from mocovit_deploy.artifacts.marks import FileValue
 from mocovit_deploy.errors import unknown_choice
-from mocovit_deploy.ship.metadata import FileMetadata
-from mocovit_deploy.spec import ExportRequest, TensorSpec
+
+if TYPE_CHECKING:
+    from torch import Tensor, fx
+
+    from mocovit_deploy.artifacts.artifact import Array, Artifact
+    from mocovit_deploy.artifacts.marks import FileValue
+    from mocovit_deploy.artifacts.operator import FileOperator
+    from mocovit_deploy.ship.metadata import FileMetadata
+    from mocovit_deploy.spec import ExportRequest, TensorSpec
 
 FORMATS = ("onnx", "coreml", "tflite")
 """Names of the modules in `exporters/`, in the order files are written."""
@@ -26,12 +31,12 @@ class ExportJob:
     """What one exporter is asked to write. Shapes and layouts are the network's own, as PyTorch has them."""
 
     path: Path
-    """Written exactly here; whoever asks has staged it and renames it when it is proven."""
+    """Written exactly here; the caller has staged it and renames it when it is proven."""
     recipe: str
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
     layout: str
-    """"nhwc" or "nchw": what images in the file look like, where the format leaves a choice."""
+    """"nhwc" or "nchw": how images lie in the file, if the format leaves a choice."""
     opset: int
     simplify: bool
     dynamic_batch: bool
@@ -49,22 +54,53 @@ class Written:
     outputs: tuple[TensorSpec, ...]
     tools: Mapping[str, str]
     notes: tuple[str, ...] = ()
-    """What whoever uses this file should know, a sentence each."""
+    """What users of this file must know, a sentence each."""
+
+
+class Predictor(Protocol):
+    """A file loaded into a runtime: call it with named arrays, get named arrays."""
+
+    runtime: str
+    """The runtime and its version, as in "onnxruntime 1.31.1"."""
+    arithmetic: str
+    """The arithmetic this runtime really uses for this file on this machine: "fp32", "fp16", "int8"."""
+
+    def __call__(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        """One run. `inputs` by the names, shapes, types and layouts of `Artifact.inputs`; the outputs by the
+        names of `Artifact.outputs`.
+
+        May raise anything the runtime raises; callers in `parity` make a `ParityError` of it.
+        """
+        ...
 
 
 class Format(Protocol):
-    """A module in `exporters/`."""
+    """A module in `exporters/`. Everything but `export` works without torch.
+
+    Every function raises `MissingToolError` if a package it needs is not installed.
+    """
 
     SUFFIX: str
+    """Of its files, with the dot."""
     RECIPES: tuple[str, ...]
+    """The words of `--precision` that it writes; the first is the plainest."""
     FREE_BATCH: bool
-    """Can its files leave the batch to the caller?"""
+    """Whether its files can leave the batch to the caller."""
 
     def refuse_impossible(self, request: ExportRequest) -> None:
         """Raise `UsageError` for what of a request no file of this format can have, before any work."""
         ...
 
-    def export(self, graph: Any, example: Any, job: ExportJob) -> Written: ...
+    def export(self, graph: fx.GraphModule, example: Sequence[Tensor], job: ExportJob) -> Written:
+        """Write the flat, re-parameterized `graph` to `job.path`.
+
+        `example` holds the inputs of one run as `job.inputs` describes them, images (N, C, H, W); the file
+        may take images in another layout and says so in `Written.inputs`. Every operation carries its mark
+        (`artifacts.marks`) into the file. Nothing but `job.path` is left behind.
+
+        Raises `ConversionError` for a graph that cannot be written, naming the operation and its module.
+        """
+        ...
 
     def describe(
         self, path: Path, metadata: FileMetadata, inputs: Sequence[TensorSpec], outputs: Sequence[TensorSpec]
@@ -76,34 +112,38 @@ class Format(Protocol):
         """
         ...
 
-    def load(self, artifact: Artifact) -> Predictor: ...
+    def load(self, artifact: Artifact) -> Predictor:
+        """The file in the runtime installed here.
 
-    def load_platform(self, artifact: Artifact) -> Predictor | None:
-        """The platform's own runtime, where it is another than `load`'s and this is that platform."""
-        ...
-
-    def values(self, artifact: Artifact) -> tuple[FileValue, ...]:
-        """The marked values inside a file and its outputs, in the order they are computed."""
-        ...
-
-    def load_inside(self, artifact: Artifact, names: Sequence[str], given: Sequence[str]) -> Predictor:
-        """The file in its runtime, returning the values `names` too.
-
-        Whatever reads a value in `given` reads what the caller passes under that name, not what the file
-        computed; the computed value is still returned where `names` asks for it.
+        Raises `DeployError`, naming the file, if the runtime refuses it.
         """
         ...
 
+    def load_platform(self, artifact: Artifact) -> Predictor | None:
+        """The platform's own runtime; None unless it is another than `load`'s and this is that platform."""
+        ...
 
-class Predictor(Protocol):
-    """A file loaded into a runtime: call it with named arrays, get named arrays."""
+    def operators(self, artifact: Artifact) -> tuple[FileOperator, ...]:
+        """The operators of the file with the torch module each came from, in order; the file is not run.
 
-    runtime: str
-    """The runtime and its version, as in "onnxruntime 1.31.1"."""
-    arithmetic: str
-    """The arithmetic this runtime really uses for this file on this machine: "fp32", "fp16", "int8"."""
+        Raises `UsageError` for a file that is not of this format.
+        """
+        ...
 
-    def __call__(self, inputs: Mapping[str, Array]) -> dict[str, Array]: ...
+    def values(self, artifact: Artifact) -> tuple[FileValue, ...]:
+        """The marked values inside a file and its outputs, in the order they are computed.
+
+        Raises `DeployError` for a file that is not of this format.
+        """
+        ...
+
+    def load_inside(self, artifact: Artifact, names: Sequence[str], given: Sequence[str]) -> Predictor:
+        """The file in its runtime, returning the values `names` too; both are names of `values`.
+
+        An operator that reads a value in `given` reads what the caller passes under that name, not what the
+        file computed; the computed value is still returned if `names` asks for it.
+        """
+        ...
 
 
 def format_named(name: str) -> Format:

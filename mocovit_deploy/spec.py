@@ -89,7 +89,7 @@ class ExportRequest:
     """One call of `mocovit-export`."""
 
     model: ModelSpec
-    formats: tuple[str, ...] = ("onnx", "coreml", "tflite")
+    formats: tuple[str, ...] = ()
     precisions: tuple[str, ...] = ("fp32",)
     output_dir: Path = Path("build")
     layout: str = "nhwc"

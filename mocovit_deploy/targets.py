@@ -1,32 +1,147 @@
-"""From a target's name to its module."""
+"""What a target is: a module in `benchmarks/targets/` that executes files, on this machine or elsewhere.
+
+What goes in and what comes out is plain data, so that parity and contracts ask a target without knowing how
+it works. What only `mocovit-bench` asks of one is `benchmarks.targets.context.MeasuringTarget`.
+"""
 
 from __future__ import annotations
 
 import importlib
-from typing import Protocol, cast
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol, cast
 
-from benchmarks.reports.plan import Plan
-from benchmarks.reports.report import Report
-from benchmarks.targets import TARGETS
-from benchmarks.targets.context import Context, GoldenRun
-from mocovit_deploy.artifacts.artifact import Artifact
-from mocovit_deploy.errors import unknown_choice
+from mocovit_deploy.errors import UsageError, unknown_choice
+
+if TYPE_CHECKING:
+    from mocovit_deploy.artifacts.artifact import Array, Artifact
+    from mocovit_deploy.artifacts.golden import Golden
+
+TARGETS = ("host", "adb", "emulated")
+"""Names of the modules in `benchmarks/targets/`; the first is the one taken when none is named."""
+
+HOST = TARGETS[0]
+
+RUNTIMES_OF: Mapping[str, tuple[str, ...]] = {"tflite": ("litert", "tflite"), "onnx": ("onnxruntime",)}
+"""The runtimes that targets execute each format with; the first is the one taken when none is named.
+
+LiteRT's C API (the reference), the TFLite C API of the 1.x runtimes, ONNX Runtime's C API.
+"""
+
+RUNTIMES = tuple(runtime for runtimes in RUNTIMES_OF.values() for runtime in runtimes)
+
+CPUS = ("cortex-a76", "cortex-a55", "cortex-a53")
+"""Cores the emulator plays; runtimes choose their kernels by them. The first is the one taken when none is
+named. 'max' is left out on purpose: it has SME2 and i8mm, so kernels would run that no phone of this class
+has."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunConditions:
+    """How a target is to execute a file."""
+
+    runtime: str | None = None
+    """One of `RUNTIMES`; None for the first that reads the file's format."""
+    cpu: str | None = None
+    """One of `CPUS`, for a target that plays a core; None for the first. Others ignore it."""
+    deadline_s: float = 600.0
+    """The whole call ends after this many seconds, with a `TransientDeviceError`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class OutsideDelegate:
+    """Operators of one kind that no delegate took."""
+
+    kind: str
+    count: int
+    reason: str
+    """As far as is known of XNNPACK; empty if nothing is."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Partitions:
+    """How the graph was cut between a delegate and the runtime's own kernels."""
+
+    delegate: str
+    count: int
+    """Pieces of the graph that the delegate ran."""
+    operators_inside: int
+    outside: tuple[OutsideDelegate, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class GoldenRun:
+    """What a target computed for the golden inputs."""
+
+    outputs: Mapping[str, Array]
+    """By name, (samples, ...) as in the golden file; real numbers, also of quantized outputs."""
+    runtime: str
+    """Runtime and version, as in "litert 2.3.0"."""
+    arithmetic: str
+    """What most multiplications were computed in: "fp32", "fp16", "int8", or "unknown"."""
+    partitions: Partitions | None = None
+    """None for a runtime whose profiler does not tell."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class InstructionCount:
+    """The instructions of one inference, counted."""
+
+    instructions: int
+    runtime: str
+    """Runtime and version, as in "litert 2.3.0"."""
+    emulator: str
+    """What counted: its version and the digest of its plugin."""
 
 
 class Target(Protocol):
-    """What every module in this folder that `TARGETS` names offers."""
+    """A module in `benchmarks/targets/`.
 
-    def measure(self, artifact: Artifact, plan: Plan, context: Context) -> Report:
-        """Check the file's outputs there, then measure it."""
+    Every function raises `UsageError` for a file that the runtime refuses or conditions that do not fit it,
+    `MissingToolError` for a runtime or a program that is not installed, `DeviceError` for a device that
+    cannot be used, `TransientDeviceError` at the deadline.
+    """
+
+    COUNTS: bool
+    """True for a target that counts instructions; False for one that takes times."""
+
+    def run_golden(self, artifact: Artifact, golden: Golden, conditions: RunConditions) -> GoldenRun:
+        """Run every sample of `golden` and return the outputs. Nothing is judged.
+
+        Raises `UsageError` if the golden file's tensors are not the file's; `ParityError` for a runtime that
+        names an arithmetic it did not compute in.
+        """
         ...
 
-    def run_golden(self, artifact: Artifact, plan: Plan, context: Context) -> GoldenRun:
-        """Run the golden inputs there and return the outputs, judging nothing."""
+    def count(self, artifact: Artifact, golden: Golden, conditions: RunConditions) -> InstructionCount:
+        """Count one inference of the first sample of `golden`. Its outputs are not judged.
+
+        Raises `UsageError` on a target that does not count.
+        """
         ...
 
 
 def load_target(name: str) -> Target:
-    """The module of target `name`; `UsageError` lists the targets there are."""
+    """The module of target `name`. Raises `UsageError` with the known ones for any other name."""
     if name not in TARGETS:
         raise unknown_choice("target", name, TARGETS)
     return cast(Target, importlib.import_module(f"benchmarks.targets.{name}"))
+
+
+def counting_target() -> Target:
+    """The first target that counts."""
+    return next(target for target in map(load_target, TARGETS) if target.COUNTS)
+
+
+def runtime_for(artifact: Artifact, asked: str | None) -> str:
+    """The runtime to run `artifact` in; `UsageError` if the one asked for does not read its format."""
+    fitting = RUNTIMES_OF.get(artifact.format, ())
+    if not fitting:
+        raise UsageError(f"{artifact.path}: no runtime here executes {artifact.format}")
+    if asked is None:
+        return fitting[0]
+    if asked not in fitting:
+        raise UsageError(
+            f"{artifact.path}: {asked} does not read {artifact.format} (choose from {', '.join(fitting)})"
+        )
+    return asked

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from registries import add_word
 
 ROOT = Path(__file__).parent.parent
 GUIDE = (ROOT / "CONTRIBUTING.md").read_text()
@@ -27,15 +28,6 @@ def checkout(tmp_path_factory) -> Path:
     for path, text in BLOCKS.items():
         (folder / path).write_text(text)
     return folder
-
-
-def add_word(module: Path, registry: str, word: str, before: str = "") -> None:
-    """Write `word` into the tuple `registry`, last or before another."""
-    text = module.read_text()
-    found = re.search(rf"(?m)^{registry} = \((.*?)\)$", text)
-    assert found, f"{module} has no tuple {registry}"
-    new = found[1].replace(f'"{before}"', f'"{word}", "{before}"') if before else f'{found[1]}, "{word}"'
-    module.write_text(text.replace(found[0], f"{registry} = ({new})"))
 
 
 def run(checkout: Path, *words: str) -> subprocess.CompletedProcess[str]:

@@ -17,13 +17,11 @@ from benchmarks.reports.file import check_place, read, to_json, write
 from benchmarks.reports.plan import Plan, counting_plan
 from benchmarks.reports.report import LatencyReport, Report
 from benchmarks.targets import subject
-from benchmarks.targets.context import Context, Say, Verify, refuse_unsteady
+from benchmarks.targets.context import Context, Say, Verify, measuring_target, refuse_unsteady
 from mocovit_deploy.artifacts.artifact import Artifact
 from mocovit_deploy.errors import UsageError
-from mocovit_deploy.targets import load_target
+from mocovit_deploy.targets import CPUS, runtime_for
 from mocovit_deploy.terminal.printable import printable
-
-DEFAULT_CPU = "cortex-a76"
 
 _Prepared = tuple[Artifact, Plan, Context]
 
@@ -52,7 +50,7 @@ def _run(arguments: argparse.Namespace) -> None:
     for place in (arguments.output, arguments.html):
         check_place(place)
     prepared = [_prepare(arguments, path) for path in arguments.files]
-    target = load_target(arguments.target)
+    target = measuring_target(arguments.target)
 
     def measure(session: object | None, say: Say) -> list[Report]:
         reports = []
@@ -114,7 +112,7 @@ def _run_benchmark_model(arguments: argparse.Namespace) -> None:
     results = []
     for path in arguments.files:
         artifact, _ = subject.load(path, checked=False)
-        plan = _plan(arguments, subject.runtime_for(artifact, None))
+        plan = _plan(arguments, runtime_for(artifact, None))
         if arguments.target == "adb":
             found = phones.run_benchmark_model(arguments, path, plan, _say)
         else:
@@ -130,7 +128,7 @@ def _ab(arguments: argparse.Namespace) -> None:
     from benchmarks.targets import ab
 
     sides = [_prepare(arguments, path) for path in (arguments.a, arguments.b)]
-    target = load_target(arguments.target)
+    target = measuring_target(arguments.target)
     with phones.held(arguments, _say, rounds=1) as session:
         sides = [
             (artifact, plan, dataclasses.replace(context, session=session))
@@ -209,7 +207,7 @@ def _calibrate(arguments: argparse.Namespace) -> None:
 
 def _prepare(arguments: argparse.Namespace, path: Path) -> _Prepared:
     artifact, golden = subject.load(path, checked=not arguments.no_verify)
-    plan = _plan(arguments, subject.runtime_for(artifact, arguments.runtime))
+    plan = _plan(arguments, runtime_for(artifact, arguments.runtime))
     verify = None if arguments.no_verify else _judge()
     context = Context(
         golden=golden, verify=verify, say=_say, bundle=arguments.bundle, device=arguments.device
@@ -248,7 +246,7 @@ def _plan(arguments: argparse.Namespace, runtime: str) -> Plan:
             raise UsageError(
                 f"--{word.replace('_', '-')} goes with --target host or adb; counts take no time"
             )
-    return counting_plan(**{"cpu": DEFAULT_CPU, **common, **given})
+    return counting_plan(**{"cpu": CPUS[0], **common, **given})
 
 
 def _explain(report: Report, say: Say) -> None:

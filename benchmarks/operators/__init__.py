@@ -1,5 +1,4 @@
-"""The operators of a file.
+"""What a runtime's profiler tells, operator by operator.
 
-read      operators of any format, by module      tflite    a TFLite file's tables
-profile   seconds or counts per operator          xnnpack   what XNNPACK takes, and the partitions
+profile   what ran, with times or counts          xnnpack   what XNNPACK takes, and why not
 """

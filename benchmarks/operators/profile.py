@@ -13,10 +13,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from benchmarks.operators.read import Operator
 from benchmarks.operators.xnnpack import arithmetic_in, match, why_outside
-from benchmarks.reports.report import CountedOperator, Outside, Partitions, TimedOperator
+from benchmarks.reports.report import CountedOperator, TimedOperator
+from mocovit_deploy.artifacts.operator import FileOperator
 from mocovit_deploy.errors import DeployError
+from mocovit_deploy.targets import OutsideDelegate, Partitions
 
 _DELEGATED = ("profiled", "delegate")  # what LiteRT and TFLite call an event inside XNNPACK
 
@@ -40,7 +41,7 @@ class Executed:
 
 
 def read_profile(
-    runtime: str, profile: Sequence[Any], operators: Sequence[Operator], *, ticking: bool = False
+    runtime: str, profile: Sequence[Any], operators: Sequence[FileOperator], *, ticking: bool = False
 ) -> tuple[Executed, ...]:
     """What ran, in order, from the bench's "profile": one member per profiled inference.
 
@@ -131,7 +132,7 @@ def _ticks(
     return found
 
 
-def _onnxruntime(profile: Sequence[Any], operators: Sequence[Operator]) -> tuple[Executed, ...]:
+def _onnxruntime(profile: Sequence[Any], operators: Sequence[FileOperator]) -> tuple[Executed, ...]:
     """ONNX Runtime writes one trace, at the end: the last inferences in it are those that were profiled."""
     trace = profile[-1]
     bounds = [
@@ -168,7 +169,7 @@ def _onnx_where(node: str, module_of: Mapping[str, str]) -> str:
     return module_of.get(node) or module_of.get(node.removesuffix("_nchwc")) or node
 
 
-def partitions(executed: Sequence[Executed], operators: Sequence[Operator]) -> Partitions:
+def partitions(executed: Sequence[Executed], operators: Sequence[FileOperator]) -> Partitions:
     """How XNNPACK and the runtime's own kernels share the file's operators."""
     outside_events = [op for op in executed if op.partition is None]
     outside = Counter(
@@ -179,7 +180,8 @@ def partitions(executed: Sequence[Executed], operators: Sequence[Operator]) -> P
         count=len({op.partition for op in executed} - {None}),
         operators_inside=len(operators) - len(outside_events),
         outside=tuple(
-            Outside(kind=kind, count=count, reason=reason) for (kind, reason), count in outside.most_common()
+            OutsideDelegate(kind=kind, count=count, reason=reason)
+            for (kind, reason), count in outside.most_common()
         ),
     )
 

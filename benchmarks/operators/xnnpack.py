@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from benchmarks.operators.read import Operator
+from mocovit_deploy.artifacts.operator import FileOperator
 
 _COMES_FROM = {
     "Abs": ("ABS",),
@@ -86,7 +86,7 @@ _MULTIPLIES = (
 )
 
 
-def match(delegated: Sequence[str], operators: Sequence[Operator]) -> list[Operator | None]:
+def match(delegated: Sequence[str], operators: Sequence[FileOperator]) -> list[FileOperator | None]:
     """For each of XNNPACK's operators the file's operator it was made from, or None where none fits.
 
     Both run in the same order, so this is the longest common subsequence under "may come from": XNNPACK's
@@ -100,7 +100,7 @@ def match(delegated: Sequence[str], operators: Sequence[Operator]) -> list[Opera
             longest[row][column] = max(
                 longest[row + 1][column + 1] + fits, longest[row + 1][column], longest[row][column + 1]
             )
-    found: list[Operator | None] = [None] * rows
+    found: list[FileOperator | None] = [None] * rows
     row = column = 0
     while row < rows and column < columns:
         fits = _may_come_from(delegated[row], operators[column].kind)

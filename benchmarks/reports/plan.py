@@ -6,13 +6,7 @@ import math
 from dataclasses import dataclass
 
 from mocovit_deploy.errors import UsageError, unknown_choice
-
-RUNTIMES = ("litert", "tflite", "onnxruntime")
-"""LiteRT's C API (the reference), the TFLite C API of the 1.x runtimes, ONNX Runtime's C API."""
-
-CPUS = ("cortex-a76", "cortex-a55", "cortex-a53")
-"""Cores the emulator plays; runtimes choose their kernels by them. 'max' is left out on purpose: it has
-SME2 and i8mm, so kernels would run that no phone of this class has."""
+from mocovit_deploy.targets import CPUS, RUNTIMES
 
 MAX_THREADS = 64
 
@@ -64,7 +58,7 @@ class Plan:
 
 def counting_plan(
     *,
-    cpu: str = "cortex-a76",
+    cpu: str | None = CPUS[0],
     runtime: str = "litert",
     threads: int = 1,
     fp16_arithmetic: bool = False,

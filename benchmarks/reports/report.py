@@ -20,6 +20,7 @@ from benchmarks.reports.plan import Plan
 from benchmarks.reports.plausible import require_times
 from benchmarks.reports.rounds import Round
 from mocovit_deploy.artifacts.artifact import Artifact
+from mocovit_deploy.targets import Partitions
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,26 +65,6 @@ class Device:
     state_before: Mapping[str, str | float] = field(default_factory=dict)
     """Clocks, temperatures, battery, load; units in the names, as in `cpu7_khz`."""
     state_after: Mapping[str, str | float] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Outside:
-    """Operators of one kind that no delegate took."""
-
-    kind: str
-    count: int
-    reason: str
-    """As far as is known of XNNPACK; a report says so where it is not."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Partitions:
-    """How the graph was cut between a delegate and the runtime's own kernels."""
-
-    delegate: str
-    count: int
-    operators_inside: int
-    outside: tuple[Outside, ...]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,11 +8,11 @@ from benchmarks.reports.report import (
     CountedOperator,
     CountReport,
     LatencyReport,
-    Partitions,
     Report,
     TimedOperator,
 )
 from benchmarks.reports.statistics import summarise
+from mocovit_deploy.targets import Partitions
 
 MOVEMENT = ("TRANSPOSE", "RESHAPE", "Transpose", "Reshape")
 """Operators that compute nothing: what a converter adds when layouts do not fit."""

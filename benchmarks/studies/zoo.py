@@ -32,7 +32,6 @@ from typing import Any
 
 from benchmarks.studies.zoo_document import (
     FILES_HEADER,
-    FORMATS,
     NETWORK_HEADER,
     PRECISIONS,
     ROWS,
@@ -42,6 +41,7 @@ from benchmarks.studies.zoo_document import (
     network_cells,
 )
 from mocovit_deploy.files import write_atomically
+from mocovit_deploy.formats import FORMATS
 from mocovit_deploy.terminal.table import table
 
 CHECKOUT = Path(__file__).resolve().parents[2]

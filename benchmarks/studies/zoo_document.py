@@ -6,7 +6,8 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-FORMATS = ("onnx", "coreml", "tflite")
+from mocovit_deploy.formats import FORMATS
+
 PRECISIONS = ("fp32", "fp16")
 
 

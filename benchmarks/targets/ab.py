@@ -13,15 +13,14 @@ from benchmarks.reports.report import LatencyReport
 from benchmarks.reports.statistics import PairedDifference, paired
 from benchmarks.reports.text import describe as describe_report
 from benchmarks.reports.text import ms
-from benchmarks.targets.context import Context, Say, refuse_unsteady
+from benchmarks.targets.context import Context, MeasuringTarget, Say, refuse_unsteady
 from mocovit_deploy.artifacts.artifact import Artifact
-from mocovit_deploy.targets import Target
 
 Side = tuple[Artifact, Plan, Context]
 """What a target takes for one of the two files."""
 
 
-def count_both(target: Target, sides: Sequence[Side], say: Say) -> dict[str, Any]:
+def count_both(target: MeasuringTarget, sides: Sequence[Side], say: Say) -> dict[str, Any]:
     """Count A and B, say what differs, and return both reports and their comparison; raises what they do."""
     reports = [target.measure(*side) for side in sides]
     for report in reports:
@@ -32,7 +31,7 @@ def count_both(target: Target, sides: Sequence[Side], say: Say) -> dict[str, Any
     return {"reports": reports, "comparison": comparison}
 
 
-def time_in_turn(target: Target, sides: Sequence[Side], say: Say, *, rounds: int) -> dict[str, Any]:
+def time_in_turn(target: MeasuringTarget, sides: Sequence[Side], say: Say, *, rounds: int) -> dict[str, Any]:
     """Measure in the order A B B A A B ...: what drifts slowly is in both halves of a pair and cancels.
 
     Returns all reports and the paired difference. Raises what the target does, `TransientDeviceError` for a

@@ -1,11 +1,11 @@
-"""What every target is given besides the file and the plan, and what its golden run gives back."""
+"""What every target is given besides the file and the plan, and what its own run gives back."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, cast
 
 from benchmarks.operators.profile import Executed
 from benchmarks.reports.plan import Plan
@@ -13,6 +13,7 @@ from benchmarks.reports.report import LatencyReport, Report
 from mocovit_deploy.artifacts.artifact import Array, Artifact
 from mocovit_deploy.artifacts.golden import Golden
 from mocovit_deploy.errors import ParityError, TransientDeviceError
+from mocovit_deploy.targets import Target, load_target
 
 Say = Callable[[str], None]
 """Told what is being done, line by line."""
@@ -50,8 +51,25 @@ class Context:
     """A phone that the command holds, for targets that run on one (`targets.adb.session.Session`)."""
 
 
+class MeasuringTarget(Target, Protocol):
+    """What `mocovit-bench` asks of a target besides what the core does."""
+
+    def measure(self, artifact: Artifact, plan: Plan, context: Context) -> Report:
+        """Check the file's outputs there, then measure it.
+
+        Raises `ParityError` if the outputs are not the original network's, and what every function of a
+        target raises.
+        """
+        ...
+
+
+def measuring_target(name: str) -> MeasuringTarget:
+    """The module of target `name`; raises like `load_target`."""
+    return cast(MeasuringTarget, load_target(name))
+
+
 @dataclass(frozen=True)
-class GoldenRun:
+class ProfiledRun:
     """What a target computed for the golden inputs, and what its profiler saw while it did."""
 
     outputs: Mapping[str, Array]
@@ -79,7 +97,7 @@ def checked_line(artifact: Artifact, verified: str, then: str) -> str:
     return f"{artifact.path.name}: outputs {outcome} ({verified.removeprefix('not run: ')}); {then}"
 
 
-def verdict_of(artifact: Artifact, context: Context, run: GoldenRun) -> str:
+def verdict_of(artifact: Artifact, context: Context, run: ProfiledRun) -> str:
     """Judge a golden run, in words for a report. Raises `ParityError` unless it passed.
 
     A check that could not run is not a check that passed; only a user who asked for none goes on without.

@@ -17,19 +17,24 @@ from importlib import metadata
 from pathlib import Path
 
 from benchmarks.operators.profile import partitions, timed
-from benchmarks.operators.read import by_kind, read_operators
 from benchmarks.reports.plan import Plan
 from benchmarks.reports.report import Device, Engine, LatencyReport, Subject, tool_versions
 from benchmarks.targets.bench.golden_run import keep_first_sample, run_samples
 from benchmarks.targets.bench.process import BenchReport, run_bench, timing_options
-from benchmarks.targets.context import Context, GoldenRun, arithmetic_note, checked_line, verdict_of
+from benchmarks.targets.context import Context, ProfiledRun, arithmetic_note, checked_line, verdict_of
+from benchmarks.targets.plain import counts_not, hardware_plan, plain_run
 from benchmarks.toolchain.compile import host_bench
 from benchmarks.toolchain.lock import read_lock
 from mocovit_deploy.artifacts.artifact import Artifact
+from mocovit_deploy.artifacts.golden import Golden
+from mocovit_deploy.artifacts.operator import by_kind
 from mocovit_deploy.errors import MissingToolError, UsageError
 from mocovit_deploy.files import digest
+from mocovit_deploy.formats import format_named
+from mocovit_deploy.targets import GoldenRun, InstructionCount, RunConditions
 from mocovit_deploy.untrusted.sandbox import limits_for
 
+COUNTS = False
 _PROFILED_INFERENCES = 20
 _CPU_FOLDER = Path("/sys/devices/system/cpu")
 
@@ -49,7 +54,7 @@ def measure(artifact: Artifact, plan: Plan, context: Context) -> LatencyReport:
     refuses, `MissingToolError` for a runtime that is not installed, `TransientDeviceError` at the deadline.
     """
     runtime = _installed(plan.runtime)
-    operators = read_operators(artifact.path, artifact.format)
+    operators = format_named(artifact.format).operators(artifact)
     before = _state()
     with _prepared(artifact, plan, runtime) as (folder, execute, bench):
         checked = run_samples(
@@ -89,10 +94,10 @@ def measure(artifact: Artifact, plan: Plan, context: Context) -> LatencyReport:
     )
 
 
-def run_golden(artifact: Artifact, plan: Plan, context: Context) -> GoldenRun:
+def profile_golden(artifact: Artifact, plan: Plan, context: Context) -> ProfiledRun:
     """Run the golden inputs here and return the outputs; raises like `measure`, but judges nothing."""
     runtime = _installed(plan.runtime)
-    operators = read_operators(artifact.path, artifact.format)
+    operators = format_named(artifact.format).operators(artifact)
     with _prepared(artifact, plan, runtime) as (folder, execute, _):
         return run_samples(
             artifact,
@@ -104,6 +109,16 @@ def run_golden(artifact: Artifact, plan: Plan, context: Context) -> GoldenRun:
             profiled=1,
             version=runtime.version,
         )
+
+
+def run_golden(artifact: Artifact, golden: Golden, conditions: RunConditions) -> GoldenRun:
+    """See `mocovit_deploy.targets.Target`."""
+    return plain_run(profile_golden, artifact, golden, hardware_plan(artifact, conditions))
+
+
+def count(_artifact: Artifact, _golden: Golden, _conditions: RunConditions) -> InstructionCount:
+    """`UsageError`: this target takes times."""
+    raise counts_not("host")
 
 
 @contextmanager
@@ -153,7 +168,7 @@ def _installed(runtime: str) -> _Installed:
     return _Installed(libraries[0], metadata.version(distribution))
 
 
-def _engine(plan: Plan, runtime: _Installed, checked: GoldenRun, bench: Path) -> Engine:
+def _engine(plan: Plan, runtime: _Installed, checked: ProfiledRun, bench: Path) -> Engine:
     build = hashlib.sha256(f"{digest(bench)} {digest(runtime.library)}".encode()).hexdigest()
     return Engine(runtime=plan.runtime, version=runtime.version, build=build, arithmetic=checked.arithmetic)
 

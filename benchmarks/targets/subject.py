@@ -15,9 +15,6 @@ from mocovit_deploy.untrusted.read import size_of
 FORMATS = {".tflite": "tflite", ".onnx": "onnx"}
 """What the runtimes here execute, by suffix."""
 
-RUNTIMES = {"tflite": ("litert", "tflite"), "onnx": ("onnxruntime",)}
-"""The runtimes of each format; the first is the one taken when none is named."""
-
 
 def load(path: Path, *, checked: bool) -> tuple[Artifact, Golden | None]:
     """The artifact at `path`, and its golden file.
@@ -43,20 +40,6 @@ def load(path: Path, *, checked: bool) -> tuple[Artifact, Golden | None]:
     if digest(path) != artifact.sha256:
         raise UsageError(f"{path}: not the file its manifest describes (its digest differs); export again")
     return artifact, read_golden(artifact)
-
-
-def runtime_for(artifact: Artifact, asked: str | None) -> str:
-    """The runtime to run `artifact` in; `UsageError` if the one asked for does not read its format."""
-    fitting = RUNTIMES.get(artifact.format, ())
-    if not fitting:
-        raise UsageError(f"{artifact.path}: no runtime here executes {artifact.format}")
-    if asked is None:
-        return fitting[0]
-    if asked not in fitting:
-        raise UsageError(
-            f"{artifact.path}: {asked} does not read {artifact.format} (choose from {', '.join(fitting)})"
-        )
-    return asked
 
 
 def _bare(path: Path) -> Artifact:

@@ -1,13 +1,14 @@
 """Core ML: write an `.mlpackage` from a captured graph, and run a saved one on any system.
 
-write.py       write_package()        coremltools.convert, float32 or float16
-wide.py                        what does not fit into fp16 and stays in float32
-read.py                        the saved file as plain data (program.py)
-metadata.py    describe()      what a file says of itself
-execute.py                     that program in numpy, operation by operation (semantics/)
-predictor.py   load()          the two together
-inside.py      load_inside()   a file's marked values, and runs that return or replace them
-native.py      load_native()   Core ML itself, on macOS
+write      write_package(): coremltools.convert, float32 or float16
+fp16       what does not fit into fp16 and stays in float32
+read       the saved file as plain data (program)
+metadata   describe(): what a file says of itself
+contents   operators(): what a file consists of
+execute    that program in numpy, operation by operation (semantics/)
+run        load(): the two together
+taps       a file's marked values, and runs that return or replace them
+native     load_native(): Core ML itself, on macOS
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
+from exporters.coreml.contents import operators
 from exporters.coreml.execute import NotExecutable
 from exporters.coreml.metadata import describe
 from exporters.coreml.native import NativePredictor, load_native
@@ -46,6 +48,7 @@ __all__ = [
     "load_inside",
     "load_native",
     "load_platform",
+    "operators",
     "refuse_impossible",
     "values",
 ]

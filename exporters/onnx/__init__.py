@@ -4,10 +4,12 @@ write      export(): the file of a captured graph
 run        load(): a file in ONNX Runtime
 taps       a file's marked values, and runs that return or replace them
 metadata   describe(): what a file says of itself
+contents   operators(): what a file consists of, read without running it
 """
 
 from __future__ import annotations
 
+from exporters.onnx.contents import operators
 from exporters.onnx.metadata import describe
 from exporters.onnx.run import load, load_platform
 from exporters.onnx.taps import load_inside, values
@@ -26,6 +28,7 @@ __all__ = [
     "load",
     "load_inside",
     "load_platform",
+    "operators",
     "refuse_impossible",
     "values",
 ]

@@ -6,6 +6,7 @@ litert_torch.py the fallback and oracle (once ai-edge-torch)
 fp16.py         the mark that lets XNNPACK compute in fp16, and weights stored in fp16
 flatbuffer.py   reading and writing the file's tables
 metadata.py     what a file says of itself: labels, preprocessing, licence
+contents.py     what a file consists of, read without running it
 run.py          load(): a file in the installed runtime
 taps.py         a file's marked values, and runs that return or replace them
 """
@@ -16,6 +17,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from exporters.tflite.contents import operators
 from exporters.tflite.metadata import describe
 from exporters.tflite.run import load, load_platform
 from exporters.tflite.taps import load_inside, values
@@ -39,6 +41,7 @@ __all__ = [
     "load",
     "load_inside",
     "load_platform",
+    "operators",
     "refuse_impossible",
     "values",
 ]

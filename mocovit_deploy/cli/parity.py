@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from benchmarks.targets import TARGETS
 from mocovit_deploy.artifacts.artifact import Artifact
 from mocovit_deploy.artifacts.golden import Golden, read_golden
 from mocovit_deploy.artifacts.manifest import read_manifest
@@ -25,11 +23,10 @@ from mocovit_deploy.errors import DeployError, ParityError, unknown_choice
 from mocovit_deploy.files import digest
 from mocovit_deploy.parity.sandboxed import check_here
 from mocovit_deploy.parity.verdict import PASS, ParityReport, judge, not_run
+from mocovit_deploy.targets import HOST, TARGETS, RunConditions, load_target
 from mocovit_deploy.terminal.printable import printable
 from mocovit_deploy.terminal.quiet import quiet
 from mocovit_deploy.terminal.table import table
-
-HOST = "host"
 
 
 def parity(
@@ -88,14 +85,6 @@ def _check_on(
 
 
 def _run_on(target: str, artifact: Artifact, golden: Golden, deadline_s: float | None) -> ParityReport:
-    from benchmarks.reports.plan import counting_plan
-    from benchmarks.targets.context import Context
-    from benchmarks.targets.subject import runtime_for
-    from mocovit_deploy.targets import load_target
-
-    plan = counting_plan(runtime=runtime_for(artifact, None))
-    if deadline_s is not None:
-        plan = replace(plan, deadline_s=deadline_s)
-    context = Context(golden=golden, verify=None, say=lambda _line: None)
-    run = load_target(target).run_golden(artifact, plan, context)
+    conditions = RunConditions() if deadline_s is None else RunConditions(deadline_s=deadline_s)
+    run = load_target(target).run_golden(artifact, golden, conditions)
     return judge(artifact, golden, run.outputs, run.runtime, run.arithmetic)

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import NoReturn
 
 from mocovit_deploy.errors import UsageError
+from mocovit_deploy.formats import FORMATS
+from mocovit_deploy.targets import TARGETS
 
 STATUSES = """exit status:
   0 done and checked         4 parity failed or not run      7 device unusable, disk full, output closed
@@ -147,9 +149,9 @@ def export_parser() -> Parser:
     add(
         "--format",
         type=_words,
-        default=("onnx", "coreml", "tflite"),
+        default=FORMATS,
         metavar="LIST",
-        help="of onnx, coreml, tflite (default: all)",
+        help=f"of {', '.join(FORMATS)} (default: all)",
     )
     add(
         "--precision",
@@ -196,7 +198,7 @@ def parity_parser() -> Parser:
     parser = _parser("mocovit-parity", "Check files against the network they came from.", PARITY_EXAMPLES)
     add = parser.add_argument
     add("files", type=Path, nargs="*", metavar="FILE", help="written by mocovit-export")
-    add("--target", metavar="NAME", help="where to execute: host (default) or emulated")
+    add("--target", metavar="NAME", help=f"where to execute: {', '.join(TARGETS)} (default: {TARGETS[0]})")
     add("--layers", action="store_true", help="compare every layer, and name the first that diverges")
     add(
         "--bisect", action="store_true", help="--layers, with each layer run alone from the original's values"

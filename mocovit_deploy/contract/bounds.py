@@ -14,11 +14,12 @@ from mocovit_deploy.accuracy.evaluate import NO_ANSWER, accuracy, evaluate
 from mocovit_deploy.contract.evidence import Evidence
 from mocovit_deploy.contract.metric import BYTES, COUNT, DECIBELS, ERROR, SHARE, Measured, Metric
 from mocovit_deploy.errors import AccuracyError, ParityError, SlowerError, UsageError
+from mocovit_deploy.formats import FORMATS
 from mocovit_deploy.parity.tolerance import LIVELINESS
+from mocovit_deploy.targets import RUNTIMES_OF
 
 TRANSPOSES = ("TRANSPOSE", "Transpose", "transpose")
-ALL = ("onnx", "coreml", "tflite")
-BY_RUNTIME = ("onnx", "tflite")
+BY_RUNTIME = tuple(sorted(RUNTIMES_OF))
 
 
 def max_error(evidence: Evidence) -> Measured:
@@ -96,8 +97,8 @@ def max_size_bytes(evidence: Evidence) -> Measured:
 
 def instructions(evidence: Evidence) -> Measured:
     """ARM instructions of one inference, counted; exact where the runtime repeats them exactly."""
-    found = evidence.counts
-    return Measured(found.counts.instructions, f"{evidence.counted_in}, {found.emulator}")
+    found = evidence.count
+    return Measured(found.instructions, f"{evidence.counted_in}, {found.emulator}")
 
 
 METRICS = (
@@ -107,7 +108,7 @@ METRICS = (
         measure=max_error,
         unit=ERROR,
         fails=ParityError,
-        formats=ALL,
+        formats=FORMATS,
         of_outputs=True,
     ),
     Metric(
@@ -116,7 +117,7 @@ METRICS = (
         measure=min_sqnr_db,
         unit=DECIBELS,
         fails=ParityError,
-        formats=ALL,
+        formats=FORMATS,
         of_outputs=True,
     ),
     Metric(
@@ -125,7 +126,7 @@ METRICS = (
         measure=min_top1_agreement,
         unit=SHARE,
         fails=ParityError,
-        formats=ALL,
+        formats=FORMATS,
         of_outputs=True,
     ),
     Metric(
@@ -134,7 +135,7 @@ METRICS = (
         measure=min_accuracy,
         unit=SHARE,
         fails=AccuracyError,
-        formats=ALL,
+        formats=FORMATS,
         needs=("data",),
         targets=("host",),
     ),
@@ -144,7 +145,7 @@ METRICS = (
         measure=max_accuracy_drop,
         unit=SHARE,
         fails=AccuracyError,
-        formats=ALL,
+        formats=FORMATS,
         needs=("data",),
         targets=("host",),
     ),
@@ -170,7 +171,7 @@ METRICS = (
         measure=max_operators,
         unit=COUNT,
         fails=SlowerError,
-        formats=ALL,
+        formats=FORMATS,
     ),
     Metric(
         word="max_transposes",
@@ -178,7 +179,7 @@ METRICS = (
         measure=max_transposes,
         unit=COUNT,
         fails=SlowerError,
-        formats=ALL,
+        formats=FORMATS,
     ),
     Metric(
         word="max_size_bytes",
@@ -186,7 +187,7 @@ METRICS = (
         measure=max_size_bytes,
         unit=BYTES,
         fails=SlowerError,
-        formats=ALL,
+        formats=FORMATS,
     ),
     Metric(
         word="instructions",

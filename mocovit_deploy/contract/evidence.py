@@ -1,7 +1,7 @@
 """What is looked at to judge one file: each thing when a bound first asks for it, and then kept.
 
 Everything is measured on the file as it lies on disk. Works without torch, but for the original network's
-answers, and without `benchmarks` where nothing of it is asked for.
+answers.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -24,21 +23,22 @@ from mocovit_deploy.files import size_bytes
 from mocovit_deploy.formats import Predictor, format_named
 from mocovit_deploy.parity.compare import Difference, compare
 from mocovit_deploy.parity.verdict import ParityReport, run_golden
-
-if TYPE_CHECKING:
-    from benchmarks.reports.plan import Plan
-    from benchmarks.reports.report import CountReport, Partitions
-    from benchmarks.targets.context import Context, GoldenRun
-
-CONSTANTS = ("Constant",)
-"""Operators of ONNX that hold a number."""
+from mocovit_deploy.targets import (
+    HOST,
+    GoldenRun,
+    InstructionCount,
+    Partitions,
+    RunConditions,
+    counting_target,
+    load_target,
+)
 
 
 @dataclass(frozen=True)
 class Conditions:
     """Under which a file is judged."""
 
-    target: str = "host"
+    target: str = HOST
     """Where the golden inputs are run: "host" in the runtimes installed here, "emulated" on an ARM core."""
     runtime: str | None = None
     """The runtime of counts, and of outputs under emulation."""
@@ -64,7 +64,7 @@ class Evidence:
         self.artifact = artifact
         self.conditions = conditions
         self._question = question
-        self._exported = exported if conditions.target == "host" else None
+        self._exported = exported if conditions.target == HOST else None
 
     @cached_property
     def golden(self) -> Golden:
@@ -107,12 +107,12 @@ class Evidence:
         if self._exported is not None and self._exported.outputs:
             report = self._exported
             return report.outputs, report.runtime, report.arithmetic
-        if self.conditions.target == "host":
+        if self.conditions.target == HOST:
             predictors = [self._predictor, format_named(self.artifact.format).load_platform(self.artifact)]
             runs = [self._run_in(one) for one in predictors if one is not None]
             # Where the platform has a runtime of its own, the worse of the two is what holds.
             return max(runs, key=lambda run: max(not d.finite or d.max_error for d in run[0]))
-        ran = self._profile
+        ran = self._target_run
         return self._compared(ran.outputs), ran.runtime, ran.arithmetic
 
     def _run_in(self, predictor: Predictor) -> tuple[tuple[Difference, ...], str, str]:
@@ -143,80 +143,44 @@ class Evidence:
     @cached_property
     def operators(self) -> tuple[str, ...]:
         """The kind of each operator in the file, constants left out."""
-        if self.artifact.format == "coreml":
-            from exporters.coreml.read import read
+        found = format_named(self.artifact.format).operators(self.artifact)
+        return tuple(operator.kind for operator in found if not operator.constant)
 
-            return tuple(operation.kind for operation in read(self.artifact.path).operations)
-        from benchmarks.operators.read import read_operators
-
-        found = read_operators(self.artifact.path, self.artifact.format)
-        return tuple(operator.kind for operator in found if operator.kind not in CONSTANTS)
-
-    @cached_property
+    @property
     def partitions(self) -> Partitions:
         """How XNNPACK and the runtime's own kernels share the file, where it is run."""
-        from benchmarks.operators.profile import partitions
-        from benchmarks.operators.read import read_operators
-
-        operators = read_operators(self.artifact.path, self.artifact.format)
-        return partitions(self._profile.executed, operators)
+        found = self._target_run.partitions
+        if found is None:
+            raise UsageError(f"{self.artifact.path}: {self._target_run.runtime} does not tell its partitions")
+        return found
 
     @property
     def profiled_in(self) -> str:
-        emulated = self.conditions.target == "emulated"
-        return f"{self._profile.runtime} on {self.conditions.cpu if emulated else 'this machine'}"
+        where = "this machine" if self.conditions.target == HOST else self.conditions.cpu or "its own core"
+        return f"{self._target_run.runtime} on {where}"
 
     @cached_property
-    def _profile(self) -> GoldenRun:
-        from mocovit_deploy.targets import load_target
-
-        return load_target(self.conditions.target).run_golden(
-            self.artifact, self._target_plan, self._context(self.golden)
-        )
+    def _target_run(self) -> GoldenRun:
+        """The golden inputs run on the target of the contract."""
+        host = self.conditions.target == HOST
+        conditions = RunConditions() if host else self._asked_conditions
+        return load_target(self.conditions.target).run_golden(self.artifact, self.golden, conditions)
 
     @cached_property
-    def counts(self) -> CountReport:
-        """One inference, counted under emulation; raises `MissingToolError` where there is no emulator.
+    def count(self) -> InstructionCount:
+        """One inference, counted under emulation; raises `MissingToolError` without an emulator.
 
-        Counts are taken on the first golden sample, so it alone is run before. Its outputs are not judged
-        here: the bounds on them are the contract's own.
+        Its outputs are not judged here: the bounds on them are the contract's own.
         """
-        from benchmarks.reports.report import CountReport
-        from mocovit_deploy.targets import load_target
-
-        report = load_target("emulated").measure(
-            self.artifact, self._counting_plan, self._context(self.golden.first)
-        )
-        assert isinstance(report, CountReport)
-        return report
+        return counting_target().count(self.artifact, self.golden, self._asked_conditions)
 
     @property
     def counted_in(self) -> str:
-        engine = self.counts.engine
-        return f"{engine.runtime} {engine.version} on {self.conditions.cpu}"
+        return f"{self.count.runtime} on {self.conditions.cpu}"
 
     @property
-    def _target_plan(self) -> Plan:
-        """How the golden inputs are run on the target."""
-        from benchmarks.reports.plan import Plan
-        from benchmarks.targets.subject import runtime_for
-
-        if self.conditions.target == "emulated":
-            return self._counting_plan
-        return Plan(runtime=runtime_for(self.artifact, None))
-
-    @property
-    def _counting_plan(self) -> Plan:
-        from benchmarks.reports.plan import counting_plan
-        from benchmarks.targets.subject import runtime_for
-
-        runtime = runtime_for(self.artifact, self.conditions.runtime)
-        return counting_plan(runtime=runtime, cpu=str(self.conditions.cpu))
-
-    def _context(self, golden: Golden) -> Context:
-        from benchmarks.targets.context import Context
-
-        return Context(golden=golden, verify=None, say=lambda _line: None)
+    def _asked_conditions(self) -> RunConditions:
+        return RunConditions(runtime=self.conditions.runtime, cpu=self.conditions.cpu)
 
     @property
     def labels(self) -> Classes:

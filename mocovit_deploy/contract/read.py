@@ -30,11 +30,12 @@ from mocovit_deploy.contract.toml import choice, positive, text
 from mocovit_deploy.errors import UsageError, unknown_choice
 from mocovit_deploy.formats import FORMATS, format_named
 from mocovit_deploy.spec import ExportRequest
+from mocovit_deploy.targets import CPUS, RUNTIMES, RUNTIMES_OF
 
 LARGEST_BYTES = 1 << 20
 TARGETS = ("host", "emulated")
-BY_RUNTIME = ("onnx", "tflite")
-"""The formats that the runtimes of the emulated target read."""
+BY_RUNTIME = tuple(sorted(RUNTIMES_OF))
+"""The formats that the runtimes of targets read."""
 FILE_WORDS = ("target", "runtime", "cpu", "arithmetic", "images")
 BOUND_WORDS = tuple(metric.word for metric in METRICS)
 Bounds = tuple[tuple[str, float], ...]
@@ -140,7 +141,6 @@ def conditions_of(words: Mapping[str, Any], where: str, images: int | None) -> C
 
     Raises `UsageError` for values that do not fit.
     """
-    from benchmarks.reports.plan import CPUS, RUNTIMES
 
     def chosen(word: str, choices: Iterable[str]) -> str | None:
         return choice(words[word], f"{where}: {word}", tuple(choices)) if word in words else None

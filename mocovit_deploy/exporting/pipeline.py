@@ -70,7 +70,8 @@ def _refuse_impossible(request: ExportRequest) -> None:
             raise unknown_choice(f"precision for {name}", recipe, exporter.RECIPES)
         with contextlib.suppress(MissingToolError):  # its own export says so, and the other formats go on
             exporter.refuse_impossible(request)
-    fixed = [name for name in request.formats if not format_named(name).FREE_BATCH]
+    formats = dict.fromkeys(name for name, _ in request.files)
+    fixed = [name for name in formats if not format_named(name).FREE_BATCH]
     if request.dynamic_batch and fixed:
         raise UsageError(
             f"{' and '.join(fixed)} files have a fixed batch; leave out --dynamic batch, or leave out "

@@ -6,7 +6,9 @@ import sys
 
 import numpy as np
 import pytest
+import torch
 from planting.suite import SURGEONS
+from tiny_networks import tiny
 
 from mocovit_deploy.artifacts.golden import read_golden
 from mocovit_deploy.artifacts.manifest import manifest_path, read_manifest
@@ -91,6 +93,16 @@ def test_nudged_weights_fail(exported, name, recipe, tmp_path):
     surgeon.save(changed.path)
     report = check(changed, read_golden(source), format_named(name).load(changed))
     assert report.verdict == "fail"
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_operators_are_listed_by_the_module_they_came_from(exported, name):
+    found = format_named(name).operators(read_manifest(exported[name, "fp32"]))
+    assert [one.index for one in found] == list(range(len(found)))
+    assert all(one.kind for one in found)
+    named = {one.where for one in found if "conv" in one.kind.lower()}
+    modules = {path for path, module in tiny().named_modules() if isinstance(module, torch.nn.Conv2d)}
+    assert named == modules
 
 
 @pytest.mark.parametrize("name", FORMATS)

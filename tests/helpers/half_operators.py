@@ -9,7 +9,7 @@ import hashlib
 import json
 import sys
 import tempfile
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -237,14 +237,11 @@ def artifact(file: OperatorFile, folder: Path) -> tuple[Artifact, Golden]:
 
 def on_the_core(file: OperatorFile) -> dict[str, Array]:
     """What the emulated Cortex-A76 computes."""
-    from benchmarks.reports.plan import counting_plan
-    from benchmarks.targets.context import Context
-    from mocovit_deploy.targets import load_target
+    from mocovit_deploy.targets import RunConditions, load_target
 
     with tempfile.TemporaryDirectory() as folder:
         made, golden = artifact(file, Path(folder))
-        plan = replace(counting_plan(runtime="litert"), deadline_s=250.0)
-        run = load_target("emulated").run_golden(made, plan, Context(golden=golden, verify=None, say=print))
+        run = load_target("emulated").run_golden(made, golden, RunConditions(deadline_s=250.0))
     return {name: array[0] for name, array in run.outputs.items()}
 
 

@@ -30,7 +30,8 @@ STUBS = Path(__file__).parent / "android"
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory):
     model = ModelSpec("tiny_networks:tiny", input=InputSpec(size=32))
-    request = ExportRequest(model, output_dir=tmp_path_factory.mktemp("app"), labels=LABELS, app_code=True)
+    folder = tmp_path_factory.mktemp("app")
+    request = ExportRequest(model, FORMATS, output_dir=folder, labels=LABELS, app_code=True)
     outcomes = export_model(request, Stages()).outcomes
     assert not [outcome.error for outcome in outcomes if outcome.error]
     return {outcome.format: outcome for outcome in outcomes}

@@ -17,7 +17,7 @@ from benchmarks.targets.adb.choose import Wanted, choose
 from benchmarks.targets.adb.client import Adb, quoted
 from benchmarks.targets.adb.failures import clean
 from benchmarks.targets.adb.locate import find_adb
-from benchmarks.targets.adb.measuring import run_golden
+from benchmarks.targets.adb.measuring import profile_golden
 from benchmarks.targets.adb.probe import describe_clusters, probe
 from benchmarks.targets.adb.push import push
 from benchmarks.targets.adb.session import Held, Session, opened
@@ -122,7 +122,7 @@ def _inference(session: Session, bundle: Bundle, verify: Verify, deadline_s: flo
     artifact, golden = subject.load(MODEL, checked=True)
     context = Context(golden=golden, verify=verify, say=_quiet, bundle=bundle.path, session=session)
     plan = Plan(runtime=bundle.runtime, cores=cores, deadline_s=deadline_s)
-    run = run_golden(artifact, plan, context)
+    run = profile_golden(artifact, plan, context)
     return f"{run.runtime}, {run.arithmetic} arithmetic: {verdict_of(artifact, context, run)}"
 
 

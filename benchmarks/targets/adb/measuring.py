@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import TypeVar
 
 from benchmarks.operators.profile import partitions, timed
-from benchmarks.operators.read import by_kind, read_operators
 from benchmarks.reports.plan import Plan
 from benchmarks.reports.report import Device, Engine, LatencyReport, Subject, tool_versions
 from benchmarks.reports.rounds import Reading, Round
@@ -34,10 +33,15 @@ from benchmarks.targets.adb.session import Held, Session, opened
 from benchmarks.targets.adb.state import State, read_state
 from benchmarks.targets.bench.golden_run import keep_first_sample, run_samples
 from benchmarks.targets.bench.process import BenchReport, timing_options
-from benchmarks.targets.context import Context, GoldenRun, arithmetic_note, checked_line, verdict_of
+from benchmarks.targets.context import Context, ProfiledRun, arithmetic_note, checked_line, verdict_of
+from benchmarks.targets.plain import counts_not, hardware_plan, plain_run
 from benchmarks.toolchain import bundle as bundles
 from mocovit_deploy.artifacts.artifact import Artifact
+from mocovit_deploy.artifacts.golden import Golden
+from mocovit_deploy.artifacts.operator import by_kind
 from mocovit_deploy.errors import TransientDeviceError
+from mocovit_deploy.formats import format_named
+from mocovit_deploy.targets import GoldenRun, InstructionCount, RunConditions
 
 DEFAULT_CORES = "prime"
 _PROFILED_INFERENCES = 20
@@ -57,14 +61,24 @@ def measure(artifact: Artifact, plan: Plan, context: Context) -> LatencyReport:
     return _attempted(context, plan, lambda held: _measure(artifact, plan, context, held))
 
 
-def run_golden(artifact: Artifact, plan: Plan, context: Context) -> GoldenRun:
+def profile_golden(artifact: Artifact, plan: Plan, context: Context) -> ProfiledRun:
     """Run the golden inputs on the phone and return the outputs; raises like `measure`, judges nothing."""
 
-    def once(held: Held) -> GoldenRun:
+    def once(held: Held) -> ProfiledRun:
         with _prepared(artifact, plan, context, held) as remote:
             return _golden(artifact, plan, context, remote, profiled=1)
 
     return _attempted(context, plan, once)
+
+
+def run_golden(artifact: Artifact, golden: Golden, conditions: RunConditions) -> GoldenRun:
+    """See `mocovit_deploy.targets.Target`. The phone is the one adb would take."""
+    return plain_run(profile_golden, artifact, golden, hardware_plan(artifact, conditions))
+
+
+def count(_artifact: Artifact, _golden: Golden, _conditions: RunConditions) -> InstructionCount:
+    """`UsageError`: this target takes times."""
+    raise counts_not("adb")
 
 
 def _attempted(context: Context, plan: Plan, once: Callable[[Held], Result]) -> Result:
@@ -106,12 +120,14 @@ def _prepared(artifact: Artifact, plan: Plan, context: Context, held: Held) -> I
         yield Remote(held, bundle, model, plan, Path(name))
 
 
-def _golden(artifact: Artifact, plan: Plan, context: Context, remote: Remote, *, profiled: int) -> GoldenRun:
+def _golden(
+    artifact: Artifact, plan: Plan, context: Context, remote: Remote, *, profiled: int
+) -> ProfiledRun:
     return run_samples(
         artifact,
         context.golden,
         plan,
-        read_operators(artifact.path, artifact.format),
+        format_named(artifact.format).operators(artifact),
         remote,
         folder=remote.folder,
         profiled=profiled,
@@ -128,7 +144,7 @@ def _measure(artifact: Artifact, plan: Plan, context: Context, held: Held) -> La
         taken = _take_rounds(remote, plan, context, samples)
     counted = [entry.samples_ms for entry in taken.rounds if not entry.rejected]
     kept = counted if not taken.unsteady else [entry.samples_ms for entry in taken.rounds]
-    operators = read_operators(artifact.path, artifact.format)
+    operators = format_named(artifact.format).operators(artifact)
     first = taken.first
     return LatencyReport(
         subject=Subject.of(artifact),

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Protocol
 
 from benchmarks.operators.profile import arithmetic, read_profile
-from benchmarks.operators.read import Operator
 from benchmarks.reports.plan import Plan
 from benchmarks.targets.bench.process import OUTPUT, BenchReport
 from benchmarks.targets.bench.tensors import (
@@ -18,9 +17,10 @@ from benchmarks.targets.bench.tensors import (
     read_outputs,
     write_inputs,
 )
-from benchmarks.targets.context import GoldenRun
+from benchmarks.targets.context import ProfiledRun
 from mocovit_deploy.artifacts.artifact import Array, Artifact
 from mocovit_deploy.artifacts.golden import Golden
+from mocovit_deploy.artifacts.operator import FileOperator
 from mocovit_deploy.errors import UsageError
 
 
@@ -34,14 +34,14 @@ def run_samples(
     artifact: Artifact,
     golden: Golden | None,
     plan: Plan,
-    operators: Sequence[Operator],
+    operators: Sequence[FileOperator],
     execute: Execute,
     *,
     folder: Path,
     profiled: int,
     version: str,
     ticking: bool = False,
-) -> GoldenRun:
+) -> ProfiledRun:
     """Run every golden sample once (or made-up numbers, without golden file), then profile some inferences.
 
     Raises `UsageError` when the golden file's tensors are not the model's, and what `execute` raises.
@@ -58,7 +58,7 @@ def run_samples(
         check_types(artifact, golden, order, report.inputs)
         outputs = read_outputs(folder, golden, order, report.outputs)
     executed = read_profile(plan.runtime, report.profile, operators, ticking=ticking)
-    return GoldenRun(
+    return ProfiledRun(
         outputs=outputs,
         runtime=f"{plan.runtime} {version}",
         arithmetic=arithmetic(executed),

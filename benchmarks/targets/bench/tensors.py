@@ -16,8 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.operators.tflite import FileTensor, Quantization, read_interface
 from benchmarks.targets.bench.process import INPUT, OUTPUT, Tensor
+from exporters.tflite.contents import FileTensor, Quantization, read_interface
 from mocovit_deploy.artifacts.artifact import Array, Artifact
 from mocovit_deploy.artifacts.golden import Golden
 from mocovit_deploy.errors import DeployError, UsageError

@@ -3,6 +3,8 @@
 target  the target      qemu  one run of the emulator      prefix  the system files that the guest reads
 """
 
-from benchmarks.targets.emulated.target import measure, run_golden
+from benchmarks.targets.emulated.target import count, measure, run_golden
 
-__all__ = ["measure", "run_golden"]
+COUNTS = True
+
+__all__ = ["COUNTS", "count", "measure", "run_golden"]

@@ -15,21 +15,25 @@ from pathlib import Path
 
 from benchmarks.devices import device
 from benchmarks.operators.profile import counted, partitions
-from benchmarks.operators.read import by_kind, read_operators
 from benchmarks.reports.counts import Counts, typical
 from benchmarks.reports.plan import Plan
 from benchmarks.reports.report import CountedOperator, CountReport, Engine, Subject, tool_versions
 from benchmarks.targets.bench.golden_run import keep_first_sample, run_samples
 from benchmarks.targets.bench.process import BenchReport, run_bench, timing_options
-from benchmarks.targets.context import Context, GoldenRun, arithmetic_note, checked_line, verdict_of
+from benchmarks.targets.context import Context, ProfiledRun, arithmetic_note, checked_line, verdict_of
 from benchmarks.targets.emulated.prefix import CORES, write_prefix
 from benchmarks.targets.emulated.qemu import VARIABLE, Qemu, check_cpu, find_qemu
+from benchmarks.targets.plain import emulation_plan, plain_run, unjudged
 from benchmarks.toolchain import bundle as bundles
 from benchmarks.toolchain import emulator
 from benchmarks.toolchain.bundle import Bundle
 from benchmarks.toolchain.emulator import Emulator
 from mocovit_deploy.artifacts.artifact import Artifact
+from mocovit_deploy.artifacts.golden import Golden
+from mocovit_deploy.artifacts.operator import by_kind
 from mocovit_deploy.errors import MissingToolError, ParityError, UsageError
+from mocovit_deploy.formats import format_named
+from mocovit_deploy.targets import GoldenRun, InstructionCount, RunConditions
 
 DEFAULT_DEVICE = "snapdragon_855"
 _HOTTEST = 5
@@ -46,7 +50,7 @@ def measure(artifact: Artifact, plan: Plan, context: Context) -> CountReport:
     """
     counter = emulator.find()
     model = device.load(context.device or DEFAULT_DEVICE)
-    operators = read_operators(artifact.path, artifact.format)
+    operators = format_named(artifact.format).operators(artifact)
     per_op = plan.per_op and plan.runtime != "onnxruntime"
     with _prepared(artifact, plan, context, Qemu(counter.qemu, counter.version)) as place:
         check = _Execute(place, plan, counter if per_op else None, _TICKS, hottest=0, clock=per_op)
@@ -92,14 +96,14 @@ def measure(artifact: Artifact, plan: Plan, context: Context) -> CountReport:
     )
 
 
-def run_golden(artifact: Artifact, plan: Plan, context: Context) -> GoldenRun:
+def profile_golden(artifact: Artifact, plan: Plan, context: Context) -> ProfiledRun:
     """Run the golden inputs and return the outputs; judges nothing.
 
     Any qemu does. Under one that counts, the arithmetic is proved by the multiply-accumulates executed.
     Raises `MissingToolError` where there is no qemu, `ParityError` for a runtime that names an arithmetic
     and executed none of it; otherwise like `measure`.
     """
-    operators = read_operators(artifact.path, artifact.format)
+    operators = format_named(artifact.format).operators(artifact)
     counter = _counter_unless_named()
     qemu = find_qemu() if counter is None else Qemu(counter.qemu, counter.version)
     with _prepared(artifact, plan, context, qemu) as place:
@@ -118,6 +122,24 @@ def run_golden(artifact: Artifact, plan: Plan, context: Context) -> GoldenRun:
         return proved(artifact, found, emulator.read_counts(place.folder / _COUNTS))
 
 
+def run_golden(artifact: Artifact, golden: Golden, conditions: RunConditions) -> GoldenRun:
+    """See `mocovit_deploy.targets.Target`."""
+    return plain_run(profile_golden, artifact, golden, emulation_plan(artifact, conditions))
+
+
+def count(artifact: Artifact, golden: Golden, conditions: RunConditions) -> InstructionCount:
+    """See `mocovit_deploy.targets.Target`. `MissingToolError` without an emulator that counts.
+
+    Counts are taken on the first golden sample, so it alone is run before.
+    """
+    report = measure(artifact, emulation_plan(artifact, conditions), unjudged(golden.first))
+    return InstructionCount(
+        instructions=report.counts.instructions,
+        runtime=f"{report.engine.runtime} {report.engine.version}",
+        emulator=report.emulator,
+    )
+
+
 def _counter_unless_named() -> Emulator | None:
     """The emulator that counts, where there is one and the user named no other qemu."""
     if os.environ.get(VARIABLE):
@@ -128,7 +150,7 @@ def _counter_unless_named() -> Emulator | None:
         return None
 
 
-def proved(artifact: Artifact, run: GoldenRun, regions: Sequence[Counts]) -> GoldenRun:
+def proved(artifact: Artifact, run: ProfiledRun, regions: Sequence[Counts]) -> ProfiledRun:
     """`run`, once what was executed agrees with the arithmetic it names.
 
     Where a part was computed in another arithmetic, the runtime's name says how much.
@@ -204,13 +226,13 @@ def _prepared(artifact: Artifact, plan: Plan, context: Context, qemu: Qemu) -> I
         yield _Place(folder, bundle, qemu)
 
 
-def _per_operator(checked: GoldenRun, folder: Path) -> tuple[CountedOperator, ...]:
+def _per_operator(checked: ProfiledRun, folder: Path) -> tuple[CountedOperator, ...]:
     """Instructions per operator, from the one inference that was profiled by the counting clock."""
     region = emulator.read_counts(folder / _TICKS)[-1]
     return counted(checked.executed, {tick.number: tick.instructions for tick in region.ticks})
 
 
-def _warnings(artifact: Artifact, plan: Plan, counts: Counts, checked: GoldenRun) -> tuple[str, ...]:
+def _warnings(artifact: Artifact, plan: Plan, counts: Counts, checked: ProfiledRun) -> tuple[str, ...]:
     found = list(arithmetic_note(artifact, plan, checked.arithmetic))
     if plan.threads > 1:
         found.append(

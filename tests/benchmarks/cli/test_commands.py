@@ -22,9 +22,10 @@ from benchmarks.cli.main import main
 from benchmarks.cli.parser import EXAMPLES, build_parser
 from benchmarks.reports.file import read, write
 from benchmarks.reports.report import CountReport
-from benchmarks.targets import TARGETS, host
+from benchmarks.targets import host
+from benchmarks.targets.context import MeasuringTarget
 from mocovit_deploy.errors import UsageError
-from mocovit_deploy.targets import Target, load_target
+from mocovit_deploy.targets import TARGETS, load_target
 
 MODELS = Path(__file__).parents[1] / "models"
 QUICK = ["--target", "host", "--runs", "3", "--min-s", "0", "--warmup-runs", "1", "--warmup-min-s", "0"]
@@ -315,9 +316,11 @@ def _wait_for_child(parent: int) -> int:
 @pytest.mark.parametrize("name", TARGETS)
 def test_every_target_offers_what_a_target_must(name: str) -> None:
     module = load_target(name)
-    for function in ("measure", "run_golden"):
-        promised = list(inspect.signature(getattr(Target, function)).parameters)[1:]
-        assert list(inspect.signature(getattr(module, function)).parameters) == promised
+    assert isinstance(module.COUNTS, bool)
+    for function in ("measure", "run_golden", "count"):
+        promised = list(inspect.signature(getattr(MeasuringTarget, function)).parameters)[1:]
+        offered = inspect.signature(getattr(module, function)).parameters
+        assert [one.removeprefix("_") for one in offered] == promised
 
 
 def test_an_unknown_target_lists_the_known() -> None:

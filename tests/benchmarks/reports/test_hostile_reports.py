@@ -7,18 +7,18 @@ import time
 
 import numpy as np
 import pytest
+from bare_files import operators_of
 from hostile import crafted, seeds
 
 from benchmarks.cli.main import main
 from benchmarks.devices import latency_fit as calibration
-from benchmarks.operators.read import read_operators
-from benchmarks.operators.tflite import FileTensor, Quantization
 from benchmarks.reports import schema as records
 from benchmarks.reports.file import read
 from benchmarks.reports.statistics import bootstrap_median
 from benchmarks.targets.bench.tensors import stored
 from benchmarks.targets.benchmark_model import parse
 from benchmarks.toolchain import lock
+from exporters.tflite.contents import FileTensor, Quantization
 from mocovit_deploy.errors import UsageError
 
 REPORT = json.loads(seeds.latency_report()["seed.json"])
@@ -140,7 +140,7 @@ def test_text_in_an_onnx_file_may_be_no_text(tmp_path):
     at = files["tiny.onnx"].index(b"[''", files["tiny.onnx"].index(name))
     damaged = files["tiny.onnx"][:at] + b"\xff\x1b'" + files["tiny.onnx"][at + 3 :]
     (tmp_path / "a.onnx").write_bytes(damaged)
-    found = read_operators(tmp_path / "a.onnx", "onnx")
+    found = operators_of(tmp_path / "a.onnx")
     assert all(word.isprintable() for op in found for word in (op.kind, op.where, op.name, op.output))
 
 

@@ -17,13 +17,12 @@ from benchmarks.reports.report import (
     CountReport,
     LatencyReport,
     Modelled,
-    Outside,
-    Partitions,
     TimedOperator,
     tool_versions,
 )
 from benchmarks.reports.statistics import summarise
 from mocovit_deploy.errors import DeviceError, UsageError
+from mocovit_deploy.targets import OutsideDelegate, Partitions
 
 MODELLED = Modelled(
     modelled_ms=7.2,
@@ -39,7 +38,7 @@ PARTITIONS = Partitions(
     delegate="XNNPACK",
     count=2,
     operators_inside=60,
-    outside=(Outside(kind="HARD_SWISH", count=1, reason=""),),
+    outside=(OutsideDelegate(kind="HARD_SWISH", count=1, reason=""),),
 )
 
 

@@ -14,8 +14,8 @@ import pytest
 
 from benchmarks.reports.counts import CLASSES, MAC_WIDTHS, Counts
 from benchmarks.reports.file import read, to_json, write
-from benchmarks.reports.plan import CPUS, RUNTIMES, counting_plan
-from benchmarks.targets.context import Context, GoldenRun
+from benchmarks.reports.plan import counting_plan
+from benchmarks.targets.context import Context, ProfiledRun
 from benchmarks.targets.emulated import qemu
 from benchmarks.targets.emulated import target as emulated
 from benchmarks.targets.emulated.prefix import CORES, write_prefix
@@ -28,6 +28,7 @@ from mocovit_deploy.errors import (
     TransientDeviceError,
     UsageError,
 )
+from mocovit_deploy.targets import CPUS, RUNTIMES
 
 MODELS = Path(__file__).parents[1] / "models"
 MODEL_OF = {"litert": "tiny.tflite", "tflite": "tiny.tflite", "onnxruntime": "tiny.onnx"}
@@ -68,7 +69,7 @@ def context_of(name: str, worst: float = 1e-5) -> tuple[emulated.Artifact, Conte
 def test_golden_outputs_under_emulation(runtime: str) -> None:
     need_bundle(runtime)
     artifact, context = context_of(MODEL_OF[runtime])
-    found = emulated.run_golden(artifact, counting_plan(runtime=runtime), context)
+    found = emulated.profile_golden(artifact, counting_plan(runtime=runtime), context)
     assert context.golden is not None
     assert context.verify is not None
     judged = context.verify(artifact, context.golden, found.outputs, found.runtime, found.arithmetic)
@@ -79,7 +80,7 @@ def test_golden_outputs_under_emulation(runtime: str) -> None:
 def test_int8_outputs_under_emulation() -> None:
     need_bundle("litert")
     artifact, context = context_of("tiny_int8.tflite")
-    assert emulated.run_golden(artifact, counting_plan(), context).arithmetic == "int8"
+    assert emulated.profile_golden(artifact, counting_plan(), context).arithmetic == "int8"
 
 
 @pytest.mark.parametrize("runtime", ["litert", "tflite"])
@@ -167,7 +168,7 @@ def test_a_run_past_its_deadline_is_ended() -> None:
     need_bundle("litert")
     artifact, context = context_of("tiny.tflite")
     with pytest.raises(TransientDeviceError, match="deadline"):
-        emulated.run_golden(artifact, counting_plan(deadline_s=0.01), context)
+        emulated.profile_golden(artifact, counting_plan(deadline_s=0.01), context)
 
 
 @pytest.mark.usefixtures("any_qemu")
@@ -175,7 +176,7 @@ def test_a_bundle_of_another_runtime_is_refused() -> None:
     need_bundle("tflite")
     artifact, context = context_of("tiny.tflite")
     with pytest.raises(UsageError, match="a bundle of tflite"):
-        emulated.run_golden(
+        emulated.profile_golden(
             artifact, counting_plan(), dataclasses.replace(context, bundle=bundles.place("tflite"))
         )
 
@@ -184,7 +185,7 @@ def test_a_bundle_of_another_runtime_is_refused() -> None:
 def test_a_core_is_needed() -> None:
     artifact, context = context_of("tiny.tflite")
     with pytest.raises(UsageError, match="--cpu"):
-        emulated.run_golden(artifact, dataclasses.replace(counting_plan(), cpu=None), context)
+        emulated.profile_golden(artifact, dataclasses.replace(counting_plan(), cpu=None), context)
 
 
 def test_without_any_qemu_the_command_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -259,7 +260,7 @@ def test_words_do_not_change_length_with_the_machine(tmp_path: Path, monkeypatch
 
 def test_an_arithmetic_that_was_named_and_not_executed_is_no_proof() -> None:
     artifact, _ = context_of("tiny.tflite")
-    run = GoldenRun(outputs={}, runtime="litert 2.3.0", arithmetic="fp16", executed=())
+    run = ProfiledRun(outputs={}, runtime="litert 2.3.0", arithmetic="fp16", executed=())
     regions = [_multiplied(fp16=300), _multiplied(fp16=600, fp32=100)]
     assert emulated.proved(artifact, run, regions[:1]) == run
     assert emulated.proved(artifact, run, regions).runtime == "litert 2.3.0 (10 % of MACs in fp32)"

@@ -11,12 +11,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.operators.tflite import FileTensor, Quantization
 from benchmarks.reports.plan import Plan
 from benchmarks.targets import host
 from benchmarks.targets.bench.tensors import real, stored
 from benchmarks.targets.context import Context
 from benchmarks.targets.subject import load
+from exporters.tflite.contents import FileTensor, Quantization
 from mocovit_deploy.artifacts.artifact import Array, Artifact
 from mocovit_deploy.artifacts.golden import Golden
 from mocovit_deploy.errors import MissingToolError, ParityError, TransientDeviceError, UsageError
@@ -87,7 +87,7 @@ def test_an_onnx_file_is_measured_too() -> None:
 
 def test_several_outputs_keep_their_names() -> None:
     artifact, context = prepared("split.tflite")
-    found = host.run_golden(artifact, QUICK, context)
+    found = host.profile_golden(artifact, QUICK, context)
     assert context.golden is not None
     assert {name: array.shape for name, array in found.outputs.items()} == {
         name: array.shape for name, array in context.golden.outputs.items()
@@ -152,7 +152,7 @@ def test_a_model_the_runtime_refuses_is_said_in_its_words(tmp_path: Path) -> Non
     data = bytearray((MODELS / "tiny.tflite").read_bytes())
     path.write_bytes(data.replace(b"serving_default", b"serving_\xff\xfe\xfdault"))
     artifact, context = prepared("tiny.tflite")
-    whole = host.run_golden(dataclasses.replace(artifact, path=path), QUICK, context)
+    whole = host.profile_golden(dataclasses.replace(artifact, path=path), QUICK, context)
     assert whole.arithmetic == "fp32"  # names are only names
     path.write_bytes(b"\0\0\0\0TFL3" + b"\0" * 100)
     with pytest.raises(UsageError):
@@ -171,7 +171,7 @@ def test_another_files_golden_is_refused(what: str) -> None:
     }[what]
     wrong = dataclasses.replace(context, golden=dataclasses.replace(context.golden, inputs=inputs))
     with pytest.raises(UsageError):
-        host.run_golden(artifact, QUICK, wrong)
+        host.profile_golden(artifact, QUICK, wrong)
 
 
 def test_the_tflite_runtime_is_not_for_hosts() -> None:

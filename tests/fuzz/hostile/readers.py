@@ -92,29 +92,32 @@ def _bench(folder: Path) -> None:
     from benchmarks.targets import host, subject
     from benchmarks.targets.context import Context
     from mocovit_deploy.parity.verdict import judge
+    from mocovit_deploy.targets import runtime_for
 
     artifact, golden = subject.load(_artifact_in(folder), checked=True)
     assert golden is not None
     plan = Plan(
-        runtime=subject.runtime_for(artifact, None),
+        runtime=runtime_for(artifact, None),
         warmup_runs=0,
         warmup_min_s=0,
         runs=1,
         min_s=0,
         deadline_s=BENCH_DEADLINE_S,
     )
-    run = host.run_golden(artifact, plan, Context(golden=golden, verify=None, say=lambda _line: None))
+    run = host.profile_golden(artifact, plan, Context(golden=golden, verify=None, say=lambda _line: None))
     judge(artifact, golden, run.outputs, run.runtime, run.arithmetic)
 
 
 def _operators(folder: Path) -> None:
-    from benchmarks.operators.read import by_kind, read_operators
-    from benchmarks.operators.tflite import read_interface
+    from benchmarks.targets import subject
+    from exporters.tflite.contents import read_interface
+    from mocovit_deploy.artifacts.operator import by_kind
+    from mocovit_deploy.formats import format_named
 
-    path = _artifact_in(folder)
-    by_kind(read_operators(path, path.suffix[1:]))
-    if path.suffix == ".tflite":
-        read_interface(path)
+    artifact, _ = subject.load(_artifact_in(folder), checked=False)
+    by_kind(format_named(artifact.format).operators(artifact))
+    if artifact.format == "tflite":
+        read_interface(artifact.path)
 
 
 def _checkpoint(folder: Path) -> None:
@@ -284,7 +287,13 @@ READERS = (
         mutate.BINARY,
         _operators,
         _none,
-        modules=("onnx", "ai_edge_litert.schema_py_generated", "benchmarks.operators.read"),
+        modules=(
+            "onnx",
+            "ai_edge_litert.schema_py_generated",
+            "exporters.onnx",
+            "exporters.tflite",
+            "benchmarks.targets.subject",
+        ),
     ),
     Reader(
         "bench",

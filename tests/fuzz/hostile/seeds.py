@@ -122,12 +122,11 @@ def latency_report() -> Files:
         Device,
         Engine,
         LatencyReport,
-        Outside,
-        Partitions,
         Subject,
         TimedOperator,
     )
     from benchmarks.reports.rounds import Reading, Round
+    from mocovit_deploy.targets import OutsideDelegate, Partitions
 
     times = (1.5, 1.6, 1.4, 1.55)
     state = {"load_1min": 0.5, "cpu0_governor": "performance"}
@@ -152,7 +151,7 @@ def latency_report() -> Files:
             delegate="XNNPACK",
             count=1,
             operators_inside=2,
-            outside=(Outside(kind="CUMSUM", count=1, reason=""),),
+            outside=(OutsideDelegate(kind="CUMSUM", count=1, reason=""),),
         ),
         operators=(TimedOperator(index=0, kind="CONV_2D", where="stem", partition=0, mean_ms=0.5),),
     )

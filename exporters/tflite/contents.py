@@ -1,4 +1,4 @@
-"""Read a .tflite's tables without running it: operators, and the tensors it takes and gives.
+"""What a TFLite file consists of, read without running it: operators, the tensors it takes and gives.
 
 Uses the schema bindings that ai-edge-litert ships. Weights are never touched.
 """
@@ -13,13 +13,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
+from mocovit_deploy.artifacts.artifact import Artifact
 from mocovit_deploy.artifacts.marks import marks_in, split
+from mocovit_deploy.artifacts.operator import ROOT_MODULE, FileOperator
 from mocovit_deploy.errors import UsageError
 from mocovit_deploy.extras import needs_extra
 from mocovit_deploy.terminal.printable import printable
-
-ROOT = "(root)"
-"""Where an operator is that the network's own forward calls, outside any submodule."""
 
 _IDENTIFIER = b"TFL3"
 _Read = TypeVar("_Read")
@@ -52,26 +51,15 @@ class Interface:
     subgraph_outputs: tuple[FileTensor, ...]
 
 
-@dataclass(frozen=True)
-class FileOperator:
-    """One operator of the main subgraph: its kind, its first output, its weights."""
-
-    kind: str
-    output: str
-    dtype: str
-    half_weights: bool
-    """Whether a constant that it reads is stored in half precision, behind a DEQUANTIZE."""
-
-
 def read_interface(path: Path) -> Interface:
     """Inputs and outputs. Raises `UsageError` for a file that is no TFLite file, `MissingToolError` without
     ai-edge-litert."""
     return _guarded(path, _interface)
 
 
-def read_file_operators(path: Path) -> tuple[FileOperator, ...]:
-    """The operators in order of execution; raises like `read_interface`."""
-    return _guarded(path, _operators)
+def operators(artifact: Artifact) -> tuple[FileOperator, ...]:
+    """The operators of the main subgraph, in order of execution; raises like `read_interface`."""
+    return _guarded(artifact.path, _operators)
 
 
 def _guarded(path: Path, read: Callable[[Any, Any], _Read]) -> _Read:
@@ -100,12 +88,22 @@ def _operators(model: Any, schema: Any) -> tuple[FileOperator, ...]:
         output = graph.Tensors(operator.Outputs(0)) if operator.OutputsLength() else None
         kind = _kind(model.OperatorCodes(operator.OpcodeIndex()), schema)
         if output is None:
-            found.append(FileOperator(kind, "", "", half_weights=False))
+            found.append(FileOperator(index, kind, ""))
             continue
         if kind == "DEQUANTIZE" and _dtype(graph.Tensors(inputs[0]), schema) == "float16":
             widened.add(operator.Outputs(0))
         half = operator.Outputs(0) in widened or not widened.isdisjoint(inputs)
-        found.append(FileOperator(kind, _text(output.Name()), _dtype(output, schema), half_weights=half))
+        name = _text(output.Name())
+        found.append(
+            FileOperator(
+                index=index,
+                kind=kind,
+                where=module_path(name, kind),
+                dtype=_dtype(output, schema),
+                output=name,
+                half_weights=half,
+            )
+        )
     return tuple(found)
 
 
@@ -187,7 +185,7 @@ def module_path(tensor_name: str, kind: str) -> str:
     """
     place = -1 if kind in _WEIGHTED else 0
     if marks := marks_in(tensor_name):
-        return split(marks[place])[0] or ROOT
+        return split(marks[place])[0] or ROOT_MODULE
     paths = re.findall(r"([^;]+);[0-9]*(?:;|$)", tensor_name)
     if not paths:
         return tensor_name
@@ -196,4 +194,4 @@ def module_path(tensor_name: str, kind: str) -> str:
     if not all(found):
         return tensor_name
     names = [match[1] for match in found if match and match[1] and match[1] != "wrapped"]
-    return ".".join(names) or ROOT
+    return ".".join(names) or ROOT_MODULE

@@ -1,0 +1,50 @@
+"""What every target's `run_golden` and `count` share: plain conditions in, plain data out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from benchmarks.operators.profile import partitions
+from benchmarks.reports.plan import Plan, counting_plan
+from benchmarks.targets.context import Context, ProfiledRun
+from mocovit_deploy.artifacts.artifact import Artifact
+from mocovit_deploy.artifacts.golden import Golden
+from mocovit_deploy.errors import UsageError
+from mocovit_deploy.formats import format_named
+from mocovit_deploy.targets import CPUS, GoldenRun, RunConditions, runtime_for
+
+
+def emulation_plan(artifact: Artifact, conditions: RunConditions) -> Plan:
+    """The plan of one run on a target that plays a core."""
+    return counting_plan(
+        runtime=runtime_for(artifact, conditions.runtime),
+        cpu=conditions.cpu or CPUS[0],
+        deadline_s=conditions.deadline_s,
+    )
+
+
+def hardware_plan(artifact: Artifact, conditions: RunConditions) -> Plan:
+    """The plan of one run on hardware, which is the core that it is."""
+    runtime = runtime_for(artifact, conditions.runtime)
+    return counting_plan(runtime=runtime, cpu=None, deadline_s=conditions.deadline_s)
+
+
+def unjudged(golden: Golden) -> Context:
+    """The surroundings of a run whose outputs somebody else judges."""
+    return Context(golden=golden, verify=None, say=lambda _line: None)
+
+
+def plain_run(
+    profile: Callable[[Artifact, Plan, Context], ProfiledRun], artifact: Artifact, golden: Golden, plan: Plan
+) -> GoldenRun:
+    """A target's own run as plain data; raises what `profile` does."""
+    ran = profile(artifact, plan, unjudged(golden))
+    cut = None
+    if artifact.format == "tflite":
+        cut = partitions(ran.executed, format_named(artifact.format).operators(artifact))
+    return GoldenRun(outputs=ran.outputs, runtime=ran.runtime, arithmetic=ran.arithmetic, partitions=cut)
+
+
+def counts_not(target: str) -> UsageError:
+    """The error of a target that takes times."""
+    return UsageError(f"target {target} takes times and counts nothing; instructions are counted on emulated")
