@@ -37,6 +37,7 @@ lint: $(READY)
 	PYTHONPATH=. $(VENV)/bin/lint-imports --no-cache
 
 docs: $(READY)
+	$(VENV)/bin/python docs/make_architecture.py
 	$(VENV)/bin/python docs/make_cli_reference.py
 
 trained: $(READY)

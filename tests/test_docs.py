@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 import torch
 
 from mocovit_deploy.passes import PASSES
@@ -25,6 +26,21 @@ def _script(name):
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+def test_the_architecture_is_that_of_the_imports():
+    maker = _script("make_architecture")
+    rooms = maker.rooms()
+    text = (ROOT / "docs" / "architecture.md").read_text()
+    assert text == maker.document(text, rooms), "run: make docs"
+    assert (ROOT / "docs" / "architecture.svg").read_text() == maker.picture(rooms), "run: make docs"
+
+
+def test_a_circle_of_rooms_is_found():
+    maker = _script("make_architecture")
+    graph = {"a.x": frozenset({"a.y"}), "a.y": frozenset({"a.z"}), "a.z": frozenset({"a.x"})}
+    with pytest.raises(ValueError, match="a.x -> a.y -> a.z -> a.x"):
+        maker.document((ROOT / "docs" / "architecture.md").read_text(), graph)
 
 
 def test_every_decision_is_in_the_index():
