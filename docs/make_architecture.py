@@ -52,7 +52,7 @@ def rooms() -> dict[str, frozenset[str]]:
 
 
 def room_of(module: str) -> str | None:
-    """ "mocovit_deploy.graph" of "mocovit_deploy.graph.capture"; None of a package itself and its `__main__`."""
+    """ "mocovit_deploy.graph" of "mocovit_deploy.graph.capture"; None of packages and `__main__`."""
     parts = module.split(".")
     return ".".join(parts[:2]) if len(parts) > 1 and parts[1] != "__main__" else None
 
