@@ -63,6 +63,8 @@ class Export:
     """Changes of each pass, by its name."""
     refusals: tuple[str, ...]
     """What the passes left as it was, each with its module and the reason."""
+    remark: str = ""
+    """How the network in the files differs from the module, as float32 from bfloat16; else empty."""
 
     @property
     def passed(self) -> bool:
@@ -133,7 +135,9 @@ def export(
         done = export_model(request, Stages(), network)
     proofs = {proof.name: len(proof.changes) for proof in done.passes.proofs}
     refusals = tuple(f"{one.where}: {one.why}" for one in done.passes.refusals)
-    return Export(files=tuple(map(_file, done.outcomes)), passes=proofs, refusals=refusals)
+    return Export(
+        files=tuple(map(_file, done.outcomes)), passes=proofs, refusals=refusals, remark=network.remark
+    )
 
 
 def check(path: str | os.PathLike[str]) -> ParityReport:

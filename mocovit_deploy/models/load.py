@@ -108,17 +108,20 @@ def live_network(module: nn.Module, example: object, spec: ModelSpec, how: Prepr
     parameters = parameters_of(original.forward)
     network, inputs = inputs_of(original, spec.input, InputSpec(preprocessing=how))
     network.eval()
+    name = spec.name.removeprefix(LIVE)
+    network, remark = in_float32(network, inputs.for_capture(spec.seed, free_batch=False), name)
     with _says_what_it_ran_on(spec, inputs), torch.no_grad():
         result = network(*inputs.for_capture(spec.seed, free_batch=False))
     input_names = name_inputs(spec.input_names, (), parameters, inputs.paths)
     return Network(
         module=network,
-        name=spec.name.removeprefix(LIVE),
+        name=name,
         weights="as the module holds them",
         trained=True,
         inputs=inputs,
         input_names=input_names,
         output_names=_output_names(spec, result, input_names, image=inputs.example is None),
+        remark=remark,
     )
 
 

@@ -102,6 +102,15 @@ def test_keywords_are_not_lost(function, tmp_path):
     assert np.abs(found - expected).max() <= 2e-6 * np.ptp(expected)
 
 
+def test_a_scale_and_a_shift_stay_exact(tmp_path):
+    """As a group norm ends; coremltools' own pass divides by sqrt(1 + 1e-5)."""
+    scale, shift = torch.linspace(0.5, 2, 4).reshape(4, 1, 1), torch.linspace(-1, 1, 4).reshape(4, 1, 1)
+    network = Network(lambda x: (x.tanh() * scale + shift).relu())
+    artifact, expected = exported(network, tmp_path / "n.mlpackage")
+    found = coreml.load(artifact)({"image": EXAMPLE.numpy()})["features"]
+    assert np.abs(found - expected).max() <= 5e-7 * np.ptp(expected)
+
+
 def test_tanh_gelu_is_one_operation(tmp_path):
     artifact, _ = exported(Network(DROPPED_BY_COREMLTOOLS["gelu-tanh"]), tmp_path / "n.mlpackage")
     program = read(artifact.path)
