@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any
 from mocovit_deploy.artifacts.provenance import LIVE
 from mocovit_deploy.errors import DeployError, ParityError, UsageError, first_line
 from mocovit_deploy.formats import FORMATS
-from mocovit_deploy.parity.verdict import PASS, ParityReport
+from mocovit_deploy.parity.decide import PASS
+from mocovit_deploy.parity.verdict import ParityReport
 from mocovit_deploy.spec import ExportRequest, ModelSpec, Preprocessing
 
 if TYPE_CHECKING:

@@ -23,7 +23,7 @@ from mocovit_deploy.contract.evidence import Evidence
 from mocovit_deploy.contract.read import bounds_of, conditions_of
 from mocovit_deploy.contract.result import Check
 from mocovit_deploy.errors import UsageError
-from mocovit_deploy.parity.verdict import PASS
+from mocovit_deploy.parity.decide import PASS
 
 __all__ = ["assert_parity"]
 

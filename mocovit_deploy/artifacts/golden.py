@@ -1,13 +1,18 @@
 """The golden file: inputs, and the original network's outputs for them.
 
 mocovit_1_0_224_fp32.tflite.golden.npz
+
+names              what each sample is
+input/image        (samples, N, H, W, C), in the file's own layout
+output/logits      (samples, N, classes), as the original network gives them
+rounding/logits    what to add for its float64 outputs; absent in older files, and if there are none
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -33,15 +38,29 @@ class Golden:
     names: tuple[str, ...]
     inputs: Mapping[str, Array]
     outputs: Mapping[str, Array]
+    rounding: Mapping[str, Array] = field(default_factory=dict)
+    """By output: the original in float64 minus `outputs`, which is torch's own rounding error. Float32 holds
+    the difference, so the sum is exact to 1e-14. Outputs that are not here have no float64 counterpart."""
 
     def __len__(self) -> int:
         return len(self.names)
 
+    def some(self, chosen: Sequence[int]) -> Golden:
+        """The samples with these numbers."""
+        sides = (self.inputs, self.outputs, self.rounding)
+        picked = ({name: array[list(chosen)] for name, array in side.items()} for side in sides)
+        return Golden(tuple(self.names[number] for number in chosen), *picked)
+
     @property
     def first(self) -> Golden:
         """The first sample alone."""
-        sides = ({name: array[:1] for name, array in side.items()} for side in (self.inputs, self.outputs))
-        return Golden(self.names[:1], *sides)
+        return self.some(range(min(1, len(self))))
+
+    def exact(self, name: str) -> Array:
+        """An output of the original in float64 where that is known, else as it is."""
+        if name not in self.rounding:
+            return self.outputs[name]
+        return self.outputs[name].astype(np.float64) + self.rounding[name]
 
 
 def golden_path(artifact_path: Path) -> Path:
@@ -51,6 +70,7 @@ def golden_path(artifact_path: Path) -> Path:
 def write_golden(artifact_path: Path, golden: Golden) -> None:
     arrays = {f"input/{name}": array for name, array in golden.inputs.items()}
     arrays |= {f"output/{name}": array for name, array in golden.outputs.items()}
+    arrays |= {f"rounding/{name}": array for name, array in golden.rounding.items()}
     path = golden_path(artifact_path)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp.npz")
     try:
@@ -87,17 +107,33 @@ def _golden_from(arrays: dict[str, Array], artifact: Artifact) -> Golden:
     names = tuple(str(name) for name in listed)
     if not all(name.isprintable() for name in names):
         raise ValueError("a sample's name is not a line of text")
-    sides = []
-    for prefix, specs in (("input/", artifact.inputs), ("output/", artifact.outputs)):
-        found = {key.removeprefix(prefix): arrays.pop(key) for key in list(arrays) if key.startswith(prefix)}
-        if found.keys() != {spec.name for spec in specs}:
-            raise ValueError(f"its {prefix[:-1]}s are not those of the manifest")
-        for spec in specs:
-            _check_samples(found[spec.name], spec, len(names))
-        sides.append(found)
+    inputs, outputs = (
+        _side(arrays, prefix, specs, len(names))
+        for prefix, specs in (("input/", artifact.inputs), ("output/", artifact.outputs))
+    )
+    rounding = _taken(arrays, "rounding/")
+    for name, array in rounding.items():
+        if name not in outputs or array.shape != outputs[name].shape or array.dtype.kind != "f":
+            raise ValueError(f"rounding of {name[:80]!r} does not belong to an output")
     if arrays:
         raise ValueError(f"it holds {next(iter(arrays))[:80]!r} too")
-    return Golden(names, *sides)
+    return Golden(names, inputs, outputs, rounding)
+
+
+def _side(
+    arrays: dict[str, Array], prefix: str, specs: Sequence[TensorSpec], samples: int
+) -> dict[str, Array]:
+    found = _taken(arrays, prefix)
+    if found.keys() != {spec.name for spec in specs}:
+        raise ValueError(f"its {prefix[:-1]}s are not those of the manifest")
+    for spec in specs:
+        _check_samples(found[spec.name], spec, samples)
+    return found
+
+
+def _taken(arrays: dict[str, Array], prefix: str) -> dict[str, Array]:
+    """The arrays whose names begin with `prefix`, without it; they are taken out of `arrays`."""
+    return {key.removeprefix(prefix): arrays.pop(key) for key in list(arrays) if key.startswith(prefix)}
 
 
 def _check_samples(array: Array, spec: TensorSpec, samples: int) -> None:

@@ -13,7 +13,7 @@ from mocovit_deploy.contract.reports.text import text
 from mocovit_deploy.contract.result import ContractResult
 from mocovit_deploy.errors import UsageError
 from mocovit_deploy.files import write_atomically
-from mocovit_deploy.parity.verdict import PASS
+from mocovit_deploy.parity.decide import PASS
 from mocovit_deploy.terminal.quiet import quiet
 
 

@@ -9,28 +9,34 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from mocovit_deploy.files import size_bytes
+from mocovit_deploy.parity.decide import PASS, by_own_rounding
 from mocovit_deploy.parity.verdict import ParityReport
 from mocovit_deploy.terminal.printable import printable
 from mocovit_deploy.terminal.table import megabytes
 
 REPORT_SCHEMA_VERSION = 1
-HEADER = ("file", "size", "runtime", "max error", "SQNR", "top-1", "verdict")
+HEADER = ("file", "size", "runtime", "max error", "torch float32", "SQNR", "top-1", "verdict")
 
 
 def verdict_row(path: Path, report: ParityReport) -> tuple[str, ...]:
     size = megabytes(size_bytes(path)) if path.exists() else "-"
     if not report.outputs:
-        return (path.name, size, report.runtime or "-", "-", "-", "-", report.verdict)
+        return (path.name, size, report.runtime or "-", "-", "-", "-", "-", report.verdict)
     worst = max(report.outputs, key=lambda one: (not one.finite, one.max_error))
     top1 = worst.top1_agreement
+    verdict = report.verdict
+    leaning = [one for one in report.outputs if report.tolerance and by_own_rounding(one, report.tolerance)]
+    if verdict == PASS and leaning:
+        verdict = f"{PASS}; as near as torch's own float32"
     return (
         path.name,
         size,
         f"{report.runtime}, {report.arithmetic}",
         f"{worst.max_error:.1e} of range",
+        "-" if worst.own_error is None else f"{worst.own_error:.1e}",
         f"{worst.sqnr_db:.0f} dB",
         "-" if top1 is None else f"{top1:.0%}",
-        f"{report.verdict}; {report.not_run} not run" if report.not_run else report.verdict,
+        f"{verdict}; {report.not_run} not run" if report.not_run else verdict,
     )
 
 

@@ -21,8 +21,9 @@ from mocovit_deploy.cli.output import (
 )
 from mocovit_deploy.errors import DeployError, ParityError, unknown_choice
 from mocovit_deploy.files import digest
+from mocovit_deploy.parity.decide import PASS
 from mocovit_deploy.parity.sandboxed import check_here
-from mocovit_deploy.parity.verdict import PASS, ParityReport, judge, not_run
+from mocovit_deploy.parity.verdict import ParityReport, judge, not_run
 from mocovit_deploy.targets import HOST, TARGETS, RunConditions, load_target
 from mocovit_deploy.terminal.printable import printable
 from mocovit_deploy.terminal.quiet import quiet

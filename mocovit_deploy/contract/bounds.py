@@ -25,18 +25,20 @@ BY_RUNTIME = tuple(sorted(RUNTIMES_OF))
 def max_error(evidence: Evidence) -> Measured:
     """Largest absolute difference to the original over all samples, relative to the output's range."""
     worst = max(evidence.differences, key=lambda one: (not one.finite, one.max_error))
+    lively = [one.liveliness for one in evidence.differences if not one.constant] or [0.0]
     return Measured(
         value=worst.max_error,
         by=evidence.ran_in,
         detail=f"{worst.output} on {evidence.golden.names[worst.worst_sample]}",
-        constant=evidence.over_samples(min(one.liveliness for one in evidence.differences) / LIVELINESS),
+        constant=evidence.over_samples(min(lively) / LIVELINESS),
     )
 
 
 def min_sqnr_db(evidence: Evidence) -> Measured:
     """Signal of the original over the file's error, in decibels, of the worst output."""
     worst = min(evidence.differences, key=lambda one: (one.finite, one.sqnr_db))
-    still = [_sqnr_of_a_constant(expected) for expected in evidence.golden.outputs.values()]
+    varying = [one.output for one in evidence.differences if not one.constant]
+    still = [_sqnr_of_a_constant(evidence.golden.outputs[name]) for name in varying] or [float("inf")]
     return Measured(worst.sqnr_db, evidence.ran_in, worst.output, evidence.over_samples(max(still)))
 
 

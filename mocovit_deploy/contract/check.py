@@ -18,8 +18,8 @@ from mocovit_deploy.contract.metric import Measured, Metric
 from mocovit_deploy.contract.read import Contract, FileEntry, ModelEntry
 from mocovit_deploy.contract.result import Check, ContractResult, FileResult, finite
 from mocovit_deploy.errors import DeployError, ParityError, internal
+from mocovit_deploy.parity.decide import FAIL, NOT_RUN, PASS
 from mocovit_deploy.parity.tolerance import MEANT_ARITHMETIC
-from mocovit_deploy.parity.verdict import FAIL, NOT_RUN, PASS
 from mocovit_deploy.terminal.progress import Stages
 
 LONGEST_REASON = 400

@@ -10,8 +10,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-import numpy as np
-
 from mocovit_deploy.accuracy.answers import file_answers, image_of
 from mocovit_deploy.accuracy.evaluate import Classes
 from mocovit_deploy.accuracy.labelled import Labelled
@@ -21,8 +19,8 @@ from mocovit_deploy.contract.accuracy_data import Question
 from mocovit_deploy.errors import ParityError, UsageError
 from mocovit_deploy.files import size_bytes
 from mocovit_deploy.formats import Predictor, format_named
-from mocovit_deploy.parity.compare import Difference, compare
-from mocovit_deploy.parity.verdict import ParityReport, run_golden
+from mocovit_deploy.parity.compare import Difference
+from mocovit_deploy.parity.verdict import ParityReport, differences, run_golden
 from mocovit_deploy.targets import (
     HOST,
     GoldenRun,
@@ -124,8 +122,7 @@ class Evidence:
 
     def _compared(self, found: Mapping[str, Array]) -> tuple[Difference, ...]:
         try:
-            pairs = self.golden.outputs.items()
-            return tuple(compare(name, expected, np.asarray(found[name])) for name, expected in pairs)
+            return differences(self.golden, found)
         except (KeyError, ValueError) as error:  # another output, or one of another shape
             raise self._other_outputs(error) from None
 

@@ -22,7 +22,8 @@ from mocovit_deploy.contract.read import ModelEntry
 from mocovit_deploy.errors import DeployError, ParityError, UsageError, internal
 from mocovit_deploy.extras import import_torch
 from mocovit_deploy.files import digest
-from mocovit_deploy.parity.verdict import PASS, ParityReport
+from mocovit_deploy.parity.decide import PASS
+from mocovit_deploy.parity.verdict import ParityReport
 from mocovit_deploy.terminal.progress import Stages
 
 Pair = tuple[str, str]

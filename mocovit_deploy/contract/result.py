@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mocovit_deploy.errors import DeployError
-from mocovit_deploy.parity.verdict import FAIL, NOT_RUN, PASS
+from mocovit_deploy.parity.decide import FAIL, NOT_RUN, PASS
 
 
 @dataclass(frozen=True)

@@ -18,8 +18,10 @@ from mocovit_deploy.errors import ConversionError, DeployError, ParityError, int
 from mocovit_deploy.exporting.staging import Staging
 from mocovit_deploy.files import digest
 from mocovit_deploy.formats import ExportJob, Written, format_named
+from mocovit_deploy.models.double import rounding_of
 from mocovit_deploy.models.load import Network
-from mocovit_deploy.parity.verdict import PASS, ParityReport, check_file, not_run
+from mocovit_deploy.parity.decide import PASS
+from mocovit_deploy.parity.verdict import ParityReport, check_file, not_run
 from mocovit_deploy.passes.result import PassResult
 from mocovit_deploy.ship.app_code import write_app_code
 from mocovit_deploy.ship.metadata import FileMetadata
@@ -35,6 +37,11 @@ class Reference:
     inputs: dict[str, Array]
     """(samples, N, C, H, W) as PyTorch has them."""
     outputs: dict[str, Array]
+    """(samples, ...) in the network's own precision, as it gives them."""
+    rounding: dict[str, Array]
+    """By output: what `outputs` lacks to the network in float64."""
+    no_float64: str
+    """Why the network could not be run in float64, and `outputs` are the yardstick; else nothing."""
 
     @property
     def output_specs(self) -> tuple[TensorSpec, ...]:
@@ -72,7 +79,7 @@ class Line:
 
 
 def run_original(network: Network, request: ExportRequest) -> Reference:
-    """Run the original network, in float32, on the parity samples.
+    """Run the original network on the parity samples, as it is and in float64.
 
     Raises `ConversionError` where its own outputs are not finite.
     """
@@ -91,8 +98,14 @@ def run_original(network: Network, request: ExportRequest) -> Reference:
     for name, column in zip(network.output_names, stacked, strict=True):
         if not np.isfinite(column).all():
             raise ConversionError(f"{network.name} itself gives NaN or infinity in {name}: check its weights")
-    outputs = dict(zip(network.output_names, stacked, strict=True))
-    return Reference(names, dict(zip(network.input_names, inputs, strict=True)), outputs)
+    rounding, why_not = rounding_of(network.module, inputs, stacked)
+    return Reference(
+        names=names,
+        inputs=dict(zip(network.input_names, inputs, strict=True)),
+        outputs=dict(zip(network.output_names, stacked, strict=True)),
+        rounding={network.output_names[place]: array for place, array in rounding.items()},
+        no_float64=why_not,
+    )
 
 
 def write_and_prove(line: Line, format_name: str, recipe: str) -> Outcome:
@@ -124,8 +137,20 @@ def write_and_prove(line: Line, format_name: str, recipe: str) -> Outcome:
     accepted = report.verdict == PASS or not verify
     placed = line.staging.publish(job.path, rejected=not accepted)
     failure = None if accepted else ParityError(f"{placed}: parity {report.verdict}: {report.reason}")
-    outcome = Outcome(format_name, recipe, replace(artifact, path=placed), report, failure, written.notes)
+    notes = (*written.notes, *_yardstick(line.reference))
+    outcome = Outcome(format_name, recipe, replace(artifact, path=placed), report, failure, notes)
     return _with_app_code(outcome, placed) if line.request.app_code and accepted else outcome
+
+
+def _yardstick(reference: Reference) -> tuple[str, ...]:
+    """What a reader must know if the float64 original could not be had."""
+    if not reference.no_float64:
+        return ()
+    text = (
+        f"judged against the network in float32: it does not run in float64 ({reference.no_float64}), so its "
+        "own rounding error is not known"
+    )
+    return (text,)
 
 
 def _with_app_code(outcome: Outcome, path: Path) -> Outcome:
@@ -155,7 +180,7 @@ def _golden(reference: Reference, written: Written) -> Golden:
         inputs = {spec.name: as_taken(reference.inputs[spec.name], spec) for spec in written.inputs}
     except ValueError as error:
         raise ConversionError(str(error)) from None
-    return Golden(reference.names, inputs, reference.outputs)
+    return Golden(reference.names, inputs, reference.outputs, reference.rounding)
 
 
 def _artifact(line: Line, job: ExportJob, format_name: str, written: Written) -> Artifact:

@@ -19,8 +19,9 @@ from mocovit_deploy.layers.taps import Missing, Reading, Trace, find_taps, first
 from mocovit_deploy.layers.trace import trace
 from mocovit_deploy.models.load import load_network
 from mocovit_deploy.parity.compare import compare
+from mocovit_deploy.parity.decide import FAIL, PASS
 from mocovit_deploy.parity.tolerance import LAYER_TOLERANCES, SAME_NETWORK
-from mocovit_deploy.parity.verdict import FAIL, PASS, not_computed, without_nan
+from mocovit_deploy.parity.verdict import not_computed, without_nan
 
 SAMPLES = 2
 """Runs that are looked into: the first golden sample, a photograph, and the last, random numbers."""

@@ -8,7 +8,10 @@ All numbers are computed in float64 over all samples together. With e the expect
     sqnr_db   10 log10( sum e^2 / sum (e - f)^2 )          infinite where they are equal
     cosine    <e, f> / (|e| |f|)
     liveliness  largest spread of one output element over the samples / (max e - min e)
+    own_error   max |e - g| / (max e - min e), where g is what the original itself gives in float32
     top1_agreement  share of rows whose largest element is at the same place (outputs of two axes)
+
+An output that is the same on every sample is a constant: its errors are relative to max |e|.
 """
 
 from __future__ import annotations
@@ -35,10 +38,16 @@ class Difference:
     liveliness: float
     top1_agreement: float | None
     worst_sample: int
+    own_error: float | None = None
+    """How far the original's own float32 output is from its float64 one; None where that is not known."""
+    constant: bool = False
+    """The original gives the same on all samples, of which there are several."""
 
 
-def compare(output: str, expected: Array, found: Array) -> Difference:
-    """Compare one output over all samples; both are (samples, ...), of the same shape.
+def compare(output: str, expected: Array, found: Array, single: Array | None = None) -> Difference:
+    """Compare one output over all samples; all are (samples, ...), of the same shape.
+
+    `single` is the original's own float32 output where `expected` is its float64 one.
 
     Raises `ValueError` if the shapes differ: that is another network, not an error to measure.
 
@@ -54,7 +63,9 @@ def compare(output: str, expected: Array, found: Array) -> Difference:
         bad = ~np.isfinite(f).reshape(len(f), -1).all(axis=1) if len(f) else np.zeros(1)
         return Difference(output, False, nan, nan, nan, nan, nan, nan, None, int(np.argmax(bad)))
     error = np.abs(e - f)
-    spread = float(e.max() - e.min()) or float(np.abs(e).max()) or 1.0
+    constant = len(e) > 1 and bool((e == e[0]).all())
+    magnitude = float(np.abs(e).max()) or 1.0
+    spread = magnitude if constant else float(e.max() - e.min()) or magnitude
     noise, signal = float((error**2).sum()), float((e**2).sum())
     norms = float(np.linalg.norm(e) * np.linalg.norm(f))
     return Difference(
@@ -68,6 +79,8 @@ def compare(output: str, expected: Array, found: Array) -> Difference:
         liveliness=float((e.max(axis=0) - e.min(axis=0)).max()) / spread,
         top1_agreement=_top1_agreement(e, f),
         worst_sample=int(error.reshape(len(e), -1).max(axis=1).argmax()),
+        own_error=None if single is None else float(np.abs(e - single).max()) / spread,
+        constant=constant,
     )
 
 

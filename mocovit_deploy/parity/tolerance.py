@@ -62,5 +62,24 @@ SAME_NETWORK = 1e-5
 MEANT_ARITHMETIC = {"fp32": "fp32", "fp16": "fp16", "fp16_weights": "fp16"}
 """What a file of each recipe is made to be computed in."""
 
+
+@dataclass(frozen=True, kw_only=True)
+class OwnRounding:
+    """What a network that multiplies rounding errors allows a right file: see decision 8."""
+
+    multiple: float
+    """A file may be so many times as far from the float64 original as torch's own float32 output is."""
+    measured: float
+    """The largest such multiple of a right file whose error is near its tolerance or over it: timm's
+    mobilenetv4_hybrid_medium at 256 pixels, 6.0e-5 in TFLite where torch has 2.5e-5."""
+    uncertain: float
+    """Where torch's own error is larger, relative to the output's range, no file can be judged: `multiple`
+    times it is the loosest tolerance of this table."""
+
+
+OWN_ROUNDING = OwnRounding(multiple=4.0, measured=2.4, uncertain=2.5e-3)
+ONE_ROUNDING = 2.0**-24
+"""The relative error of rounding one number to float32; torch's own error over it is a network's gain."""
+
 LIVELINESS = 10.0
 """How many times the tolerance an output must vary with the input for a comparison to prove anything."""

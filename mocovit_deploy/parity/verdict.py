@@ -15,9 +15,8 @@ from mocovit_deploy.artifacts.golden import Golden
 from mocovit_deploy.errors import ConversionError, DeployError, ParityError, first_line
 from mocovit_deploy.formats import Format, Predictor
 from mocovit_deploy.parity.compare import Difference, compare
-from mocovit_deploy.parity.tolerance import LIVELINESS, MEANT_ARITHMETIC, TOLERANCES, Tolerance
-
-PASS, FAIL, NOT_RUN = "pass", "fail", "not run"
+from mocovit_deploy.parity.decide import NOT_RUN, PASS, decide
+from mocovit_deploy.parity.tolerance import MEANT_ARITHMETIC, TOLERANCES, Tolerance
 
 
 @dataclass(frozen=True)
@@ -102,7 +101,7 @@ def run_golden(artifact: Artifact, golden: Golden, predictor: Predictor) -> dict
     batched = {name: together[name].reshape(alone[name].shape) for name in alone}
 
     def error(found: Mapping[str, Array], name: str) -> float:
-        return float(np.abs(found[name] - golden.outputs[name]).max())
+        return float(np.abs(found[name] - golden.exact(name)).max())
 
     # Written so that a NaN in the batched outputs counts as worse.
     return {
@@ -146,15 +145,24 @@ def judge(
                 f"{artifact.path}: output {name} has shape {np.shape(found[name])}, the golden file "
                 f"{expected.shape}"
             )
-    outputs = tuple(
-        compare(name, expected, np.asarray(found[name]))
-        for name, expected in golden.outputs.items()
-        if len(golden)
-    )
-    tolerance = TOLERANCES.get((artifact.format, artifact.recipe, arithmetic))
-    verdict, reason = _decide(artifact, golden, outputs, tolerance, arithmetic)
+    outputs = differences(golden, found) if len(golden) else ()
+    key = (artifact.format, artifact.recipe, arithmetic)
+    verdict, reason = decide(golden, outputs, key, tolerance := TOLERANCES.get(key))
     missing = not_computed(artifact.recipe, arithmetic)
     return ParityReport(verdict, reason, runtime, arithmetic, golden.names, tolerance, outputs, missing)
+
+
+def differences(golden: Golden, found: Mapping[str, Array]) -> tuple[Difference, ...]:
+    """Every output of a file beside the original's float64 one, if the golden file has it.
+
+    Raises `KeyError` for an output that is absent, `ValueError` for one of another shape.
+    """
+    return tuple(
+        compare(
+            name, golden.exact(name), np.asarray(found[name]), single if name in golden.rounding else None
+        )
+        for name, single in golden.outputs.items()
+    )
 
 
 def not_computed(recipe: str, arithmetic: str) -> str:
@@ -166,36 +174,6 @@ def not_computed(recipe: str, arithmetic: str) -> str:
 def not_run(reason: str) -> ParityReport:
     """The report on a file that could not be executed: never a pass."""
     return ParityReport(NOT_RUN, reason, "", "", (), None, ())
-
-
-def _decide(
-    artifact: Artifact,
-    golden: Golden,
-    outputs: tuple[Difference, ...],
-    tolerance: Tolerance | None,
-    arithmetic: str,
-) -> tuple[str, str]:
-    if not outputs or not len(golden):
-        return NOT_RUN, "the golden file holds nothing to compare"
-    if tolerance is None:
-        return NOT_RUN, f"no tolerance for {artifact.format} {artifact.recipe} computed in {arithmetic}"
-    for one in outputs:
-        sample = golden.names[one.worst_sample]
-        if not one.finite:
-            return FAIL, f"{one.output} is NaN or infinite on {sample}"
-        if not one.max_error <= tolerance.max_error:
-            return FAIL, (
-                f"{one.output} is off by {one.max_error:.1e} of its range on {sample}, "
-                f"the tolerance is {tolerance.max_error:.0e}"
-            )
-    for one in outputs:
-        if len(golden) > 1 and one.liveliness < LIVELINESS * tolerance.max_error:
-            return NOT_RUN, (
-                f"{one.output} hardly depends on the input (it varies by {one.liveliness:.1e} of its range), "
-                "so a comparison would prove nothing; check the weights"
-            )
-    worst = max(one.max_error for one in outputs)
-    return PASS, f"max error {worst:.1e} of the output range, tolerance {tolerance.max_error:.0e}"
 
 
 def without_nan(value: Any) -> Any:

@@ -52,6 +52,44 @@ def test_a_golden_file_comes_back_equal(artifact):
     assert len(golden) == 1
 
 
+def _with_golden(artifact, **arrays):
+    """The artifact with these arrays, and those it had, as its golden file."""
+    path = golden_path(artifact.path)
+    with np.load(path) as stored:
+        np.savez(path, **{**stored, **arrays})
+    return dataclasses.replace(artifact, golden_sha256=digest(path))
+
+
+def test_float64_outputs_come_back_exactly(artifact):
+    exact = np.random.default_rng(0).normal(size=(1, 1, 4))
+    single = exact.astype(np.float32)
+    golden = read_golden(artifact)
+    golden = dataclasses.replace(
+        golden, outputs={"logits": single}, rounding={"logits": (exact - single).astype(np.float32)}
+    )
+    write_golden(artifact.path, golden)
+    found = read_golden(dataclasses.replace(artifact, golden_sha256=digest(golden_path(artifact.path))))
+    assert np.abs(found.exact("logits") - exact).max() < 1e-14
+    assert np.array_equal(found.first.exact("logits"), found.exact("logits"))
+    assert np.array_equal(found.outputs["logits"], single)
+
+
+def test_a_golden_file_without_float64_reads_as_before(artifact):
+    golden = read_golden(artifact)
+    assert golden.rounding == {}
+    assert golden.exact("logits") is golden.outputs["logits"]
+
+
+@pytest.mark.parametrize(
+    ("name", "rounding"),
+    [("other", np.zeros((1, 1, 4))), ("logits", np.zeros((1, 1, 5))), ("logits", np.zeros((1, 1, 4), int))],
+)
+def test_rounding_of_something_else_is_refused(artifact, name, rounding):
+    changed = _with_golden(artifact, **{f"rounding/{name}": rounding})
+    with pytest.raises(UsageError, match="does not belong to an output"):
+        read_golden(changed)
+
+
 def test_no_temporary_files_stay(artifact):
     names = {path.name for path in artifact.path.parent.iterdir()}
     assert names == {artifact.path.name, manifest_path(artifact.path).name, golden_path(artifact.path).name}

@@ -13,7 +13,7 @@ from benchmarks.toolchain import bundle as bundles
 from benchmarks.toolchain import emulator
 from mocovit_deploy.accuracy.labelled import Labelled
 from mocovit_deploy.artifacts.artifact import Artifact
-from mocovit_deploy.artifacts.golden import Golden, golden_path, write_golden
+from mocovit_deploy.artifacts.golden import Golden, golden_path, read_golden, write_golden
 from mocovit_deploy.artifacts.manifest import read_manifest, write_manifest
 from mocovit_deploy.contract.accuracy_data import Question
 from mocovit_deploy.contract.bounds import METRICS, metric_named
@@ -22,7 +22,7 @@ from mocovit_deploy.contract.evidence import Conditions, Evidence
 from mocovit_deploy.contract.metric import Measured
 from mocovit_deploy.errors import MissingToolError, ParityError, UsageError
 from mocovit_deploy.files import digest
-from mocovit_deploy.parity.verdict import FAIL, NOT_RUN, PASS
+from mocovit_deploy.parity.decide import FAIL, NOT_RUN, PASS
 from mocovit_deploy.spec import Preprocessing, TensorSpec
 
 MODELS = Path(__file__).parent.parent / "benchmarks" / "models"
@@ -83,6 +83,29 @@ def colours(folder, columns=(0, 1, 2)):
     )
     write_manifest(artifact)
     return artifact
+
+
+def with_anchors(artifact):
+    """The file with a second output, which is a constant."""
+    onnx = pytest.importorskip("onnx", reason="onnx is not installed")
+    anchors = np.linspace(1, 9, 4, dtype=np.float32)
+    model = onnx.load(artifact.path)
+    model.graph.node.append(
+        onnx.helper.make_node("Constant", [], ["anchors"], value=onnx.numpy_helper.from_array(anchors))
+    )
+    model.graph.output.append(onnx.helper.make_tensor_value_info("anchors", onnx.TensorProto.FLOAT, [4]))
+    onnx.save(model, artifact.path)
+    golden = read_golden(artifact)
+    outputs = {**golden.outputs, "anchors": np.stack([anchors] * len(golden))}
+    write_golden(artifact.path, dataclasses.replace(golden, outputs=outputs))
+    changed = dataclasses.replace(
+        artifact,
+        outputs=(*artifact.outputs, TensorSpec("anchors", (4,), "float32")),
+        sha256=digest(artifact.path),
+        golden_sha256=digest(golden_path(artifact.path)),
+    )
+    write_manifest(changed)
+    return changed
 
 
 def mixed_up(folder):
@@ -213,6 +236,13 @@ def test_a_bound_that_a_constant_output_meets_is_not_run(word, tmp_path):
     assert found.constant is not None
     assert judge(metric, found.constant, found).verdict == NOT_RUN
     assert isinstance(judge(metric, found.constant, found).error, ParityError)
+
+
+@pytest.mark.parametrize("word", ["max_error", "min_sqnr_db"])
+def test_a_constant_output_beside_others_leaves_their_bounds_as_they_are(word, tmp_path):
+    alone = metric_named(word).measure(evidence(colours(tmp_path), Conditions()))
+    beside = metric_named(word).measure(evidence(with_anchors(colours(tmp_path)), Conditions()))
+    assert (beside.value, beside.constant) == (alone.value, alone.constant)
 
 
 def test_nan_in_a_file_fails_every_bound_on_its_outputs(tmp_path):

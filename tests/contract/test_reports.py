@@ -27,7 +27,7 @@ from mocovit_deploy.errors import (
     StableDeviceError,
     UsageError,
 )
-from mocovit_deploy.parity.verdict import FAIL, NOT_RUN, PASS
+from mocovit_deploy.parity.decide import FAIL, NOT_RUN, PASS
 
 HELD = judge(metric_named("max_error"), 1e-5, Measured(4.7e-7, "onnxruntime 1.31.1, fp32", "logits on a"))
 MISSED = judge(

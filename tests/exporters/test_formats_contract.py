@@ -59,6 +59,8 @@ def test_the_file_the_manifest_and_the_golden_file(exported, name, recipe):
     golden = read_golden(artifact)
     assert [spec.name for spec in artifact.inputs] == list(golden.inputs) == ["image"]
     assert [spec.name for spec in artifact.outputs] == list(golden.outputs) == ["logits"]
+    assert 0 < np.abs(golden.rounding["logits"]).max() < 1e-6 * np.ptp(golden.outputs["logits"])
+    assert artifact.parity["outputs"][0]["own_error"] < 1e-6
     for spec, array in zip(artifact.inputs, golden.inputs.values(), strict=True):
         assert array.shape == (len(golden), *spec.shape)
         assert str(array.dtype) == spec.dtype

@@ -10,7 +10,7 @@ import re
 from xml.etree import ElementTree as ET
 
 from mocovit_deploy.contract.result import Check, ContractResult, FileResult
-from mocovit_deploy.parity.verdict import FAIL, NOT_RUN
+from mocovit_deploy.parity.decide import FAIL, NOT_RUN
 
 FILE_NAME = "parity-contract.xml"
 _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from mocovit_deploy.contract.result import Check, ContractResult, FileResult, worst_first
-from mocovit_deploy.parity.verdict import PASS
+from mocovit_deploy.parity.decide import PASS
 
 FILE_NAME = "parity-contract.md"
 LARGEST = 65_536

@@ -1,0 +1,85 @@
+"""The original network in float64: the yardstick of every file, beside which its own float32 is judged too.
+
+A copy of the module runs, not the captured graph, so that an error of capture is seen. Weights are widened
+exactly. What the network's code fixes in float32 (`x.float()`, `dtype=torch.float32`, tensors that are no
+buffers) is widened as it runs, operation by operation.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.utils import _pytree as pytree
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from mocovit_deploy.artifacts.artifact import Array
+from mocovit_deploy.errors import first_line
+
+NARROW = (torch.float32, torch.float16, torch.bfloat16)
+
+
+class _Widening(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Every float operand and every dtype asked for becomes float64; destinations that are changed stay."""
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        mutates = func._schema.is_mutable
+
+        def widen(value: Any) -> Any:
+            if isinstance(value, torch.dtype):
+                return torch.float64 if value in NARROW else value
+            if isinstance(value, Tensor) and value.dtype in NARROW and not mutates:
+                return value.to(torch.float64)
+            return value
+
+        args, kwargs = pytree.tree_map(widen, (args, kwargs or {}))
+        return func(*args, **kwargs)
+
+
+@contextlib.contextmanager
+def widened() -> Iterator[None]:
+    """Everything that torch computes inside is computed in float64."""
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64)
+    try:
+        with torch.no_grad(), _Widening():  # type: ignore[no-untyped-call]
+            yield
+    finally:
+        torch.set_default_dtype(before)
+
+
+def rounding_of(
+    module: nn.Module, inputs: Sequence[Array], outputs: Sequence[Array]
+) -> tuple[dict[int, Array], str]:
+    """What the float32 `outputs` of a network lack to its float64 ones, by position, all (samples, ...).
+
+    `inputs` holds one array (samples, ...) for each input. Outputs of integers are left out. Where the
+    network does not run in float64 nothing comes back but the reason.
+    """
+    try:
+        wide = copy.deepcopy(module).double()
+        with widened():
+            runs = [pytree.tree_leaves(wide(*map(_wide, sample))) for sample in zip(*inputs, strict=True)]
+    except Exception as error:  # noqa: BLE001 - the user's code, in a precision it was not written for
+        return {}, f"{type(error).__name__}: {first_line(error)}"
+    rounding: dict[int, Array] = {}
+    for place, (single, *column) in enumerate(zip(outputs, *runs, strict=True)):
+        if single.dtype.kind != "f":
+            continue
+        if any(tuple(leaf.shape) != single.shape[1:] for leaf in column):
+            return {}, "its outputs have other shapes in float64"
+        exact = np.stack([leaf.double().numpy() for leaf in column])
+        if not np.isfinite(exact).all():
+            return {}, "it gives NaN or infinity in float64"
+        rounding[place] = (exact - single).astype(np.float32)
+    return rounding, ""
+
+
+def _wide(array: Array) -> Tensor:
+    tensor = torch.from_numpy(array)
+    return tensor.double() if tensor.is_floating_point() else tensor

@@ -1,0 +1,121 @@
+"""Differences into a verdict: pass, fail, or not run, always with a reason.
+
+    error <= tolerance                          pass
+    error <= multiple of torch's own error      pass, said; not run if that own error is too large to judge by
+    otherwise                                   fail
+
+Errors are to the float64 original, relative to the output's range. Then every output must vary with the
+input, or be a constant of the network beside outputs that do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from mocovit_deploy.artifacts.golden import Golden
+from mocovit_deploy.parity.compare import Difference
+from mocovit_deploy.parity.tolerance import LIVELINESS, ONE_ROUNDING, OWN_ROUNDING, Tolerance
+
+PASS, FAIL, NOT_RUN = "pass", "fail", "not run"
+
+
+def decide(
+    golden: Golden, outputs: Sequence[Difference], key: tuple[str, str, str], tolerance: Tolerance | None
+) -> tuple[str, str]:
+    """The verdict on a file and the reason. `key` is its format, its recipe, and the arithmetic that ran."""
+    if not outputs or not len(golden):
+        return NOT_RUN, "the golden file holds nothing to compare"
+    if tolerance is None:
+        return NOT_RUN, f"no tolerance for {key[0]} {key[1]} computed in {key[2]}"
+    if why := _first(_why_wrong(one, golden, tolerance) for one in outputs):
+        return FAIL, why
+    if why := _first(_why_uncertain(one, tolerance) for one in outputs):
+        return NOT_RUN, why
+    varying = [one for one in outputs if not one.constant] or outputs
+    if why := _first(_why_nothing(one, golden, allowed(one, tolerance)) for one in varying):
+        return NOT_RUN, why
+    return PASS, _words(outputs, tolerance)
+
+
+def allowed(one: Difference, tolerance: Tolerance) -> float:
+    """How far an output may be from the float64 original's, relative to its range."""
+    if by_own_rounding(one, tolerance):
+        return OWN_ROUNDING.multiple * (one.own_error or 0.0)
+    return tolerance.max_error
+
+
+def by_own_rounding(one: Difference, tolerance: Tolerance) -> bool:
+    """Is the output over the tolerance, and no further off than the original's own float32 allows?"""
+    own = one.own_error
+    return own is not None and tolerance.max_error < one.max_error <= OWN_ROUNDING.multiple * own
+
+
+def _why_wrong(one: Difference, golden: Golden, tolerance: Tolerance) -> str:
+    sample = golden.names[one.worst_sample]
+    if not one.finite:
+        return f"{one.output} is NaN or infinite on {sample}"
+    if one.max_error <= allowed(one, tolerance):
+        return ""
+    whose = "magnitude" if one.constant else "range"
+    own = "" if one.own_error is None else f"; torch's own float32 error is {one.own_error:.1e}"
+    if one.own_error is not None and one.own_error > OWN_ROUNDING.uncertain:
+        own = f"; {_uncertain(one)}"
+    return (
+        f"{one.output} is off by {one.max_error:.1e} of its {whose} on {sample}, "
+        f"the tolerance is {tolerance.max_error:.0e}{own}"
+    )
+
+
+def _why_uncertain(one: Difference, tolerance: Tolerance) -> str:
+    if not by_own_rounding(one, tolerance) or (one.own_error or 0.0) <= OWN_ROUNDING.uncertain:
+        return ""
+    return _uncertain(one)
+
+
+def _uncertain(one: Difference) -> str:
+    own = one.own_error or 0.0
+    return (
+        f"this network's own float32 output is uncertain by {own:.1e} of the range of {one.output}: it "
+        f"multiplies a rounding of 2^-24 by {own / ONE_ROUNDING:,.0f}, so no file of it can be judged; give "
+        "it trained weights (--checkpoint)"
+    )
+
+
+def _why_nothing(one: Difference, golden: Golden, bound: float) -> str:
+    """Why a comparison of this output would prove nothing; empty where it proves something."""
+    if len(golden) < 2 or one.liveliness >= LIVELINESS * bound:
+        return ""
+    return (
+        f"{one.output} hardly depends on the input (it varies by {one.liveliness:.1e} of its range), "
+        f"so a comparison would prove nothing; check the weights{_fault(golden)}"
+    )
+
+
+def _fault(golden: Golden) -> str:
+    """What is wrong with the example inputs, where integers among them are all one number."""
+    still = [
+        f"{name} holds nothing but {array.flat[0]}"
+        for name, array in golden.inputs.items()
+        if array.dtype.kind in "biu" and array.size > 1 and (array == array.flat[0]).all()
+    ]
+    if not still:
+        return ""
+    return (
+        f"; the example inputs are at fault: {' and '.join(still)}, and integers are varied among the "
+        "example's own, so give it numbers that differ"
+    )
+
+
+def _words(outputs: Sequence[Difference], tolerance: Tolerance) -> str:
+    worst = max(outputs, key=lambda one: one.max_error)
+    own = "" if worst.own_error is None else f", torch's own float32 {worst.own_error:.1e}"
+    text = f"max error {worst.max_error:.1e} of the output range{own}, tolerance {tolerance.max_error:.0e}"
+    if any(by_own_rounding(one, tolerance) for one in outputs):
+        text += f": within {OWN_ROUNDING.multiple:.0f} times of torch's own error"
+    if constants := [one.output for one in outputs if one.constant]:
+        text += f"; {', '.join(constants)} judged as constant"
+    return text
+
+
+def _first(reasons: Iterable[str]) -> str:
+    return next((reason for reason in reasons if reason), "")
