@@ -4,7 +4,7 @@ VENV := .venv
 READY := $(VENV)/ready
 ARGS ?=
 
-.PHONY: setup export parity contract bench test coverage test-slow lint docs trained digits zoo speed runtimes faults fuzz trial clean
+.PHONY: setup export parity contract bench test coverage test-slow lint docs trained digits half zoo speed runtimes faults fuzz trial clean
 
 setup: $(READY)
 
@@ -45,6 +45,9 @@ trained: $(READY)
 
 digits: $(READY)
 	$(VENV)/bin/python -m examples.digits.report $(ARGS)
+
+half: $(READY)
+	$(VENV)/bin/python -m benchmarks.studies.half $(ARGS)
 
 zoo: $(READY)
 	$(VENV)/bin/python -m benchmarks.studies.zoo $(ARGS)

@@ -63,7 +63,7 @@ class Predictor(Protocol):
     runtime: str
     """The runtime and its version, as in "onnxruntime 1.31.1"."""
     arithmetic: str
-    """The arithmetic this runtime really uses for this file on this machine: "fp32", "fp16", "int8"."""
+    """The arithmetic this runtime really uses for this file here: "fp32", "fp16", "mixed" or "int8"."""
 
     def __call__(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         """One run. `inputs` by the names, shapes, types and layouts of `Artifact.inputs`; the outputs by the
@@ -72,6 +72,13 @@ class Predictor(Protocol):
         May raise anything the runtime raises; callers in `parity` make a `ParityError` of it.
         """
         ...
+
+
+class HalfPredictor(Predictor, Protocol):
+    """A file in half precision."""
+
+    macs: int
+    """Multiply-accumulates of one run, which decide how many samples are affordable."""
 
 
 class Format(Protocol):
@@ -121,6 +128,14 @@ class Format(Protocol):
 
     def load_platform(self, artifact: Artifact) -> Predictor | None:
         """The platform's own runtime; None unless it is another than `load`'s and this is that platform."""
+        ...
+
+    def load_half(self, artifact: Artifact) -> HalfPredictor | None:
+        """The file in half precision on any machine; None if `load` itself computes as the file says.
+
+        Raises `ConversionError` for a file that cannot be read. An operator without semantics is named by
+        the `ParityError` of the call.
+        """
         ...
 
     def operators(self, artifact: Artifact) -> tuple[FileOperator, ...]:

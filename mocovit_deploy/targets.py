@@ -46,6 +46,8 @@ class RunConditions:
     """One of `CPUS`, for a target that plays a core; None for the first. Others ignore it."""
     deadline_s: float = 600.0
     """The whole call ends after this many seconds, with a `TransientDeviceError`."""
+    fetch: bool = True
+    """False: a runtime that is not installed for the target is a `MissingToolError`, and is not fetched."""
 
 
 @dataclass(frozen=True, kw_only=True)

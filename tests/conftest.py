@@ -20,3 +20,29 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
             report.outcome = "failed"
             report.longrepr = f"{item.nodeid} must run here and was skipped: {reason}"
     return report
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _halves_run_in_the_reference() -> Iterator[None]:
+    """fp16 files are executed by the numpy reference: the emulated core, where it is installed, is slower.
+
+    Tests that want the core take `the_core`.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MOCOVIT_HALF", "reference")
+        yield
+
+
+@pytest.fixture
+def the_core(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The emulated core for fp16 files; skips without LiteRT's bundle or an emulator."""
+    from benchmarks.targets.emulated.qemu import find_qemu
+    from benchmarks.toolchain import bundle
+    from mocovit_deploy.errors import DeployError
+
+    try:
+        bundle.open_bundle(bundle.place("litert"))
+        find_qemu()
+    except DeployError as error:
+        pytest.skip(str(error))
+    monkeypatch.setenv("MOCOVIT_HALF", "core")

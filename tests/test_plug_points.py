@@ -77,6 +77,10 @@ def load_platform(artifact):
     return None
 
 
+def load_half(artifact):
+    return None
+
+
 def operators(artifact):
     _read(artifact.path)
     return (FileOperator(0, "linear", "layer"),)

@@ -169,11 +169,11 @@ def run_row(
     start = time.monotonic()
     with tempfile.TemporaryDirectory(dir=folder, prefix="files-") as scratch:
         try:
-            summary = _report([EXPORT, *row.words, "--summary", "--json"])
+            summary = child_report([EXPORT, *row.words, "--summary", "--json"])
             files = ("--format", ",".join(formats), "--precision", ",".join(precisions))
-            export = _report([EXPORT, *row.words, *files, "--output-dir", scratch, "--json"])
+            export = child_report([EXPORT, *row.words, *files, "--output-dir", scratch, "--json"])
             paths = [one["path"] for one in export["files"] if one["path"]]
-            operators = _report([OPERATORS, *paths])
+            operators = child_report([OPERATORS, *paths])
         except RowError as failure:
             return {"error": str(failure)}
     errors = [one["error"] for one in export["files"] if one["error"]]
@@ -186,13 +186,14 @@ def run_row(
         "files": {
             f"{one['format']} {one['recipe']}": {
                 "verdict": one["parity"]["verdict"],
-                "arithmetic": one["parity"]["arithmetic"],
+                "arithmetic": decisive["arithmetic"],
                 "not_run": one["parity"]["not_run"],
-                "max_error": worst([output["max_error"] for output in one["parity"]["outputs"]]),
+                "max_error": worst([output["max_error"] for output in decisive["outputs"]]),
                 "operators": operators.get(one["path"]),
                 "error": one["error"],
             }
             for one in export["files"]
+            for decisive in [one["parity"]["half"] or one["parity"]]
         },
         "seconds": round(time.monotonic() - start, 1),
         "error": "; ".join(errors) or None,
@@ -205,7 +206,7 @@ def worst(errors: list[float | None]) -> float | None:
     return max(known) if known and len(known) == len(errors) else None
 
 
-def _report(code_and_words: list[str]) -> dict[str, Any]:
+def child_report(code_and_words: list[str]) -> dict[str, Any]:
     """The JSON that a child prints. The child, and whatever it starts, ends with this process."""
     environment = {
         **os.environ,

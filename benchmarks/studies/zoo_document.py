@@ -134,11 +134,10 @@ def document(done: dict[Row, dict[str, Any]]) -> str:
         "## Files",
         "",
         "Operators in the file, and the largest difference from the original network as a fraction of the",
-        "output's range; a verdict other than a pass is in bold, its reason below. ONNX Runtime computes",
-        "fp16 files in fp32, and so does LiteRT on x86-64: the fp16 arithmetic of those two columns did",
-        "**not run** here (`mocovit-parity FILE --target emulated` runs TFLite's). Core ML files are run by",
-        "the numpy reference, fp16 in half. EfficientViT's attention does not fit into half precision:",
-        "Core ML files keep it in fp32, TFLite files cannot and come with a warning",
+        "output's range; a verdict other than a pass is in bold, its reason below.",
+        *_half(done),
+        "Core ML files are run by the numpy reference, fp16 in half. EfficientViT's attention does not fit",
+        "into half precision: Core ML files keep it in fp32, TFLite files do not",
         "([decisions/0005](decisions/0005-fp16.md)).",
         "",
         *_markdown(FILES_HEADER, [files_cells(*one) for one in done.items()]),
@@ -152,6 +151,18 @@ def document(done: dict[Row, dict[str, Any]]) -> str:
         *(_refusals(done) or ["Nothing."]),
     ]
     return "\n".join(lines) + "\n"
+
+
+def _half(done: dict[Row, dict[str, Any]]) -> list[str]:
+    """What ran the fp16 files of ONNX and TFLite: rows of earlier commits know fp32 arithmetic only."""
+    files = [one for result in done.values() for one in result.get("files", {}).values()]
+    if not any(one.get("not_run") for one in files):
+        return ["fp16 files of ONNX and TFLite are judged in half precision ([half.md](half.md))."]
+    return [
+        "ONNX Runtime computes fp16 files in fp32, and so does LiteRT on x86-64: the fp16 arithmetic of",
+        "those two columns did **not run** in this table. [half.md](half.md) has it, and files are judged by",
+        "it since.",
+    ]
 
 
 def _origin(done: dict[Row, dict[str, Any]]) -> list[str]:

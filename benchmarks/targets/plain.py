@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 from benchmarks.operators.profile import partitions
 from benchmarks.reports.plan import Plan, counting_plan
 from benchmarks.targets.context import Context, ProfiledRun
+from benchmarks.toolchain import bundle as bundles
 from mocovit_deploy.artifacts.artifact import Artifact
 from mocovit_deploy.artifacts.golden import Golden
-from mocovit_deploy.errors import UsageError
+from mocovit_deploy.errors import MissingToolError, UsageError
 from mocovit_deploy.formats import format_named
 from mocovit_deploy.targets import CPUS, GoldenRun, RunConditions, runtime_for
 
@@ -29,16 +31,33 @@ def hardware_plan(artifact: Artifact, conditions: RunConditions) -> Plan:
     return counting_plan(runtime=runtime, cpu=None, deadline_s=conditions.deadline_s)
 
 
-def unjudged(golden: Golden) -> Context:
+def unjudged(golden: Golden, bundle: Path | None = None) -> Context:
     """The surroundings of a run whose outputs somebody else judges."""
-    return Context(golden=golden, verify=None, say=lambda _line: None)
+    return Context(golden=golden, verify=None, say=lambda _line: None, bundle=bundle)
+
+
+def present_bundle(plan: Plan, conditions: RunConditions) -> Path | None:
+    """The bundle in the cache folder if nothing may be fetched; else None: the target finds or builds it.
+
+    Raises `MissingToolError` if nothing may be fetched and there is none.
+    """
+    if conditions.fetch:
+        return None
+    place = bundles.place(plan.runtime)
+    if not place.is_dir():
+        raise MissingToolError(f"no bundle of {plan.runtime} is installed; run: mocovit-bench bundle")
+    return place
 
 
 def plain_run(
-    profile: Callable[[Artifact, Plan, Context], ProfiledRun], artifact: Artifact, golden: Golden, plan: Plan
+    profile: Callable[[Artifact, Plan, Context], ProfiledRun],
+    artifact: Artifact,
+    golden: Golden,
+    plan: Plan,
+    bundle: Path | None = None,
 ) -> GoldenRun:
     """A target's own run as plain data; raises what `profile` does."""
-    ran = profile(artifact, plan, unjudged(golden))
+    ran = profile(artifact, plan, unjudged(golden, bundle))
     cut = None
     if artifact.format == "tflite":
         cut = partitions(ran.executed, format_named(artifact.format).operators(artifact))

@@ -45,6 +45,7 @@ __all__ = [
     "describe",
     "export",
     "load",
+    "load_half",
     "load_inside",
     "load_native",
     "load_platform",
@@ -73,6 +74,10 @@ def export(graph: fx.GraphModule, example: Sequence[Tensor], job: ExportJob) -> 
 def refuse_impossible(request: ExportRequest) -> None:
     """Deployment targets that do not exist, or have no ML programs."""
     deployment_target(request.minimum_deployment_target)
+
+
+def load_half(_artifact: Artifact) -> None:
+    """`load` computes in half precision by itself where the file declares it."""
 
 
 def load_platform(artifact: Artifact) -> NativePredictor | None:

@@ -2,6 +2,7 @@
 
 write      export(): the file of a captured graph
 run        load(): a file in ONNX Runtime
+half       load_half(): a file in half precision, with numpy
 taps       a file's marked values, and runs that return or replace them
 metadata   describe(): what a file says of itself
 contents   operators(): what a file consists of, read without running it
@@ -10,6 +11,7 @@ contents   operators(): what a file consists of, read without running it
 from __future__ import annotations
 
 from exporters.onnx.contents import operators
+from exporters.onnx.half import load_half
 from exporters.onnx.metadata import describe
 from exporters.onnx.run import load, load_platform
 from exporters.onnx.taps import load_inside, values
@@ -26,6 +28,7 @@ __all__ = [
     "describe",
     "export",
     "load",
+    "load_half",
     "load_inside",
     "load_platform",
     "operators",

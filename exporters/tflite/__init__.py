@@ -8,6 +8,7 @@ flatbuffer.py   reading and writing the file's tables
 metadata.py     what a file says of itself: labels, preprocessing, licence
 contents.py     what a file consists of, read without running it
 run.py          load(): a file in the installed runtime
+reference/      load_half(): a file in half precision, with numpy
 taps.py         a file's marked values, and runs that return or replace them
 """
 
@@ -19,6 +20,7 @@ from typing import TYPE_CHECKING
 
 from exporters.tflite.contents import operators
 from exporters.tflite.metadata import describe
+from exporters.tflite.reference.run import load_half
 from exporters.tflite.run import load, load_platform
 from exporters.tflite.taps import load_inside, values
 from exporters.tflite.write import convert
@@ -39,6 +41,7 @@ __all__ = [
     "describe",
     "export",
     "load",
+    "load_half",
     "load_inside",
     "load_platform",
     "operators",

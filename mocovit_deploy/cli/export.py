@@ -74,8 +74,10 @@ def _export_text(done: Export, stages: Stages, request: ExportRequest) -> str:
     if written:
         rows = [verdict_row(o.artifact.path, o.report) for o in written if o.artifact is not None]
         lines += ["", table(HEADER, rows)]
-        tolerances = {o.report.tolerance.max_error for o in written if o.report.tolerance is not None}
-        samples = len(written[0].report.samples)
+        shown = [o.report.decisive for o in written]
+        tolerances = {report.tolerance.max_error for report in shown if report.tolerance is not None}
+        counts = sorted({len(report.samples) for report in shown})
+        samples = " or ".join(map(str, counts))
         bound = " and ".join(f"{value:.0e}" for value in sorted(tolerances))
         lines.append(f"\ntolerance {bound or 'none'}, {samples} samples, judged against the original network")
     lines += [f"code for apps: {path.name}" for outcome in written for path in outcome.app_code]

@@ -20,18 +20,19 @@ HEADER = ("file", "size", "runtime", "max error", "torch float32", "SQNR", "top-
 
 def verdict_row(path: Path, report: ParityReport) -> tuple[str, ...]:
     size = megabytes(size_bytes(path)) if path.exists() else "-"
-    if not report.outputs:
-        return (path.name, size, report.runtime or "-", "-", "-", "-", "-", report.verdict)
-    worst = max(report.outputs, key=lambda one: (not one.finite, one.max_error))
+    shown = report.decisive
+    if not shown.outputs:
+        return (path.name, size, shown.runtime or "-", "-", "-", "-", "-", report.verdict)
+    worst = max(shown.outputs, key=lambda one: (not one.finite, one.max_error))
     top1 = worst.top1_agreement
     verdict = report.verdict
-    leaning = [one for one in report.outputs if report.tolerance and by_own_rounding(one, report.tolerance)]
+    leaning = [one for one in shown.outputs if shown.tolerance and by_own_rounding(one, shown.tolerance)]
     if verdict == PASS and leaning:
         verdict = f"{PASS}; as near as torch's own float32"
     return (
         path.name,
         size,
-        f"{report.runtime}, {report.arithmetic}",
+        f"{shown.runtime}, {shown.arithmetic}",
         f"{worst.max_error:.1e} of range",
         "-" if worst.own_error is None else f"{worst.own_error:.1e}",
         f"{worst.sqnr_db:.0f} dB",
@@ -45,7 +46,8 @@ def print_notes(subject: str, report: ParityReport, notes: Sequence[str] = ()) -
     if report.not_run:
         note(
             f"{subject}: computed in {report.arithmetic} here; its {report.not_run} was not run and is "
-            "not proven (mocovit-parity FILE --target emulated runs it on an emulated ARM core)"
+            "not proven (install onnx or ai-edge-litert and numpy runs it; an emulated ARM core does with "
+            "mocovit-parity FILE --target emulated)"
         )
     for text in notes:
         note(f"{subject}: {text}")

@@ -21,6 +21,7 @@ from mocovit_deploy.formats import ExportJob, Written, format_named
 from mocovit_deploy.models.double import rounding_of
 from mocovit_deploy.models.load import Network
 from mocovit_deploy.parity.decide import PASS
+from mocovit_deploy.parity.half import check_half, needs_half, with_half
 from mocovit_deploy.parity.verdict import ParityReport, check_file, not_run
 from mocovit_deploy.passes.result import PassResult
 from mocovit_deploy.ship.app_code import write_app_code
@@ -123,10 +124,13 @@ def write_and_prove(line: Line, format_name: str, recipe: str) -> Outcome:
             write_golden(job.path, golden)
             artifact = _artifact(line, job, format_name, written)
             report = check_file(exporter, artifact, golden) if verify else not_run("--no-verify")
-            metadata = replace(metadata, parity=report.summary())
-            exporter.describe(job.path, metadata, written.inputs, written.outputs)
-            artifact = replace(artifact, parity=report.as_json(), sha256=digest(job.path))
-            write_manifest(artifact)
+        if needs_half(report):
+            with line.stages(f"fp16 arithmetic {format_name} {recipe}"):
+                report = with_half(report, check_half(exporter, artifact, golden))
+        metadata = replace(metadata, parity=report.summary())
+        exporter.describe(job.path, metadata, written.inputs, written.outputs)
+        artifact = replace(artifact, parity=report.as_json(), sha256=digest(job.path))
+        write_manifest(artifact)
     except DeployError as error:
         return Outcome(format_name, recipe, None, not_run(str(error)), error)
     except Exception as error:  # a defect of ours is this file's error alone; a full disk is everybody's

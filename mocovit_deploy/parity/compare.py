@@ -44,10 +44,14 @@ class Difference:
     """The original gives the same on all samples, of which there are several."""
 
 
-def compare(output: str, expected: Array, found: Array, single: Array | None = None) -> Difference:
+def compare(
+    output: str, expected: Array, found: Array, single: Array | None = None, whole: Array | None = None
+) -> Difference:
     """Compare one output over all samples; all are (samples, ...), of the same shape.
 
     `single` is the original's own float32 output where `expected` is its float64 one.
+
+    `whole` holds `expected` for more samples than these: range and liveliness are then of those.
 
     Raises `ValueError` if the shapes differ: that is another network, not an error to measure.
 
@@ -63,9 +67,10 @@ def compare(output: str, expected: Array, found: Array, single: Array | None = N
         bad = ~np.isfinite(f).reshape(len(f), -1).all(axis=1) if len(f) else np.zeros(1)
         return Difference(output, False, nan, nan, nan, nan, nan, nan, None, int(np.argmax(bad)))
     error = np.abs(e - f)
-    constant = len(e) > 1 and bool((e == e[0]).all())
-    magnitude = float(np.abs(e).max()) or 1.0
-    spread = magnitude if constant else float(e.max() - e.min()) or magnitude
+    every = e if whole is None else whole.astype(np.float64)
+    constant = len(every) > 1 and bool((every == every[0]).all())
+    magnitude = float(np.abs(every).max()) or 1.0
+    spread = magnitude if constant else float(every.max() - every.min()) or magnitude
     noise, signal = float((error**2).sum()), float((e**2).sum())
     norms = float(np.linalg.norm(e) * np.linalg.norm(f))
     return Difference(
@@ -76,7 +81,7 @@ def compare(output: str, expected: Array, found: Array, single: Array | None = N
         rmse=float(np.sqrt((error**2).mean())),
         sqnr_db=_decibels(signal, noise),
         cosine=float((e * f).sum()) / norms if norms else float(noise == 0),
-        liveliness=float((e.max(axis=0) - e.min(axis=0)).max()) / spread,
+        liveliness=float((every.max(axis=0) - every.min(axis=0)).max()) / spread,
         top1_agreement=_top1_agreement(e, f),
         worst_sample=int(error.reshape(len(e), -1).max(axis=1).argmax()),
         own_error=None if single is None else float(np.abs(e - single).max()) / spread,

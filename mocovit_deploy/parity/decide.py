@@ -20,9 +20,16 @@ PASS, FAIL, NOT_RUN = "pass", "fail", "not run"
 
 
 def decide(
-    golden: Golden, outputs: Sequence[Difference], key: tuple[str, str, str], tolerance: Tolerance | None
+    golden: Golden,
+    outputs: Sequence[Difference],
+    key: tuple[str, str, str],
+    tolerance: Tolerance | None,
+    whole: Golden | None = None,
 ) -> tuple[str, str]:
-    """The verdict on a file and the reason. `key` is its format, its recipe, and the arithmetic that ran."""
+    """The verdict on a file and the reason. `key` is its format, its recipe, and the arithmetic that ran.
+
+    `whole` is the golden file, if `golden` holds only some of its samples.
+    """
     if not outputs or not len(golden):
         return NOT_RUN, "the golden file holds nothing to compare"
     if tolerance is None:
@@ -32,7 +39,7 @@ def decide(
     if why := _first(_why_uncertain(one, tolerance) for one in outputs):
         return NOT_RUN, why
     varying = [one for one in outputs if not one.constant] or outputs
-    if why := _first(_why_nothing(one, golden, allowed(one, tolerance)) for one in varying):
+    if why := _first(_why_nothing(one, whole or golden, allowed(one, tolerance)) for one in varying):
         return NOT_RUN, why
     return PASS, _words(outputs, tolerance)
 

@@ -5,6 +5,7 @@ Plain data goes to the child and comes back (NaN and infinity included, which Py
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,40 +13,78 @@ from typing import Any
 
 from mocovit_deploy.artifacts.golden import golden_path, read_golden
 from mocovit_deploy.artifacts.manifest import read_manifest
-from mocovit_deploy.errors import ParityError
+from mocovit_deploy.errors import MissingToolError, ParityError
 from mocovit_deploy.files import digest
 from mocovit_deploy.formats import format_named
 from mocovit_deploy.parity.compare import Difference
+from mocovit_deploy.parity.half import check_in_reference, check_on_the_core, needs_half, with_half
 from mocovit_deploy.parity.tolerance import Tolerance
 from mocovit_deploy.parity.verdict import ParityReport, check_file
+from mocovit_deploy.terminal.quiet import quiet
 from mocovit_deploy.untrusted import sandbox
 
 
 def check_here(path: Path, *, verbose: bool, deadline_s: float | None) -> tuple[ParityReport, bool]:
     """Check a file in a child. Returns the report, and whether the file was changed after its export.
 
+    What passes in fp32 and is made for fp16 is then checked in half precision: on the emulated core where it
+    is installed, else in the numpy reference, in another child.
+
     `deadline_s` replaces the time that a file of its size may take. Raises what `check` raises, and
     `ParityError` for a crash, a hang or too much memory.
     """
     limits = sandbox.limits_for(path, golden_path(path), deadline_s=deadline_s)
-    found = sandbox.call(
-        f"{__name__}:check", {"path": str(path)}, limits, subject=path, failure=ParityError, verbose=verbose
-    )
-    return report_from(found["report"]), found["changed"]
+
+    def call(check: str) -> dict[str, Any]:
+        return sandbox.call(  # type: ignore[no-any-return]
+            f"{__name__}:{check}",
+            {"path": str(path)},
+            limits,
+            subject=path,
+            failure=ParityError,
+            verbose=verbose,
+        )
+
+    found = call("check")
+    report = report_from(found["report"])
+    if found["half_macs"] is not None:
+        artifact = read_manifest(path)
+        with quiet(not verbose):
+            half = check_on_the_core(artifact, read_golden(artifact), found["half_macs"])
+        if half is None:
+            half = report_from(call("check_half")["report"])
+        report = with_half(report, half)
+    return report, found["changed"]
 
 
 def check(path: str) -> dict[str, Any]:
     """Read, run and judge the file at `path`; raises the errors of its manifest, golden file and runtime.
 
-    The result is {"report": the `ParityReport`, "changed": whether the file is not the one exported}.
+    The result is {"report": the `ParityReport`, "changed": whether the file is not the one exported,
+    "half_macs": multiply-accumulates of one inference, if the file is to be run in half precision and can be;
+    else None}.
     """
     artifact = read_manifest(Path(path))
     golden = read_golden(artifact)
-    report = check_file(format_named(artifact.format), artifact, golden)
+    exporter = format_named(artifact.format)
+    report = check_file(exporter, artifact, golden)
+    half_macs = None
+    if needs_half(report):
+        with contextlib.suppress(MissingToolError):  # the report goes on saying that fp16 was not run
+            half = exporter.load_half(artifact)
+            half_macs = None if half is None else half.macs
     return {
         "report": dataclasses.asdict(report),
         "changed": digest(artifact.path) != artifact.sha256,
+        "half_macs": half_macs,
     }
+
+
+def check_half(path: str) -> dict[str, Any]:
+    """Run the file at `path` in the half-precision reference and judge it; as `check` otherwise."""
+    artifact = read_manifest(Path(path))
+    report = check_in_reference(format_named(artifact.format), artifact, read_golden(artifact))
+    return {"report": dataclasses.asdict(report)}
 
 
 def report_from(document: Mapping[str, Any]) -> ParityReport:
@@ -57,5 +96,6 @@ def report_from(document: Mapping[str, Any]) -> ParityReport:
             "samples": tuple(document["samples"]),
             "tolerance": None if tolerance is None else Tolerance(**tolerance),
             "outputs": tuple(Difference(**one) for one in document["outputs"]),
+            "half": None if document["half"] is None else report_from(document["half"]),
         }
     )

@@ -16,7 +16,7 @@ from mocovit_deploy.errors import ConversionError, DeployError, ParityError, fir
 from mocovit_deploy.formats import Format, Predictor
 from mocovit_deploy.parity.compare import Difference, compare
 from mocovit_deploy.parity.decide import NOT_RUN, PASS, decide
-from mocovit_deploy.parity.tolerance import MEANT_ARITHMETIC, TOLERANCES, Tolerance
+from mocovit_deploy.parity.tolerance import MEANT_ARITHMETIC, MIXED, TOLERANCES, Tolerance
 
 
 @dataclass(frozen=True)
@@ -32,19 +32,27 @@ class ParityReport:
     outputs: tuple[Difference, ...]
     not_run: str = ""
     """What the file is made for and this machine could not execute, as in "fp16 arithmetic"."""
+    half: ParityReport | None = None
+    """The check in half precision, if the file is made for it and the runtime here computes in fp32."""
 
     def as_json(self) -> dict[str, Any]:
         """Plain data for manifests and reports; infinities and NaN become None, which JSON can say."""
         return without_nan(dataclasses.asdict(self))  # type: ignore[no-any-return]
 
+    @property
+    def decisive(self) -> ParityReport:
+        """The check in the arithmetic that the file is made for, if it was run; else this one."""
+        return self if self.half is None else self.half
+
     def summary(self) -> dict[str, Any]:
         """The verdict and its worst numbers, as a file says them of itself."""
-        worst = [one.max_error for one in self.outputs if one.finite]
-        tolerance = None if self.tolerance is None else self.tolerance.max_error
+        shown = self.decisive
+        worst = [one.max_error for one in shown.outputs if one.finite]
+        tolerance = None if shown.tolerance is None else shown.tolerance.max_error
         return {
             "verdict": self.verdict,
-            "runtime": self.runtime,
-            "arithmetic": self.arithmetic,
+            "runtime": shown.runtime,
+            "arithmetic": shown.arithmetic,
             "max_error_of_range": max(worst, default=None),
             "tolerance": tolerance,
         }
@@ -133,10 +141,16 @@ def _stacked(arrays: list[Array], name: str) -> Array:
 
 
 def judge(
-    artifact: Artifact, golden: Golden, found: Mapping[str, Array], runtime: str, arithmetic: str
+    artifact: Artifact,
+    golden: Golden,
+    found: Mapping[str, Array],
+    runtime: str,
+    arithmetic: str,
+    whole: Golden | None = None,
 ) -> ParityReport:
     """Judge outputs that were computed anywhere, a phone included.
 
+    `whole` is the golden file, if `golden` holds only some of its samples: ranges are those of all.
     Raises `ParityError` for outputs of another shape: that is another network, not an error to measure.
     """
     for name, expected in golden.outputs.items():
@@ -145,30 +159,40 @@ def judge(
                 f"{artifact.path}: output {name} has shape {np.shape(found[name])}, the golden file "
                 f"{expected.shape}"
             )
-    outputs = differences(golden, found) if len(golden) else ()
+    outputs = differences(golden, found, whole) if len(golden) else ()
     key = (artifact.format, artifact.recipe, arithmetic)
-    verdict, reason = decide(golden, outputs, key, tolerance := TOLERANCES.get(key))
+    verdict, reason = decide(golden, outputs, key, tolerance := TOLERANCES.get(key), whole)
     missing = not_computed(artifact.recipe, arithmetic)
     return ParityReport(verdict, reason, runtime, arithmetic, golden.names, tolerance, outputs, missing)
 
 
-def differences(golden: Golden, found: Mapping[str, Array]) -> tuple[Difference, ...]:
+def differences(
+    golden: Golden, found: Mapping[str, Array], whole: Golden | None = None
+) -> tuple[Difference, ...]:
     """Every output of a file beside the original's float64 one, if the golden file has it.
 
+    `whole` is the golden file, if `golden` holds only some of its samples: ranges are those of all.
     Raises `KeyError` for an output that is absent, `ValueError` for one of another shape.
     """
     return tuple(
         compare(
-            name, golden.exact(name), np.asarray(found[name]), single if name in golden.rounding else None
+            name,
+            golden.exact(name),
+            np.asarray(found[name]),
+            single if name in golden.rounding else None,
+            None if whole is None else whole.exact(name),
         )
         for name, single in golden.outputs.items()
     )
 
 
 def not_computed(recipe: str, arithmetic: str) -> str:
-    """What a file of `recipe` is made for and was not computed in, as in "fp16 arithmetic"; else nothing."""
+    """What a file of `recipe` is made for and was not computed in, as in "fp16 arithmetic"; else nothing.
+
+    A file computed partly in fp16 ("mixed") ran as it does where fp16 is to be had.
+    """
     meant = MEANT_ARITHMETIC.get(recipe, arithmetic)
-    return f"{meant} arithmetic" if meant != arithmetic else ""
+    return f"{meant} arithmetic" if arithmetic not in (meant, MIXED) else ""
 
 
 def not_run(reason: str) -> ParityReport:

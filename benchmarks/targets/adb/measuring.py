@@ -34,7 +34,7 @@ from benchmarks.targets.adb.state import State, read_state
 from benchmarks.targets.bench.golden_run import keep_first_sample, run_samples
 from benchmarks.targets.bench.process import BenchReport, timing_options
 from benchmarks.targets.context import Context, ProfiledRun, arithmetic_note, checked_line, verdict_of
-from benchmarks.targets.plain import counts_not, hardware_plan, plain_run
+from benchmarks.targets.plain import counts_not, hardware_plan, plain_run, present_bundle
 from benchmarks.toolchain import bundle as bundles
 from mocovit_deploy.artifacts.artifact import Artifact
 from mocovit_deploy.artifacts.golden import Golden
@@ -73,7 +73,8 @@ def profile_golden(artifact: Artifact, plan: Plan, context: Context) -> Profiled
 
 def run_golden(artifact: Artifact, golden: Golden, conditions: RunConditions) -> GoldenRun:
     """See `mocovit_deploy.targets.Target`. The phone is the one adb would take."""
-    return plain_run(profile_golden, artifact, golden, hardware_plan(artifact, conditions))
+    plan = hardware_plan(artifact, conditions)
+    return plain_run(profile_golden, artifact, golden, plan, present_bundle(plan, conditions))
 
 
 def count(_artifact: Artifact, _golden: Golden, _conditions: RunConditions) -> InstructionCount:

@@ -23,7 +23,7 @@ from benchmarks.targets.bench.process import BenchReport, run_bench, timing_opti
 from benchmarks.targets.context import Context, ProfiledRun, arithmetic_note, checked_line, verdict_of
 from benchmarks.targets.emulated.prefix import CORES, write_prefix
 from benchmarks.targets.emulated.qemu import VARIABLE, Qemu, check_cpu, find_qemu
-from benchmarks.targets.plain import emulation_plan, plain_run, unjudged
+from benchmarks.targets.plain import emulation_plan, plain_run, present_bundle, unjudged
 from benchmarks.toolchain import bundle as bundles
 from benchmarks.toolchain import emulator
 from benchmarks.toolchain.bundle import Bundle
@@ -124,7 +124,8 @@ def profile_golden(artifact: Artifact, plan: Plan, context: Context) -> Profiled
 
 def run_golden(artifact: Artifact, golden: Golden, conditions: RunConditions) -> GoldenRun:
     """See `mocovit_deploy.targets.Target`."""
-    return plain_run(profile_golden, artifact, golden, emulation_plan(artifact, conditions))
+    plan = emulation_plan(artifact, conditions)
+    return plain_run(profile_golden, artifact, golden, plan, present_bundle(plan, conditions))
 
 
 def count(artifact: Artifact, golden: Golden, conditions: RunConditions) -> InstructionCount:
@@ -132,7 +133,8 @@ def count(artifact: Artifact, golden: Golden, conditions: RunConditions) -> Inst
 
     Counts are taken on the first golden sample, so it alone is run before.
     """
-    report = measure(artifact, emulation_plan(artifact, conditions), unjudged(golden.first))
+    plan = emulation_plan(artifact, conditions)
+    report = measure(artifact, plan, unjudged(golden.first, present_bundle(plan, conditions)))
     return InstructionCount(
         instructions=report.counts.instructions,
         runtime=f"{report.engine.runtime} {report.engine.version}",

@@ -3,7 +3,8 @@
 arithmetic.py    the instructions: each rounds once
 functions.py     functions of one value, as the kernels' polynomials give them
 sums.py          products summed in the kernels' order, every partial sum rounded to fp16
-reductions.py    means, softmax, poolings
+convolution.py   convolutions by these sums
+reductions.py    means, softmax, poolings, interpolation
 
 Values are numpy arrays of float16. Overflow to infinity is a result here, not an error.
 Source: github.com/google/XNNPACK at 75db3c093b, the kernels `*-neonfp16arith-*` that its configurations

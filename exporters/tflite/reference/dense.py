@@ -9,6 +9,7 @@ import numpy as np
 from exporters.semantics.correlation import correlate
 from exporters.semantics.half import sums
 from exporters.semantics.half.arithmetic import Half
+from exporters.semantics.half.convolution import convolve
 from exporters.semantics.spatial import Index, extent, padded, positions, resolve_pads, shifts
 from exporters.tflite.reference.elementwise import activated
 from exporters.tflite.reference.program import Step
@@ -44,34 +45,8 @@ def _conv(step: Step, x: Array, weight: Array, bias: Array | None, groups: int) 
     if x.dtype != Half:
         y = correlate(images, weight, strides, dilations, groups, out)
         return np.moveaxis(y if bias is None else y + bias[:, None, None], 1, -1)
-    if weight.shape[:2] == (groups, 1) and 1 < np.prod(weight.shape[2:]) <= sums.LARGEST_DEPTHWISE:
-        y = sums.depthwise(images, weight[:, 0], bias, strides, dilations, out)
-        return np.moveaxis(y, 1, -1)
-    return _by_product(images, weight, bias, strides, dilations, groups, out)
-
-
-def _by_product(
-    images: Array,
-    weight: Array,
-    bias: Array | None,
-    strides: Sequence[int],
-    dilations: Sequence[int],
-    groups: int,
-    out: tuple[int, ...],
-) -> Array:
-    """gemm and igemm: for each group the samples under the kernel, times its weights."""
-    features, channels = weight.shape[0] // groups, weight.shape[1]
-    seen = [view for _, view in shifts(images, weight.shape[2:], strides, dilations, out)]
-    y = np.empty((images.shape[0], *out, weight.shape[0]), Half)
-    for group in range(groups):
-        read, made = (slice(group * n, (group + 1) * n) for n in (channels, features))
-        # (N, Ho, Wo, taps, C): a row of the product holds the kernel's places, and their channels
-        rows = np.stack([np.moveaxis(view[:, read], 1, -1) for view in seen], axis=3)
-        filters = np.moveaxis(weight[made], 1, -1).reshape(features, -1).T
-        some = None if bias is None else bias[made]
-        products = sums.product(rows.reshape(-1, filters.shape[0]), filters, some, run=channels)
-        y[..., made] = products.reshape(*y.shape[:-1], features)
-    return y
+    y = convolve(images, weight, bias, strides, dilations, groups, out)
+    return np.moveaxis(y, 1, -1)
 
 
 def transpose_conv(step: Step, _shape: Array, weight: Array, x: Array, bias: Array | None = None) -> Array:

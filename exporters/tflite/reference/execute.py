@@ -51,14 +51,14 @@ def _known(dtype: str) -> bool:
     return dtype in (*FLOATS, "int32", "int64", "bool")
 
 
-def half_share(program: Program, arithmetics: Sequence[str]) -> float:
-    """How much of the multiplying is done in fp16, from 0 to 1."""
+def macs_in_half(program: Program, arithmetics: Sequence[str]) -> tuple[int, int]:
+    """Multiply-accumulates that are done in fp16, and all of them."""
     totals = {True: 0, False: 0}
     for step, arithmetic in zip(program.steps, arithmetics, strict=True):
         if step.kind in _DENSE:
             shapes = [program.tensors[index].shape for index in step.inputs if index >= 0]
             totals[arithmetic == FP16] += dense.macs(step, shapes)
-    return totals[True] / (sum(totals.values()) or 1)
+    return totals[True], sum(totals.values())
 
 
 def execute(program: Program, inputs: Mapping[str, Array], arithmetics: Sequence[str]) -> dict[str, Array]:

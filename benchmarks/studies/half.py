@@ -1,0 +1,169 @@
+"""The numpy reference of half precision beside the emulated core, for every network of the zoo.
+
+    python -m benchmarks.studies.half [--only PATTERN] [--folder DIR] [--keep] [--unfinished]
+
+A row exports one network as fp16 TFLite and ONNX files, at `SIZE_PIXELS` so that the core is done in
+minutes, and runs one golden sample of each on the emulated Cortex-A76 and in the reference. As in `zoo`, a
+finished row is kept in `--folder`, a run that was killed goes on where it was, and the table of docs/half.md
+is written when no row is missing. It needs `mocovit-bench emulator` and `mocovit-bench bundle`. Expect
+`MINUTES` on two idle cores.
+"""
+
+from __future__ import annotations
+
+import argparse
+import fnmatch
+import json
+import signal
+import sys
+import tempfile
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.studies.zoo import CHECKOUT, EXPORT, RowError, child_report, commit, finished, sources_digest
+from benchmarks.studies.zoo_document import ROWS, Row
+from mocovit_deploy.artifacts.artifact import Array, Artifact
+from mocovit_deploy.artifacts.golden import Golden, read_golden
+from mocovit_deploy.artifacts.manifest import read_manifest
+from mocovit_deploy.errors import DeployError
+from mocovit_deploy.files import write_atomically
+from mocovit_deploy.formats import format_named
+from mocovit_deploy.parity.verdict import judge, run_golden
+from mocovit_deploy.targets import RunConditions, counting_target
+
+DOCUMENT = CHECKOUT / "docs" / "half.md"
+START, END = "<!-- table -->\n", "<!-- end of table -->\n"
+"""The lines of the document between which the table stands."""
+SIZE_PIXELS = 128
+FORMATS = ("tflite", "onnx")
+MINUTES = 30
+DEADLINE_S = 1800.0
+
+HEADER = (
+    "network",
+    *(f"{name} {what}" for name in ("TFLite", "ONNX") for what in ("core", "reference", "apart")),
+)
+
+
+def rows() -> tuple[Row, ...]:
+    """Every network of the zoo once, at the study's size."""
+    return tuple(Row(model, SIZE_PIXELS) for model in dict.fromkeys(row.model for row in ROWS))
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("--only", default="*", metavar="PATTERN", help="rows like '*efficientvit*'")
+    parser.add_argument(
+        "--folder", type=Path, default=Path("build", "half"), metavar="DIR", help="%(default)s"
+    )
+    parser.add_argument("--keep", action="store_true", help="rows of earlier sources count")
+    parser.add_argument("--unfinished", action="store_true", help="write the table though rows are missing")
+    given = parser.parse_args()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    given.folder.mkdir(parents=True, exist_ok=True)
+    sources = sources_digest()
+    wanted = None if given.keep else sources
+    for row in rows():
+        known = finished(given.folder, row, wanted)
+        if fnmatch.fnmatch(row.slug, given.only) and (known is None or known.get("error")):
+            result = {**run_row(row), "sources": sources, "commit": commit()}
+            write_atomically(given.folder / f"{row.slug}.json", json.dumps(result, indent=1).encode())
+            sys.stderr.write(f"{' | '.join(cells(row, result))}\n")
+    results = {row: finished(given.folder, row, wanted) for row in rows()}
+    done = {row: result for row, result in results.items() if result is not None}
+    if given.unfinished or len(done) == len(results):
+        write_atomically(DOCUMENT, document(DOCUMENT.read_text(), done).encode())
+        sys.stdout.write(f"written: {DOCUMENT}\n")
+    return 4 if any(result.get("error") for result in done.values()) else 0
+
+
+def run_row(row: Row) -> dict[str, Any]:
+    """Both files of one network, by format; `error` where the export ended early."""
+    with tempfile.TemporaryDirectory(prefix="mocovit-half-") as folder:
+        words = ("--format", ",".join(FORMATS), "--precision", "fp16", "--no-verify", "--json")
+        try:
+            report = child_report([EXPORT, *row.words, *words, "--output-dir", folder])
+            return {one["format"]: compare_file(read_manifest(Path(one["path"]))) for one in report["files"]}
+        except (RowError, DeployError, TypeError) as error:
+            return {"error": str(error)}
+
+
+def compare_file(artifact: Artifact) -> dict[str, Any]:
+    """One sample on the core and in the reference: verdicts, errors, and how far the two are apart."""
+    golden = read_golden(artifact)
+    one = golden.some([0])
+    run = counting_target().run_golden(artifact, one, RunConditions(deadline_s=DEADLINE_S))
+    predictor = format_named(artifact.format).load_half(artifact)
+    assert predictor is not None, "only formats with a half reference are compared"
+    by_numpy = run_golden(artifact, one, predictor)
+    found = {}
+    for name, outputs, arithmetic in (
+        ("core", run.outputs, run.arithmetic),
+        ("reference", by_numpy, predictor.arithmetic),
+    ):
+        report = judge(artifact, one, outputs, name, arithmetic, golden)
+        finite = all(output.finite for output in report.outputs)
+        error = max(output.max_error for output in report.outputs) if finite else None
+        found[name] = {"verdict": report.verdict, "arithmetic": arithmetic, "error": error}
+    return {**found, **differences(golden, run.outputs, by_numpy), "runtime": run.runtime}
+
+
+def differences(golden: Golden, core: Mapping[str, Array], by_numpy: Mapping[str, Array]) -> dict[str, Any]:
+    """The largest difference relative to the output's range, and the share of values with the same bits."""
+    same = sum(int(np.sum(_equal(core[name], by_numpy[name]))) for name in golden.outputs)
+    total = sum(np.size(core[name]) for name in golden.outputs)
+    apart = [
+        float(np.abs(core[name].astype(np.float64) - by_numpy[name]).max() / np.ptp(expected))
+        for name, expected in golden.outputs.items()
+    ]
+    return {"apart": max(apart) if np.isfinite(apart).all() else None, "same_bits": same / total}
+
+
+def _equal(left: Array, right: Array) -> Array:
+    return np.asarray((left == right) | (np.isnan(left) & np.isnan(right)))
+
+
+def cells(row: Row, result: Mapping[str, Any]) -> tuple[str, ...]:
+    """One line of the table."""
+    name = row.model.removeprefix("timm/")
+    if result.get("error"):
+        return (name, str(result["error"]), *[""] * (len(HEADER) - 2))
+    return (name, *(cell for format_name in FORMATS for cell in _three(result[format_name])))
+
+
+def _three(file: Mapping[str, Any]) -> Iterable[str]:
+    for place in ("core", "reference"):
+        one = file[place]
+        error = "not finite" if one["error"] is None else f"{one['error']:.1e}"
+        arithmetic = "" if one["arithmetic"] == "fp16" else f", {one['arithmetic']}"
+        verdict = "" if one["verdict"] == "pass" else f", **{one['verdict']}**"
+        yield error + arithmetic + verdict
+    if file["same_bits"] == 1:
+        yield "0"
+    else:
+        apart = "not finite" if file["apart"] is None else f"{file['apart']:.1e}"
+        yield f"{apart} ({file['same_bits']:.0%} equal)"
+
+
+def document(text: str, done: Mapping[Row, Mapping[str, Any]]) -> str:
+    """`text` with its table replaced; what did not run is named below it."""
+    lines = ["| " + " | ".join(HEADER) + " |", "|" + "---|" * len(HEADER)]
+    lines += ["| " + " | ".join(cells(row, result)) + " |" for row, result in done.items()]
+    missing = [row.model for row in rows() if row not in done]
+    if missing:
+        lines += ["", f"**Did not run**: {', '.join(missing)}."]
+    commits = ", ".join(sorted({result["commit"] for result in done.values()}))
+    lines += ["", f"{SIZE_PIXELS} pixels, one sample, random weights; rows of {commits}."]
+    before, after = text.partition(START)[0], text.partition(END)[2]
+    return "".join((before, START, "\n", "\n".join(lines), "\n\n", END, after))
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.stderr.write("\nhalf: stopped; run it again to go on\n")
+        sys.exit(130)

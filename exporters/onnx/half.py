@@ -1,0 +1,172 @@
+"""An fp16 ONNX file executed with numpy in half precision, on any machine.
+
+ONNX Runtime widens fp16 to fp32 on x86-64. On ARM cores with fp16 it does not: on an emulated Cortex-A76
+ONNX Runtime 1.31.1 did 99.8 % of the multiplications of `mocovit_1_0` in fp16, and casts what has no half
+kernel to fp32 and back (MIN, MAX, EXP, DIV, sums and means). Here every value is rounded to fp16 as the file
+types it, and products are summed in fp16, one rounding for each term, in the order of XNNPACK's kernels; the
+other operations are those of onnx's own reference evaluator.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from exporters.semantics.correlation import correlate
+from exporters.semantics.half import sums
+from exporters.semantics.half.arithmetic import Half, add, multiply
+from exporters.semantics.half.convolution import convolve
+from exporters.semantics.spatial import Pads, extent, padded, positions, resolve_pads
+from mocovit_deploy.artifacts.artifact import Array, Artifact
+from mocovit_deploy.errors import ConversionError, ParityError, first_line
+from mocovit_deploy.extras import needs_extra
+
+RUNTIME = "numpy reference of half precision"
+
+_AUTO = {"NOTSET": "custom", "": "custom", "VALID": "valid", "SAME_UPPER": "same", "SAME_LOWER": "same_lower"}
+
+
+class HalfReference:
+    """onnx's reference evaluator, with sums of products in fp16."""
+
+    arithmetic = "fp16"
+    runtime = RUNTIME
+
+    def __init__(self, model: Any) -> None:
+        self._model = model
+        self.macs = _macs(model)
+
+    def __call__(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        """The named outputs. Raises `ParityError` for an operator without semantics, or one that fails."""
+        reference = needs_extra("onnx.reference", "onnx")
+        names = [output.name for output in self._model.graph.output]
+        try:
+            # Division by zero, overflow and NaN are results here, to be judged by comparing.
+            with np.errstate(all="ignore"):
+                evaluator = reference.ReferenceEvaluator(self._model, new_ops=list(_operators()))
+                found = evaluator.run(names, dict(inputs))
+        except MemoryError:
+            raise
+        # Every operator of the evaluator raises what numpy does.
+        except Exception as error:
+            kind = type(error).__name__
+            raise ParityError(f"{RUNTIME} cannot run the file ({kind}: {first_line(error)})") from error
+        return dict(zip(names, map(np.asarray, found), strict=True))
+
+
+def load_half(artifact: Artifact) -> HalfReference:
+    """The file in half precision with numpy. Raises `ConversionError` for a file that onnx cannot read."""
+    onnx = needs_extra("onnx", "onnx")
+    try:
+        return HalfReference(onnx.shape_inference.infer_shapes(onnx.load(str(artifact.path))))
+    except Exception as error:
+        raise ConversionError(f"{artifact.path}: onnx cannot read it: {first_line(error)}") from error
+
+
+@cache
+def _operators() -> tuple[type, ...]:
+    """Operators that sum products, as the evaluator wants them: classes named like the operator."""
+    base = needs_extra("onnx.reference.op_run", "onnx").OpRun
+
+    class Conv(base):  # type: ignore[misc,valid-type]
+        def _run(self, x: Array, weight: Array, bias: Array | None = None, **how: Any) -> tuple[Array]:
+            return (conv(x, weight, bias, **how),)
+
+    class MatMul(base):  # type: ignore[misc,valid-type]
+        def _run(self, left: Array, right: Array) -> tuple[Array]:
+            return (matmul(left, right),)
+
+    class Gemm(base):  # type: ignore[misc,valid-type]
+        def _run(
+            self, left: Array, right: Array, bias: Array | None = None, **attributes: Any
+        ) -> tuple[Array]:
+            return (gemm(left, right, bias, **attributes),)
+
+    return (Conv, MatMul, Gemm)
+
+
+def conv(
+    x: Array,
+    weight: Array,
+    bias: Array | None,
+    *,
+    auto_pad: str | None = None,
+    dilations: Sequence[int] | None = None,
+    group: int | None = None,
+    kernel_shape: Sequence[int] | None = None,
+    pads: Sequence[int] | None = None,
+    strides: Sequence[int] | None = None,
+) -> Array:
+    """x (N, Ci, *in), weight (Co, Ci / group, *kernel) -> (N, Co, *out)."""
+    kernel, space = weight.shape[2:], x.shape[2:]
+    ones = (1,) * len(kernel)
+    steps, spread = tuple(strides or ones), tuple(dilations or ones)
+    window = extent(kernel, spread)
+    around: Pads = resolve_pads(
+        _AUTO[auto_pad or ""], _pairs(pads or (0,) * 2 * len(kernel)), space, window, steps
+    )
+    out = positions(space, around, window, steps)
+    images = padded(x, around, 0.0)
+    if x.dtype == Half:
+        return convolve(images, weight, bias, steps, spread, group or 1, out)
+    y = correlate(images, weight, steps, spread, group or 1, out)
+    return y if bias is None else y + bias.reshape(-1, *ones)
+
+
+def _pairs(pads: Sequence[int]) -> list[int]:
+    """ONNX lists all pads before, then all after; here each axis has its pair."""
+    half = len(pads) // 2
+    return [int(pads[place]) for axis in range(half) for place in (axis, axis + half)]
+
+
+def matmul(left: Array, right: Array) -> Array:
+    if left.dtype != Half:
+        return np.asarray(left @ right)
+    rows = left[None] if left.ndim == 1 else left
+    columns = right[:, None] if right.ndim == 1 else right
+    y = sums.product(rows, columns)
+    y = y[..., 0] if right.ndim == 1 else y
+    return y[..., 0, :] if left.ndim == 1 and right.ndim > 1 else y[0] if left.ndim == 1 else y
+
+
+def gemm(
+    left: Array,
+    right: Array,
+    bias: Array | None,
+    *,
+    alpha: float | None = None,
+    beta: float | None = None,
+    transA: int | None = None,  # noqa: N803 - ONNX's word
+    transB: int | None = None,  # noqa: N803
+) -> Array:
+    """alpha * left right + beta * bias, each side transposed where asked."""
+    rows, columns = (left.T if transA else left), (right.T if transB else right)
+    plain = alpha in (None, 1.0) and beta in (None, 1.0)
+    if left.dtype == Half and plain and (bias is None or bias.ndim == 1):
+        return sums.product(rows, columns, bias)
+    y = matmul(rows, columns)
+    times, plus = (multiply, add) if left.dtype == Half else (np.multiply, np.add)
+    y = np.asarray(times(y, left.dtype.type(1.0 if alpha is None else alpha)))
+    if bias is None:
+        return y
+    return np.asarray(plus(y, times(bias, left.dtype.type(1.0 if beta is None else beta))))
+
+
+def _macs(model: Any) -> int:
+    """Multiply-accumulates of one run, as far as the shapes are known."""
+    graph = model.graph
+    shapes = {
+        value.name: [size.dim_value or 1 for size in value.type.tensor_type.shape.dim]
+        for value in (*graph.input, *graph.value_info, *graph.output)
+    }
+    shapes |= {one.name: list(one.dims) for one in graph.initializer}
+    total = 0
+    for node in graph.node:
+        if node.op_type in ("Conv", "MatMul", "Gemm"):
+            out, right = (shapes.get(name, []) for name in (node.output[0], node.input[1]))
+            depth = right[1:] if node.op_type == "Conv" else right[-2:-1]
+            total += int(np.prod(out)) * int(np.prod(depth))
+    return total

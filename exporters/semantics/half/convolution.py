@@ -1,0 +1,42 @@
+"""Convolutions of fp16 images (N, C, H, W), by the kernels that XNNPACK chooses."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from exporters.semantics.half import sums
+from exporters.semantics.half.arithmetic import Half
+from exporters.semantics.spatial import shifts
+from mocovit_deploy.artifacts.artifact import Array
+
+
+def convolve(
+    x: Array,
+    weight: Array,
+    bias: Array | None,
+    strides: Sequence[int],
+    dilations: Sequence[int],
+    groups: int,
+    out: tuple[int, ...],
+) -> Array:
+    """Padded x (N, Ci, *in), weight (Co, Ci / groups, *kernel) -> (N, Co, *out), float16.
+
+    dwconv takes filters of one channel each with 2 to 25 places, gemm and igemm all others.
+    """
+    taps = int(np.prod(weight.shape[2:]))
+    if weight.shape[:2] == (groups, 1) and len(out) == 2 and 1 < taps <= sums.LARGEST_DEPTHWISE:
+        return sums.depthwise(x, weight[:, 0], bias, strides, dilations, out)
+    features, channels = weight.shape[0] // groups, weight.shape[1]
+    seen = [view for _, view in shifts(x, weight.shape[2:], strides, dilations, out)]
+    y = np.empty((x.shape[0], *out, weight.shape[0]), Half)
+    for group in range(groups):
+        read, made = (slice(group * n, (group + 1) * n) for n in (channels, features))
+        # (N, *out, taps, C): a row of the product holds the kernel's places, and their channels
+        rows = np.stack([np.moveaxis(view[:, read], 1, -1) for view in seen], axis=-2)
+        filters = np.moveaxis(weight[made], 1, -1).reshape(features, -1).T
+        some = None if bias is None else bias[made]
+        products = sums.product(rows.reshape(-1, filters.shape[0]), filters, some, run=channels)
+        y[..., made] = products.reshape(*y.shape[:-1], features)
+    return np.moveaxis(y, -1, 1)
