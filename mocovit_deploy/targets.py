@@ -80,7 +80,7 @@ class GoldenRun:
     runtime: str
     """Runtime and version, as in "litert 2.3.0"."""
     arithmetic: str
-    """What most multiplications were computed in: "fp32", "fp16", "int8", or "unknown"."""
+    """What was multiplied in: "fp32", "fp16", "mixed" (both), "int8" (most), or "unknown"."""
     partitions: Partitions | None = None
     """None for a runtime whose profiler does not tell."""
 

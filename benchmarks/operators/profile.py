@@ -13,10 +13,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from benchmarks.operators.xnnpack import arithmetic_in, match, why_outside
+from benchmarks.operators.xnnpack import arithmetic_in, computes_in_half, match, why_outside
 from benchmarks.reports.report import CountedOperator, TimedOperator
 from mocovit_deploy.artifacts.operator import FileOperator
 from mocovit_deploy.errors import DeployError
+from mocovit_deploy.parity.tolerance import MIXED
 from mocovit_deploy.targets import OutsideDelegate, Partitions
 
 _DELEGATED = ("profiled", "delegate")  # what LiteRT and TFLite call an event inside XNNPACK
@@ -187,9 +188,17 @@ def partitions(executed: Sequence[Executed], operators: Sequence[FileOperator]) 
 
 
 def arithmetic(executed: Sequence[Executed]) -> str:
-    """What most of the multiplying operators computed in: "fp32", "fp16", "int8", or "unknown"."""
+    """What the multiplying operators computed in: "fp32", "fp16", "int8", or "unknown".
+
+    int8 if most of them did. `MIXED` if some did in fp16 and some in fp32, or all in fp32 and operators of
+    other kinds in fp16.
+    """
     found = Counter(kind for op in executed if (kind := arithmetic_in(op.name, op.dtype)))
-    return found.most_common(1)[0][0] if found else "unknown"
+    if not found:
+        return "unknown"
+    most = found.most_common(1)[0][0]
+    half = any(computes_in_half(op.name, op.dtype) for op in executed)
+    return MIXED if most != "int8" and half and found["fp32"] else most
 
 
 def timed(executed: Sequence[Executed]) -> tuple[TimedOperator, ...]:

@@ -141,8 +141,14 @@ def why_outside(kind: str, dtype: str, *, half_weights: bool) -> str:
 
 def arithmetic_in(name: str, dtype: str) -> str:
     """What a multiplying operator computes in, by its name or else by the type of its input; else empty."""
-    base = name.partition(" (")[0]
-    if base not in _MULTIPLIES:
-        return ""
+    return _type_in(name, dtype) if name.partition(" (")[0] in _MULTIPLIES else ""
+
+
+def computes_in_half(name: str, dtype: str) -> bool:
+    """Whether an operator of any kind computes in fp16; a conversion computes nothing."""
+    return name.partition(" (")[0] not in ("Convert", "Cast", "CAST") and _type_in(name, dtype) == "fp16"
+
+
+def _type_in(name: str, dtype: str) -> str:
     words = set(re.findall(r"\w+", name.partition("(")[2])) | {dtype.removeprefix("tensor")}
     return next((kind for kind, marks in _ARITHMETIC if words & set(marks)), "")

@@ -49,11 +49,31 @@ def attention(scale: float, folder: Path, factor: float = 1.0):  # type: ignore[
     sums = file.op("SUM", [k, file.constant(np.array([1], np.int32))], (1, 1, 32), keepDims=True)
     top = file.op("BATCH_MATMUL", [q, kv], TOKENS, adjX=False, adjY=False)
     bottom = file.op("BATCH_MATMUL", [q, sums], (1, 64, 1), adjX=False, adjY=True)
-    y = file.op("DIV", [top, bottom], TOKENS)
+    return judgeable(file, file.op("DIV", [top, bottom], TOKENS), folder)
+
+
+def partly(folder: Path):  # type: ignore[no-untyped-def]
+    """Three linear layers; a mean of squares, which has no half kernel, leaves the last two in float32."""
+    draw = np.random.default_rng(6)
+    file = TfliteBuilder()
+    x = file.input("x", TOKENS)
+
+    def layer(read: int) -> int:
+        weight = (draw.standard_normal((32, 32)) / 32**0.5).astype(np.float32)
+        return file.op("FULLY_CONNECTED", [read, file.constant(weight)], TOKENS, keepNumDims=True)
+
+    first = layer(x)
+    square = file.op("SQUARE", [first], TOKENS)
+    mean = file.op("MEAN", [square, file.constant(np.array([2], np.int32))], (1, 64, 1), keepDims=True)
+    return judgeable(file, layer(layer(file.op("DIV", [first, mean], TOKENS))), folder)
+
+
+def judgeable(file: TfliteBuilder, y: int, folder: Path):  # type: ignore[no-untyped-def]
+    """The file of x -> y, and four samples with what it computes in fp32."""
     made = OperatorFile(file.file({"y": y}), {"x": np.zeros(TOKENS, np.float32)}, {"y": TOKENS})
     folder.mkdir(exist_ok=True)
     described, _ = artifact(made, folder)
-    samples = draw.standard_normal((4, *TOKENS)).astype(np.float32)
+    samples = np.random.default_rng(7).standard_normal((4, *TOKENS)).astype(np.float32)
     predictor = load(described)  # in fp32 on x86-64: what the network computes
     expected = np.stack([predictor({"x": one})["y"] for one in samples])
     return described, Golden(tuple("abcd"), {"x": samples}, {"y": expected})
@@ -88,6 +108,17 @@ def test_attention_that_leaves_fp16_is_rejected(where: str, tmp_path: Path) -> N
     report = judged(*attention(40.0, tmp_path))
     assert report.verdict == "fail"
     assert report.reason.startswith(f"fp16 arithmetic {where}: y is NaN or infinite on ")
+
+
+def test_a_file_computed_partly_in_fp16_is_judged_by_the_tolerance_of_fp16(
+    where: str, tmp_path: Path
+) -> None:
+    report = judged(*partly(tmp_path))
+    assert report.verdict == "pass", report.reason
+    assert report.reason.startswith(f"fp16 and fp32 arithmetic {where}: max error")
+    assert report.half is not None
+    assert report.half.arithmetic == "mixed"
+    assert 1e-5 < report.half.outputs[0].max_error < 1e-2, "more than fp32 would be allowed"
 
 
 def test_a_wrong_weight_fails(tmp_path: Path) -> None:

@@ -44,7 +44,9 @@ def load_half(artifact: Artifact) -> HalfReference:
     program = read_program(artifact.path)
     steps = arithmetics(program)
     in_half, all_macs = macs_in_half(program, steps)
-    arithmetic = FP32 if not in_half else FP16 if in_half >= NEARLY_ALL * all_macs else MIXED
+    arithmetic = FP32 if FP16 not in steps else MIXED
+    if in_half and in_half >= NEARLY_ALL * all_macs:
+        arithmetic = FP16
     return HalfReference(program, steps, arithmetic, all_macs)
 
 

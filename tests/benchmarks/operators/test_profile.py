@@ -136,6 +136,24 @@ def test_the_arithmetic_is_that_of_what_multiplies(name: str, dtype: str, expect
     assert arithmetic([Executed(name, "", 0, (1.0,), dtype)]) == expected
 
 
+HALF_DENSE = "Fully Connected (NC, F16) GEMM"
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        ((HALF_DENSE, CONV, CONV), "mixed"),
+        ((HALF_DENSE, HALF_DENSE, CONV), "mixed"),
+        ((CONV, "Add (ND, F16)"), "mixed"),
+        ((CONV, "Convert (NC, F32, F16)"), "fp32"),
+        ((HALF_DENSE, "Convert (NC, F16, F32)"), "fp16"),
+        (("Fully Connected (NC, QS8, QC8W) GEMM",) * 2 + (HALF_DENSE, CONV), "int8"),
+    ],
+)
+def test_a_file_that_multiplies_in_fp16_and_in_fp32_is_mixed(names: tuple[str, ...], expected: str) -> None:
+    assert arithmetic([Executed(name, "", 0, (1.0,)) for name in names]) == expected
+
+
 @pytest.mark.parametrize(
     ("kind", "dtype", "says"),
     [

@@ -263,7 +263,15 @@ def test_an_arithmetic_that_was_named_and_not_executed_is_no_proof() -> None:
     run = ProfiledRun(outputs={}, runtime="litert 2.3.0", arithmetic="fp16", executed=())
     regions = [_multiplied(fp16=300), _multiplied(fp16=600, fp32=100)]
     assert emulated.proved(artifact, run, regions[:1]) == run
-    assert emulated.proved(artifact, run, regions).runtime == "litert 2.3.0 (10 % of MACs in fp32)"
+    few = emulated.proved(artifact, run, [_multiplied(fp16=999, fp32=1)])
+    assert (few.arithmetic, few.runtime) == ("fp16", "litert 2.3.0 (0.1 % of MACs in fp32)")
+    partly = emulated.proved(artifact, run, regions)
+    assert partly.arithmetic == "mixed"
+    assert partly.runtime == "litert 2.3.0 (10 % of MACs in fp32, 90 % of MACs in fp16)"
+    named_fp32 = dataclasses.replace(run, arithmetic="fp32")
+    assert emulated.proved(artifact, named_fp32, [_multiplied(fp16=29, fp32=71)]).arithmetic == "mixed"
+    named_int8 = dataclasses.replace(run, arithmetic="int8")
+    assert emulated.proved(artifact, named_int8, [_multiplied(int8_dot=9, fp16=1)]).arithmetic == "int8"
     with pytest.raises(ParityError, match="every multiply-accumulate it executed was fp32"):
         emulated.proved(artifact, run, [_multiplied(fp32=100)])
 

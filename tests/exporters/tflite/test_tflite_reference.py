@@ -127,6 +127,21 @@ def test_a_file_partly_in_fp16_is_mixed(tmp_path: Path) -> None:
     assert macs_in_half(predictor.program, predictor.steps) == (4 * 64, 2 * 4 * 64)
 
 
+def test_a_file_that_multiplies_in_float32_and_adds_in_fp16_is_mixed(tmp_path: Path) -> None:
+    file = TfliteBuilder()
+    x = file.input("x", (4, 8))
+    other = file.op("ADD", [x, x], (4, 8))
+    square = file.op("SQUARE", [x], (4, 8))
+    mean = file.op("MEAN", [square, file.constant(np.array([1], np.int32))], (4, 1), keepDims=True)
+    weight = file.constant(np.eye(8, dtype=np.float32))
+    dense = file.op("FULLY_CONNECTED", [file.op("MUL", [x, mean], (4, 8)), weight], (4, 8))
+    inputs, outputs = {"x": np.ones((4, 8), np.float32)}, {"a": (4, 8), "b": (4, 8)}
+    made = OperatorFile(file.file({"a": other, "b": dense}), inputs, outputs)
+    predictor = load_half(artifact(made, tmp_path)[0])
+    assert macs_in_half(predictor.program, predictor.steps) == (0, 4 * 64)
+    assert predictor.arithmetic == "mixed"
+
+
 def test_operators_without_semantics_are_named(tmp_path: Path) -> None:
     made = OperatorFile(chain("+", "SIGN"), {"x": np.ones(IMAGE, np.float32)}, {"y": IMAGE})
     predictor = load_half(artifact(made, tmp_path)[0])
