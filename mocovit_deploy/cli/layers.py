@@ -80,7 +80,7 @@ def _row(reading: Reading, *, bisected: bool) -> tuple[str, ...]:
     cells = [
         reading.tap.layer.module or ROOT,
         reading.tap.layer.kind,
-        reading.tap.arrangement.name or "as it is",
+        reading.tap.form or "as it is",
         _error(carried),
         f"{carried.sqnr_db:.0f} dB" if carried.finite else "-",
         f"{carried.cosine:.6f}" if carried.finite else "-",

@@ -15,7 +15,8 @@ from mocovit_deploy.artifacts.marks import FileValue
 from mocovit_deploy.artifacts.provenance import model_of
 from mocovit_deploy.errors import ParityError, UsageError
 from mocovit_deploy.formats import format_named
-from mocovit_deploy.layers.taps import Missing, Reading, Trace, find_taps, first_divergence, read_taps
+from mocovit_deploy.layers.original import Missing, Trace
+from mocovit_deploy.layers.taps import Reading, find_taps, first_divergence, missing_after, read_taps
 from mocovit_deploy.layers.trace import trace
 from mocovit_deploy.models.load import load_network
 from mocovit_deploy.parity.compare import compare
@@ -175,7 +176,7 @@ def _check(
         bound,
         samples,
         readings,
-        missing,
+        missing_after(missing, taps, readings),
         not_computed(artifact.recipe, plain.arithmetic),
     )
 
@@ -200,7 +201,7 @@ def _reading_as_json(reading: Reading) -> dict[str, Any]:
         "original": tap.layer.original,
         "span": reading.span,
         "file_value": tap.value.name,
-        "arrangement": tap.arrangement.name,
+        "arrangement": tap.form,
         "carried": dataclasses.asdict(reading.carried),
         "alone": reading.alone and dataclasses.asdict(reading.alone),
         "diverges": reading.diverges,

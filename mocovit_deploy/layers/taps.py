@@ -10,7 +10,7 @@ that was asked for, so that no layer is blamed for what came before it. Numpy on
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -18,6 +18,8 @@ from mocovit_deploy.artifacts.artifact import Array
 from mocovit_deploy.artifacts.marks import FileValue, split
 from mocovit_deploy.formats import Predictor
 from mocovit_deploy.layers.arrange import Arrangement, arrangements
+from mocovit_deploy.layers.merged import merged_after, nearest
+from mocovit_deploy.layers.original import Layer, Missing, Trace
 from mocovit_deploy.layers.symptoms import kind_of
 from mocovit_deploy.parity.compare import Difference, compare
 
@@ -28,56 +30,22 @@ FITS = 10.0
 
 
 @dataclass(frozen=True)
-class Layer:
-    """One operation of the re-parameterized graph."""
-
-    operation: str
-    """Its name in the graph."""
-    module: str
-    """The torch module it belongs to."""
-    kind: str
-    """The ATen operation, as in "conv2d"."""
-    original: str
-    """The module of the original network whose value it has; empty where passes changed the value."""
-    factor: float
-    """Times what: other than one between a scale that a pass moved and where it used to be."""
-    reads: tuple[str, ...]
-    """The operations and inputs it reads."""
-    moves_only: bool
-    """It moves data about, like a reshape, and computes nothing."""
-
-
-@dataclass(frozen=True)
-class Missing:
-    """A layer of the original network that the file has no value of, and why."""
-
-    module: str
-    kind: str
-    why: str
-
-
-@dataclass(frozen=True)
-class Trace:
-    """The original network from the inside."""
-
-    layers: tuple[Layer, ...]
-    values: Mapping[str, tuple[Array, ...]]
-    """By operation: what the original computes there, an array for each run."""
-    missing: tuple[Missing, ...]
-    outputs: Mapping[str, str]
-    """By name of an output: the operation that computes it."""
-
-    def is_output(self, layer: Layer) -> bool:
-        return layer.operation in self.outputs.values()
-
-
-@dataclass(frozen=True)
 class Tap:
     """A layer and its value in the file."""
 
     layer: Layer
     value: FileValue
     arrangement: Arrangement
+    merged: tuple[Layer, ...] = ()
+    """Scales and shifts after `layer` that the file has no values of: its value may be one of theirs."""
+    factor: float = 1.0
+    """Times what the file holds the value: a mean as a sum, which its reader divides."""
+
+    @property
+    def form(self) -> str:
+        """How the file holds the value, in words: "nhwc, times 9"; empty where as it is."""
+        times = "" if self.factor == 1.0 else f"times {self.factor:g}"
+        return ", ".join(word for word in (self.arrangement.name, times) if word)
 
 
 @dataclass(frozen=True)
@@ -119,6 +87,7 @@ def find_taps(trace: Trace, values: Sequence[FileValue]) -> tuple[tuple[Tap, ...
                 merged_into.setdefault(other, layer)
             if other in layer.reads and trace.layers[place[other]].kind in AFFINE:
                 moved_into[other] = layer
+    present = frozenset({*by_operation, *merged_into, *moved_into})
     taps, missing = [], list(trace.missing)
     for layer in trace.layers:
         if layer.operation not in trace.values:
@@ -127,8 +96,13 @@ def find_taps(trace: Trace, values: Sequence[FileValue]) -> tuple[tuple[Tap, ...
             value for value in by_operation.get(layer.operation, []) if _fits(trace, layer.operation, value)
         ]
         if found and layer.operation not in moved_into:
-            choices = _choices(trace.values[layer.operation][0].shape, found[-1])
-            taps.append(Tap(layer, found[-1], choices[0]))
+            shape = trace.values[layer.operation][0].shape
+            merged = tuple(
+                one
+                for one in merged_after(layer, trace.layers, present)
+                if one.operation in trace.values and trace.values[one.operation][0].shape == shape
+            )
+            taps.append(Tap(layer, found[-1], _choices(shape, found[-1])[0], merged))
         else:
             why = _why_none(layer, by_operation.get(layer.operation, []), merged_into, moved_into)
             missing.append(Missing(layer.module, layer.kind, why))
@@ -173,11 +147,17 @@ def read_taps(
     is not a divergence.
     """
     carried = [plain(sample) for sample in inputs]
-    expected = {tap.layer.operation: np.stack(trace.values[tap.layer.operation]) for tap in taps}
+    expected = {name: np.stack(arrays) for name, arrays in trace.values.items()}
     taps = [_arranged(tap, expected[tap.layer.operation], carried) for tap in taps]
-    alone = None
+    settled, alone = [_settled(tap, expected, carried) for tap in taps], None
     if forced is not None:
-        alone = [forced({**sample, **given(trace, taps, run)}) for run, sample in enumerate(inputs)]
+        alone = _forced(trace, settled, inputs, forced)
+        # Behind a defect carried values mislead; from the original's, the nearest is the right one.
+        again = [_settled(tap, expected, alone) for tap in taps]
+        if again != settled:
+            settled, alone = again, _forced(trace, again, inputs, forced)
+    place = {layer.operation: number for number, layer in enumerate(trace.layers)}
+    taps = sorted(settled, key=lambda tap: place[tap.layer.operation])
     spans = _spans(trace.layers, taps)
     readings = []
     for tap in taps:
@@ -196,6 +176,38 @@ def read_taps(
     return tuple(readings)
 
 
+def _settled(tap: Tap, expected: Mapping[str, Array], runs: Sequence[Mapping[str, Array]]) -> Tap:
+    """The tap as what its value is: its layer's, that of one merged into it, or a sum in place of a mean."""
+    choices = [(layer, 1.0) for layer in (tap.layer, *tap.merged)]
+    if tap.layer.window > 1:
+        choices.append((tap.layer, float(tap.layer.window)))
+    if len(choices) == 1:
+        return tap
+    values = [expected[layer.operation] * np.float32(factor) for layer, factor in choices]
+    layer, factor = choices[nearest(values, _stack(tap, runs))]
+    return replace(tap, layer=layer, factor=factor)
+
+
+def missing_after(
+    missing: Sequence[Missing], taps: Iterable[Tap], readings: Iterable[Reading]
+) -> tuple[Missing, ...]:
+    """What has no value, now that it is known which layers' values were read: those merged into another."""
+    read = {reading.tap.value.name: reading.tap.layer for reading in readings}
+    found = {}
+    for tap in taps:
+        layer = read[tap.value.name]
+        if layer != tap.layer:
+            why = f"one operator of the file with {layer.kind} of {layer.module or 'the network'}"
+            found[layer.module, layer.kind] = Missing(tap.layer.module, tap.layer.kind, why)
+    return tuple(found.get((one.module, one.kind), one) for one in missing)
+
+
+def _forced(
+    trace: Trace, taps: Sequence[Tap], inputs: Sequence[Mapping[str, Array]], forced: Predictor
+) -> list[dict[str, Array]]:
+    return [forced({**sample, **given(trace, taps, run)}) for run, sample in enumerate(inputs)]
+
+
 def _as_another_output(
     trace: Trace, tap: Tap, expected: Mapping[str, Array], found: Array, bound: float
 ) -> str:
@@ -212,7 +224,9 @@ def _as_another_output(
 def given(trace: Trace, taps: Iterable[Tap], run: int) -> dict[str, Array]:
     """The original's values of one run, as the file holds them, for all taps that are not its outputs."""
     return {
-        tap.value.name: tap.arrangement.to_file(trace.values[tap.layer.operation][run])
+        tap.value.name: tap.arrangement.to_file(
+            trace.values[tap.layer.operation][run] * np.float32(tap.factor)
+        )
         for tap in taps
         if not trace.is_output(tap.layer)
     }
@@ -225,7 +239,7 @@ def first_divergence(readings: Sequence[Reading]) -> Reading | None:
 
 def _arranged(tap: Tap, expected: Array, runs: Sequence[Mapping[str, Array]]) -> Tap:
     """The tap with the arrangement that fits, where shapes leave a choice; the likeliest where none does."""
-    likeliest, *others = (Tap(tap.layer, tap.value, one) for one in _choices(expected.shape[1:], tap.value))
+    likeliest, *others = (replace(tap, arrangement=one) for one in _choices(expected.shape[1:], tap.value))
 
     def error(choice: Tap) -> float:
         return float(np.abs(_stack(choice, runs) - expected).max(initial=0.0))
@@ -241,7 +255,7 @@ def _choices(shape: tuple[int, ...], value: FileValue) -> list[Arrangement]:
 
 def _stack(tap: Tap, runs: Sequence[Mapping[str, Array]]) -> Array:
     held = [np.asarray(run[tap.value.name], np.float32) for run in runs]
-    return np.stack([tap.arrangement.to_network(one) for one in held])
+    return np.stack([tap.arrangement.to_network(one) for one in held]) / np.float32(tap.factor)
 
 
 def _spans(layers: Sequence[Layer], taps: Sequence[Tap]) -> dict[str, tuple[str, ...]]:

@@ -15,6 +15,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from math import prod
 
 import numpy as np
 import torch
@@ -22,8 +23,8 @@ from torch import Tensor, fx
 
 from mocovit_deploy.artifacts.artifact import Array
 from mocovit_deploy.graph.capture import capture
-from mocovit_deploy.graph.edit import in_double, module_path, returns_view, visit
-from mocovit_deploy.layers.taps import Layer, Missing, Trace
+from mocovit_deploy.graph.edit import argument, in_double, module_path, returns_view, shape_of, visit
+from mocovit_deploy.layers.original import Layer, Missing, Trace
 from mocovit_deploy.models.load import Network
 from mocovit_deploy.passes import PASSES
 from mocovit_deploy.passes.result import Change
@@ -145,10 +146,23 @@ def _layers(
                 one.name for one in node.all_input_nodes if one.op in ("call_function", "placeholder")
             ),
             moves_only=returns_view(node),
+            window=_window(node),
         )
         for node in graph.graph.nodes
         if node.op == "call_function"
     )
+
+
+def _window(node: fx.Node) -> int:
+    """How many values each value of a pooling or a mean is the mean of; 1 for other operations."""
+    kind = _kind(node)
+    if kind == "avg_pool2d":
+        sizes = argument(node, "kernel_size")
+        return prod(sizes) if len(sizes) > 1 else int(sizes[0]) ** 2
+    if kind in ("mean", "adaptive_avg_pool2d"):
+        (source,) = node.all_input_nodes
+        return max(prod(shape_of(source)) // max(prod(shape_of(node)), 1), 1)
+    return 1
 
 
 def _missing(captured: fx.GraphModule, kept: set[str], changes: Sequence[Change]) -> tuple[Missing, ...]:

@@ -1,5 +1,6 @@
 """What every listed format shows of its inside, and that per-layer parity finds what is planted there."""
 
+import copy
 import dataclasses
 
 import numpy as np
@@ -80,6 +81,50 @@ def test_a_good_file_passes_layer_by_layer(paths, name):
     assert all(one.why for one in report.missing)
     folded = [one for one in report.missing if one.module == "body.stem.0"]
     assert folded[0].why == "a pass changed what it computes: body.stem.1"
+
+
+def layer_scaled(name, folder, **options):
+    """The report on every layer, alone, of a network with small layer scales and poolings."""
+    model = ModelSpec("tiny_networks:layer_scaled", input=InputSpec(size=16))
+    request = ExportRequest(model, (name,), output_dir=folder, **options)
+    (outcome,) = export_model(request, Stages()).outcomes
+    assert outcome.error is None
+    return check_layers(outcome.artifact, read_golden(outcome.artifact), bisect=True)
+
+
+@pytest.mark.parametrize(
+    "name", ["onnx", *(pytest.param(name, marks=pytest.mark.slow) for name in FORMATS if name != "onnx")]
+)
+def test_a_layer_scale_merged_into_a_convolution_accuses_nobody(name, tmp_path):
+    report = layer_scaled(name, tmp_path)
+    assert report.verdict == "pass", report.reason
+    if name == "onnx":
+        assert any(one.tap.layer.kind == "mul" for one in report.readings), "onnxsim merges it"
+
+
+@pytest.mark.slow
+def test_poolings_of_litert_torch_are_followed(tmp_path):
+    """Its maxima are STABLEHLO_REDUCE_WINDOW with subgraphs, its means sums whose readers divide."""
+    report = layer_scaled("tflite", tmp_path, converter="litert-torch")
+    assert report.verdict == "pass", report.reason
+    assert any(one.tap.factor == 9 for one in report.readings)
+
+
+def test_a_body_of_an_operator_is_no_obstacle(paths, tmp_path):
+    from exporters.tflite.flatbuffer import read, write
+
+    artifact = read_manifest(paths["tflite"])
+    model = read(artifact.path.read_bytes())
+    body = copy.deepcopy(model.subgraphs[0])
+    body.operators = []
+    model.subgraphs.append(body)
+    several = dataclasses.replace(artifact, path=tmp_path / "several.tflite")
+    several.path.write_bytes(write(model))
+    values = format_named("tflite").values(several)
+    assert values == format_named("tflite").values(artifact)
+    sample = {key: array[0] for key, array in read_golden(artifact).inputs.items()}
+    seen = format_named("tflite").load_inside(several, [values[0].name], [])(sample)
+    assert seen[values[0].name].shape == values[0].shape
 
 
 @pytest.mark.parametrize("name", FORMATS)

@@ -1,7 +1,11 @@
+import dataclasses
+
 import numpy as np
+import pytest
 
 from mocovit_deploy.artifacts.marks import FileValue
-from mocovit_deploy.layers.taps import Layer, Missing, Trace, find_taps, first_divergence, read_taps
+from mocovit_deploy.layers.original import Layer, Missing, Trace
+from mocovit_deploy.layers.taps import find_taps, first_divergence, missing_after, read_taps
 
 
 def layer(operation, module, *reads, kind="conv2d", moves_only=False):
@@ -88,3 +92,85 @@ def test_a_layer_is_not_blamed_for_the_one_before_it():
 def test_nan_diverges():
     first = first_divergence(read(Fixed(t=nhwc(E + np.nan), logits=E.reshape(1, 32) * 2)))
     assert "NaN born here" in first.kind
+
+
+GAMMA = np.array([1e-5, 3e-5], np.float32).reshape(1, 2, 1, 1)
+SCALED = Trace(
+    (
+        layer("conv", "a", "image"),
+        layer("mul", "scale", "conv", kind="mul"),
+        layer("add", "", "mul", "image", kind="add"),
+        layer("linear", "c", "add", kind="linear"),
+    ),
+    {"conv": (E,), "mul": (E * GAMMA,), "add": (E + E * GAMMA,), "linear": (E.reshape(1, 32) * 2,)},
+    (),
+    {"logits": "linear"},
+)
+MERGED = (
+    FileValue("c", ("a:conv",), E.shape),
+    FileValue("s", (":add",), E.shape),
+    FileValue("logits", (), (1, 32)),
+)
+RIGHT = {"s": E + E * GAMMA, "logits": E.reshape(1, 32) * 2}
+
+
+def read_merged(plain, forced=None, values=MERGED):
+    taps, missing = find_taps(SCALED, values)
+    readings = read_taps(SCALED, taps, [{"image": E}], plain, forced, 1e-5)
+    return readings, missing_after(missing, taps, readings)
+
+
+def test_a_scale_merged_into_a_layer_is_followed():
+    forced = Fixed(c=E * GAMMA, **RIGHT)
+    readings, missing = read_merged(Fixed(c=E * GAMMA, **RIGHT), forced)
+    assert [reading.tap.layer.operation for reading in readings] == ["mul", "add", "linear"]
+    assert first_divergence(readings) is None
+    assert readings[0].span == ("scale", "a")
+    assert [(one.module, one.why) for one in missing] == [("a", "one operator of the file with mul of scale")]
+    assert np.array_equal(forced.seen[-1]["c"], E * GAMMA), "what reads it is given the scaled value"
+
+
+@pytest.mark.parametrize("spoilt", [E * GAMMA * 1.01, -E * GAMMA, E[:, ::-1] * GAMMA, E * GAMMA + 1])
+def test_a_defect_of_a_layer_with_a_scale_in_it_is_its_own(spoilt):
+    readings, _ = read_merged(Fixed(c=spoilt, **RIGHT), Fixed(c=spoilt, **RIGHT))
+    assert first_divergence(readings).tap.value.name == "c"
+    assert "a" in first_divergence(readings).span
+
+
+def test_a_layer_that_is_scaled_by_mistake_is_not_excused_by_a_scale_the_file_has():
+    values = (MERGED[0], FileValue("m", ("scale:mul",), E.shape), *MERGED[1:])
+    readings, _ = read_merged(
+        Fixed(c=E * GAMMA, m=E * GAMMA, **RIGHT), Fixed(c=E * GAMMA, m=E * GAMMA, **RIGHT), values
+    )
+    assert first_divergence(readings).span == ("a",)
+
+
+def test_a_scale_that_was_forgotten_is_found():
+    readings, _ = read_merged(Fixed(c=E, **RIGHT), Fixed(c=E, **(RIGHT | {"s": E + E})))
+    assert first_divergence(readings) is not None
+
+
+def test_behind_a_defect_the_values_from_the_originals_say_which_scale_it_is():
+    """Carried values fit neither; the second look decides, and the file is run again with it."""
+    gentle = np.array([0.9, 1.2], np.float32).reshape(1, 2, 1, 1)
+    trace = dataclasses.replace(SCALED, values=SCALED.values | {"mul": (E * gentle,)})
+    taps, _ = find_taps(trace, MERGED)
+    forced = Fixed(c=E * gentle, **RIGHT)
+    readings = read_taps(trace, taps, [{"image": E}], Fixed(c=E * 0.95, **RIGHT), forced, 1e-5)
+    assert readings[0].tap.layer.operation == "mul"
+    assert not readings[0].diverges
+    assert len(forced.seen) == 2
+
+
+def test_a_mean_held_as_a_sum_is_followed():
+    pooled = dataclasses.replace(layer("conv", "a", "image", kind="avg_pool2d"), window=9)
+    trace = dataclasses.replace(SCALED, layers=(pooled, *SCALED.layers[1:]))
+    values = (FileValue("c", ("a:avg_pool2d_conv", "a:conv"), E.shape), *MERGED[1:])
+    taps, _ = find_taps(trace, values)
+    forced = Fixed(c=E * 9, **RIGHT)
+    readings = read_taps(trace, taps, [{"image": E}], Fixed(c=E * 9, **RIGHT), forced, 1e-5)
+    assert first_divergence(readings) is None
+    assert readings[0].tap.form == "times 9"
+    assert np.array_equal(forced.seen[-1]["c"], E * 9)
+    readings = read_taps(trace, taps, [{"image": E}], Fixed(c=E * 8, **RIGHT), Fixed(c=E * 8, **RIGHT), 1e-5)
+    assert first_divergence(readings).tap.value.name == "c"
