@@ -7,7 +7,8 @@
     mocovit-bench doctor                                  is a phone ready, and if not, why
     mocovit-bench bundle | emulator | calibrate           what measuring needs
 
-Only argparse is imported before the options are read (parser.py), so that --help is immediate.
+Nothing heavy is imported before the words are understood (parser.py, request.py), so that --help and mistakes
+are answered at once.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import sys
 from collections.abc import Sequence
 
 from benchmarks.cli.parser import build_parser
+from benchmarks.cli.request import ab_request, doctor_request, run_request
 from mocovit_deploy.cli.runner import run
 
 PROGRAM = "mocovit-bench"
@@ -27,10 +29,28 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _command(words: Sequence[str]) -> int:
-    arguments = build_parser(PROGRAM).parse_args(words)
+    given = build_parser(PROGRAM).parse_args(words)
+    if given.command in ("run", "ab"):
+        measured = run_request(given) if given.command == "run" else ab_request(given)
+        from benchmarks.cli import commands
+
+        (commands.run if given.command == "run" else commands.ab)(measured)
+        return 0
     from benchmarks.cli import commands
 
-    return commands.run_command(arguments)
+    if given.command == "doctor":
+        commands.doctor(doctor_request(given))
+    elif given.command == "compare":
+        commands.compare(given.old, given.new, fail_above=given.fail_above, as_json=given.json)
+    elif given.command == "page":
+        commands.page(given.reports, given.output)
+    elif given.command == "bundle":
+        commands.bundle(runtime=given.runtime, deadline_s=given.deadline_s, as_json=given.json)
+    elif given.command == "emulator":
+        commands.emulator(deadline_s=given.deadline_s, as_json=given.json)
+    else:
+        commands.calibrate(as_json=given.json)
+    return 0
 
 
 if __name__ == "__main__":

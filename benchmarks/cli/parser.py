@@ -97,7 +97,7 @@ def build_parser(program: str) -> argparse.ArgumentParser:
     ab = command("ab", "measure two files in turn (A B B A ...) and say which is faster")
     ab.add_argument("a", type=Path, metavar="A", help="a .tflite or .onnx file")
     ab.add_argument("b", type=Path, metavar="B", help="the one to compare with it")
-    _add_whole(ab, "--rounds", "pairs to measure (default 6)", least=1, most=100, default=6)
+    _add_whole(ab, "--rounds", "pairs to measure (host, adb; default 6)", least=1, most=100)
     _add_measuring(ab)
 
     compare = command("compare", "say what moved between two reports; fail if slower")

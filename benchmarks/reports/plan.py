@@ -10,6 +10,9 @@ from mocovit_deploy.targets import CPUS, RUNTIMES
 
 MAX_THREADS = 64
 
+PHONE_RUNS, PHONE_MIN_S = 50, 10.0
+"""What a round on a phone takes at least, unless the user asks for less."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:

@@ -85,7 +85,7 @@ def run_row(row: Row) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="mocovit-half-") as folder:
         words = ("--format", ",".join(FORMATS), "--precision", "fp16", "--no-verify", "--json")
         try:
-            report = child_report([EXPORT, *row.words, *words, "--output-dir", folder])
+            report = child_report([*EXPORT, *row.words, *words, "--output-dir", folder])
             return {one["format"]: compare_file(read_manifest(Path(one["path"]))) for one in report["files"]}
         except (RowError, DeployError, TypeError) as error:
             return {"error": str(error)}

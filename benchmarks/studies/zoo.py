@@ -40,34 +40,14 @@ from benchmarks.studies.zoo_document import (
     files_cells,
     network_cells,
 )
+from mocovit_deploy.artifacts.manifest import read_manifest
 from mocovit_deploy.files import write_atomically
-from mocovit_deploy.formats import FORMATS
+from mocovit_deploy.formats import FORMATS, format_named
 from mocovit_deploy.terminal.table import table
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 DOCUMENT = CHECKOUT / "docs" / "zoo.md"
-EXPORT = "import sys; from mocovit_deploy.cli.main import export_main; sys.exit(export_main())"
-OPERATORS = """
-import json, sys
-from mocovit_deploy.artifacts.manifest import read_manifest
-from pathlib import Path
-
-def onnx(path):
-    import onnx
-    return len(onnx.load(path, load_external_data=False).graph.node)
-
-def coreml(path):
-    from exporters.coreml.read import read
-    return len(read(Path(path)).operations)
-
-def tflite(path):
-    from ai_edge_litert.interpreter import Interpreter, OpResolverType
-    plain = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
-    return len(Interpreter(path, experimental_op_resolver_type=plain)._get_ops_details())
-
-count = {"onnx": onnx, "coreml": coreml, "tflite": tflite}
-print(json.dumps({path: count[read_manifest(Path(path)).format](path) for path in sys.argv[1:]}))
-"""
+EXPORT = ("-m", "mocovit_deploy")
 MINUTES = 60
 DISK_CAP_GB = 3
 TIMEOUT_S = 1800
@@ -169,11 +149,11 @@ def run_row(
     start = time.monotonic()
     with tempfile.TemporaryDirectory(dir=folder, prefix="files-") as scratch:
         try:
-            summary = child_report([EXPORT, *row.words, "--summary", "--json"])
+            summary = child_report([*EXPORT, *row.words, "--summary", "--json"])
             files = ("--format", ",".join(formats), "--precision", ",".join(precisions))
-            export = child_report([EXPORT, *row.words, *files, "--output-dir", scratch, "--json"])
-            paths = [one["path"] for one in export["files"] if one["path"]]
-            operators = child_report([OPERATORS, *paths])
+            export = child_report([*EXPORT, *row.words, *files, "--output-dir", scratch, "--json"])
+            paths = [Path(one["path"]) for one in export["files"] if one["path"]]
+            operators = {str(path): _operators(path) for path in paths}
         except RowError as failure:
             return {"error": str(failure)}
     errors = [one["error"] for one in export["files"] if one["error"]]
@@ -200,20 +180,26 @@ def run_row(
     }
 
 
+def _operators(path: Path) -> int:
+    """How many operators a file has, constants not counted."""
+    artifact = read_manifest(path)
+    return len(format_named(artifact.format).operators(artifact))
+
+
 def worst(errors: list[float | None]) -> float | None:
     """The largest error of a file; None where there is none, or one is not a number."""
     known = [error for error in errors if error is not None]
     return max(known) if known and len(known) == len(errors) else None
 
 
-def child_report(code_and_words: list[str]) -> dict[str, Any]:
+def child_report(words: list[str]) -> dict[str, Any]:
     """The JSON that a child prints. The child, and whatever it starts, ends with this process."""
     environment = {
         **os.environ,
         "PYTHONPATH": os.pathsep.join([str(CHECKOUT), os.environ.get("PYTHONPATH", "")]),
     }
     child = subprocess.Popen(
-        [sys.executable, "-c", *code_and_words],
+        [sys.executable, *words],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

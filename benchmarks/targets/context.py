@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, cast
+from typing import TYPE_CHECKING, Protocol, cast
 
 from benchmarks.operators.profile import Executed
 from benchmarks.reports.plan import Plan
@@ -14,6 +14,9 @@ from mocovit_deploy.artifacts.artifact import Array, Artifact
 from mocovit_deploy.artifacts.golden import Golden
 from mocovit_deploy.errors import ParityError, TransientDeviceError
 from mocovit_deploy.targets import Target, load_target
+
+if TYPE_CHECKING:
+    from benchmarks.targets.adb.session import Session
 
 Say = Callable[[str], None]
 """Told what is being done, line by line."""
@@ -47,8 +50,8 @@ class Context:
     """A bundle of the user's own, for targets that need one."""
     device: str | None = None
     """A device file's name, for targets that model one."""
-    session: object | None = None
-    """A phone that the command holds, for targets that run on one (`targets.adb.session.Session`)."""
+    session: Session | None = None
+    """A phone that the command holds, for targets that run on one."""
 
 
 class MeasuringTarget(Target, Protocol):
@@ -91,12 +94,6 @@ def arithmetic_note(artifact: Artifact, plan: Plan, arithmetic: str) -> tuple[st
     return ()
 
 
-def checked_line(artifact: Artifact, verified: str, then: str) -> str:
-    """What is said between the check of the outputs and the measurement."""
-    outcome = "not checked" if verified.startswith("not run") else "checked"
-    return f"{artifact.path.name}: outputs {outcome} ({verified.removeprefix('not run: ')}); {then}"
-
-
 def verdict_of(artifact: Artifact, context: Context, run: ProfiledRun) -> str:
     """Judge a golden run, in words for a report. Raises `ParityError` unless it passed.
 
@@ -114,6 +111,14 @@ def verdict_of(artifact: Artifact, context: Context, run: ProfiledRun) -> str:
     if found.verdict != "pass":
         raise ParityError(f"{artifact.path}: parity {found.verdict} on this target: {found.reason}")
     return f"pass: {found.reason}"
+
+
+def checked_before(artifact: Artifact, context: Context, run: ProfiledRun, then: str) -> str:
+    """`verdict_of`, said before `then` ("counting 2 inferences") begins; raises what it raises."""
+    verified = verdict_of(artifact, context, run)
+    outcome = "not checked" if verified.startswith("not run") else "checked"
+    context.say(f"{artifact.path.name}: outputs {outcome} ({verified.removeprefix('not run: ')}); {then}")
+    return verified
 
 
 def refuse_unsteady(reports: Sequence[Report]) -> None:

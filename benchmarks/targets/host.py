@@ -21,7 +21,7 @@ from benchmarks.reports.plan import Plan
 from benchmarks.reports.report import Device, Engine, LatencyReport, Subject, tool_versions
 from benchmarks.targets.bench.golden_run import keep_first_sample, run_samples
 from benchmarks.targets.bench.process import BenchReport, run_bench, timing_options
-from benchmarks.targets.context import Context, ProfiledRun, arithmetic_note, checked_line, verdict_of
+from benchmarks.targets.context import Context, ProfiledRun, arithmetic_note, checked_before
 from benchmarks.targets.plain import counts_not, hardware_plan, plain_run
 from benchmarks.toolchain.compile import host_bench
 from benchmarks.toolchain.lock import read_lock
@@ -67,8 +67,7 @@ def measure(artifact: Artifact, plan: Plan, context: Context) -> LatencyReport:
             profiled=_PROFILED_INFERENCES,
             version=runtime.version,
         )
-        verified = verdict_of(artifact, context, checked)
-        context.say(checked_line(artifact, verified, f"timing {plan.runs} runs or more"))
+        verified = checked_before(artifact, context, checked, f"timing {plan.runs} runs or more")
         samples = keep_first_sample(artifact, context.golden, plan, folder)
         report = execute(timing_options(plan), samples=samples)
     return LatencyReport(

@@ -24,7 +24,7 @@ from exporters.coreml.metadata import describe
 from exporters.coreml.native import NativePredictor, load_native
 from exporters.coreml.run import load
 from exporters.coreml.taps import load_inside, values
-from exporters.coreml.write import PRECISIONS, deployment_target, in_file, write_package
+from exporters.coreml.write import PRECISIONS, in_file, refuse_target, write_package
 from mocovit_deploy.artifacts.artifact import Artifact
 from mocovit_deploy.formats import ExportJob, Written
 from mocovit_deploy.spec import ExportRequest
@@ -73,7 +73,7 @@ def export(graph: fx.GraphModule, example: Sequence[Tensor], job: ExportJob) -> 
 
 def refuse_impossible(request: ExportRequest) -> None:
     """Deployment targets that do not exist, or have no ML programs."""
-    deployment_target(request.minimum_deployment_target)
+    refuse_target(request.minimum_deployment_target)
 
 
 def load_half(_artifact: Artifact) -> None:

@@ -57,6 +57,19 @@ PASSES_THAT_ERR = ("common::fuse_elementwise_to_batchnorm",)
 """`x * scale + shift` becomes a batch_norm of variance 1 and epsilon 1e-5, dividing by sqrt(1.00001): each
 group norm with weights is 5e-6 too small. What follows a convolution is folded into it by other passes."""
 
+DEPLOYMENT_TARGETS = tuple(
+    f"{system}{version}"
+    for system, versions in {
+        "iOS": (15, 16, 17, 18, 26),
+        "macOS": (12, 13, 14, 15, 26),
+        "watchOS": (8, 9, 10, 11, 26),
+        "tvOS": (15, 16, 17, 18, 26),
+    }.items()
+    for version in versions
+)
+"""Systems that run ML programs, as coremltools names them: known here so that a typing mistake is told before
+coremltools is imported, which takes seconds."""
+
 
 def write_package(
     graph: torch.fx.GraphModule,
@@ -249,8 +262,13 @@ def _require_plain_tensors(inputs: tuple[TensorSpec, ...], outputs: tuple[Tensor
 
 def deployment_target(name: str) -> Any:
     """coremltools' object for a name like "iOS16". Raises `UsageError` with the names there are."""
-    ct = coremltools()
-    known = {key: target for key, target in ct.target.__members__.items() if target >= ct.target.iOS15}
-    if name not in known:
-        raise unknown_choice("Core ML deployment target (ML programs need iOS 15)", name, known)
-    return known[name]
+    refuse_target(name)
+    return coremltools().target.__members__[name]
+
+
+def refuse_target(name: str) -> None:
+    """`UsageError` with the names there are unless `name` is one of `DEPLOYMENT_TARGETS`."""
+    if name not in DEPLOYMENT_TARGETS:
+        raise unknown_choice(
+            "Core ML deployment target (ML programs need iOS 15)", name, list(DEPLOYMENT_TARGETS)
+        )

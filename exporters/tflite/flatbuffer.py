@@ -73,12 +73,15 @@ class _Aligned:
 def set_metadata(model: Any, name: str, value: bytes) -> None:
     """Add the entry `name` to the file's metadata, or replace it."""
     schema = needs_extra("ai_edge_litert.schema_py_generated", "tflite")
-    model.metadata = [entry for entry in model.metadata or [] if _name(entry) != name]
+    for entry in model.metadata or []:
+        if _name(entry) == name:
+            model.buffers[entry.buffer].data = np.frombuffer(value, np.uint8)
+            return
     buffer, entry = schema.BufferT(), schema.MetadataT()
     buffer.data = np.frombuffer(value, np.uint8)
     entry.name, entry.buffer = name, len(model.buffers)
     model.buffers.append(buffer)
-    model.metadata.append(entry)
+    model.metadata = [*(model.metadata or []), entry]
 
 
 def metadata(model: Any, name: str) -> bytes | None:

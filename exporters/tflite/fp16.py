@@ -28,6 +28,13 @@ def allows_half(data: bytes) -> bool:
     return metadata(read(data), KEY) == VALUE
 
 
+def without_half(data: bytes) -> bytes:
+    """The file with a value in the mark's place that nobody acts on; weights that hold its bytes stay."""
+    model = read(data)
+    set_metadata(model, KEY, b"-" * len(VALUE))
+    return write(model)
+
+
 def store_half(data: bytes) -> bytes:
     """The file with its weights in fp16, each widened by a DEQUANTIZE, through ai-edge-quantizer."""
     needs_extra("ai_edge_quantizer", "tflite")

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from exporters.tflite.fp16 import VALUE
+from exporters.tflite.fp16 import allows_half, without_half
 from mocovit_deploy.artifacts.artifact import Array, Artifact
 from mocovit_deploy.errors import ConversionError, MissingToolError, first_line
 
@@ -39,10 +39,9 @@ def arithmetic_of(path: Path, interpreter_class: Any) -> str:
     XNNPACK heeds the mark only on processors with half-precision arithmetic, and says nothing either way.
     """
     marked = path.read_bytes()
-    plain = marked.replace(VALUE, b"-" * len(VALUE))  # a value nobody acts on, of the same length
-    if plain == marked:
+    if not allows_half(marked):
         return "fp32"
-    with_mark, without = (_probe(interpreter_class, data) for data in (marked, plain))
+    with_mark, without = (_probe(interpreter_class, data) for data in (marked, without_half(marked)))
     same = all(np.array_equal(a, b) for a, b in zip(with_mark, without, strict=True))
     return "fp32" if same else "fp16"
 

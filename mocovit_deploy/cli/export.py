@@ -17,6 +17,7 @@ from mocovit_deploy.cli.output import (
     terminal,
     verdict_row,
 )
+from mocovit_deploy.exporting.refuse import refuse_impossible
 from mocovit_deploy.extras import import_torch
 from mocovit_deploy.models.probe import probe_files
 from mocovit_deploy.spec import ExportRequest
@@ -33,6 +34,8 @@ def export(request: ExportRequest, *, as_json: bool, verbose: bool) -> int:
     """Export, check, print; the exit status is the first failure's."""
     with quiet(not verbose) as stderr:
         stages = Stages(terminal(stderr))
+        with stages("request"):
+            refuse_impossible(request)
         with stages("files"):
             probe_files(request.model, verbose)
         with stages("imports"):

@@ -47,9 +47,8 @@ BYTES = Unit("{:,.0f} bytes".format, whole=True)
 class Metric:
     """A word that a file in a contract may bound: `max_` at most, `min_` at least, any other exactly."""
 
-    word: str
-    about: str
     measure: Callable[[Evidence], Measured]
+    """Its name is the word of the contract, its docstring what the word means."""
     unit: Unit
     fails: type[DeployError]
     """What a miss raises, and with it the exit status."""
@@ -59,6 +58,10 @@ class Metric:
     targets: tuple[str, ...] = ("host", "emulated")
     of_outputs: bool = False
     """It compares the outputs for the golden inputs, so the arithmetic they were computed in matters."""
+
+    @property
+    def word(self) -> str:
+        return self.measure.__name__
 
     @property
     def way(self) -> str:

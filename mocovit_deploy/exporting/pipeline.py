@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 from dataclasses import dataclass, replace
 
-from mocovit_deploy.errors import DeployError, MissingToolError, UsageError, unknown_choice
+from mocovit_deploy.errors import DeployError
 from mocovit_deploy.exporting.prove import Line, Outcome, run_original, write_and_prove
+from mocovit_deploy.exporting.refuse import refuse_impossible
 from mocovit_deploy.exporting.staging import staged
-from mocovit_deploy.formats import format_named
 from mocovit_deploy.graph.capture import capture
 from mocovit_deploy.graph.edit import BATCH_NORMS, count
 from mocovit_deploy.models.load import Network, load_network
@@ -17,7 +16,7 @@ from mocovit_deploy.passes.deploy_hooks import after_deploy_hooks
 from mocovit_deploy.passes.result import PassResult
 from mocovit_deploy.passes.run import run_passes
 from mocovit_deploy.ship.metadata import require_fitting_labels
-from mocovit_deploy.spec import CONVERTERS, LAYOUTS, ExportRequest
+from mocovit_deploy.spec import ExportRequest
 from mocovit_deploy.terminal.progress import Stages
 
 
@@ -43,7 +42,7 @@ def export_model(request: ExportRequest, stages: Stages, live: Network | None = 
     Raises `UsageError`, `ConversionError` or `MissingToolError` where nothing could be begun.
     """
     with stages("request"):
-        _refuse_impossible(request)
+        refuse_impossible(request)
     with staged(request.output_dir) as staging:
         with stages("network"):
             network = load_network(request.model) if live is None else live
@@ -60,34 +59,6 @@ def export_model(request: ExportRequest, stages: Stages, live: Network | None = 
         line = Line(request, network, reference, passes, example, staging, stages)
         outcomes = [write_and_prove(line, name, recipe) for name, recipe in request.files]
     return Export(network, passes, count(original, *BATCH_NORMS), tuple(outcomes))
-
-
-def _refuse_impossible(request: ExportRequest) -> None:
-    """Everything that is wrong with a request and can be known before any work."""
-    for name, recipe in request.files:
-        exporter = format_named(name)
-        if recipe not in exporter.RECIPES:
-            raise unknown_choice(f"precision for {name}", recipe, exporter.RECIPES)
-        with contextlib.suppress(MissingToolError):  # its own export says so, and the other formats go on
-            exporter.refuse_impossible(request)
-    formats = dict.fromkeys(name for name, _ in request.files)
-    fixed = [name for name in formats if not format_named(name).FREE_BATCH]
-    if request.dynamic_batch and fixed:
-        raise UsageError(
-            f"{' and '.join(fixed)} files have a fixed batch; leave out --dynamic batch, or leave out "
-            f"{' and '.join(fixed)} (--format)"
-        )
-    if request.layout not in LAYOUTS:
-        raise unknown_choice("layout", request.layout, LAYOUTS)
-    if request.converter and request.converter not in CONVERTERS:
-        raise unknown_choice("converter", request.converter, CONVERTERS)
-    if request.converter and not request.only and "tflite" not in request.formats:
-        raise UsageError(
-            "--converter chooses what writes TFLite files; leave it out, or add tflite to --format"
-        )
-    for name in request.without:
-        if name not in PASSES:
-            raise unknown_choice("pass", name, PASSES)
 
 
 def worst_error(export: Export) -> DeployError | None:

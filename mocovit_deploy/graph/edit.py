@@ -25,6 +25,8 @@ CONVOLUTIONS = (
 )
 TRANSPOSED_CONVOLUTIONS = (aten.conv_transpose1d.default, aten.conv_transpose2d.input)
 LINEARS = (aten.linear.default,)
+LAYERS = CONVOLUTIONS + TRANSPOSED_CONVOLUTIONS + LINEARS
+"""Operations that have a weight for each pair of channels, into which a scale folds."""
 BATCH_NORMS = (aten.batch_norm.default,)
 
 

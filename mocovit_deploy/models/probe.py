@@ -14,11 +14,21 @@ from mocovit_deploy.spec import ModelSpec
 from mocovit_deploy.untrusted import sandbox
 
 
+def require_files(model: ModelSpec) -> None:
+    """`UsageError` for a program, a checkpoint or a file of a user's function that does not exist."""
+    place = model.name.rpartition(":")[0]
+    named = [Path(text) for text in (model.name, place) if text.endswith((".pt2", ".py"))]
+    for path in (*named, model.checkpoint):
+        if path is not None and not path.exists():
+            raise UsageError(f"{path}: no such file")
+
+
 def probe_files(model: ModelSpec, verbose: bool) -> None:
     """Read a checkpoint and an exported program in a child first: only what ends well there is read here.
 
-    Skipped with --unsafe-pickle, which trusts the files.
+    Skipped with --unsafe-pickle, which trusts the files. Raises `UsageError` for a file that cannot be read.
     """
+    require_files(model)
     program = Path(model.name) if model.name.endswith(".pt2") else None
     files = [path for path in (program, model.checkpoint) if path is not None]
     if not files or model.unsafe_pickle:

@@ -24,6 +24,7 @@ import torch
 from torch import fx
 
 from mocovit_deploy.graph.edit import (
+    LAYERS,
     argument,
     attribute,
     cleanup,
@@ -33,7 +34,7 @@ from mocovit_deploy.graph.edit import (
     replace,
     set_parameter,
 )
-from mocovit_deploy.passes.algebra.scales import LAYERS, Region, constant_factor, region_of, solve
+from mocovit_deploy.passes.algebra.scales import Region, constant_factor, region_of, solve
 from mocovit_deploy.passes.result import Change, PassResult, Refusal
 
 

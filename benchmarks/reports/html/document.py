@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
 
@@ -25,9 +25,9 @@ def page(reports: Sequence[Report]) -> str:
     title = reports[0].subject.file if len(reports) == 1 else f"{len(reports)} reports"
     timed = [report for report in reports if isinstance(report, LatencyReport)]
     parts = [f"<h1>mocovit-bench: {escape(title)}</h1>"]
-    if len(reports) > 1:
-        parts.append(_table(reports))
     names = _names(reports)
+    if len(reports) > 1:
+        parts.append(_table(reports, names))
     for place, alike in _by_place(timed).items():
         named = [(names[id(one)] + (" (no result)" if one.unsteady else ""), one.samples_ms) for one in alike]
         parts.append(f"<h3>Distribution, {escape(place)}</h3>")
@@ -61,9 +61,8 @@ def _names(reports: Sequence[Report]) -> dict[int, str]:
     }
 
 
-def _table(reports: Sequence[Report]) -> str:
+def _table(reports: Sequence[Report], names: Mapping[int, str]) -> str:
     head = "<tr><th>file</th><th>target</th><th>runtime</th><th class=number>result</th></tr>"
-    names = _names(reports)
     rows = "".join(_row(report, names[id(report)]) for report in reports)
     return f"<div class=scroll><table class=summary>{head}{rows}</table></div>"
 

@@ -3,32 +3,12 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 
+from benchmarks.devices.wanted import Wanted
 from benchmarks.targets.adb.client import Adb, Listed
 from benchmarks.targets.adb.failures import clean
 from benchmarks.targets.adb.locate import find_adb
 from mocovit_deploy.errors import DeviceError, StableDeviceError, TransientDeviceError
-
-DEFAULT_FOLDER = "/data/local/tmp"
-"""The one place where Android lets the shell's user write and execute."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Wanted:
-    """What the command line says of phones."""
-
-    serial: str = ""
-    connect: str = ""
-    """Address of a wireless phone, as in "192.168.1.7:5555"; connected to first."""
-    all_devices: bool = False
-    remote_folder: str = DEFAULT_FOLDER
-    keep: bool = False
-    """Leave the pushed files on the phone, so that the next run need not push them again."""
-    use_root: bool = True
-    cooldown_s: float = 300.0
-    """How long to wait for a phone to cool down before giving up."""
-    rounds: int = 3
 
 
 def choose(wanted: Wanted) -> tuple[Adb, ...]:

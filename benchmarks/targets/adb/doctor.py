@@ -11,9 +11,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.devices.wanted import Wanted
 from benchmarks.reports.plan import Plan
 from benchmarks.targets import subject
-from benchmarks.targets.adb.choose import Wanted, choose
+from benchmarks.targets.adb.choose import choose
 from benchmarks.targets.adb.client import Adb, quoted
 from benchmarks.targets.adb.failures import clean
 from benchmarks.targets.adb.locate import find_adb

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+from benchmarks.devices.wanted import Wanted
 from benchmarks.operators.profile import partitions, timed
 from benchmarks.reports.plan import Plan
 from benchmarks.reports.report import Device, Engine, LatencyReport, Subject, tool_versions
 from benchmarks.reports.rounds import Reading, Round
-from benchmarks.targets.adb.choose import Wanted
 from benchmarks.targets.adb.probe import describe_clusters
 from benchmarks.targets.adb.protocol import (
     LIMITS,
@@ -33,7 +33,7 @@ from benchmarks.targets.adb.session import Held, Session, opened
 from benchmarks.targets.adb.state import State, read_state
 from benchmarks.targets.bench.golden_run import keep_first_sample, run_samples
 from benchmarks.targets.bench.process import BenchReport, timing_options
-from benchmarks.targets.context import Context, ProfiledRun, arithmetic_note, checked_line, verdict_of
+from benchmarks.targets.context import Context, ProfiledRun, arithmetic_note, checked_before
 from benchmarks.targets.plain import counts_not, hardware_plan, plain_run, present_bundle
 from benchmarks.toolchain import bundle as bundles
 from mocovit_deploy.artifacts.artifact import Artifact
@@ -100,7 +100,7 @@ def _attempted(context: Context, plan: Plan, once: Callable[[Held], Result]) -> 
 
 @contextmanager
 def _session(context: Context) -> Iterator[Session]:
-    if isinstance(context.session, Session):
+    if context.session is not None:
         yield context.session
     else:
         with opened(Wanted(), context.say) as session:
@@ -139,8 +139,7 @@ def _golden(
 def _measure(artifact: Artifact, plan: Plan, context: Context, held: Held) -> LatencyReport:
     with _prepared(artifact, plan, context, held) as remote:
         checked = _golden(artifact, plan, context, remote, profiled=_PROFILED_INFERENCES)
-        verified = verdict_of(artifact, context, checked)
-        context.say(checked_line(artifact, verified, "timing"))
+        verified = checked_before(artifact, context, checked, "timing")
         samples = keep_first_sample(artifact, context.golden, plan, remote.folder)
         taken = _take_rounds(remote, plan, context, samples)
     counted = [entry.samples_ms for entry in taken.rounds if not entry.rejected]
@@ -190,7 +189,7 @@ class _Taken:
 def _take_rounds(remote: Remote, plan: Plan, context: Context, samples: int | None) -> _Taken:
     """Take rounds until enough count, or too many were rejected."""
     held, session = remote.held, context.session
-    wanted = session.wanted if isinstance(session, Session) else Wanted()
+    wanted = Wanted() if session is None else session.wanted
     rounds: list[Round] = []
     reports: list[BenchReport] = []
     good: list[list[Reading]] = []

@@ -11,13 +11,11 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from benchmarks.reports.plan import PHONE_MIN_S, PHONE_RUNS
 from benchmarks.reports.rounds import Reading
 from benchmarks.targets.adb.probe import Cores
 from benchmarks.targets.adb.state import State
 from mocovit_deploy.errors import StableDeviceError, TransientDeviceError
-
-RUNS, MIN_S = 50, 10.0
-"""What a round takes at least, unless the user asks for less."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,9 +143,10 @@ def missing_facts(readings: Sequence[Reading], state: State) -> tuple[str, ...]:
 
 def shortened(runs: int, min_s: float) -> tuple[str, ...]:
     """A warning when less was asked for than a result that one can defend takes."""
-    if runs >= RUNS and min_s >= MIN_S:
+    if runs >= PHONE_RUNS and min_s >= PHONE_MIN_S:
         return ()
-    return (f"rounds of {runs} runs and {min_s:g} s are below {RUNS} and {MIN_S:g} s: a trial, no result",)
+    shortest = f"{PHONE_RUNS} and {PHONE_MIN_S:g} s"
+    return (f"rounds of {runs} runs and {min_s:g} s are below {shortest}: a trial, no result",)
 
 
 def governors_to_fix(governors: Mapping[int, str], cores: Cores) -> dict[int, str]:

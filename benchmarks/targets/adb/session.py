@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from benchmarks.devices.wanted import Wanted
 from benchmarks.targets.adb import probe as probes
-from benchmarks.targets.adb.choose import Wanted, choose
+from benchmarks.targets.adb.choose import choose
 from benchmarks.targets.adb.client import Adb, quoted
 from benchmarks.targets.adb.failures import clean
 from benchmarks.targets.adb.keeper import Keeper, end_bench, start_keeper

@@ -20,7 +20,7 @@ from benchmarks.reports.plan import Plan
 from benchmarks.reports.report import CountedOperator, CountReport, Engine, Subject, tool_versions
 from benchmarks.targets.bench.golden_run import keep_first_sample, run_samples
 from benchmarks.targets.bench.process import BenchReport, run_bench, timing_options
-from benchmarks.targets.context import Context, ProfiledRun, arithmetic_note, checked_line, verdict_of
+from benchmarks.targets.context import Context, ProfiledRun, arithmetic_note, checked_before
 from benchmarks.targets.emulated.prefix import CORES, write_prefix
 from benchmarks.targets.emulated.qemu import VARIABLE, Qemu, check_cpu, find_qemu
 from benchmarks.targets.plain import emulation_plan, plain_run, present_bundle, unjudged
@@ -66,8 +66,7 @@ def measure(artifact: Artifact, plan: Plan, context: Context) -> CountReport:
             version=place.bundle.version,
             ticking=per_op,
         )
-        verified = verdict_of(artifact, context, checked)
-        context.say(checked_line(artifact, verified, f"counting {plan.runs} inferences"))
+        verified = checked_before(artifact, context, checked, f"counting {plan.runs} inferences")
         samples = keep_first_sample(artifact, context.golden, plan, place.folder)
         count = _Execute(place, plan, counter, _COUNTS, hottest=_HOTTEST)
         count(timing_options(plan), samples=samples)

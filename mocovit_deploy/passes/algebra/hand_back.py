@@ -17,6 +17,7 @@ from torch import Tensor, fx
 
 from mocovit_deploy.graph.edit import (
     BATCH_NORMS,
+    LAYERS,
     argument,
     aten,
     constant,
@@ -27,7 +28,6 @@ from mocovit_deploy.graph.edit import (
 from mocovit_deploy.passes.algebra import affine, carry
 from mocovit_deploy.passes.algebra.affine import Affine
 from mocovit_deploy.passes.algebra.plan import (
-    LAYERS,
     Plan,
     Readers,
     channel_axis,

@@ -13,6 +13,7 @@ from torch import fx
 
 from mocovit_deploy.graph.edit import (
     CONVOLUTIONS,
+    LAYERS,
     argument,
     aten,
     module_path,
@@ -22,7 +23,6 @@ from mocovit_deploy.graph.edit import (
 from mocovit_deploy.passes.algebra import affine, border, carry
 from mocovit_deploy.passes.algebra.affine import Affine
 from mocovit_deploy.passes.algebra.plan import (
-    LAYERS,
     Plan,
     Readers,
     channel_axis,

@@ -16,7 +16,6 @@ from torch import Tensor, fx
 
 from mocovit_deploy.graph.edit import (
     BATCH_NORMS,
-    CONVOLUTIONS,
     LINEARS,
     TRANSPOSED_CONVOLUTIONS,
     add_parameter,
@@ -31,7 +30,6 @@ from mocovit_deploy.graph.edit import (
 from mocovit_deploy.passes.algebra import affine
 from mocovit_deploy.passes.algebra.affine import Affine
 
-LAYERS = CONVOLUTIONS + TRANSPOSED_CONVOLUTIONS + LINEARS
 SHAPE_READERS = (aten.sym_size.int,)
 """They read how large a tensor is, not what is in it."""
 

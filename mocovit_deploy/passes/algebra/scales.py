@@ -25,9 +25,7 @@ from typing import Any
 from torch import Tensor, fx
 
 from mocovit_deploy.graph.edit import (
-    CONVOLUTIONS,
-    LINEARS,
-    TRANSPOSED_CONVOLUTIONS,
+    LAYERS,
     argument,
     aten,
     constant,
@@ -36,7 +34,6 @@ from mocovit_deploy.graph.edit import (
     value_of,
 )
 
-LAYERS = CONVOLUTIONS + TRANSPOSED_CONVOLUTIONS + LINEARS
 SAME = (
     aten.view.default,
     aten.reshape.default,

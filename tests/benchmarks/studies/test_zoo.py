@@ -118,7 +118,7 @@ def test_a_child_that_takes_too_long_is_ended(monkeypatch):
     monkeypatch.setattr(zoo, "TIMEOUT_S", 1)
     start = time.monotonic()
     with pytest.raises(zoo.RowError, match="longer than 1 s"):
-        zoo.child_report(["import time; time.sleep(60)"])
+        zoo.child_report(["-c", "import time; time.sleep(60)"])
     assert time.monotonic() - start < 30
 
 

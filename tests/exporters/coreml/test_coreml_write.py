@@ -11,7 +11,7 @@ from torch import nn
 
 from exporters import coreml
 from exporters.coreml.read import read
-from exporters.coreml.write import write_package
+from exporters.coreml.write import DEPLOYMENT_TARGETS, coremltools, write_package
 from mocovit_deploy.artifacts.artifact import Artifact
 from mocovit_deploy.errors import ConversionError, UsageError
 from mocovit_deploy.spec import BATCH, Preprocessing, TensorSpec
@@ -162,3 +162,9 @@ def test_what_coremltools_cannot_convert_is_a_conversion_error(tmp_path):
     assert "fmod" in str(caught.value)
     assert "\n" not in str(caught.value)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_deployment_targets_are_those_of_coremltools():
+    targets = coremltools().target
+    known = [name for name, target in targets.__members__.items() if target >= targets.iOS15]
+    assert sorted(DEPLOYMENT_TARGETS) == sorted(known)

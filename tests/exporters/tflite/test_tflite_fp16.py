@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from exporters.tflite.flatbuffer import metadata, read, set_metadata, write
-from exporters.tflite.fp16 import KEY, VALUE, allow_half, allows_half, store_half
+from exporters.tflite.fp16 import KEY, VALUE, allow_half, allows_half, store_half, without_half
 from exporters.tflite.run import arithmetic_of, load
 from mocovit_deploy.artifacts.golden import read_golden
 from mocovit_deploy.artifacts.manifest import read_manifest
@@ -117,7 +117,7 @@ class Rounding:
     """A stand-in for a processor that heeds the mark: outputs move when the mark is there."""
 
     def __init__(self, model_content):
-        self.half = VALUE in model_content
+        self.half = allows_half(model_content)
 
     def allocate_tensors(self): ...
 
@@ -135,8 +135,18 @@ class Rounding:
     get_output_details = get_input_details
 
 
-def test_the_arithmetic_is_found_out_by_taking_the_mark_away(tmp_path):
-    (tmp_path / "marked").write_bytes(b"..." + VALUE + b"...")
-    (tmp_path / "plain").write_bytes(b"......")
+def test_the_arithmetic_is_found_out_by_taking_the_mark_away(artifact, tmp_path):
+    plain = artifact.path.read_bytes()
+    (tmp_path / "marked").write_bytes(allow_half(plain))
+    (tmp_path / "plain").write_bytes(plain)
     assert arithmetic_of(tmp_path / "marked", Rounding) == "fp16"
     assert arithmetic_of(tmp_path / "plain", Rounding) == "fp32"
+
+
+def test_weights_that_hold_the_bytes_of_the_mark_are_left_alone(artifact):
+    model = read(allow_half(artifact.path.read_bytes()))
+    weights = max(model.buffers, key=lambda buffer: 0 if buffer.data is None else len(buffer.data))
+    weights.data = np.frombuffer(VALUE + bytes(weights.data)[len(VALUE) :], np.uint8)
+    plain = without_half(write(model))
+    assert not allows_half(plain)
+    assert plain.count(VALUE) == 1

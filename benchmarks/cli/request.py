@@ -1,0 +1,161 @@
+"""The words of a command, parsed once: what is measured, where and how, as plain data.
+
+Nothing heavy is imported here, so that words that do not go together are refused at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks.devices.wanted import Wanted
+from benchmarks.reports.plan import PHONE_MIN_S, PHONE_RUNS, Plan, counting_plan
+from mocovit_deploy.errors import UsageError
+from mocovit_deploy.targets import CPUS
+
+_PHONE_WORDS = ("serial", "connect", "cores", "remote_folder", "keep", "no_root", "cooldown_s", "all_devices")
+
+
+@dataclass(frozen=True, kw_only=True)
+class BenchRequest:
+    """What `run` and `ab` are asked to measure."""
+
+    files: tuple[Path, ...]
+    target: str
+    runtime: str | None
+    """None: the first that reads a file's format."""
+    plan: Plan
+    """For the default runtime; `plan_for` makes it that of another."""
+    wanted: Wanted | None
+    """The phone that is meant; None for targets that are none."""
+    pairs: int = 1
+    """How often `ab` measures both files."""
+    verify: bool = True
+    bundle: Path | None = None
+    """A bundle of the user's own."""
+    device: str | None = None
+    """The device that milliseconds are modelled for; None for the target's own choice."""
+    benchmark_binary: Path | None = None
+    """Google's benchmark_model, to measure with in place of our bench."""
+    output: Path | None = None
+    """Where the report is written as JSON."""
+    html: Path | None = None
+    """Where the report is written as a page."""
+    as_json: bool = False
+
+    def plan_for(self, runtime: str) -> Plan:
+        """The plan of one file, which is run in `runtime`."""
+        return dataclasses.replace(self.plan, runtime=runtime)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DoctorRequest:
+    """What `doctor` is asked to examine."""
+
+    wanted: Wanted
+    cores: str
+    bundle: Path | None
+    deadline_s: float
+    as_json: bool
+
+
+def run_request(given: argparse.Namespace) -> BenchRequest:
+    """What `run` asks. Raises `UsageError` for words that do not go together."""
+    if given.target != "adb":
+        _refuse(given, (*_PHONE_WORDS, "rounds"), "--target adb")
+    binary: Path | None = given.benchmark_binary
+    if binary is not None:
+        if given.target == "emulated":
+            raise UsageError("--benchmark-binary is measured with on --target host or adb")
+        words = ("fp16", "per_op", "output", "html", "runtime", "all_devices", "bundle")
+        _refuse(given, words, None)
+        if not binary.is_file():
+            raise UsageError(f"{binary}: no such file; give the path of a benchmark_model program")
+    return BenchRequest(
+        files=tuple(given.files),
+        benchmark_binary=binary,
+        output=given.output,
+        html=given.html,
+        wanted=_wanted(given) if given.target == "adb" else None,
+        **_measuring(given),
+    )
+
+
+def ab_request(given: argparse.Namespace) -> BenchRequest:
+    """What `ab` asks. Raises `UsageError` for words that do not go together."""
+    if given.target != "adb":
+        _refuse(given, _PHONE_WORDS, "--target adb")
+    if given.target == "emulated" and given.rounds is not None:
+        raise UsageError("--rounds goes with --target host or adb; counts are exact, so each is taken once")
+    return BenchRequest(
+        files=(given.a, given.b),
+        pairs=given.rounds or 6,
+        wanted=dataclasses.replace(_wanted(given), rounds=1) if given.target == "adb" else None,
+        **_measuring(given),
+    )
+
+
+def doctor_request(given: argparse.Namespace) -> DoctorRequest:
+    """What `doctor` asks."""
+    return DoctorRequest(
+        wanted=_wanted(given),
+        cores=given.cores or "prime",
+        bundle=given.bundle,
+        deadline_s=given.deadline_s,
+        as_json=given.json,
+    )
+
+
+def _measuring(given: argparse.Namespace) -> dict[str, Any]:
+    """The fields that `run` and `ab` share."""
+    return {
+        "target": given.target,
+        "runtime": given.runtime,
+        "plan": _plan(given),
+        "verify": not given.no_verify,
+        "bundle": given.bundle,
+        "device": given.device,
+        "as_json": given.json,
+    }
+
+
+def _plan(given: argparse.Namespace) -> Plan:
+    asked = {
+        word: value
+        for word in ("runs", "min_s", "warmup_runs", "warmup_min_s", "cpu")
+        if (value := getattr(given, word)) is not None
+    }
+    common = {
+        "threads": given.threads,
+        "fp16_arithmetic": given.fp16,
+        "per_op": given.per_op,
+        "deadline_s": given.deadline_s,
+    }
+    if given.target == "emulated":
+        _refuse(given, ("min_s", "warmup_runs", "warmup_min_s"), "--target host or adb; counts take no time")
+        return counting_plan(**{"cpu": CPUS[0], **common, **asked})
+    _refuse(given, ("cpu", "device"), "--target emulated; real hardware is what it is")
+    if given.target == "adb":
+        cores = given.cores or ("prime" if given.threads == 1 else "big")
+        return Plan(**{"runs": PHONE_RUNS, "min_s": PHONE_MIN_S, "cores": cores, **common, **asked})
+    _refuse(given, ("bundle",), "--target emulated or adb; the host runs what is installed")
+    return Plan(**{**common, **asked})
+
+
+def _wanted(given: argparse.Namespace) -> Wanted:
+    words = ("serial", "connect", "remote_folder", "cooldown_s", "all_devices", "rounds")
+    asked = {word: value for word in words if (value := getattr(given, word, None)) is not None}
+    return Wanted(**{**asked, "keep": given.keep, "use_root": not given.no_root})
+
+
+def _refuse(given: argparse.Namespace, words: tuple[str, ...], goes_with: str | None) -> None:
+    """`UsageError` for the first of `words` that was given; None: they do not go with --benchmark-binary."""
+    for word in words:
+        if getattr(given, word, None) not in (None, False):
+            option = f"--{word.replace('_', '-')}"
+            if goes_with is None:
+                raise UsageError(f"{option} does not go with --benchmark-binary, which gives averages alone")
+            raise UsageError(f"{option} goes with {goes_with}")
