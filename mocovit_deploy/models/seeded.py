@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator, Sequence
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.modules.conv import _ConvNd
 
 from mocovit_deploy.models.inputs import pictures_like
 from mocovit_deploy.spec import InputSpec
@@ -24,6 +25,9 @@ from mocovit_deploy.spec import InputSpec
 SCALES = (0.5, 1.5)
 SHIFTS = (0.0, 1.0)
 BIASES = (-0.1, 0.1)
+GAINS = (0.2, 0.6)
+"""Of layer scales and residual gains, which begin at 1e-6 to 1e-2 and leave a branch invisible."""
+WEIGHTED = (nn.Linear, _ConvNd)
 
 
 @contextlib.contextmanager
@@ -77,11 +81,24 @@ def _measure_where_there_is_variance(norm: nn.Module, arguments: tuple[Tensor, .
 
 def _randomise_what_is_constant(module: nn.Module) -> None:
     for child in module.modules():
-        scale, shift = getattr(child, "weight", None), getattr(child, "bias", None)
-        if isinstance(child, _BatchNorm | nn.LayerNorm | nn.GroupNorm):
-            if isinstance(scale, Tensor):
-                nn.init.uniform_(scale, *SCALES)
-            if isinstance(shift, Tensor):
-                nn.init.uniform_(shift, *SHIFTS)
-        elif isinstance(shift, Tensor) and not shift.any():
-            nn.init.uniform_(shift, *BIASES)
+        norm = isinstance(child, _BatchNorm | nn.LayerNorm | nn.GroupNorm)
+        for name, parameter in child.named_parameters(recurse=False):
+            if norm and name in ("weight", "bias"):
+                nn.init.uniform_(parameter, *(SCALES if name == "weight" else SHIFTS))
+            elif parameter.is_floating_point() and _is_constant(parameter):
+                _redraw(parameter, weights=isinstance(child, WEIGHTED) and name == "weight")
+
+
+def _is_constant(parameter: Tensor) -> bool:
+    return parameter.numel() > 0 and bool((parameter == parameter.flatten()[0]).all())
+
+
+def _redraw(parameter: Tensor, *, weights: bool) -> None:
+    """Random numbers in place of one constant: near it, or where it is small, large enough to matter."""
+    constant = float(parameter.flatten()[0])
+    if not weights:
+        ends = BIASES if not constant else GAINS if abs(constant) < GAINS[0] else SCALES
+        nn.init.uniform_(parameter, *ends)
+        parameter.mul_(constant if ends is SCALES else 1.0)
+    elif not constant:
+        nn.init.kaiming_uniform_(parameter, a=5**0.5)  # as torch draws weights of its own

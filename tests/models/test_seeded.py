@@ -45,6 +45,51 @@ def test_other_normalisations_and_biases_are_not_as_initialised():
     assert net[3].bias.abs().min() > 0
 
 
+class Branch(nn.Module):
+    """A residual branch as initialisers silence it, each in its own way."""
+
+    def __init__(self, silence):
+        super().__init__()
+        self.conv, self.norm = nn.Conv2d(8, 8, 3, padding=1), nn.BatchNorm2d(8)
+        self.gain = nn.Parameter(torch.ones(8, 1, 1))
+        self.on = True
+        silence(self)
+
+    def forward(self, x):
+        return x + self.gain * self.norm(self.conv(x)) if self.on else x
+
+
+SILENCES = {
+    "layer scale": lambda branch: nn.init.constant_(branch.gain, 1e-5),
+    "gain of zero": lambda branch: nn.init.zeros_(branch.gain),
+    "last BatchNorm of zero": lambda branch: nn.init.zeros_(branch.norm.weight),
+    "weights of zero": lambda branch: nn.init.zeros_(branch.conv.weight),
+}
+
+
+@pytest.mark.parametrize("silence", SILENCES)
+def test_every_branch_is_alive(silence):
+    torch.manual_seed(0)
+    branch = Branch(SILENCES[silence]).eval()
+    x = torch.randn(8, 8, 6, 6)
+    enliven(branch, [(x,)])
+    with torch.no_grad():
+        with_it = branch(x)
+        branch.on = False
+        change = (with_it - branch(x)).abs().max() / (with_it.max() - with_it.min())
+    assert change > 0.01
+    assert len(branch.gain.unique()) == 8
+
+
+def test_what_is_not_constant_is_left_alone():
+    net = nn.Sequential(nn.Conv2d(3, 8, 1), nn.PReLU(8))
+    with torch.no_grad():
+        net[1].weight.copy_(torch.linspace(0.1, 0.3, 8))
+    before = {name: tensor.clone() for name, tensor in net.state_dict().items()}
+    enliven(net, [(torch.randn(2, 3, 4, 4),)])
+    assert all(torch.equal(tensor, before[name]) for name, tensor in net.state_dict().items())
+
+
 def test_one_value_per_channel_is_no_reason_to_stop():
     net = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4)).eval()
     enliven(net, [(torch.randn(1, 3),)])
