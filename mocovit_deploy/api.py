@@ -20,7 +20,7 @@ from mocovit_deploy.errors import DeployError, ParityError, UsageError, first_li
 from mocovit_deploy.formats import FORMATS
 from mocovit_deploy.parity.decide import PASS
 from mocovit_deploy.parity.verdict import ParityReport
-from mocovit_deploy.spec import ExportRequest, ModelSpec, Preprocessing
+from mocovit_deploy.spec import ASSUMED, ExportRequest, ModelSpec, Preprocessing
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -102,8 +102,8 @@ def export(
 
     `example` is one run's worth of inputs: a tensor, several in the order of forward's parameters, or by
     their names. One square image of 1 or 3 channels is checked on photographs, prepared as `preprocessing`
-    says (ImageNet's values if it is None); other inputs on variations of the example. `name` is what files
-    are called, the class of the module if it is None. `options` are further fields of
+    says (ImageNet's values, said to be assumed, if it is None); other inputs on variations of the example.
+    `name` is what files are called, the class of the module if it is None. `options` are further fields of
     `mocovit_deploy.spec.ExportRequest`, as in `layout="nchw"`. The module is copied and not changed.
 
     Returns what was written, failed files too: see `Export.passed` and `Export.require_pass`.
@@ -132,7 +132,7 @@ def export(
     except TypeError as error:
         raise UsageError(f"export: {first_line(error).partition('__init__() ')[2]}") from None
     with quiet():
-        network = live_network(module, example, spec, preprocessing or Preprocessing())
+        network = live_network(module, example, spec, preprocessing or ASSUMED)
         done = export_model(request, Stages(), network)
     proofs = {proof.name: len(proof.changes) for proof in done.passes.proofs}
     refusals = tuple(f"{one.where}: {one.why}" for one in done.passes.refusals)

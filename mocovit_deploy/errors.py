@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import difflib
 import errno
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG)
 
@@ -28,6 +28,11 @@ class DeployError(Exception):
     """Root of every error this project raises on purpose."""
 
     exit_status = 1
+
+    def __init__(self, message: str = "", details: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.details = tuple(details)
+        """Further lines, of which a command prints the first ten, and with --verbose all."""
 
 
 class UsageError(DeployError):
@@ -93,7 +98,9 @@ def unknown_choice(what: str, given: str, choices: Iterable[str]) -> UsageError:
     unknown format 'tflight'; did you mean 'tflite'? (choose from onnx, tflite)
     """
     known = list(choices)
+    by_lower = {choice.lower(): choice for choice in reversed(known)}
     close = difflib.get_close_matches(given, known, n=1)
+    close = close or [by_lower[one] for one in difflib.get_close_matches(given.lower(), by_lower, n=1)]
     hint = f"; did you mean {close[0]!r}?" if close else ""
     return UsageError(f"unknown {what} {given!r}{hint} (choose from {', '.join(known)})")
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 LAYOUTS = ("nhwc", "nchw")
+COLOUR_ORDERS = ("RGB", "BGR")
 CONVERTERS = ("direct", "litert-torch")
 """What writes TFLite files."""
 BATCH = "batch"
@@ -23,9 +24,13 @@ class Preprocessing:
     mean: tuple[float, ...] = (0.485, 0.456, 0.406)
     std: tuple[float, ...] = (0.229, 0.224, 0.225)
     colour_order: str = "RGB"
+    assumed: tuple[str, ...] = ()
+    """Which of these fields nobody gave: neither the user nor the network's source."""
 
 
-PIXELS = Preprocessing(scale=1.0, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
+ASSUMED = Preprocessing(assumed=("scale", "mean", "std", "colour_order"))
+"""Of a network whose source says nothing about its images: ImageNet's values."""
+PIXELS = Preprocessing(scale=1.0, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0), assumed=("colour_order",))
 """Of a network that takes the pixels themselves."""
 
 
@@ -49,11 +54,23 @@ class InputSpec:
 class OwnInput:
     """The input that the network's source declares, but for what is given here.
 
-    timm declares size and preprocessing, a `.pt2` file its shapes; elsewhere it is `InputSpec()`.
+    timm declares size and preprocessing, a `.pt2` file its shapes; elsewhere it is an `InputSpec` whose
+    preprocessing is `ASSUMED`.
     """
 
     size: int | None = None
     batch: int | None = None
+    scale: float | None = None
+    mean: tuple[float, ...] | None = None
+    """One number for each channel, or one for all."""
+    std: tuple[float, ...] | None = None
+    colour_order: str | None = None
+
+    @property
+    def said(self) -> dict[str, float | str | tuple[float, ...]]:
+        """What is said here of the preprocessing, by field of `Preprocessing`."""
+        fields = {"scale": self.scale, "mean": self.mean, "std": self.std, "colour_order": self.colour_order}
+        return {name: value for name, value in fields.items() if value is not None}
 
 
 @dataclass(frozen=True)

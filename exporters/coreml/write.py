@@ -263,12 +263,13 @@ def _require_plain_tensors(inputs: tuple[TensorSpec, ...], outputs: tuple[Tensor
 def deployment_target(name: str) -> Any:
     """coremltools' object for a name like "iOS16". Raises `UsageError` with the names there are."""
     refuse_target(name)
-    return coremltools().target.__members__[name]
+    exact = next(one for one in DEPLOYMENT_TARGETS if one.lower() == name.lower())
+    return coremltools().target.__members__[exact]
 
 
 def refuse_target(name: str) -> None:
-    """`UsageError` with the names there are unless `name` is one of `DEPLOYMENT_TARGETS`."""
-    if name not in DEPLOYMENT_TARGETS:
+    """`UsageError` with the names there are unless `name`, in any case, is one of `DEPLOYMENT_TARGETS`."""
+    if name.lower() not in map(str.lower, DEPLOYMENT_TARGETS):
         raise unknown_choice(
             "Core ML deployment target (ML programs need iOS 15)", name, list(DEPLOYMENT_TARGETS)
         )

@@ -22,8 +22,8 @@ SLOW_IN_HALF = (
 )
 NATIVE_OPSET = 18
 """What torch's exporter writes by itself; lower ones are reached with onnx.version_converter."""
-OLDEST_OPSET = 7
-"""Below it ONNX Runtime does not run."""
+OLDEST_OPSET = 14
+"""onnx.version_converter takes no Relu further down from what torch writes, which is in opset 18."""
 MODULE_KEY = "module"
 """Each node's `metadata_props` entry that names the torch module it came from."""
 OPERATION_KEY = "operation"

@@ -76,6 +76,7 @@ def _artifact_from(document: dict[str, Any], path: Path) -> Artifact:
         mean=tuple(map(float, pixels["mean"])),
         std=tuple(map(float, pixels["std"])),
         colour_order=str(pixels["colour_order"]),
+        assumed=tuple(pixels.get("assumed", ())),
     )
     plain = {**fields, **tensors, "passes": tuple(fields["passes"])}
     return Artifact(**{**plain, "path": path, "preprocessing": preprocessing})

@@ -88,6 +88,9 @@ def _preprocessing(value: Any) -> None:
         if type(number) not in (int, float) or not abs(number) < 1e30 or not math.isfinite(number):
             raise ValueError(f"preprocessing holds {number!r:.40}, not a number")
     _text(fields["colour_order"], "preprocessing colour_order")
+    assumed = fields.get("assumed", [])
+    if not isinstance(assumed, list) or not set(map(str, assumed)) <= fields.keys():
+        raise ValueError(f"preprocessing assumed is {assumed!r:.80}, not a list of its fields")
 
 
 def _mapping(value: Any, what: str) -> Mapping[str, Any]:

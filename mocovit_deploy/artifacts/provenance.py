@@ -142,7 +142,16 @@ def model_from_json(document: Mapping[str, Any]) -> ModelSpec:
 
 def _input_from_json(image: Mapping[str, Any]) -> InputSpec | OwnInput:
     if image["kind"] == "own":
-        return OwnInput(size=_of_or_none(image["size"]), batch=_of_or_none(image["batch"]))
+        mean, std = ((None if image.get(n) is None else tuple(map(float, image[n]))) for n in ("mean", "std"))
+        scale, order = image.get("scale"), image.get("colour_order")
+        return OwnInput(
+            size=_of_or_none(image["size"]),
+            batch=_of_or_none(image["batch"]),
+            scale=None if scale is None else float(scale),
+            mean=mean,
+            std=std,
+            colour_order=None if order is None else _of(str, order),
+        )
     if image["kind"] != "given":
         raise ValueError(f"input is {image['kind']!r}")
     pixels = image["preprocessing"]
@@ -151,6 +160,7 @@ def _input_from_json(image: Mapping[str, Any]) -> InputSpec | OwnInput:
         mean=tuple(map(float, pixels["mean"])),
         std=tuple(map(float, pixels["std"])),
         colour_order=_of(str, pixels["colour_order"]),
+        assumed=tuple(_of(str, name) for name in pixels.get("assumed", ())),
     )
     size, channels, batch = (_of(int, image[name]) for name in ("size", "channels", "batch"))
     return InputSpec(size, channels, batch, how, _of(str, image.get("dtype", InputSpec.dtype)))

@@ -20,7 +20,7 @@ from mocovit_deploy.cli.output import (
 from mocovit_deploy.exporting.refuse import refuse_impossible
 from mocovit_deploy.extras import import_torch
 from mocovit_deploy.models.probe import probe_files
-from mocovit_deploy.spec import ExportRequest
+from mocovit_deploy.spec import ExportRequest, Preprocessing
 from mocovit_deploy.terminal.printable import printable
 from mocovit_deploy.terminal.progress import Stages
 from mocovit_deploy.terminal.quiet import quiet
@@ -47,6 +47,12 @@ def export(request: ExportRequest, *, as_json: bool, verbose: bool) -> int:
             f"{done.network.name} has no checkpoint: its weights are {done.network.weights}. "
             "Speed and size are real, predictions are not."
         )
+    if (
+        done.network.trained
+        and done.network.inputs.example is None
+        and done.network.input.preprocessing.assumed
+    ):
+        note(_assumption(done.network.input.preprocessing))
     if done.network.remark:
         note(done.network.remark)
     for outcome in done.outcomes:
@@ -64,6 +70,15 @@ def export(request: ExportRequest, *, as_json: bool, verbose: bool) -> int:
     if error is not None:
         raise error
     return 0
+
+
+def _assumption(how: Preprocessing) -> str:
+    options = ", ".join(f"--{name.replace('_', '-')}" for name in how.assumed)
+    return (
+        f"the {', '.join(how.assumed).replace('_', ' ')} of its images are assumed: "
+        f"(pixel * {how.scale:.6g} - {list(how.mean)}) / {list(how.std)}, {how.colour_order}; "
+        f"if it was trained otherwise, say so with {options}"
+    )
 
 
 def _export_text(done: Export, stages: Stages, request: ExportRequest) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import difflib
 import sys
 from pathlib import Path
 from typing import NoReturn
@@ -36,11 +37,20 @@ Needs the file, its .json and its .golden.npz, and the file's runtime; not torch
 """
 
 
+MOST = 1e30
+"""Larger numbers than this are no preprocessing."""
+
+
 class Parser(argparse.ArgumentParser):
     """An ArgumentParser whose complaints are `UsageError`s: one line, like every other mistake."""
 
     def error(self, message: str) -> NoReturn:
-        raise UsageError(f"{message} (see {self.prog} --help)")
+        hint = ""
+        if message.startswith("unrecognized arguments: --"):
+            word = message.split()[2].partition("=")[0]
+            close = difflib.get_close_matches(word, self._option_string_actions, n=1)
+            hint = f"; did you mean {close[0]}?" if close else ""
+        raise UsageError(f"{message}{hint} (see {self.prog} --help)")
 
 
 class Version(argparse.Action):
@@ -73,6 +83,10 @@ def _words(text: str) -> tuple[str, ...]:
     return words
 
 
+def _choices(text: str) -> tuple[str, ...]:
+    return _words(text.lower())
+
+
 def _pair(text: str) -> tuple[str, str]:
     name, equals, value = text.partition("=")
     if not equals:
@@ -92,13 +106,47 @@ def _seed(text: str) -> int:
     return int(text)
 
 
+def _number(text: str) -> float:
+    """A decimal number or a fraction, as "1/255"."""
+    above, slash, below = text.partition("/")
+    try:
+        value = float(above) / (float(below) if slash else 1.0)
+    except (ValueError, ZeroDivisionError):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number") from None
+    if not abs(value) < MOST:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a finite number")
+    return value
+
+
+def _numbers(text: str) -> tuple[float, ...]:
+    return tuple(map(_number, _words(text)))
+
+
+def _not_zero(text: str) -> float:
+    if not _number(text):
+        raise argparse.ArgumentTypeError("0 would lose the image")
+    return _number(text)
+
+
+def _positive_numbers(text: str) -> tuple[float, ...]:
+    if not all(number > 0 for number in _numbers(text)):
+        raise argparse.ArgumentTypeError(f"{text!r} holds a number that is not above 0")
+    return _numbers(text)
+
+
+def _colour_order(text: str) -> str:
+    if text.upper() not in ("RGB", "BGR"):
+        raise argparse.ArgumentTypeError(f"{text!r} is not RGB or BGR")
+    return text.upper()
+
+
 def _free_dimension(text: str) -> str:
-    if text != "batch":
+    if text.lower() != "batch":
         raise argparse.ArgumentTypeError(
             f"{text!r} cannot be left free in any format, only batch (in ONNX files); export once for each "
             "--image-size"
         )
-    return text
+    return text.lower()
 
 
 def export_parser() -> Parser:
@@ -137,6 +185,15 @@ def export_parser() -> Parser:
         help="default: the network's own (timm's data configuration; 224 elsewhere)",
     )
     add("--batch", type=_positive, metavar="N", help="images per run (default: 1)")
+    add(
+        "--mean",
+        type=_numbers,
+        metavar="LIST",
+        help="of the images, a channel or all: (pixel * scale - mean) / std",
+    )
+    add("--std", type=_positive_numbers, metavar="LIST", help="default: the network's own, or assumed")
+    add("--scale", type=_not_zero, metavar="X", help="of pixels 0..255, as 1/255")
+    add("--colour-order", "--color-order", type=_colour_order, metavar="ORDER", help="RGB or BGR")
     add("--input-names", type=_words, default=(), metavar="LIST", help="default: forward's parameters")
     add("--output-names", type=_words, default=(), metavar="LIST", help="default: keys; logits or output")
     add(
@@ -148,24 +205,27 @@ def export_parser() -> Parser:
     add("--seed", type=_seed, default=0, metavar="N", help="for random weights and random inputs")
     add(
         "--format",
-        type=_words,
-        default=FORMATS,
+        type=_choices,
         metavar="LIST",
         help=f"of {', '.join(FORMATS)} (default: all)",
     )
     add(
         "--precision",
-        type=_words,
-        default=("fp32",),
+        type=_choices,
         metavar="LIST",
         help="of fp32, fp16, fp16_weights (default: fp32)",
     )
-    add("--layout", default="nhwc", metavar="NAME", help="of images in TFLite files: nhwc (default) or nchw")
-    add("--opset", type=_positive, default=18, metavar="N", help="of ONNX files (default: %(default)s)")
-    add("--minimum-deployment-target", default="iOS16", metavar="NAME", help="of Core ML files (%(default)s)")
+    add(
+        "--layout",
+        type=str.lower,
+        metavar="NAME",
+        help="of images in TFLite files: nhwc (default) or nchw",
+    )
+    add("--opset", type=_positive, metavar="N", help="of ONNX files (default: 18)")
+    add("--minimum-deployment-target", metavar="NAME", help="of Core ML files (default: iOS16)")
     add(
         "--converter",
-        default="",
+        type=str.lower,
         metavar="NAME",
         help="of TFLite files: direct, or litert-torch (default: direct where it can)",
     )
@@ -175,7 +235,7 @@ def export_parser() -> Parser:
         action="store_true",
         help="first run the network's own switch_to_deploy, reparameterize or fuse, on a copy",
     )
-    add("--without", action="append", default=[], metavar="PASS", help="leave a pass out")
+    add("--without", type=str.lower, action="append", metavar="PASS", help="leave a pass out")
     add("--no-verify", action="store_true", help="do not check the files (they are not proven then)")
     add(
         "--labels",
@@ -183,12 +243,12 @@ def export_parser() -> Parser:
         metavar="FILE",
         help="names of the classes, one a line: written into every file",
     )
-    add("--author", default="", metavar="TEXT", help="written into every file")
-    add("--licence", "--license", default="", metavar="TEXT", help="written into every file")
-    add("--model-version", default="", metavar="TEXT", help="written into every file")
-    add("--description", default="", metavar="TEXT", help="written into every file")
+    add("--author", metavar="TEXT", help="written into every file")
+    add("--licence", "--license", metavar="TEXT", help="written into every file")
+    add("--model-version", metavar="TEXT", help="written into every file")
+    add("--description", metavar="TEXT", help="written into every file")
     add("--app-code", action="store_true", help="write Kotlin, Swift and Python that load each file")
-    add("--output-dir", type=Path, default=Path("build"), metavar="DIR", help="default: %(default)s")
+    add("--output-dir", type=Path, metavar="DIR", help="default: build")
     add("--summary", action="store_true", help="print what each layer costs, and write no file")
     return parser
 
@@ -198,7 +258,12 @@ def parity_parser() -> Parser:
     parser = _parser("mocovit-parity", "Check files against the network they came from.", PARITY_EXAMPLES)
     add = parser.add_argument
     add("files", type=Path, nargs="*", metavar="FILE", help="written by mocovit-export")
-    add("--target", metavar="NAME", help=f"where to execute: {', '.join(TARGETS)} (default: {TARGETS[0]})")
+    add(
+        "--target",
+        type=str.lower,
+        metavar="NAME",
+        help=f"where to execute: {', '.join(TARGETS)} (default: {TARGETS[0]})",
+    )
     add("--layers", action="store_true", help="compare every layer, and name the first that diverges")
     add(
         "--bisect", action="store_true", help="--layers, with each layer run alone from the original's values"

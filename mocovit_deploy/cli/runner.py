@@ -1,4 +1,4 @@
-"""From a command to its exit status, the same for all programs: one line for every error.
+"""From a command to its exit status, the same for all programs: one line for every error, then its details.
 
     DeployError                 its message, its own status
     Ctrl-C                      "interrupted", 130, also if a library swallowed it
@@ -23,6 +23,8 @@ from mocovit_deploy.terminal.printable import printable
 INTERRUPTED = 130
 """What a shell reports for a program ended by Ctrl-C."""
 FAILURE_SCHEMA_VERSION = 1
+MOST_DETAILS = 10
+"""Lines of an error's details that are printed without --verbose."""
 Command = Callable[[Sequence[str]], int]
 
 
@@ -107,12 +109,17 @@ def _failed(program: str, words: Sequence[str], error: DeployError, output: Watc
     if type(error) is DeployError and not verbose:
         said += "; run again with --verbose for the traceback"
     kind = "" if type(error) is DeployError else "error: "
-    sys.stderr.write(printable(f"{program}: {kind}{said}\n", keep="\n"))
+    shown = error.details if verbose else error.details[:MOST_DETAILS]
+    left = len(error.details) - len(shown)
+    lines = [f"{program}: {kind}{said}", *(f"  {line}" for line in shown)]
+    lines += [f"  and {left} more; --verbose lists them all"] if left else []
+    sys.stderr.write("".join(printable(f"{line}\n", keep="\n") for line in lines))
     if "--json" in words and output is not None and not output.written:
         document = {
             "schema_version": FAILURE_SCHEMA_VERSION,
             "program": program,
             "error": str(error),
+            "details": list(error.details),
             "kind": type(error).__name__,
             "exit_status": error.exit_status,
         }

@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from mocovit_deploy.contract.toml import choice, flag, positive, text, texts, whole
+from mocovit_deploy.contract.toml import choice, flag, number, numbers, positive, text, texts, whole
 from mocovit_deploy.errors import UsageError
 from mocovit_deploy.ship.metadata import read_labels
-from mocovit_deploy.spec import CONVERTERS, LAYOUTS, ExportRequest, ModelSpec, OwnInput
+from mocovit_deploy.spec import COLOUR_ORDERS, CONVERTERS, LAYOUTS, ExportRequest, ModelSpec, OwnInput
 
 
 def _arguments(value: object, where: str) -> tuple[tuple[str, str], ...]:
@@ -22,6 +22,19 @@ def _arguments(value: object, where: str) -> tuple[tuple[str, str], ...]:
     return tuple(
         (name, str(given).lower() if isinstance(given, bool) else str(given)) for name, given in value.items()
     )
+
+
+def _scale(value: object, where: str) -> float:
+    if not number(value, where):
+        raise UsageError(f"{where}: 0 would lose the image")
+    return number(value, where)
+
+
+def _spreads(value: object, where: str) -> tuple[float, ...]:
+    found = numbers(value, where)
+    if min(found) <= 0:
+        raise UsageError(f"{where}: {value!r:.60} holds a number that is not above 0")
+    return found
 
 
 def _checkpoint(value: object, where: str) -> Path:
@@ -41,6 +54,10 @@ MODEL_WORDS: Mapping[str, Callable[[object, str], Any]] = {
     "num_classes": positive,
     "image_size": positive,
     "batch": positive,
+    "scale": _scale,
+    "mean": numbers,
+    "std": _spreads,
+    "colour_order": lambda value, where: choice(value, where, COLOUR_ORDERS),
     "input_names": texts,
     "output_names": texts,
     "seed": whole,
@@ -72,7 +89,11 @@ def request_of(words: Mapping[str, Any], only: tuple[tuple[str, str], ...], wher
     model = ModelSpec(
         name=given["model"],
         arguments=given.get("model_arg", ()),
-        input=OwnInput(size=given.get("image_size"), batch=given.get("batch")),
+        input=OwnInput(
+            size=given.get("image_size"),
+            batch=given.get("batch"),
+            **{word: given[word] for word in ("scale", "mean", "std", "colour_order") if word in given},
+        ),
         **{word: given[word] for word in (*same, "output_names") if word in given},
     )
     options = ("layout", "opset", "minimum_deployment_target", "converter", "without", "deploy_hooks")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from mocovit_deploy.errors import UsageError, unknown_choice
@@ -37,8 +38,21 @@ def positive(value: object, where: str) -> int:
     return whole(value, where)
 
 
+def number(value: object, where: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise UsageError(f"{where}: {value!r:.60} is not a finite number")
+    return float(value)
+
+
+def numbers(value: object, where: str) -> tuple[float, ...]:
+    if not isinstance(value, list) or not value:
+        raise UsageError(f"{where}: {value!r:.60} is not a list of numbers")
+    return tuple(number(member, where) for member in value)
+
+
 def choice(value: object, where: str, choices: Sequence[str]) -> str:
     found = text(value, where)
-    if found not in choices:
+    by_lower = {choice.lower(): choice for choice in choices}
+    if found.lower() not in by_lower:
         raise UsageError(f"{where}: {unknown_choice('value', found, choices)}")
-    return found
+    return by_lower[found.lower()]

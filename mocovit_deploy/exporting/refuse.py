@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import difflib
 
 from mocovit_deploy.errors import MissingToolError, UsageError, unknown_choice
-from mocovit_deploy.formats import format_named
+from mocovit_deploy.formats import FORMATS, format_named
 from mocovit_deploy.models.probe import require_files
 from mocovit_deploy.passes import PASSES
 from mocovit_deploy.spec import CONVERTERS, LAYOUTS, ExportRequest
@@ -16,6 +17,8 @@ def refuse_impossible(request: ExportRequest) -> None:
     require_files(request.model)
     if request.output_dir.exists() and not request.output_dir.is_dir():
         raise UsageError(f"--output-dir {request.output_dir}: is a file; name a folder")
+    if not request.files:
+        raise UsageError(f"no file is asked for; name formats ({', '.join(FORMATS)}) and precisions")
     formats = dict.fromkeys(name for name, _ in request.files)
     fixed = [name for name in formats if not format_named(name).FREE_BATCH]
     if request.dynamic_batch and fixed:
@@ -37,6 +40,18 @@ def refuse_impossible(request: ExportRequest) -> None:
     for name, recipe in request.files:
         exporter = format_named(name)
         if recipe not in exporter.RECIPES:
-            raise unknown_choice(f"precision for {name}", recipe, exporter.RECIPES)
+            raise _unknown_precision(recipe, name)
         with contextlib.suppress(MissingToolError):  # its own export says so, and the other formats go on
             exporter.refuse_impossible(request)
+
+
+def _unknown_precision(recipe: str, name: str) -> UsageError:
+    """Says what each format has: which precision there is depends on it."""
+    every = {one: format_named(one).RECIPES for one in FORMATS}
+    there = "; ".join(f"{one} has {', '.join(recipes)}" for one, recipes in every.items())
+    known = sorted({known for recipes in every.values() for known in recipes})
+    if recipe in known:
+        return UsageError(f"{name} files have no precision {recipe!r}: {there}")
+    close = difflib.get_close_matches(recipe, known, n=1)
+    hint = f"; did you mean {close[0]!r}?" if close else ""
+    return UsageError(f"unknown precision {recipe!r}{hint}; there is no other than these: {there}")

@@ -1,7 +1,8 @@
-"""Words from the command line into the fields of a configuration dataclass."""
+"""Words from the command line into the fields of a configuration dataclass, or into Python's literals."""
 
 from __future__ import annotations
 
+import ast
 import dataclasses
 from collections.abc import Mapping
 from typing import Any
@@ -9,6 +10,20 @@ from typing import Any
 from mocovit_deploy.errors import UsageError, unknown_choice
 
 FLAGS = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
+
+
+def literal(text: str) -> Any:
+    """ "0.5" as a number, "True" as a flag, "(1, 2)" as a tuple; what is none of these as it stands.
+
+    >>> literal("0.5"), literal("true"), literal("gelu")
+    (0.5, True, 'gelu')
+    """
+    if text.lower() in ("true", "false", "none"):
+        text = text.capitalize()
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return text
 
 
 def parse_arguments(config: type, words: Mapping[str, str]) -> dict[str, Any]:

@@ -27,8 +27,9 @@ def load_checkpoint(
     """Load the state dict in `path` into `module`: every tensor of both, or `UsageError` and nothing.
 
     Returns what was loaded, in words to put behind the file's name: the key it was under, the official
-    layout its names were translated from. The error lists every key that is missing, unexpected or of
-    another shape, and every tensor with NaN or infinity in it. Pickled code runs with `unsafe_pickle` alone.
+    layout its names were translated from. The details of the error list every key that is missing,
+    unexpected or of another shape, and every tensor with NaN or infinity in it. Pickled code runs with
+    `unsafe_pickle` alone.
     """
     wanted = module.state_dict()
     read, where = read_state_dict(path, prefer_ema, unsafe_pickle)
@@ -63,8 +64,8 @@ def load_checkpoint(
         counts = ", ".join(f"{len(listed)} {kind}" for kind, listed in problems.items() if listed)
         named = f" (names translated from {layout.name})" if layout is not None else ""
         raise UsageError(
-            f"{path}: does not fit the network{named}: {counts}; nothing was loaded\n  "
-            + "\n  ".join(line for listed in problems.values() for line in listed)
+            f"{path}: does not fit the network{named}: {counts}; nothing was loaded",
+            [line for listed in problems.values() for line in listed],
         )
     module.load_state_dict({**{key: wanted[key] for key in counters}, **given}, strict=True)
     return f"{f' [{where}]' if where else ''}{f' in the layout of {layout.name}' if layout else ''}"

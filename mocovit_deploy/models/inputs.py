@@ -116,8 +116,12 @@ def inputs_of(network: nn.Module, asked: InputSpec | OwnInput, own: InputSpec) -
     _require_agreement(asked, image, example)
     if image is not None:
         own_way = PIXELS if image.dtype == "uint8" else own.preprocessing
-        given = asked.preprocessing if isinstance(asked, InputSpec) else own_way
-        return network, Inputs(replace(image, preprocessing=given), None, paths)
+        return network, Inputs(_prepared(replace(image, preprocessing=own_way), asked), None, paths)
+    if isinstance(asked, OwnInput) and asked.said:
+        shapes = ", ".join("x".join(map(str, tensor.shape)) for tensor in example)
+        raise UsageError(
+            f"{_option(asked)}: the network takes {shapes}, which is no one square image; leave it out"
+        )
     return network, Inputs(replace(own, preprocessing=UNTOUCHED), example, paths)
 
 
@@ -145,7 +149,34 @@ def pictures_like(image: InputSpec, count: int = VARIATIONS) -> Tensor:
 def _asked_image(asked: InputSpec | OwnInput, own: InputSpec) -> InputSpec:
     if isinstance(asked, InputSpec):
         return asked
-    return replace(own, size=asked.size or own.size, batch=asked.batch or own.batch)
+    return _prepared(replace(own, size=asked.size or own.size, batch=asked.batch or own.batch), asked)
+
+
+def _prepared(image: InputSpec, asked: InputSpec | OwnInput) -> InputSpec:
+    """The same image, prepared as asked; what was not asked stays as its source says, or assumed."""
+    if isinstance(asked, InputSpec):
+        return replace(image, preprocessing=asked.preprocessing)
+    said = asked.said
+    own = image.preprocessing
+    if image.dtype == "uint8" and said.keys() - {"colour_order"}:
+        raise UsageError(f"{_option(asked)}: the network takes pixels in uint8 as they are; leave it out")
+    if asked.colour_order is not None and image.channels == 1:
+        raise UsageError(f"--colour-order {asked.colour_order}: the network takes grey images; leave it out")
+    for name, values in (("mean", asked.mean), ("std", asked.std)):
+        if values is not None:
+            if len(values) not in (1, image.channels):
+                raise UsageError(
+                    f"--{name} has {len(values)} numbers, and the image {image.channels} channels; give one "
+                    "for each, or one for all"
+                )
+            said[name] = values * image.channels if len(values) == 1 else values
+    still = tuple(name for name in own.assumed if name not in said)
+    return replace(image, preprocessing=replace(own, **said, assumed=still))  # type: ignore[arg-type]
+
+
+def _option(asked: OwnInput) -> str:
+    """The first option about preprocessing that was given, as it is written."""
+    return f"--{next(iter(asked.said)).replace('_', '-')}"
 
 
 def _by_position(network: nn.Module, declared: Any) -> tuple[Any, ...]:

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 
 from mocovit_deploy.errors import UsageError
 from mocovit_deploy.models.arguments import parse_arguments
-from mocovit_deploy.spec import InputSpec, ModelSpec
+from mocovit_deploy.spec import ASSUMED, InputSpec, ModelSpec
 
 # kind       kernel  expanded  out  SE     stride
 LAYERS = (
@@ -260,7 +260,7 @@ def build(spec: ModelSpec) -> MoCoViT:
 
 
 def own_input(_spec: ModelSpec, _network: nn.Module) -> InputSpec:
-    return InputSpec()
+    return InputSpec(preprocessing=ASSUMED)
 
 
 def weights(_spec: ModelSpec, _network: nn.Module) -> str:

@@ -18,7 +18,7 @@ from mocovit_deploy.errors import ConversionError, UsageError, first_line
 from mocovit_deploy.files import digest
 from mocovit_deploy.graph.script import require_inference
 from mocovit_deploy.models.archive import require_plain_program
-from mocovit_deploy.spec import InputSpec, ModelSpec
+from mocovit_deploy.spec import ASSUMED, InputSpec, ModelSpec
 from mocovit_deploy.terminal.printable import printable
 from mocovit_deploy.untrusted.read import LARGEST_DOCUMENT, parse_json
 from mocovit_deploy.untrusted.zip import Damaged
@@ -79,7 +79,7 @@ def run_once(spec: ModelSpec) -> None:
 
 
 def own_input(_spec: ModelSpec, _network: nn.Module) -> InputSpec:
-    return InputSpec()
+    return InputSpec(preprocessing=ASSUMED)
 
 
 def weights(spec: ModelSpec, _network: nn.Module) -> str:

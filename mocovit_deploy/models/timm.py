@@ -6,29 +6,23 @@ Size, mean and standard deviation come from timm's data configuration of the net
 
 from __future__ import annotations
 
-import ast
 import difflib
 import importlib
 import importlib.util
-import sys
 from types import ModuleType
 from typing import Any
 
 from torch import nn
 
-from mocovit_deploy.errors import MissingToolError, UsageError, first_line
+from mocovit_deploy.errors import UsageError, first_line
 from mocovit_deploy.extras import needs_extra
+from mocovit_deploy.models import torchvision
+from mocovit_deploy.models.arguments import literal
 from mocovit_deploy.spec import InputSpec, ModelSpec, Preprocessing
 
 NAMES = ("timm/NAME",)
 INPUT_NAMES = ("image",)
 PREFIX = "timm/"
-
-TORCHVISION_OPERATORS = {
-    "nms": "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
-    "qnms": "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
-}
-"""What torchvision's Python code refers to and its compiled library would have declared."""
 
 
 def knows(name: str) -> bool:
@@ -58,7 +52,7 @@ def build(spec: ModelSpec) -> nn.Module:
 
 
 def _create(timm: ModuleType, name: str, spec: ModelSpec) -> nn.Module:
-    options: dict[str, Any] = {key: _literal(text) for key, text in spec.arguments}
+    options: dict[str, Any] = {key: literal(text) for key, text in spec.arguments}
     if spec.num_classes is not None:
         options.setdefault("num_classes", spec.num_classes)
     if spec.channels != InputSpec.channels:
@@ -87,43 +81,22 @@ def weights(spec: ModelSpec, network: nn.Module) -> str:
 
 
 def import_timm() -> ModuleType:
-    """timm, also where torch is a CPU build and torchvision a CUDA build (`mend_torchvision`).
+    """timm, with a torchvision that does not fit this torch too (`models/torchvision.py`).
 
     Raises `MissingToolError` where timm is not installed, or the torchvision it needs cannot be imported.
     """
-    mend_torchvision()
+    torchvision.importable()
     return needs_extra("timm", "timm")
 
 
-def mend_torchvision() -> bool:
-    """Make `import torchvision` work where its compiled library does not load; true where that was needed.
-
-    A library for CUDA does not load beside a CPU build of torch, which torchvision passes over in silence,
-    and its Python code then ends with "operator torchvision::nms does not exist". Declaring the operators it
-    speaks of, without an implementation, is enough for timm, which never calls them.
-    """
-    if "torchvision" in sys.modules or importlib.util.find_spec("torchvision") is None:
-        return False
+def named(name: str) -> list[str]:
+    """ "timm/resnet50" for "resnet50", if timm is installed and has it."""
+    if importlib.util.find_spec("timm") is None:
+        return []
     try:
-        importlib.import_module("torchvision")
-    except Exception as error:
-        if "torchvision::" in str(error):
-            _declare_torchvision_operators()
-            return True
-        raise MissingToolError(
-            f"torchvision, which timm needs, cannot be imported ({first_line(error)}); install the one that "
-            "belongs to this torch"
-        ) from error
-    return False
-
-
-def _declare_torchvision_operators() -> None:
-    import torch
-
-    for half_imported in [name for name in sys.modules if name.partition(".")[0] == "torchvision"]:
-        del sys.modules[half_imported]
-    for name, schema in TORCHVISION_OPERATORS.items():
-        torch.library.define(f"torchvision::{name}", schema)
+        return [f"{PREFIX}{name.lower()}"] if import_timm().is_model(name.lower()) else []
+    except Exception:  # noqa: BLE001 - no hint from a timm that does not import
+        return []
 
 
 def _unknown(timm: ModuleType, name: str) -> UsageError:
@@ -135,11 +108,3 @@ def _unknown(timm: ModuleType, name: str) -> UsageError:
         f"timm {timm.__version__} has no network {name!r} among its {len(known)}{hint} "
         "(all of them: python -c 'import timm; print(*timm.list_models())')"
     )
-
-
-def _literal(text: str) -> Any:
-    """ "0.5" as a number, "True" as a flag, "(1, 2)" as a tuple; what is none of these as it stands."""
-    try:
-        return ast.literal_eval(text)
-    except (ValueError, SyntaxError):
-        return text

@@ -9,8 +9,11 @@ attribute:
     module.example_inputs = {"image": torch.zeros(1, 3, 192, 320), "box": torch.zeros(1, 4)}
 
 in the order, or by the names, of forward's parameters; lists, tuples and dictionaries inside are flattened.
-A square image in uint8 is taken as pixels 0..255. Weights in another float than float32 are taken to it
-(`floats`), and a module of torch.jit is converted (`graph.script`).
+Options given by
+--model-arg are arguments of the function, read as Python literals unless a parameter is declared `str`; a
+function that takes `num_classes` or `image_size` is given those of the command. A file may import its
+neighbours. A square image in uint8 is taken as pixels 0..255. Weights in another float than float32 are taken
+to it (`floats`), and a module of torch.jit is converted (`graph.script`).
 """
 
 from __future__ import annotations
@@ -24,7 +27,9 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.instancenorm import _InstanceNorm
 
 from mocovit_deploy.errors import UsageError, first_line
-from mocovit_deploy.spec import InputSpec, ModelSpec
+from mocovit_deploy.models.arguments import literal
+from mocovit_deploy.models.torchvision import with_operators
+from mocovit_deploy.spec import ASSUMED, InputSpec, ModelSpec
 from mocovit_deploy.user_functions import load_function
 
 NAMES = ("package.module:function", "path/to/file.py:function")
@@ -42,11 +47,17 @@ def build(spec: ModelSpec) -> nn.Module:
         raise UsageError(
             f"{spec.name}: --pretrained is for timm; load weights in the function, or --checkpoint"
         )
+    return with_operators(lambda: _built(spec))
+
+
+def _built(spec: ModelSpec) -> nn.Module:
     function = load_function(spec.name)
-    options: dict[str, object] = dict(spec.arguments)
+    options: dict[str, object] = {name: _value(function, name, text) for name, text in spec.arguments}
     if spec.num_classes is not None:
         _require_parameter(spec.name, function, "num_classes", "--num-classes")
         options.setdefault("num_classes", spec.num_classes)
+    if spec.input.size is not None and "image_size" in inspect.signature(function).parameters:
+        options.setdefault("image_size", spec.input.size)
     try:
         network = function(**options)
     except Exception as error:
@@ -60,11 +71,17 @@ def build(spec: ModelSpec) -> nn.Module:
 
 
 def own_input(_spec: ModelSpec, _network: nn.Module) -> InputSpec:
-    return InputSpec()
+    return InputSpec(preprocessing=ASSUMED)
 
 
 def weights(spec: ModelSpec, _network: nn.Module) -> str:
     return f"as {Path(spec.name).name} gives them"
+
+
+def _value(function: Callable[..., object], name: str, text: str) -> object:
+    """What --model-arg gives to `function`: a Python literal, or the text if the parameter is a `str`."""
+    parameter = inspect.signature(function).parameters.get(name)
+    return text if parameter is not None and parameter.annotation in (str, "str") else literal(text)
 
 
 def _require_parameter(name: str, function: Callable[..., object], parameter: str, option: str) -> None:

@@ -161,7 +161,8 @@ def _labels_file(artifact: Artifact) -> str:
 
 
 def _formula(how: Preprocessing) -> str:
-    return f"(pixel * {how.scale:.6g} - mean) / std, pixels 0 to 255"
+    assumed = f" (assumed, not given: {', '.join(how.assumed)})" if how.assumed else ""
+    return f"(pixel * {how.scale:.6g} - mean) / std, pixels 0 to 255{assumed}"
 
 
 def _class_name(stem: str) -> str:

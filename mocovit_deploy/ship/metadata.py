@@ -31,8 +31,6 @@ class FileMetadata:
     weights: str
     """Where the weights came from, with the checkpoint's digest."""
     preprocessing: Preprocessing
-    preprocessing_assumed: bool = False
-    """True if nobody said how images are prepared, and ImageNet's values were taken."""
     labels: tuple[str, ...] = ()
     """Names of the classes, in the order of the output's last axis; empty if none were given."""
     author: str = ""
@@ -56,7 +54,7 @@ class FileMetadata:
                 "mean": list(how.mean),
                 "std": list(how.std),
                 "colour_order": how.colour_order,
-                "assumed": self.preprocessing_assumed,
+                "assumed": list(how.assumed),
             },
         }
         given = {

@@ -44,7 +44,9 @@ def test_export_prints_the_verdict_and_where_the_weights_are_from(tmp_path, capf
     assert " pass" in out
     assert "tolerance 1e-05, 8 samples" in out
     assert out.startswith(f"tiny, weights as {TINY[1]} gives them\n")
-    assert err == ""
+    assert err.startswith("note: the scale, mean, std, colour order of its images are assumed: ")
+    assert err.endswith("say so with --scale, --mean, --std, --colour-order\n")
+    assert err.count("\n") == 1
 
 
 def test_json(tmp_path, capfd):
@@ -130,6 +132,26 @@ BAD = {
     "free height": (["--dynamic", "height"], "only batch (in ONNX files); export once for each --image-size"),
     "opset of the future": (["--opset", "99"], "--opset 99: onnx"),
     "opset of the past": (["--opset", "3"], "--opset 3: onnx"),
+    "opset without Relu": (["--opset", "9"], "--opset 9: onnx"),
+    "int8": (
+        ["--precision", "int8"],
+        "onnx has fp32, fp16; coreml has fp32, fp16; tflite has fp32, fp16, fp16_",
+    ),
+    "a precision of another format": (
+        ["--precision", "fp16_weights"],
+        "onnx files have no precision 'fp16_w",
+    ),
+    "a misspelt option": (["--precison", "fp16"], "did you mean --precision?"),
+    "a model in another case": (["--model", "MoCoViT_10"], "did you mean 'mocovit_1_0'"),
+    "a network of timm": (
+        ["--model", "resnet50"],
+        "did you mean timm/resnet50 or torchvision.models:resnet50?",
+    ),
+    "weights for a network": (
+        ["--model", "whole.pt"],
+        "--model file.py:function and this as --checkpoint whole.pt",
+    ),
+    "a file without its function": (["--model", "net.py"], "as in net.py:small; it has small, large"),
     "unknown system": (["--minimum-deployment-target", "iOS14"], "ML programs need iOS 15"),
     "seed below zero": (["--seed", "-1"], "'-1' is not a whole number"),
     "seed too large": (["--seed", "9223372036854775808"], "is not a whole number of 0 to 2^63 - 1"),
@@ -142,6 +164,7 @@ BAD = {
 @pytest.mark.parametrize("name", BAD)
 def test_bad_words_give_one_line_and_exit_2(name, capfd, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    Path("net.py").write_text("def small(): ...\ndef large(): ...\ndef _own(): ...\n")
     words, message = BAD[name]
     status, out, err = run(capfd, *words)
     assert status == 2
@@ -259,7 +282,7 @@ def test_all_formats_are_the_default_and_help_names_every_word():
 
     parser = words.export_parser()
     given = parser.parse_args([])
-    assert given.format == FORMATS
+    assert cli.export_request(given).formats == FORMATS
     text = parser.format_help()
     assert all(name in text for name in FORMATS)
     assert all(recipe in text for name in FORMATS for recipe in format_named(name).RECIPES)

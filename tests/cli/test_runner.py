@@ -204,3 +204,18 @@ def test_a_limit_on_file_sizes(tmp_path):
     assert "File too large; make room" in done.stderr
     assert done.stderr.count("\n") == 1
     assert not list(tmp_path.iterdir())
+
+
+def test_the_first_ten_details_of_an_error_and_all_with_verbose(capsys):
+    def fails(_words):
+        raise UsageError("a.pt: does not fit", [f"missing {number}" for number in range(320)])
+
+    assert run("mocovit-export", fails, []) == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0] == "mocovit-export: error: a.pt: does not fit"
+    assert lines[1:11] == [f"  missing {number}" for number in range(10)]
+    assert lines[11:] == ["  and 310 more; --verbose lists them all"]
+    assert run("mocovit-export", fails, ["--verbose"]) == 2
+    assert capsys.readouterr().err.count("\n  missing ") == 320
+    assert run("mocovit-export", fails, ["--json"]) == 2
+    assert len(json.loads(capsys.readouterr().out)["details"]) == 320

@@ -103,6 +103,12 @@ def attention() -> nn.Module:
     return Attention().eval()
 
 
+def grey() -> nn.Module:
+    network = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU())
+    vars(network)["example_inputs"] = torch.zeros(1, 1, 32, 32)
+    return network.eval()
+
+
 def bytes_alone() -> nn.Module:
     return Bytes().eval()
 

@@ -51,9 +51,12 @@ def test_every_mismatch_is_listed_and_nothing_loaded(tmp_path, network):
         load_checkpoint(network, tmp_path / "a.pt")
     message = str(caught.value)
     assert "a.pt: does not fit the network: 1 missing, 1 unexpected, 1 of another shape; nothing" in message
-    assert "missing stem.0.weight 4x3x3x3" in message
-    assert "unexpected extra.weight 2x3" in message
-    assert "classifier.weight has shape 7x1280, the network wants 10x1280" in message
+    assert "\n" not in message
+    assert caught.value.details == (
+        "missing stem.0.weight 4x3x3x3",
+        "unexpected extra.weight 2x3",
+        "classifier.weight has shape 7x1280, the network wants 10x1280",
+    )
     assert torch.equal(network.classifier.bias, before)
 
 
@@ -61,8 +64,9 @@ def test_nan_weights_are_named(tmp_path, network):
     state = network.state_dict()
     state["stem.0.weight"] = state["stem.0.weight"] * float("nan")
     torch.save(state, tmp_path / "a.pt")
-    with pytest.raises(UsageError, match=r"stem\.0\.weight holds NaN"):
+    with pytest.raises(UsageError, match="1 not finite") as caught:
         load_checkpoint(network, tmp_path / "a.pt")
+    assert caught.value.details == ("stem.0.weight holds NaN or infinity",)
 
 
 class Exploit:
@@ -145,8 +149,9 @@ def test_a_prefix_that_only_some_keys_have_stays(tmp_path, network):
         (f"backbone.{key}" if key.startswith("b") else key): v for key, v in network.state_dict().items()
     }
     torch.save(state, tmp_path / "a.pt")
-    with pytest.raises(UsageError, match=r"unexpected backbone\.blocks"):
+    with pytest.raises(UsageError, match="missing, .* unexpected") as caught:
         load_checkpoint(network, tmp_path / "a.pt")
+    assert any(line.startswith("unexpected backbone.blocks") for line in caught.value.details)
 
 
 def test_a_prefix_of_the_networks_own_stays(tmp_path):

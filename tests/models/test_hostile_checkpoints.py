@@ -72,7 +72,7 @@ def test_a_child_reads_what_never_ends(what, said, seconds, tmp_path):
 def test_tensors_that_are_not_plain_are_refused(tensor, tmp_path):
     state = {**network().state_dict(), "0.weight": tensor}
     torch.save(state, tmp_path / "a.pt")
-    with pytest.raises(UsageError, match=r"0\.weight is not a plain tensor|damaged or not a checkpoint"):
+    with pytest.raises(UsageError, match="1 not plain|damaged or not a checkpoint"):
         load_checkpoint(network(), tmp_path / "a.pt")
 
 

@@ -1,5 +1,7 @@
 """Networks that take something else than one square image, from their declaration to their files."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -12,7 +14,7 @@ from mocovit_deploy.exporting.pipeline import export_model
 from mocovit_deploy.formats import FORMATS, format_named
 from mocovit_deploy.models.inputs import UNTOUCHED, Flattened, inputs_of
 from mocovit_deploy.models.load import load_network
-from mocovit_deploy.spec import ExportRequest, InputSpec, ModelSpec, OwnInput
+from mocovit_deploy.spec import ASSUMED, PIXELS, ExportRequest, InputSpec, ModelSpec, OwnInput
 from mocovit_deploy.terminal.progress import Stages
 
 LIGHT = "light_networks"
@@ -171,3 +173,34 @@ def test_networks_of_one_file_collections(name, tmp_path):
     done = export_model(ExportRequest(spec, formats=("onnx",), output_dir=tmp_path), Stages())
     assert done.outcomes[0].error is None, done.outcomes[0].error
     assert not done.passes.refusals
+
+
+HALF = {"mean": (0.5,), "std": (0.25,)}
+
+
+def test_what_is_said_of_the_pixels_is_taken_and_the_rest_is_assumed():
+    network = load_network(ModelSpec("tiny_networks:tiny", input=OwnInput(size=32)))
+    assert network.input.preprocessing == ASSUMED
+    network = load_network(ModelSpec("tiny_networks:tiny", input=OwnInput(size=32, **HALF)))
+    how = network.input.preprocessing
+    assert (how.mean, how.std) == ((0.5, 0.5, 0.5), (0.25, 0.25, 0.25))
+    assert how.assumed == ("scale", "colour_order")
+
+
+@pytest.mark.parametrize(
+    ("name", "said", "message"),
+    [
+        ("tiny_networks:tiny", {"mean": (1.0, 2.0)}, "--mean has 2 numbers, and the image 3 channels"),
+        ("odd_networks:bytes_alone", HALF, "--mean: the network takes pixels in uint8 as they are"),
+        ("odd_networks:bytes_and_tokens", {"scale": 2.0}, "--scale: the network takes 1x3x24x40, 1x7"),
+        ("odd_networks:grey", {"colour_order": "BGR"}, "--colour-order BGR: the network takes grey images"),
+    ],
+)
+def test_what_cannot_be_said_of_the_pixels(name, said, message):
+    with pytest.raises(UsageError, match=message):
+        load_network(ModelSpec(name, input=OwnInput(**said)))
+
+
+def test_bytes_may_be_blue_first():
+    network = load_network(ModelSpec("odd_networks:bytes_alone", input=OwnInput(colour_order="BGR")))
+    assert network.input.preprocessing == replace(PIXELS, colour_order="BGR", assumed=())

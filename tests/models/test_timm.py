@@ -96,10 +96,10 @@ FAKES = {
 }
 MEND = """
 import sys, torch
-from mocovit_deploy.models.timm import mend_torchvision
+from mocovit_deploy.models.torchvision import importable
 from mocovit_deploy.errors import DeployError
 try:
-    print(mend_torchvision(), end=" ")
+    print(importable(), end=" ")
     import torchvision
 except DeployError as error:
     print(error)
@@ -138,8 +138,8 @@ def test_timm_with_the_torchvision_of_this_machine():
     bare = [sys.executable, "-c", "import torchvision"]
     healthy = subprocess.run(bare, capture_output=True, timeout=120).returncode == 0
     code = (
-        "from mocovit_deploy.models import timm as source\n"
-        "print(source.mend_torchvision())\n"
+        "from mocovit_deploy.models import timm as source, torchvision\n"
+        "print(torchvision.importable())\n"
         "print(source.import_timm().create_model('test_vit').num_classes)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)

@@ -1,5 +1,7 @@
 """What the command line's words about a network become."""
 
+from pathlib import Path
+
 import pytest
 from networks import picture
 
@@ -33,16 +35,36 @@ def test_nothing_said_leaves_everything_to_the_network(spec_of):
 
 def test_every_word(spec_of):
     spec = spec_of(
-        *("--model", "timm/x", "--pretrained", "--prefer-ema", "--unsafe-pickle", "--image-size", "96"),
+        *(
+            "--model",
+            "timm/x",
+            "--checkpoint",
+            "x.pt",
+            "--prefer-ema",
+            "--unsafe-pickle",
+            "--image-size",
+            "96",
+        ),
         *("--batch", "2", "--num-classes", "7", "--input-names", "a,b", "--output-names", "c"),
-        *("--model-arg", "width=2"),
+        *(
+            "--model-arg",
+            "width=2",
+            "--scale",
+            "1/128",
+            "--mean",
+            "0.5,1",
+            "--std",
+            "2",
+            "--colour-order",
+            "bgr",
+        ),
     )
     assert spec == ModelSpec(
         name="timm/x",
         arguments=(("width", "2"),),
+        checkpoint=Path("x.pt"),
         num_classes=7,
-        input=OwnInput(size=96, batch=2),
-        pretrained=True,
+        input=OwnInput(size=96, batch=2, scale=1 / 128, mean=(0.5, 1.0), std=(2.0,), colour_order="BGR"),
         prefer_ema=True,
         unsafe_pickle=True,
         input_names=("a", "b"),

@@ -1,0 +1,110 @@
+"""mocovit-export's arguments as an `ExportRequest`: every option is honoured, or refused by name.
+
+What a network's source does not take is refused where the source is (`models/`); here is refused what depends
+on the arguments alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from mocovit_deploy.errors import UsageError
+from mocovit_deploy.formats import FORMATS
+from mocovit_deploy.spec import ExportRequest, ModelSpec, OwnInput
+
+ONE_FORMAT = {
+    "layout": "tflite",
+    "converter": "tflite",
+    "opset": "onnx",
+    "no_simplify": "onnx",
+    "minimum_deployment_target": "coreml",
+}
+"""Options, by their names in the parser, that one format alone knows."""
+OF_FILES = (
+    *("format", "precision", "output_dir", "output_names", "dynamic", "without", "no_verify", "app_code"),
+    *("scale", "mean", "std", "colour_order"),
+    *("labels", "author", "licence", "model_version", "description"),
+)
+"""Options that change files alone, and not what --summary counts."""
+
+
+def require_honoured(given: argparse.Namespace) -> None:
+    """Raise `UsageError` for an option that these arguments leave without effect."""
+    if given.summary:
+        for name in (*ONE_FORMAT, *OF_FILES):
+            if _is_given(given, name):
+                raise UsageError(f"--summary writes no file: leave out {_option(name)}")
+    for name, wanted in ONE_FORMAT.items():
+        if given.format and wanted not in given.format and _is_given(given, name):
+            raise UsageError(
+                f"{_option(name)} is of {wanted} files; leave it out, or add {wanted} to --format"
+            )
+    if given.prefer_ema and given.checkpoint is None:
+        raise UsageError(
+            "--prefer-ema chooses among the weights of a --checkpoint; give one, or leave it out"
+        )
+    if given.unsafe_pickle and given.checkpoint is None and not given.model.endswith(".pt2"):
+        raise UsageError("--unsafe-pickle reads a --checkpoint or a .pt2 file; give one, or leave it out")
+    if given.pretrained and given.checkpoint is not None:
+        raise UsageError("--pretrained and --checkpoint both give the weights; leave one out")
+    names = [name for name, _ in given.model_arg]
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        raise UsageError(f"--model-arg {twice} is given twice")
+    if given.num_classes is not None and "num_classes" in names:
+        raise UsageError("--num-classes and --model-arg num_classes are both given; leave one out")
+
+
+def export_request(given: argparse.Namespace) -> ExportRequest:
+    """What the arguments ask for; defaults are those of `ExportRequest`. Raises `UsageError` for labels."""
+    from mocovit_deploy.ship.metadata import read_labels
+
+    options: dict[str, Any] = {
+        "formats": given.format or FORMATS,
+        "precisions": given.precision,
+        "without": given.without and tuple(given.without),
+        "labels": given.labels and read_labels(given.labels),
+    }
+    same = ("output_dir", "layout", "opset", "minimum_deployment_target", "converter")
+    said = ("author", "licence", "model_version", "description")
+    options |= {name: getattr(given, name) for name in (*same, *said)}
+    return ExportRequest(
+        model=_model(given),
+        simplify=not given.no_simplify,
+        dynamic_batch=given.dynamic == "batch",
+        verify=not given.no_verify,
+        deploy_hooks=given.deploy_hooks,
+        app_code=given.app_code,
+        **{name: value for name, value in options.items() if value is not None},
+    )
+
+
+def _model(given: argparse.Namespace) -> ModelSpec:
+    return ModelSpec(
+        name=given.model,
+        arguments=tuple(given.model_arg),
+        checkpoint=given.checkpoint,
+        num_classes=given.num_classes,
+        input=OwnInput(
+            size=given.image_size,
+            batch=given.batch,
+            scale=given.scale,
+            mean=given.mean,
+            std=given.std,
+            colour_order=given.colour_order,
+        ),
+        seed=given.seed,
+        pretrained=given.pretrained,
+        prefer_ema=given.prefer_ema,
+        unsafe_pickle=given.unsafe_pickle,
+        input_names=given.input_names,
+        output_names=given.output_names,
+    )
+
+
+def _is_given(given: argparse.Namespace, name: str) -> bool:
+    return getattr(given, name) not in (None, False, ())
+
+
+def _option(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
