@@ -81,6 +81,8 @@ class ProfiledRun:
     """Runtime and version, as in "litert 2.3.0"."""
     arithmetic: str
     executed: tuple[Executed, ...]
+    taken: tuple[str, ...] = ()
+    """The names of the inputs in the order in which the runtime takes them; empty without golden inputs."""
 
 
 def arithmetic_note(artifact: Artifact, plan: Plan, arithmetic: str) -> tuple[str, ...]:

@@ -68,7 +68,7 @@ def measure(artifact: Artifact, plan: Plan, context: Context) -> LatencyReport:
             version=runtime.version,
         )
         verified = checked_before(artifact, context, checked, f"timing {plan.runs} runs or more")
-        samples = keep_first_sample(artifact, context.golden, plan, folder)
+        samples = keep_first_sample(artifact, context.golden, checked, folder)
         report = execute(timing_options(plan), samples=samples)
     return LatencyReport(
         subject=Subject.of(artifact),

@@ -43,12 +43,13 @@ class FileTensor:
 
 @dataclass(frozen=True)
 class Interface:
-    """A file's inputs and outputs in two orders: LiteRT follows the signature, TFLite the subgraph."""
+    """A file's inputs and outputs in the order of its subgraph, which runtimes follow.
 
-    signature_inputs: tuple[FileTensor, ...]
-    signature_outputs: tuple[FileTensor, ...]
-    subgraph_inputs: tuple[FileTensor, ...]
-    subgraph_outputs: tuple[FileTensor, ...]
+    A signature lists the same tensors under names, in an order of its own: litert-torch's by the alphabet.
+    """
+
+    inputs: tuple[FileTensor, ...]
+    outputs: tuple[FileTensor, ...]
 
 
 def read_interface(path: Path) -> Interface:
@@ -120,14 +121,11 @@ def _interface(model: Any, schema: Any) -> Interface:
     inputs = [graph.Inputs(n) for n in range(graph.InputsLength())]
     outputs = [graph.Outputs(n) for n in range(graph.OutputsLength())]
     called: dict[int, str] = {}
-    signature_inputs, signature_outputs = inputs, outputs
     if model.SignatureDefsLength():
         signature = model.SignatureDefs(0)
         taken = [signature.Inputs(n) for n in range(signature.InputsLength())]
         given = [signature.Outputs(n) for n in range(signature.OutputsLength())]
         called = {entry.TensorIndex(): _text(entry.Name()) for entry in (*taken, *given)}
-        signature_inputs = [entry.TensorIndex() for entry in taken]
-        signature_outputs = [entry.TensorIndex() for entry in given]
 
     def described(indices: list[int]) -> tuple[FileTensor, ...]:
         tensors = [(index, graph.Tensors(index)) for index in indices]
@@ -138,9 +136,7 @@ def _interface(model: Any, schema: Any) -> Interface:
             for index, tensor in tensors
         )
 
-    return Interface(
-        described(signature_inputs), described(signature_outputs), described(inputs), described(outputs)
-    )
+    return Interface(described(inputs), described(outputs))
 
 
 def _quantization(tensor: Any) -> Quantization | None:

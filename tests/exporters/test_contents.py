@@ -60,10 +60,9 @@ def test_kinds_are_counted_the_most_frequent_first() -> None:
 
 def test_the_interface_has_the_signatures_names_and_its_quantization() -> None:
     interface = read_interface(MODELS / "split.tflite")
-    assert [tensor.name for tensor in interface.signature_inputs] == ["args_0"]
-    assert [tensor.name for tensor in interface.signature_outputs] == ["output_0", "output_1"]
-    assert {tensor.name for tensor in interface.subgraph_outputs} == {"output_0", "output_1"}
-    (image,) = read_interface(MODELS / "tiny_int8.tflite").signature_inputs
+    assert [tensor.name for tensor in interface.inputs] == ["args_0"]
+    assert [tensor.name for tensor in interface.outputs] == ["output_0", "output_1"]
+    (image,) = read_interface(MODELS / "tiny_int8.tflite").inputs
     assert image.dtype == "int8"
     assert image.quantization is not None
     assert image.quantization.scale > 0

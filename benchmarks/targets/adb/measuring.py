@@ -140,7 +140,7 @@ def _measure(artifact: Artifact, plan: Plan, context: Context, held: Held) -> La
     with _prepared(artifact, plan, context, held) as remote:
         checked = _golden(artifact, plan, context, remote, profiled=_PROFILED_INFERENCES)
         verified = checked_before(artifact, context, checked, "timing")
-        samples = keep_first_sample(artifact, context.golden, plan, remote.folder)
+        samples = keep_first_sample(artifact, context.golden, checked, remote.folder)
         taken = _take_rounds(remote, plan, context, samples)
     counted = [entry.samples_ms for entry in taken.rounds if not entry.rejected]
     kept = counted if not taken.unsteady else [entry.samples_ms for entry in taken.rounds]

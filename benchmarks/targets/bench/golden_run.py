@@ -44,43 +44,62 @@ def run_samples(
 ) -> ProfiledRun:
     """Run every golden sample once (or made-up numbers, without golden file), then profile some inferences.
 
+    Inputs are written in the file's order. If the runtime names its tensors in another, they are written
+    and run again in that one.
+
     Raises `UsageError` when the golden file's tensors are not the model's, and what `execute` raises.
     """
     outputs: Mapping[str, Array] = {}
+    taken: tuple[str, ...] = ()
     if golden is None:
         report = execute([f"--per-op={profiled}"], samples=None)
     else:
-        order = order_of(artifact, plan.runtime)
+        order = order_of(artifact)
         check_names(artifact, golden, order)
-        write_inputs(folder, golden, order.inputs, samples=len(golden))
-        report = execute([f"--per-op={profiled}", f"--output={OUTPUT}"], samples=len(golden))
-        _check_order(artifact, plan.runtime, order, report)
+
+        def run(order: Order) -> BenchReport:
+            write_inputs(folder, golden, order.inputs, samples=len(golden))
+            return execute([f"--per-op={profiled}", f"--output={OUTPUT}"], samples=len(golden))
+
+        report = run(order)
+        told = _order_told(artifact, plan.runtime, order, report)
+        if told != order:
+            order, report = told, run(told)
         check_types(artifact, golden, order, report.inputs)
         outputs = read_outputs(folder, golden, order, report.outputs)
+        taken, _ = order.names
     executed = read_profile(plan.runtime, report.profile, operators, ticking=ticking)
     return ProfiledRun(
         outputs=outputs,
         runtime=f"{plan.runtime} {version}",
         arithmetic=arithmetic(executed),
         executed=executed,
+        taken=taken,
     )
 
 
-def keep_first_sample(artifact: Artifact, golden: Golden | None, plan: Plan, folder: Path) -> int | None:
+def keep_first_sample(
+    artifact: Artifact, golden: Golden | None, run: ProfiledRun, folder: Path
+) -> int | None:
     """Leave only the first sample in the input file, to time or count on; returns how many it now holds."""
     if golden is None:
         return None
-    write_inputs(folder, golden, order_of(artifact, plan.runtime).inputs, samples=1)
+    inputs = {tensor.name: tensor for tensor in order_of(artifact).inputs}
+    write_inputs(folder, golden, [inputs[name] for name in run.taken], samples=1)
     return 1
 
 
-def _check_order(artifact: Artifact, runtime: str, order: Order, report: BenchReport) -> None:
-    """The order was worked out before the run; where the runtime tells names, they must agree."""
-    if runtime == "tflite":  # it tells the tensors' names, not the signature's
-        return
-    told = [[tensor.name for tensor in side] for side in (report.inputs, report.outputs)]
-    expected = [[tensor.name for tensor in side] for side in (order.inputs, order.outputs)]
-    if told != expected:
+def _order_told(artifact: Artifact, runtime: str, order: Order, report: BenchReport) -> Order:
+    """The order by the names that the runtime tells. `UsageError` if they are not the file's."""
+    if (
+        runtime == "tflite"
+    ):  # by its interface the subgraph's; it tells the tensors' names, not the signature's
+        return order
+    inputs, outputs = ([tensor.name for tensor in side] for side in (report.inputs, report.outputs))
+    told = order.named(inputs, outputs)
+    if told is None:
         raise UsageError(
-            f"{artifact.path}: the runtime orders its tensors {told}, the file {expected}; export again"
+            f"{artifact.path}: the runtime names its tensors {inputs} and {outputs}, the file "
+            f"{' and '.join(str(list(side)) for side in order.names)}; export again"
         )
+    return told

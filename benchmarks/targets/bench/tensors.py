@@ -25,19 +25,31 @@ from mocovit_deploy.errors import DeployError, UsageError
 
 @dataclass(frozen=True)
 class Order:
-    """A file's inputs and outputs in the order in which one runtime takes and gives them."""
+    """A file's inputs and outputs in the order in which a runtime takes and gives them."""
 
     inputs: tuple[FileTensor, ...]
     outputs: tuple[FileTensor, ...]
 
+    @property
+    def names(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Of the inputs, and of the outputs."""
+        return tuple(one.name for one in self.inputs), tuple(one.name for one in self.outputs)
 
-def order_of(artifact: Artifact, runtime: str) -> Order:
-    """LiteRT follows the signature, TFLite the subgraph, ONNX Runtime the file (which its manifest lists)."""
+    def named(self, inputs: Sequence[str], outputs: Sequence[str]) -> Order | None:
+        """The same tensors in the order of these names; None if they are others' names."""
+        if (sorted(inputs), sorted(outputs)) != tuple(sorted(side) for side in self.names):
+            return None
+        return Order(
+            tuple(sorted(self.inputs, key=lambda one: inputs.index(one.name))),
+            tuple(sorted(self.outputs, key=lambda one: outputs.index(one.name))),
+        )
+
+
+def order_of(artifact: Artifact) -> Order:
+    """The order in the file: of a TFLite file's subgraph, or of an ONNX graph (which its manifest lists)."""
     if artifact.format == "tflite":
         interface = read_interface(artifact.path)
-        if runtime == "tflite":
-            return Order(interface.subgraph_inputs, interface.subgraph_outputs)
-        return Order(interface.signature_inputs, interface.signature_outputs)
+        return Order(interface.inputs, interface.outputs)
     return Order(
         tuple(FileTensor(tensor.name, tensor.dtype, None) for tensor in artifact.inputs),
         tuple(FileTensor(tensor.name, tensor.dtype, None) for tensor in artifact.outputs),

@@ -67,7 +67,7 @@ def measure(artifact: Artifact, plan: Plan, context: Context) -> CountReport:
             ticking=per_op,
         )
         verified = checked_before(artifact, context, checked, f"counting {plan.runs} inferences")
-        samples = keep_first_sample(artifact, context.golden, plan, place.folder)
+        samples = keep_first_sample(artifact, context.golden, checked, place.folder)
         count = _Execute(place, plan, counter, _COUNTS, hottest=_HOTTEST)
         count(timing_options(plan), samples=samples)
         regions = emulator.read_counts(place.folder / _COUNTS)
