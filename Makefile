@@ -39,6 +39,7 @@ lint: $(READY)
 docs: $(READY)
 	$(VENV)/bin/python docs/make_architecture.py
 	$(VENV)/bin/python docs/make_cli_reference.py
+	$(VENV)/bin/python docs/make_figures.py
 
 trained: $(READY)
 	$(VENV)/bin/python -m examples.digits.train $(ARGS)

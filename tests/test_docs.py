@@ -43,6 +43,22 @@ def test_a_circle_of_rooms_is_found():
         maker.document((ROOT / "docs" / "architecture.md").read_text(), graph)
 
 
+def test_figures_that_several_places_name_agree(monkeypatch, tmp_path):
+    maker = _script("make_figures")
+    assert list(maker.differing()) == [], "run: make docs"
+    changed = tmp_path / "figures.toml"
+    changed.write_text(maker.FIGURES.read_text().replace('"0.014 %"', '"0.3 %"'))
+    monkeypatch.setattr(maker, "FIGURES", changed)
+    assert {line.partition(":")[0] for line in maker.differing()} >= {"README.md", "docs/contract.md"}
+
+
+@pytest.mark.slow
+def test_the_passes_are_as_exact_as_the_readme_says():
+    maker = _script("make_figures")
+    for name, value in maker.measure().items():
+        assert float(value) <= 4 * float(maker.figures()[name]["value"])
+
+
 def test_every_decision_is_in_the_index():
     index = (ROOT / "docs" / "decisions" / "README.md").read_text()
     for path in (ROOT / "docs" / "decisions").glob("0*.md"):

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from torch import Tensor, fx
 
 SLOW_IN_HALF = (
-    "an fp16 ONNX file is half the size, and slower than fp32 on ARM CPUs with ONNX Runtime "
-    "(28.6 ms against 15.3, modelled for a Snapdragon 855): it is for accelerators"
+    "an fp16 ONNX file is half the size, and slower than fp32 on ARM CPUs with ONNX Runtime: it is for "
+    "accelerators (figures of mocovit_1_0: docs/decisions/0005-fp16.md; yours: mocovit-bench)"
 )
 NATIVE_OPSET = 18
 """What torch's exporter writes by itself; lower ones are reached with onnx.version_converter."""

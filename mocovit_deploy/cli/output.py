@@ -49,6 +49,8 @@ def print_notes(subject: str, report: ParityReport, notes: Sequence[str] = ()) -
             "not proven (install onnx or ai-edge-litert and numpy runs it; an emulated ARM core does with "
             "mocovit-parity FILE --target emulated)"
         )
+    for flip in report.decisive.flips:
+        note(f"{subject}: {flip}")
     for text in notes:
         note(f"{subject}: {text}")
 

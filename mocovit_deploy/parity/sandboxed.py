@@ -96,6 +96,7 @@ def report_from(document: Mapping[str, Any]) -> ParityReport:
             "samples": tuple(document["samples"]),
             "tolerance": None if tolerance is None else Tolerance(**tolerance),
             "outputs": tuple(Difference(**one) for one in document["outputs"]),
+            "flips": tuple(document["flips"]),
             "half": None if document["half"] is None else report_from(document["half"]),
         }
     )

@@ -16,6 +16,7 @@ from mocovit_deploy.errors import ConversionError, DeployError, ParityError, fir
 from mocovit_deploy.formats import Format, Predictor
 from mocovit_deploy.parity.compare import Difference, compare
 from mocovit_deploy.parity.decide import NOT_RUN, PASS, decide
+from mocovit_deploy.parity.flips import flips
 from mocovit_deploy.parity.tolerance import MEANT_ARITHMETIC, MIXED, TOLERANCES, Tolerance
 
 
@@ -32,6 +33,8 @@ class ParityReport:
     outputs: tuple[Difference, ...]
     not_run: str = ""
     """What the file is made for and this machine could not execute, as in "fp16 arithmetic"."""
+    flips: tuple[str, ...] = ()
+    """Samples on which the file names another class than the original, in words, each with its margin."""
     half: ParityReport | None = None
     """The check in half precision, if the file is made for it and the runtime here computes in fp32."""
 
@@ -163,7 +166,17 @@ def judge(
     key = (artifact.format, artifact.recipe, arithmetic)
     verdict, reason = decide(golden, outputs, key, tolerance := TOLERANCES.get(key), whole)
     missing = not_computed(artifact.recipe, arithmetic)
-    return ParityReport(verdict, reason, runtime, arithmetic, golden.names, tolerance, outputs, missing)
+    return ParityReport(
+        verdict=verdict,
+        reason=reason,
+        runtime=runtime,
+        arithmetic=arithmetic,
+        samples=golden.names,
+        tolerance=tolerance,
+        outputs=outputs,
+        not_run=missing,
+        flips=flips(golden, found) if len(golden) else (),
+    )
 
 
 def differences(

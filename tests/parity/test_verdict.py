@@ -7,6 +7,8 @@ import pytest
 
 from mocovit_deploy.artifacts.artifact import Artifact
 from mocovit_deploy.artifacts.golden import Golden
+from mocovit_deploy.cli.output import print_notes
+from mocovit_deploy.parity.sandboxed import report_from
 from mocovit_deploy.parity.tolerance import TOLERANCES, Tolerance
 from mocovit_deploy.parity.verdict import check, check_file, judge, not_run, run_golden
 from mocovit_deploy.spec import BATCH, Preprocessing, TensorSpec
@@ -37,6 +39,22 @@ def test_pass():
     assert report.verdict == "pass"
     assert report.tolerance.max_error == 1e-5
     assert (report.runtime, report.arithmetic, report.samples) == ("test 1.0", "fp32", NAMES)
+
+
+def test_every_flip_is_said_with_its_margin_and_passes_within_the_tolerance(capsys):
+    near = np.array([[[3.0, 3.0 + 1e-5, 0.0, 9.9]], [[1.0, 0.0, 8.0, 8.0 - 2e-5]], [[7.0, 0, 0, 0]]])
+    golden = Golden(NAMES, {"x": near / 2}, {"y": near})
+
+    def swap(y):
+        return np.where(np.isclose(y, 8.0, atol=1e-4), 16.0 - 2e-5 - y, y)
+
+    report = check(artifact(), golden, Doubler(swap))
+    assert report.verdict == "pass"
+    assert report.flips == ("y on two: class 3, the original says 2 with a margin of 2.0e-06 of the range",)
+    assert report_from(dataclasses.asdict(report)).flips == report.flips
+    print_notes("f.onnx", report)
+    assert capsys.readouterr().err == f"note: f.onnx: {report.flips[0]}\n"
+    assert check(artifact(), golden, Doubler()).flips == ()
 
 
 @pytest.mark.parametrize("factor", [1 + 1e-3, 0.5, 2, -1, np.nan, np.inf])
