@@ -119,9 +119,9 @@ def _failed(program: str, words: Sequence[str], error: DeployError, output: Watc
             "schema_version": FAILURE_SCHEMA_VERSION,
             "program": program,
             "error": str(error),
-            "details": list(error.details),
             "kind": type(error).__name__,
             "exit_status": error.exit_status,
+            **({"details": list(error.details)} if error.details else {}),
         }
         try:
             output.write(f"{json.dumps(document, indent=2)}\n")

@@ -18,7 +18,7 @@ def literal(text: str) -> Any:
     >>> literal("0.5"), literal("true"), literal("gelu")
     (0.5, True, 'gelu')
     """
-    if text.lower() in ("true", "false", "none"):
+    if text.lower() in ("true", "false"):
         text = text.capitalize()
     try:
         return ast.literal_eval(text)

@@ -14,7 +14,7 @@ from mocovit_deploy.errors import UsageError
 from mocovit_deploy.exporting.pipeline import export_model
 from mocovit_deploy.models.load import load_network
 from mocovit_deploy.models.seeded import enliven, pictures_like, seeded
-from mocovit_deploy.spec import ExportRequest, InputSpec, ModelSpec, OwnInput
+from mocovit_deploy.spec import ASSUMED, ExportRequest, InputSpec, ModelSpec, OwnInput
 from mocovit_deploy.terminal.progress import Stages
 
 
@@ -37,7 +37,7 @@ def test_the_same_network_comes_back_with_its_weights_and_its_input(network, sav
     loaded = load_network(ModelSpec(str(saved)))
     assert loaded.trained
     assert loaded.weights.startswith("tiny.pt2, sha256 ")
-    assert loaded.input == InputSpec(size=32)
+    assert loaded.input == InputSpec(size=32, preprocessing=ASSUMED)
     assert loaded.stem == "tiny_32"
     assert (loaded.input_names, loaded.output_names) == (("image",), ("logits",))
     x = picture(size=32, seed=3)
