@@ -22,7 +22,7 @@ Say = Callable[[str], None]
 """Told what is being done, line by line."""
 
 
-class Verdict(Protocol):
+class Judged(Protocol):
     """The two words of a parity report that measuring needs."""
 
     @property
@@ -31,7 +31,7 @@ class Verdict(Protocol):
     def reason(self) -> str: ...
 
 
-Verify = Callable[[Artifact, Golden, Mapping[str, Array], str, str], Verdict]
+Verify = Callable[[Artifact, Golden, Mapping[str, Array], str, str], Judged]
 """(artifact, golden, outputs, runtime, arithmetic) -> verdict: `mocovit_deploy.parity.verdict.judge`."""
 
 

@@ -14,6 +14,7 @@ from mocovit_deploy.errors import DeployError, ParityError
 from mocovit_deploy.layers.check import LayerReport, Reference, check_against, original
 from mocovit_deploy.layers.taps import Reading
 from mocovit_deploy.parity.compare import Difference
+from mocovit_deploy.parity.decide import PASS
 from mocovit_deploy.terminal.quiet import quiet
 from mocovit_deploy.terminal.table import table
 
@@ -38,7 +39,7 @@ def layers(files: Sequence[Path], *, bisect: bool, as_json: bool, verbose: bool)
         except DeployError as error:
             errors.append(error)
             continue
-        if reports[-1][1].verdict != "pass":
+        if reports[-1][1].verdict != PASS:
             errors.append(ParityError(f"{path}: {reports[-1][1].reason}"))
     if as_json:
         documents = [{"file": str(path), **report.as_json()} for path, report in reports]

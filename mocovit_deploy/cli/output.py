@@ -25,7 +25,7 @@ def verdict_row(path: Path, report: ParityReport) -> tuple[str, ...]:
         return (path.name, size, shown.runtime or "-", "-", "-", "-", "-", report.verdict)
     worst = max(shown.outputs, key=lambda one: (not one.finite, one.max_error))
     top1 = worst.top1_agreement
-    verdict = report.verdict
+    verdict: str = report.verdict
     leaning = [one for one in shown.outputs if shown.tolerance and by_own_rounding(one, shown.tolerance)]
     if verdict == PASS and leaning:
         verdict = f"{PASS}; as near as torch's own float32"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mocovit_deploy.errors import DeployError
-from mocovit_deploy.parity.decide import FAIL, NOT_RUN, PASS
+from mocovit_deploy.parity.decide import FAIL, NOT_RUN, PASS, Verdict
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,7 @@ class Check:
     bound: str
     """In words, as in "at most 1.0e-05"."""
     limit: float | None
-    verdict: str
+    verdict: Verdict
     reason: str
     """One sentence; empty where it passed."""
     measured: str = "-"
@@ -66,7 +66,7 @@ class ContractResult:
     def rows(self) -> tuple[tuple[FileResult, Check], ...]:
         return tuple((file, check) for file in self.files for check in file.checks)
 
-    def count(self, verdict: str) -> int:
+    def count(self, verdict: Verdict) -> int:
         return sum(check.verdict == verdict for _, check in self.rows)
 
     @property

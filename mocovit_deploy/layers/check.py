@@ -20,7 +20,7 @@ from mocovit_deploy.layers.taps import Reading, find_taps, first_divergence, mis
 from mocovit_deploy.layers.trace import trace
 from mocovit_deploy.models.load import load_network
 from mocovit_deploy.parity.compare import compare
-from mocovit_deploy.parity.decide import FAIL, PASS
+from mocovit_deploy.parity.decide import FAIL, PASS, Verdict
 from mocovit_deploy.parity.tolerance import LAYER_TOLERANCES, SAME_NETWORK
 from mocovit_deploy.parity.verdict import not_computed, without_nan
 
@@ -32,7 +32,7 @@ SAMPLES = 2
 class LayerReport:
     """Every layer of one file beside the original network's."""
 
-    verdict: str
+    verdict: Verdict
     reason: str
     runtime: str
     arithmetic: str

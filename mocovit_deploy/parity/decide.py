@@ -11,12 +11,23 @@ input, or be a constant of the network beside outputs that do.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from enum import StrEnum
 
 from mocovit_deploy.artifacts.golden import Golden
 from mocovit_deploy.parity.compare import Difference
 from mocovit_deploy.parity.tolerance import LIVELINESS, ONE_ROUNDING, OWN_ROUNDING, Tolerance
 
-PASS, FAIL, NOT_RUN = "pass", "fail", "not run"
+
+class Verdict(StrEnum):
+    """What is said of a file, a layer or a bound."""
+
+    PASS = "pass"  # noqa: S105 - no password
+    FAIL = "fail"
+    NOT_RUN = "not run"
+    """The check could not be made, so it has not passed."""
+
+
+PASS, FAIL, NOT_RUN = Verdict.PASS, Verdict.FAIL, Verdict.NOT_RUN
 
 
 def decide(
@@ -25,7 +36,7 @@ def decide(
     key: tuple[str, str, str],
     tolerance: Tolerance | None,
     whole: Golden | None = None,
-) -> tuple[str, str]:
+) -> tuple[Verdict, str]:
     """The verdict on a file and the reason. `key` is its format, its recipe, and the arithmetic that ran.
 
     `whole` is the golden file, if `golden` holds only some of its samples.

@@ -15,7 +15,7 @@ from mocovit_deploy.artifacts.golden import Golden
 from mocovit_deploy.errors import ConversionError, DeployError, ParityError, first_line
 from mocovit_deploy.formats import Format, Predictor
 from mocovit_deploy.parity.compare import Difference, compare
-from mocovit_deploy.parity.decide import NOT_RUN, PASS, decide
+from mocovit_deploy.parity.decide import NOT_RUN, PASS, Verdict, decide
 from mocovit_deploy.parity.flips import flips
 from mocovit_deploy.parity.tolerance import MEANT_ARITHMETIC, MIXED, TOLERANCES, Tolerance
 
@@ -24,7 +24,7 @@ from mocovit_deploy.parity.tolerance import MEANT_ARITHMETIC, MIXED, TOLERANCES,
 class ParityReport:
     """The verdict on one file, and everything it rests on."""
 
-    verdict: str
+    verdict: Verdict
     reason: str
     runtime: str
     arithmetic: str

@@ -49,7 +49,7 @@ from mocovit_deploy.graph.edit import (
 )
 from mocovit_deploy.passes.algebra.hand_back import before
 from mocovit_deploy.passes.algebra.hand_on import after
-from mocovit_deploy.passes.algebra.plan import Plan, Readers, why_not_constant
+from mocovit_deploy.passes.algebra.plan import Plan, Readers, Refused, why_not_constant
 from mocovit_deploy.passes.result import Change, PassResult, Refusal
 
 
@@ -61,8 +61,8 @@ def fold_batchnorm(graph: fx.GraphModule) -> PassResult:
         readers = count_readers(graph)  # a fold only takes readers away; the next round sees that
         for norm in nodes_calling(graph, *BATCH_NORMS):
             plan = plan_for(graph, norm, readers)
-            if isinstance(plan, str):
-                refusals.append(Refusal(module_path(norm), plan))
+            if isinstance(plan, Refused):
+                refusals.append(Refusal(module_path(norm), plan.why))
                 continue
             folded.append(Change(module_path(norm), f"folded into {', '.join(plan.takers)}"))
             fold(plan, norm)
@@ -71,15 +71,15 @@ def fold_batchnorm(graph: fx.GraphModule) -> PassResult:
             return PassResult(cleanup(graph), tuple(changes), tuple(refusals))
 
 
-def plan_for(graph: fx.GraphModule, norm: fx.Node, readers: Readers) -> Plan | str:
+def plan_for(graph: fx.GraphModule, norm: fx.Node, readers: Readers) -> Plan | Refused:
     """How to fold this BatchNorm exactly, or why it cannot be."""
     if why := why_not_constant(graph, norm):
-        return why
+        return Refused(why)
     back = before(graph, norm, readers)
     if isinstance(back, Plan):
         return back
     on = after(graph, norm, readers)
-    return on if isinstance(on, Plan) else f"{back}; and {on}"
+    return on if isinstance(on, Plan) else Refused(f"{back.why}; and {on.why}")
 
 
 def fold(plan: Plan, norm: fx.Node) -> None:

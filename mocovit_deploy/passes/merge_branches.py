@@ -45,7 +45,7 @@ from mocovit_deploy.graph.edit import (
 from mocovit_deploy.passes.algebra import kernels
 from mocovit_deploy.passes.algebra.branches import is_branch, kernel_of, per_axis, why_unfit
 from mocovit_deploy.passes.algebra.kernels import Kernel
-from mocovit_deploy.passes.algebra.plan import Readers, stored
+from mocovit_deploy.passes.algebra.plan import Readers, Refused, stored
 from mocovit_deploy.passes.algebra.sums import Sum, Term, roots_of, sum_at
 from mocovit_deploy.passes.fold_batchnorm import fold, plan_for
 from mocovit_deploy.passes.result import Change, PassResult, Refusal
@@ -104,8 +104,8 @@ def _decide(graph: fx.GraphModule, total: Sum, readers: Readers) -> tuple[list[M
                 fit.append(branch)
         for alike in _alike(fit, source, refused):
             merge = _merge(graph, total, alike, source)
-            if isinstance(merge, str):
-                refused[total.root] = merge
+            if isinstance(merge, Refused):
+                refused[total.root] = merge.why
             else:
                 merges.append(merge)
     merged = {branch.node for merge in merges for branch in merge.branches}
@@ -129,7 +129,7 @@ def _alike(fit: Sequence[Term], source: fx.Node, refused: dict[fx.Node, str]) ->
     return [tuple(branches) for branches in kinds.values() if len(branches) > 1]
 
 
-def _merge(graph: fx.GraphModule, total: Sum, branches: tuple[Term, ...], source: fx.Node) -> Merge | str:
+def _merge(graph: fx.GraphModule, total: Sum, branches: tuple[Term, ...], source: fx.Node) -> Merge | Refused:
     """The one convolution for `branches`, or why there is none."""
     with torch.no_grad():
         parts = {branch: kernel_of(graph, branch, source) for branch in branches}
@@ -140,11 +140,11 @@ def _merge(graph: fx.GraphModule, total: Sum, branches: tuple[Term, ...], source
     names = ", ".join(dict.fromkeys(paths))
     cost, allowed = kernel.weight.numel(), sum(part.weight.numel() for part in parts.values())
     if cost > allowed:
-        return f"{names}: one kernel for all would have {cost} weights, more than their {allowed}"
+        return Refused(f"{names}: one kernel for all would have {cost} weights, more than their {allowed}")
     stored_as = stored(graph, host, "weight").dtype
     weight, bias = kernel.weight.to(stored_as), kernel.bias.to(stored_as)
     if not (weight.isfinite().all() and bias.isfinite().all()):
-        return f"{names}: merging them would overflow: a variance is too close to zero"
+        return Refused(f"{names}: merging them would overflow: a variance is too close to zero")
     return Merge(source, branches, host, kernel, weight, bias)
 
 
@@ -185,7 +185,7 @@ def _fold_behind(graph: fx.GraphModule, value: fx.Node) -> list[Change]:
     while value.target in CONVOLUTIONS and [user.target in BATCH_NORMS for user in value.users] == [True]:
         norm = next(iter(value.users))
         plan = plan_for(graph, norm, count_readers(graph))
-        if isinstance(plan, str):
+        if isinstance(plan, Refused):
             break
         changes.append(Change(module_path(norm), f"folded into {', '.join(plan.takers)}"))
         fold(plan, norm)

@@ -30,13 +30,13 @@ from mocovit_deploy.graph.edit import (
     shape_of,
 )
 from mocovit_deploy.passes.algebra.affine import Affine
-from mocovit_deploy.passes.algebra.plan import Plan, stored
+from mocovit_deploy.passes.algebra.plan import Plan, Refused, stored
 
 LARGEST_CORRECTION = 1 << 16
 """Numbers in one K: 256 KB of a file."""
 
 
-def moved(graph: fx.GraphModule, layer: fx.Node, wanted: Affine) -> Plan | str:
+def moved(graph: fx.GraphModule, layer: fx.Node, wanted: Affine) -> Plan | Refused:
     """What keeps the border of a convolution right when it takes `wanted` of its input; no edits without one.
 
     Call it before the weights are changed.
@@ -87,16 +87,16 @@ def _pad_explicitly(
 
 def _correct(
     graph: fx.GraphModule, layer: fx.Node, wanted: Affine, pads: list[tuple[int, int]]
-) -> Plan | str:
+) -> Plan | Refused:
     source = layer.args[0]
     assert isinstance(source, fx.Node)
     (_, channels, *size), (_, outputs, *out_size) = shape_of(source), shape_of(layer)
     where = module_path(layer)
     if not all(isinstance(length, int) for length in (*size, *out_size)):
-        return f"{where} pads with zeros, and images of a free size have no border to correct"
+        return Refused(f"{where} pads with zeros, and images of a free size have no border to correct")
     numbers = outputs * math.prod(out_size)
     if numbers > min(channels * math.prod(size), LARGEST_CORRECTION):
-        return (
+        return Refused(
             f"{where} pads with zeros, no single number is zero after the BatchNorm, and correcting the "
             f"border would take {numbers:,} numbers"
         )
@@ -104,7 +104,7 @@ def _correct(
     with torch.no_grad():
         correction = _correction(layer, weight, wanted, size, pads).to(weight.dtype)
     if not bool(correction.isfinite().all()):
-        return f"folding it into {where} would overflow: its variance is too close to zero"
+        return Refused(f"folding it into {where} would overflow: its variance is too close to zero")
 
     def edit() -> None:
         read = add_parameter(graph, argument(layer, "weight"), "border", correction)

@@ -30,6 +30,7 @@ from mocovit_deploy.passes.algebra.affine import Affine
 from mocovit_deploy.passes.algebra.plan import (
     Plan,
     Readers,
+    Refused,
     channel_axis,
     give,
     is_transposed,
@@ -46,7 +47,7 @@ CONCATS = (aten.cat.default,)
 SUMS = (aten.add.Tensor, aten.sub.Tensor)
 
 
-def before(graph: fx.GraphModule, norm: fx.Node, readers: Readers) -> Plan | str:
+def before(graph: fx.GraphModule, norm: fx.Node, readers: Readers) -> Plan | Refused:
     """Hand a BatchNorm to what computes its input: a layer, another BatchNorm, or a concat or sum of such."""
     source = norm.args[0]
     assert isinstance(source, fx.Node)
@@ -55,30 +56,30 @@ def before(graph: fx.GraphModule, norm: fx.Node, readers: Readers) -> Plan | str
 
 def _hand_back(
     graph: fx.GraphModule, node: fx.Node, reader: fx.Node, wanted: Affine, axis: int, readers: Readers
-) -> Plan | str:
+) -> Plan | Refused:
     """Make `node` compute `wanted`, along `axis`, of what it computes; only `reader` may read it."""
     where = module_path(node)
     if node.target not in LAYERS + BATCH_NORMS + CONCATS + SUMS + carry.CARRIERS:
         what = "the network's input" if node.op == "placeholder" else f"{node.target} of {where}"
-        return f"follows {what}, not a convolution or linear layer"
+        return Refused(f"follows {what}, not a convolution or linear layer")
     others = sorted({reader_name(user) for user in readers_of(node) if user is not reader})
     if others:
-        return f"the output of {where} is also read by {', '.join(others)}"
+        return Refused(f"the output of {where} is also read by {', '.join(others)}")
     if node.target in carry.CARRIERS:
         carried = carry.back(node, axis, wanted)
         source = node.args[0]
         assert isinstance(source, fx.Node)
         if carried is None:
-            return f"follows {node.target} of {where}, which does not keep its channels apart"
+            return Refused(f"follows {node.target} of {where}, which does not keep its channels apart")
         return _hand_back(graph, source, node, carried.affine, carried.axis, readers)
     if node.target in CONCATS:
         return _hand_back_to_all(graph, node, wanted, axis, readers)
     if node.target in SUMS:
         return _hand_back_to_terms(graph, node, wanted, axis, readers)
     if why := why_not_own(graph, node, readers):
-        return why
+        return Refused(why)
     if axis != channel_axis(graph, node):
-        return f"normalises axis {axis}, which is not the output channel axis of {where}"
+        return Refused(f"normalises axis {axis}, which is not the output channel axis of {where}")
     if node.target in BATCH_NORMS:
         return _compose(graph, node, wanted)
     transposed = argument(node, "groups") if is_transposed(node) else None
@@ -91,12 +92,12 @@ def _hand_back(
 
 def _hand_back_to_all(
     graph: fx.GraphModule, concat: fx.Node, wanted: Affine, axis: int, readers: Readers
-) -> Plan | str:
+) -> Plan | Refused:
     """Each input of a channel concat takes its own range of the map; of another concat, the whole map."""
     parts: Any = concat.args[0]
     where = module_path(concat)
     if len(set(parts)) != len(parts):
-        return f"the concat of {where} reads one tensor twice"
+        return Refused(f"the concat of {where} reads one tensor twice")
     joins_channels = argument(concat, "dim") % len(shape_of(concat)) == axis
     ranges = (
         wanted.split([shape_of(part)[axis] for part in parts]) if joins_channels else [wanted] * len(parts)
@@ -105,18 +106,18 @@ def _hand_back_to_all(
         _hand_back(graph, part, concat, wanted_part, axis, readers)
         for part, wanted_part in zip(parts, ranges, strict=True)
     )
-    return f"through the concat of {where}: {plan}" if isinstance(plan, str) else plan
+    return Refused(f"through the concat of {where}: {plan.why}") if isinstance(plan, Refused) else plan
 
 
 def _hand_back_to_terms(
     graph: fx.GraphModule, total: fx.Node, wanted: Affine, axis: int, readers: Readers
-) -> Plan | str:
+) -> Plan | Refused:
     """Every term takes the scale, the first of them the shift: s*(a + b) + t = (s*a + t) + s*b."""
     where = module_path(total)
     terms = list(total.args[:2])
     plain = all(isinstance(term, fx.Node) for term in terms) and argument(total, "alpha") == 1
     if not plain or terms[0] is terms[1]:
-        return f"follows {total.target} of {where}, not a convolution or linear layer"
+        return Refused(f"follows {total.target} of {where}, not a convolution or linear layer")
     if constant(graph, terms[0]) is not None:  # the shift goes into a layer
         terms.reverse()
         if total.target is aten.sub.Tensor:  # k - a: the shift that becomes s*(k - a) + t is -t
@@ -131,35 +132,35 @@ def _hand_back_to_terms(
                 _scale_constant(graph, term, stored_term, scaled, axis - len(shape_of(total)), readers)
             )
         elif shape_of(term) != shape_of(total):
-            plans.append(f"follows {total.target} of {where}, which repeats {module_path(term)}")
+            plans.append(Refused(f"follows {total.target} of {where}, which repeats {module_path(term)}"))
         else:
             plans.append(_hand_back(graph, term, total, part, axis, readers))
     plan = together(plans)
-    return f"through the sum of {where}: {plan}" if isinstance(plan, str) else plan
+    return Refused(f"through the sum of {where}: {plan.why}") if isinstance(plan, Refused) else plan
 
 
 def _scale_constant(
     graph: fx.GraphModule, read: fx.Node, value: Tensor, scaled: Affine, axis: int, readers: Readers
-) -> Plan | str:
+) -> Plan | Refused:
     """The edit that scales a stored term, whose channels are `axis` axes from the end."""
     if readers.get(read, 1) > 1:
-        return f"the stored tensor {read.target} is read more than once"
+        return Refused(f"the stored tensor {read.target} is read more than once")
     if value.dim() < -axis or value.shape[axis] != len(scaled.scale):
-        return f"the stored tensor {read.target} is not one number or more for each channel"
+        return Refused(f"the stored tensor {read.target} is not one number or more for each channel")
     with torch.no_grad():
         new = (value.double() * scaled.scale.reshape(-1, *[1] * (-axis - 1))).to(value.dtype)
     if not bool(new.isfinite().all()):
-        return f"scaling the stored tensor {read.target} would overflow"
+        return Refused(f"scaling the stored tensor {read.target} would overflow")
     return Plan((lambda: set_parameter(graph, read, new),), ())
 
 
-def _compose(graph: fx.GraphModule, norm: fx.Node, wanted: Affine) -> Plan | str:
+def _compose(graph: fx.GraphModule, norm: fx.Node, wanted: Affine) -> Plan | Refused:
     """One BatchNorm that does `norm` and then `wanted`: new scale and shift, the statistics stay."""
     if why := why_not_constant(graph, norm):
-        return f"follows a BatchNorm that is {why}"
+        return Refused(f"follows a BatchNorm that is {why}")
     gamma, beta = stored(graph, norm, "weight"), stored(graph, norm, "bias")
     if gamma is None or beta is None:
-        return f"follows the BatchNorm {module_path(norm)}, which has no scale and shift to take it"
+        return Refused(f"follows the BatchNorm {module_path(norm)}, which has no scale and shift to take it")
     with torch.no_grad():
         scaled = (gamma.double() * wanted.scale).to(gamma.dtype)
         shifted = (beta.double() * wanted.scale + wanted.shift).to(beta.dtype)

@@ -25,6 +25,7 @@ from mocovit_deploy.passes.algebra.affine import Affine
 from mocovit_deploy.passes.algebra.plan import (
     Plan,
     Readers,
+    Refused,
     channel_axis,
     give,
     is_transposed,
@@ -40,23 +41,23 @@ COPYING_PADS = ("reflect", "replicate", "circular")
 """Paddings that repeat values, so that a per-channel map may be done before or after them."""
 
 
-def after(graph: fx.GraphModule, norm: fx.Node, readers: Readers) -> Plan | str:
+def after(graph: fx.GraphModule, norm: fx.Node, readers: Readers) -> Plan | Refused:
     """Hand a BatchNorm to everything that reads it: convolutions and linear layers, padded or not."""
     return _hand_on_to_all(graph, norm, map_of(graph, norm), 1, readers)
 
 
 def _hand_on_to_all(
     graph: fx.GraphModule, source: fx.Node, wanted: Affine, axis: int, readers: Readers
-) -> Plan | str:
+) -> Plan | Refused:
     users = readers_of(source)
     if not users:
-        return "nothing reads it"
+        return Refused("nothing reads it")
     return together(_hand_on(graph, user, source, wanted, axis, readers) for user in users)
 
 
 def _hand_on(
     graph: fx.GraphModule, reader: fx.Node, source: fx.Node, wanted: Affine, axis: int, readers: Readers
-) -> Plan | str:
+) -> Plan | Refused:
     """Make `reader` take `wanted`, along `axis`, of its input upon itself."""
     where = module_path(reader)
     if reader.target in PADS:
@@ -64,16 +65,16 @@ def _hand_on(
     if reader.target in carry.CARRIERS:
         carried = carry.on(reader, axis, wanted)
         if carried is None:
-            return f"is read by {reader.target} of {where}, which does not keep its channels apart"
+            return Refused(f"is read by {reader.target} of {where}, which does not keep its channels apart")
         return _hand_on_to_all(graph, reader, carried.affine, carried.axis, readers)
     if reader.target not in LAYERS or reader.args[0] is not source or is_transposed(reader):
         what = "the network's output" if reader.op == "output" else f"{reader.target} of {where}"
         what = f"the transposed convolution {where}" if is_transposed(reader) else what
-        return f"is read by {what}, not by a convolution or linear layer alone"
+        return Refused(f"is read by {what}, not by a convolution or linear layer alone")
     if why := why_not_own(graph, reader, readers):
-        return why
+        return Refused(why)
     if axis != channel_axis(graph, reader):
-        return f"normalises axis {axis}, which is not the input channel axis of {where}"
+        return Refused(f"normalises axis {axis}, which is not the input channel axis of {where}")
     kept = border.moved(graph, reader, wanted) if reader.target in CONVOLUTIONS else Plan((), ())
     groups = argument(reader, "groups") if reader.target in CONVOLUTIONS else 1
     with torch.no_grad():
@@ -85,16 +86,18 @@ def _hand_on(
 
 def _hand_on_through_padding(
     graph: fx.GraphModule, pad: fx.Node, wanted: Affine, axis: int, readers: Readers
-) -> Plan | str:
+) -> Plan | Refused:
     """A padding node before the layers: repeating ones let the map through, constant ones need its number."""
     edits: tuple[Callable[[], None], ...] = ()
     mode = argument(pad, "mode") if pad.target is aten.pad.default else "constant"
     sides = argument(pad, "pad")
     if axis >= len(shape_of(pad)) - len(sides) // 2:
-        return f"{module_path(pad)} pads the channel axis"
+        return Refused(f"{module_path(pad)} pads the channel axis")
     if mode not in COPYING_PADS:
         number = wanted.border_for(float(argument(pad, "value") or 0.0))
         if number is None:
-            return f"{module_path(pad)} pads with a number that no single number before the BatchNorm gives"
+            return Refused(
+                f"{module_path(pad)} pads with a number that no single number before the BatchNorm gives"
+            )
         edits = (lambda: set_argument(pad, "value", number),)
     return together((Plan(edits, ()), _hand_on_to_all(graph, pad, wanted, axis, readers)))

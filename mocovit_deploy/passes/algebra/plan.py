@@ -37,6 +37,13 @@ Readers = Mapping[fx.Node, int]
 
 
 @dataclass(frozen=True)
+class Refused:
+    """There is no such plan."""
+
+    why: str
+
+
+@dataclass(frozen=True)
 class Plan:
     """Edits that replace a per-channel map, and the module paths that take it."""
 
@@ -44,22 +51,24 @@ class Plan:
     takers: tuple[str, ...]
 
 
-def together(plans: Iterable[Plan | str]) -> Plan | str:
+def together(plans: Iterable[Plan | Refused]) -> Plan | Refused:
     """One plan that does all of them, or the first reason why one cannot be done."""
     edits: list[Callable[[], None]] = []
     takers: list[str] = []
     for plan in plans:
-        if isinstance(plan, str):
+        if isinstance(plan, Refused):
             return plan
         edits += plan.edits
         takers += plan.takers
     return Plan(tuple(edits), tuple(takers))
 
 
-def give(graph: fx.GraphModule, node: fx.Node, weight: Tensor, bias: Tensor) -> Plan | str:
+def give(graph: fx.GraphModule, node: fx.Node, weight: Tensor, bias: Tensor) -> Plan | Refused:
     """The edit that sets a node's weight and bias, where they are finite."""
     if not (weight.isfinite().all() and bias.isfinite().all()):
-        return f"folding it into {module_path(node)} would overflow: its variance is too close to zero"
+        return Refused(
+            f"folding it into {module_path(node)} would overflow: its variance is too close to zero"
+        )
 
     def edit() -> None:
         weight_node, bias_node = argument(node, "weight"), argument(node, "bias")
