@@ -60,7 +60,7 @@ def _parity(words: Sequence[str]) -> int:
         "--layers": given.layers,
         "--bisect": given.bisect,
         "--deadline-s": given.deadline_s,
-        "a FILE": given.files,
+        str(given.files[0]) if given.files else "": given.files,
     }
     if word := next((word for word, value in others.items() if value), None):
         raise UsageError(f"{word} does not go with --contract: the contract names files and targets")
