@@ -138,6 +138,11 @@ def _by_file(reports: Sequence[Report], side: str) -> Mapping[str, Report]:
 def _one(old: Report, new: Report) -> Comparison:
     if old.kind != new.kind:
         raise UsageError(f"{old.subject.file}: counts and measured times do not compare")
+    if old.plan.runtime != new.plan.runtime:
+        raise UsageError(
+            f"{old.subject.file}: OLD ran on {old.plan.runtime}, NEW on {new.plan.runtime}; a change of the "
+            f"file shows on one runtime only, so measure OLD again with --runtime {new.plan.runtime}"
+        )
     if differing := differences(old, new):
         raise UsageError(
             f"{old.subject.file}: not made in the same way ({'; '.join(differing)}); measure OLD again"

@@ -21,6 +21,7 @@ from mocovit_deploy.errors import StableDeviceError, UsageError
 from mocovit_deploy.files import write_atomically
 
 SCHEMA_VERSION = 3
+_MODELS = (".onnx", ".tflite", ".mlpackage")
 
 
 def to_json(reports: Sequence[Report]) -> str:
@@ -67,9 +68,17 @@ def write_whole(path: Path, text: str) -> None:
         raise UsageError(f"{path}: cannot be written ({error.strerror})") from None
 
 
+def _measure(path: Path) -> str:
+    return f"measure first: mocovit-bench run {path} --output report.json, or mocovit-bench ab OLD NEW"
+
+
 def read(path: Path) -> tuple[Report, ...]:
     """Read what `write` wrote; `UsageError` for anything else, with the place that does not fit."""
+    if path.suffix.lower() in _MODELS:
+        raise UsageError(f"{path}: is a model, not a report; {_measure(path)}")
     document = schema.read_json(path)
+    if isinstance(document, dict) and "golden_sha256" in document:
+        raise UsageError(f"{path}: is the manifest of a file, not a report; {_measure(path.with_suffix(''))}")
     version = document.get("schema_version") if isinstance(document, dict) else None
     if version != SCHEMA_VERSION:
         raise UsageError(f"{path}: report schema {version!r:.40}, this version reads {SCHEMA_VERSION}")

@@ -18,6 +18,10 @@ MOVEMENT = ("TRANSPOSE", "RESHAPE", "Transpose", "Reshape")
 """Operators that compute nothing: what a converter adds when layouts do not fit."""
 
 
+MOST_OPERATORS = 20
+"""Rows printed of a report with operators: those that cost most, first."""
+
+
 def describe(report: Report) -> Iterator[str]:
     """A report, line by line."""
     yield f"{report.subject.file}  ({report.subject.model}, {report.subject.recipe})"
@@ -118,11 +122,15 @@ def _partitions(found: Partitions) -> Iterator[str]:
 def _operators(operators: Sequence[TimedOperator | CountedOperator]) -> Iterator[str]:
     yield f"  {'#':>4} {'piece':>5} {_cost_title(operators[0]):>14} {'%':>6}  operator, module"
     total = sum(_cost(op) for op in operators) or 1.0
-    for op in operators:
+    shown = sorted(operators, key=_cost, reverse=True)[:MOST_OPERATORS]
+    for op in shown:
         piece = "-" if op.partition is None else str(op.partition)
         cost = f"{op.mean_ms:.3f}" if isinstance(op, TimedOperator) else f"{op.instructions:,}"
         share = 100 * _cost(op) / total
         yield f"  {op.index:>4} {piece:>5} {cost:>14} {share:>6.1f}  {op.kind}  {op.where}".rstrip()
+    if left := len(operators) - len(shown):
+        rest = 100 * (1 - sum(map(_cost, shown)) / total)
+        yield f"  and {left} more with {rest:.1f} % in all (--json, --output and --html hold every one)"
 
 
 def _cost(op: TimedOperator | CountedOperator) -> float:

@@ -21,11 +21,20 @@ Side = tuple[Artifact, Plan, Context]
 
 
 def count_both(target: MeasuringTarget, sides: Sequence[Side], say: Say) -> dict[str, Any]:
-    """Count A and B, say what differs, and return both reports and their comparison; raises what they do."""
+    """Count A and B, say A and what differs in B, and return both reports and their comparison.
+
+    Raises what the target and `compare` do.
+    """
     reports = [target.measure(*side) for side in sides]
-    for report in reports:
-        for line in describe_report(report):
-            say(line)
+    first, second = ([*describe_report(report)] for report in reports)
+    differing = [line for line in second[1:] if line not in first]
+    for line in (
+        *first,
+        second[0],
+        *differing,
+        *(["  the rest is equal"] if len(differing) < len(first) - 1 else []),
+    ):
+        say(line)
     (comparison,) = compare(reports[:1], reports[1:])
     say(f"{comparison.old_file} against {comparison.new_file}: {describe(comparison)}")
     return {"reports": reports, "comparison": comparison}

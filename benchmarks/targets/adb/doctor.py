@@ -1,13 +1,15 @@
-"""`mocovit-bench doctor`: walk through all that measuring on a phone takes, and say which step fails and why.
+"""`mocovit-bench doctor`: walk through all that measuring on a phone takes, and say what fails and why.
 
-    adb - phone - cores - folder - copying - loader - bench - inference
+    adb ---- phone - cores and folder - copying - loader - bench - inference
+    bundle ------------------------------/
 
-The inference is that of a small network that comes with this program, and its outputs are checked.
+A step that fails ends what needs it, and no other: without a phone the bundle is examined all the same. The
+inference is that of a small network that comes with this program, and its outputs are checked.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,7 +30,6 @@ from benchmarks.toolchain.bundle import Bundle
 from mocovit_deploy.errors import DeployError, StableDeviceError
 
 MODEL = Path(__file__).parent / "doctor_model" / "tiny.tflite"
-STEPS = ("adb", "phone", "cores and folder", "copying", "loader", "bench", "inference")
 _BENCH_USAGE = 2
 _NO_LOADER = (
     "this phone does not start the bundle's loader; measure with Google's own program instead: "
@@ -38,80 +39,115 @@ _NO_LOADER = (
 
 @dataclass(frozen=True)
 class Step:
-    """One step, and what it showed or why it failed."""
+    """One step, and what it showed, or why it failed or was not taken."""
 
     name: str
     ok: bool
     said: str
     exit_status: int = 0
+    """0 also of a step that was not taken."""
+
+
+@dataclass
+class _Walk:
+    """What the steps find and the next ones need."""
+
+    session: Session
+    cores: str
+    bundle_path: Path | None
+    verify: Verify
+    deadline_s: float
+    opened_bundle: Bundle | None = None
+
+    @property
+    def held(self) -> Held:
+        return self.session.hold(self.cores)
+
+    @property
+    def bundle(self) -> Bundle:
+        """The bundle; made on first use."""
+        if self.opened_bundle is None:
+            self.opened_bundle = bundles.chosen(self.bundle_path, "litert", deadline_s=self.deadline_s)
+        return self.opened_bundle
 
 
 def examine(
     wanted: Wanted, *, cores: str | None, bundle: Path | None, verify: Verify, say: Say, deadline_s: float
 ) -> tuple[Step, ...]:
-    """Take every step until one fails; each is said as it is taken. Raises nothing a phone can cause."""
-    found: list[Step] = []
+    """Take every step whose needs were met; each is said as it is taken. Raises nothing a phone can cause."""
+    found: dict[str, Step] = {}
     with opened(wanted, say) as session:
-        walk = _walk(session, cores or "prime", bundle, verify, deadline_s)
-        for name in STEPS:
-            try:
-                step = Step(name, True, next(walk))
-            except DeployError as error:
-                step = Step(name, False, str(error), error.exit_status)
-            found.append(step)
-            say(f"{'ok' if step.ok else 'FAILED':<7} {step.name:<17} {step.said}")
-            if not step.ok:
-                break
-    return tuple(found)
+        walk = _Walk(session, cores or "prime", bundle, verify, deadline_s)
+        for name, (needs, take) in STEPS.items():
+            missing = next((need for need in needs if not found[need].ok), None)
+            if missing is not None:
+                step, word = Step(name, False, f"not taken: needs {missing}"), "-"
+            else:
+                try:
+                    step, word = Step(name, True, take(walk)), "ok"
+                except DeployError as error:
+                    step, word = Step(name, False, str(error), error.exit_status), "FAILED"
+            found[name] = step
+            say(f"{word:<7} {step.name:<17} {step.said}")
+    return tuple(found.values())
 
 
 def judge(steps: Sequence[Step]) -> None:
-    """Raise a `DeployError` with the exit status of the step that failed, if one did."""
-    failed = next((step for step in steps if not step.ok), None)
-    if failed is None:
+    """Raise a `DeployError` with the exit status of the first step that failed, if one did."""
+    failed = [step for step in steps if step.exit_status]
+    if not failed:
         return
-    error = DeployError(f"step {failed.name!r} of {len(STEPS)} failed: {failed.said}")
-    error.exit_status = failed.exit_status
+    also = f"; {', '.join(step.name for step in failed[1:])} failed too" if failed[1:] else ""
+    error = DeployError(f"step {failed[0].name!r} of {len(STEPS)} failed: {failed[0].said}{also}")
+    error.exit_status = failed[0].exit_status
     raise error
 
 
-def _walk(
-    session: Session, cores: str, bundle: Path | None, verify: Verify, deadline_s: float
-) -> Iterator[str]:
-    """Take one step for each `next`, giving what it showed."""
+def _adb(_walk: _Walk) -> str:
     program = find_adb()
-    yield f"{program} ({Adb(program).version()})"
+    return f"{program} ({Adb(program).version()})"
 
+
+def _bundle(walk: _Walk) -> str:
+    return f"{walk.bundle.runtime} {walk.bundle.version}, {len(walk.bundle.loaded_paths)} files"
+
+
+def _phone(walk: _Walk) -> str:
+    session = walk.session
     session.adb = choose(session.wanted)[0]
-    found = probe(session.adb)
-    told = found.properties
-    yield (
+    told = probe(session.adb).properties
+    return (
         f"{clean(session.adb.serial)}: {told['maker']} {told['model']}, {told['soc'] or told['board']}, "
         f"Android {told['android']}"
     )
 
-    held = session.hold(cores)
+
+def _cores(walk: _Walk) -> str:
+    held = walk.held
     fixed = "governor fixed by root" if held.rooted else "no root used"
-    yield f"{describe_clusters(found)}; {cores} is mask {held.cores.mask}, read back; {fixed}; {held.folder}"
-
-    opened_bundle = bundles.chosen(bundle, "litert", deadline_s=deadline_s)
-    copied = push(held.adb, f"{held.folder}/bundle", opened_bundle.loaded_paths, executable=True)
-    yield f"{copied.files} files, {copied.bytes / 1e6:.1f} MB, read back unchanged"
-
-    yield _loader(held)
-    yield _bench(held, opened_bundle)
-    yield _inference(session, opened_bundle, verify, deadline_s, cores)
+    return (
+        f"{describe_clusters(held.probe)}; {walk.cores} is mask {held.cores.mask}, read back; {fixed}; "
+        f"{held.folder}"
+    )
 
 
-def _loader(held: Held) -> str:
+def _copying(walk: _Walk) -> str:
+    place = f"{walk.held.folder}/bundle"
+    copied = push(walk.held.adb, place, walk.bundle.loaded_paths, executable=True)
+    return f"{copied.files} files, {copied.bytes / 1e6:.1f} MB, read back unchanged"
+
+
+def _loader(walk: _Walk) -> str:
+    held = walk.held
     answer = held.adb.shell(f"{quoted(f'{held.folder}/bundle/{bundles.LOADER}')} --version </dev/null")
     if not answer.ok:
         raise StableDeviceError(f"{_NO_LOADER} ({answer.reason()})")
     return clean(answer.text.splitlines()[0]) if answer.text else "starts"
 
 
-def _bench(held: Held, bundle: Bundle) -> str:
+def _bench(walk: _Walk) -> str:
     """Started without a model, the bench must say just that: then its libraries were found."""
+    held, bundle = walk.held, walk.bundle
     words = bundle.command(Path(held.folder) / "bundle")
     answer = held.adb.shell(" ".join(quoted(word) for word in words) + " </dev/null")
     if answer.status != _BENCH_USAGE:
@@ -119,13 +155,27 @@ def _bench(held: Held, bundle: Bundle) -> str:
     return f"starts with the C library of the bundle; runtime {bundle.runtime} {bundle.version}"
 
 
-def _inference(session: Session, bundle: Bundle, verify: Verify, deadline_s: float, cores: str) -> str:
+def _inference(walk: _Walk) -> str:
     artifact, golden = subject.load(MODEL, checked=True)
-    context = Context(golden=golden, verify=verify, say=_quiet, bundle=bundle.path, session=session)
-    plan = Plan(runtime=bundle.runtime, cores=cores, deadline_s=deadline_s)
+    bundle = walk.bundle
+    context = Context(golden=golden, verify=walk.verify, say=_quiet, bundle=bundle.path, session=walk.session)
+    plan = Plan(runtime=bundle.runtime, cores=walk.cores, deadline_s=walk.deadline_s)
     run = profile_golden(artifact, plan, context)
     return f"{run.runtime}, {run.arithmetic} arithmetic: {verdict_of(artifact, context, run)}"
 
 
 def _quiet(line: str) -> None:
     """The doctor says its own lines."""
+
+
+STEPS: Mapping[str, tuple[tuple[str, ...], Callable[[_Walk], str]]] = {
+    "adb": ((), _adb),
+    "bundle": ((), _bundle),
+    "phone": (("adb",), _phone),
+    "cores and folder": (("phone",), _cores),
+    "copying": (("cores and folder", "bundle"), _copying),
+    "loader": (("copying",), _loader),
+    "bench": (("loader",), _bench),
+    "inference": (("bench",), _inference),
+}
+"""Each with the steps that it needs, in the order in which they are taken."""

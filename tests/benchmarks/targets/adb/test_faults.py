@@ -270,6 +270,18 @@ def test_the_doctor_names_the_step(desk: Desk, call: Callable[..., Outcome], fak
     assert done.status == 7
     assert "FAILED  loader" in done.err
     assert "--benchmark-binary PATH" in done.last
+    assert "-       bench             not taken: needs loader" in done.err
+
+
+def test_the_doctor_examines_the_bundle_without_a_phone(
+    desk: Desk, call: Callable[..., Outcome], fake_bundle: Fake
+) -> None:
+    done = call("doctor", "--serial", "nowhere", "--bundle", fake_bundle("exit 126"))
+    assert done.status == 7
+    assert "ok      bundle" in done.err
+    assert "FAILED  phone" in done.err
+    assert "-       inference         not taken: needs bench" in done.err
+    assert "step 'phone' of 8 failed" in done.last
 
 
 def test_another_command_on_the_same_phone(desk: Desk, fake_bundle: Fake) -> None:

@@ -210,7 +210,7 @@ def test_the_doctor_finds_nothing_wrong(desk: Desk, call: Callable[..., Outcome]
     done = call("doctor", "--cores", "1", "--json")
     assert done.status == 0, done.err
     steps = json.loads(done.out)["doctor"]
-    assert [step["ok"] for step in steps] == [True] * 7
+    assert [step["ok"] for step in steps] == [True] * 8
     assert "arithmetic: pass" in steps[-1]["said"]
 
 
