@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -15,124 +16,9 @@ from registries import add_word
 ROOT = Path(__file__).parent.parent
 MODELS = ROOT / "tests" / "benchmarks" / "models"
 
-TOY_FORMAT = '''
-"""toy: a linear network as JSON, run by numpy."""
-
-import json
-
-import numpy as np
-
-from mocovit_deploy.artifacts.marks import FileValue
-from mocovit_deploy.artifacts.operator import FileOperator
-from mocovit_deploy.errors import ConversionError, UsageError
-from mocovit_deploy.formats import Written
-
-SUFFIX = ".toy"
-RECIPES = ("fp32",)
-FREE_BATCH = False
-
-
-class Predictor:
-    runtime = "numpy"
-    arithmetic = "fp32"
-
-    def __init__(self, artifact):
-        self.layer, self.artifact = _read(artifact.path), artifact
-
-    def __call__(self, inputs):
-        (image,) = inputs.values()
-        weight, bias = (np.float32(self.layer[name]) for name in ("weight", "bias"))
-        return {self.artifact.outputs[0].name: image.reshape(len(image), -1) @ weight.T + bias}
-
-
-def _read(path):
-    try:
-        return json.loads(path.read_text())
-    except ValueError as error:
-        raise UsageError(f"{path}: not a toy file ({error})") from None
-
-
-def refuse_impossible(request):
-    if request.layout != "nhwc":
-        raise UsageError("toy files have no images; leave out --layout")
-
-
-def export(graph, example, job):
-    state = {name.rpartition(".")[2]: value.tolist() for name, value in graph.state_dict().items()}
-    if state.keys() != {"weight", "bias"}:
-        raise ConversionError("toy files hold one linear layer")
-    job.path.write_text(json.dumps(state))
-    return Written(inputs=job.inputs, outputs=job.outputs, tools={})
-
-
-def describe(path, metadata, inputs, outputs):
-    path.write_text(json.dumps({**_read(path), "model": metadata.model}))
-
-
-def load(artifact):
-    return Predictor(artifact)
-
-
-def load_platform(artifact):
-    return None
-
-
-def load_half(artifact):
-    return None
-
-
-def operators(artifact):
-    _read(artifact.path)
-    return (FileOperator(0, "linear", "layer"),)
-
-
-def values(artifact):
-    return (FileValue(artifact.outputs[0].name, (), artifact.outputs[0].shape),)
-
-
-def load_inside(artifact, names, given):
-    return Predictor(artifact)
-'''
-
-TOY_TARGET = '''
-"""toy: the runtime of the file's own format, in this process."""
-
-from benchmarks.reports.report import Device, Engine, LatencyReport, Subject
-from benchmarks.targets.context import verdict_of
-from benchmarks.targets.plain import counts_not
-from mocovit_deploy.formats import format_named
-from mocovit_deploy.parity import verdict
-from mocovit_deploy.targets import GoldenRun, RunConditions
-
-COUNTS = False
-
-
-def run_golden(artifact, golden, conditions):
-    predictor = format_named(artifact.format).load(artifact)
-    outputs = verdict.run_golden(artifact, golden, predictor)
-    return GoldenRun(outputs=outputs, runtime=f"{predictor.runtime} on toy", arithmetic=predictor.arithmetic)
-
-
-def count(artifact, golden, conditions):
-    raise counts_not("toy")
-
-
-def measure(artifact, plan, context):
-    run = run_golden(artifact, context.golden, RunConditions())
-    return LatencyReport(
-        subject=Subject.of(artifact),
-        target="toy",
-        plan=plan,
-        engine=Engine(runtime=plan.runtime, version="0", build="0", arithmetic=run.arithmetic),
-        device=Device(facts={}),
-        load_ms=1.0,
-        first_inference_ms=1.0,
-        warmup_ms=(1.0,),
-        samples_ms=(1.0, 2.0),
-        peak_memory_bytes=None,
-        verified=verdict_of(artifact, context, run),
-    )
-'''
+GUIDE = (ROOT / "CONTRIBUTING.md").read_text()
+TOYS = ("exporters/toy.py", "benchmarks/targets/toy.py")
+"""What the guide shows of a format and of a target."""
 
 NETWORK = """
 from torch import nn
@@ -165,8 +51,9 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("plugged")
     for name in ("mocovit_deploy", "exporters", "benchmarks"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
-    (folder / "exporters" / "toy.py").write_text(TOY_FORMAT)
-    (folder / "benchmarks" / "targets" / "toy.py").write_text(TOY_TARGET)
+    shown = dict(re.findall(r"```python\n# (\S+\.py)\n(.*?)```", GUIDE, re.DOTALL))
+    for toy in TOYS:
+        (folder / toy).write_text(shown[toy])
     add_word(folder / "mocovit_deploy" / "formats.py", "FORMATS", "toy")
     add_word(folder / "mocovit_deploy" / "targets.py", "TARGETS", "toy")
     (folder / "linear.py").write_text(NETWORK)
@@ -240,6 +127,37 @@ def test_a_target_takes_a_module_and_a_word(checkout: Path) -> None:
     wrong = run(checkout, BENCH, "run", path, "--target", "to")
     assert wrong.returncode == 2
     assert "did you mean 'toy'" in wrong.stderr
+
+
+@pytest.mark.slow
+def test_the_toys_are_formats_and_targets_to_mypy(checkout: Path) -> None:
+    """They satisfy the protocols, with types, as strictly as the rest of the tree."""
+    shutil.copy(ROOT / "pyproject.toml", checkout)
+    code = "from {0} import toy\nfrom {1} import {2}\nmodule: {2} = toy\n"
+    (checkout / "held.py").write_text(
+        code.format("exporters", "mocovit_deploy.formats", "Format")
+        + code.format("benchmarks.targets", "benchmarks.targets.context", "MeasuringTarget")
+        .replace("module:", "other:")
+        .replace("import toy", "import toy as toy_target")
+        .replace("= toy", "= toy_target")
+    )
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "mypy",
+            "--strict",
+            "--follow-imports=silent",
+            "--no-incremental",
+            "held.py",
+            *TOYS,
+        ],
+        cwd=checkout,
+        capture_output=True,
+        text=True,
+        timeout=240,
+    )
+    assert done.returncode == 0, done.stdout
 
 
 def test_no_package_imports_anything_heavy() -> None:
