@@ -47,8 +47,16 @@ def bare_environment(wheel, tmp_path_factory):
     return folder / "bin" / "python"
 
 
+MAINS = {
+    "export": "mocovit_deploy.cli.main:export_main",
+    "parity": "mocovit_deploy.cli.main:parity_main",
+    "bench": "benchmarks.cli.main:main",
+}
+
+
 def run(python, program, *words):
-    code = f"import sys; from mocovit_deploy.cli.main import {program}_main; sys.exit({program}_main())"
+    module, _, main = MAINS[program].partition(":")
+    code = f"import sys; from {module} import {main}; sys.exit({main}())"
     environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
     return subprocess.run(
         [str(python), "-c", code, *words],
@@ -60,7 +68,7 @@ def run(python, program, *words):
     )
 
 
-@pytest.mark.parametrize("program", ["export", "parity"])
+@pytest.mark.parametrize("program", MAINS)
 def test_help_and_version_need_no_extra(bare_environment, program):
     for word in ("--help", "--version"):
         done = run(bare_environment, program, word)
@@ -86,6 +94,33 @@ def test_parity_without_the_runtime_names_it(bare_environment, tmp_path):
     assert checked.returncode == 8
     assert "onnxruntime is not installed" in checked.stderr
     assert "not run" in checked.stdout
+
+
+def test_parity_needs_the_runtime_alone(bare_environment):
+    pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
+    home = Path(np.__file__).parent.parent
+    packages = next((bare_environment.parents[1] / "lib").glob("python*")) / "site-packages"
+    names = ["onnxruntime", "flatbuffers", "google", *[path.name for path in home.glob("onnxruntime-*")]]
+    for name in names:
+        (packages / name).symlink_to(home / name)
+    try:
+        done = run(bare_environment, "parity", str(ROOT / "tests/benchmarks/models/tiny.onnx"))
+    finally:
+        for name in names:
+            (packages / name).unlink()
+    assert done.returncode == 0, done.stderr
+    assert "pass" in done.stdout
+
+
+def test_the_doctor_needs_no_extra(bare_environment, monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    for name in ("ADB", "ANDROID_HOME", "ANDROID_SDK_ROOT"):
+        monkeypatch.delenv(name, raising=False)
+    done = run(bare_environment, "bench", "doctor", "--deadline-s", "20")
+    assert done.returncode == 8, done.stderr
+    assert "adb" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_every_module_of_the_core_imports_without_extras(bare_environment):
