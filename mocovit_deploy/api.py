@@ -144,8 +144,8 @@ def export(
 def check(path: str | os.PathLike[str]) -> ParityReport:
     """Check an exported file against its golden file, in the runtime installed here. Needs no torch.
 
-    Returns the report, whatever its verdict. Raises `UsageError` for a file without manifest or golden file,
-    `ParityError` if the file crashes the runtime, `MissingToolError` without the runtime.
+    Returns the report, also of a file that fails. Raises `UsageError` for a file without manifest or golden
+    file, `ParityError` if the file crashes the runtime, `MissingToolError` without the runtime.
     """
     from mocovit_deploy.parity.sandboxed import check_here
 

@@ -25,7 +25,7 @@ class Preprocessing:
     std: tuple[float, ...] = (0.229, 0.224, 0.225)
     colour_order: str = "RGB"
     assumed: tuple[str, ...] = ()
-    """Which of these fields nobody gave: neither the user nor the network's source."""
+    """Which of these fields neither the user nor the network's source gave."""
 
 
 ASSUMED = Preprocessing(assumed=("scale", "mean", "std", "colour_order"))
@@ -90,7 +90,7 @@ class ModelSpec:
     prefer_ema: bool = False
     """Of a checkpoint that holds averaged weights as well, take those."""
     unsafe_pickle: bool = False
-    """Read files that hold pickled objects, which runs whatever code they hold."""
+    """Read files that hold pickled objects, which runs the code they hold."""
     input_names: tuple[str, ...] = ()
     """Empty: the parameters of `forward`, or what the source says."""
     output_names: tuple[str, ...] = ()

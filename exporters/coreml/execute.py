@@ -2,7 +2,7 @@
 
 Two arithmetics:
 
-    fp32   every float is computed and kept in float32, whatever the file declares
+    fp32   every float is computed and kept in float32, also if the file declares another type
     fp16   as the file declares: a value declared float16 is rounded to float16 once its operation is done.
            Inside an operation the arithmetic is float32, so a sum (convolution, matmul, mean, softmax,
            normalization) is accumulated in float32 and rounded once.
@@ -109,7 +109,7 @@ def execute(
     require_executable(program)
     values: dict[str, Any] = dict(program.constants)
     seen: dict[str, Array] = {}
-    # Division by zero, overflow and NaN are results here, to be judged by whoever compares.
+    # Division by zero, overflow and NaN are results here; the comparison judges them.
     with np.errstate(all="ignore"):
         values |= _bind_inputs(program, inputs, arithmetic)
         for operation, dead in zip(program.operations, _last_uses(program), strict=True):

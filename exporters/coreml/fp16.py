@@ -19,7 +19,7 @@ def fits(wide: Mapping[str, float]) -> Callable[[Any], bool]:
 
 
 def note(wide: Mapping[str, float]) -> str:
-    """What whoever uses the file should know of it."""
+    """What a user of the file should know."""
     return f"{len(wide)} values stay in fp32: they reach {max(wide.values()):.1e}, and fp16 ends at 65504"
 
 

@@ -1,6 +1,6 @@
 """The manifest of an `.mlpackage`: which of its files is the model, and where the others are.
 
-coremltools follows the paths in it wherever they lead, so they are looked at first.
+coremltools follows any path in it, so the paths are checked first.
 """
 
 from __future__ import annotations

@@ -236,7 +236,7 @@ def _require_widened(image: torch.fx.Node, node: torch.fx.Node) -> None:
 
 @contextlib.contextmanager
 def _refusals_of(ct: Any) -> Iterator[None]:
-    """Whatever coremltools, or torch on its behalf, fails with: the conversion has failed."""
+    """Any exception of coremltools, or of torch on its behalf: the conversion has failed."""
     try:
         with quiet(), warnings.catch_warnings():
             warnings.simplefilter("ignore")

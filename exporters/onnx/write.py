@@ -137,7 +137,7 @@ def _in_half(model: Any) -> Any:
     float16 = import_onnxruntime("onnxruntime.transformers.float16")
     wrapper = import_onnxruntime("onnxruntime.transformers.onnx_model")
     half = wrapper.OnnxModel(float16.convert_float_to_float16(model, keep_io_types=True))
-    half.topological_sort()  # the converter appends the casts at the ends, wherever they belong
+    half.topological_sort()  # the converter appends all casts at the end
     return half.model
 
 

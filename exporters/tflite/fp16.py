@@ -29,7 +29,7 @@ def allows_half(data: bytes) -> bool:
 
 
 def without_half(data: bytes) -> bytes:
-    """The file with a value in the mark's place that nobody acts on; weights that hold its bytes stay."""
+    """The file with a value in the mark's place that no runtime acts on; weights that hold its bytes stay."""
     model = read(data)
     set_metadata(model, KEY, b"-" * len(VALUE))
     return write(model)

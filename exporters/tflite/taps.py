@@ -97,7 +97,7 @@ def _tables(artifact: Artifact) -> Any:
         model = read(artifact.path.read_bytes())
     except ConversionError as error:
         raise ConversionError(f"{artifact.path}: {error}") from None
-    # The bindings unpack a damaged file with whatever error comes first.
+    # The bindings raise any type over a damaged file.
     except Exception as error:
         raise ConversionError(f"{artifact.path}: not a TFLite file ({first_line(error)})") from error
     # The others are the bodies of operators, as the maximum that a STABLEHLO_REDUCE_WINDOW applies.

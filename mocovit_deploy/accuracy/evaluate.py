@@ -11,7 +11,8 @@ confidence interval for the difference in proportions for the paired-sample desi
 accuracies it is as narrow as the few images that changed allow. Agresti and Min's of 2005 is simpler, but
 where all changes go one way it can cover the truth only 86 % of the time; this one never less than 93.6 %,
 computed exactly for pairs of up to 40 expected changes each way.
-It speaks of other images like these; how well these stand for those of an application it does not say.
+The interval is for other images of the same kind. It does not say how well these images represent those of an
+application.
 
 Numpy only.
 """

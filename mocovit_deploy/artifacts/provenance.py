@@ -56,13 +56,13 @@ _Kind = TypeVar("_Kind")
 
 
 LIVE = "live module "
-"""What stands before the name of a module that a Python program handed over: nobody can build it again."""
+"""What stands before the name of a module that a Python program handed over: it cannot be built again."""
 
 
 def source_of(request: ExportRequest) -> dict[str, Any]:
     """What a request asks for, as plain data that compares: words, digests of its files, versions.
 
-    Files that are missing are left out; whoever loads them says so.
+    Files that are missing are left out; their loader says so.
     """
     paths = [path for path in (request.model.checkpoint, _model_file(request.model.name)) if path]
     return {

@@ -173,7 +173,7 @@ def export_parser() -> Parser:
     add(
         "--unsafe-pickle",
         action="store_true",
-        help="read files that hold pickled objects: this RUNS whatever code is in them",
+        help="read files that hold pickled objects: this RUNS the code that is in them",
     )
     add("--pretrained", action="store_true", help="weights that timm downloads")
     add("--num-classes", type=_positive, metavar="N", help="default: the network's own (mocovit: 1000)")

@@ -87,7 +87,7 @@ def run(program: str, command: Command, words: Sequence[str] | None = None) -> i
 
 
 def _completed(command: Command, words: Sequence[str], output: WatchedOutput) -> int:
-    """The status of a command whose output has left the process, and that nobody interrupted."""
+    """The status of a command whose output has left the process, and that was not interrupted."""
     try:
         status = command(words)
     except SystemExit:  # argparse, after --help

@@ -19,7 +19,7 @@ class Question:
 
     name: str
     original_spec: ModelSpec | None
-    """None where nobody is going to ask what it says."""
+    """None if no bound needs its answers."""
     _images: dict[_Asked, Labelled] = field(default_factory=dict)
     _answers: dict[_Asked, Classes] = field(default_factory=dict)
 

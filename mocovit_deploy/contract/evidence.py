@@ -43,7 +43,7 @@ class Conditions:
     cpu: str | None = None
     """The core that the emulator plays."""
     arithmetic: str | None = None
-    """What outputs must have been computed in to be judged at all; None for whatever was."""
+    """What outputs must have been computed in to be judged at all; None for any arithmetic."""
     images: int | None = None
     """How many of the labelled images to ask about; None for all."""
 
@@ -69,7 +69,7 @@ class Evidence:
         return read_golden(self.artifact)
 
     def over_samples(self, value: float) -> float | None:
-        """`value`, which speaks of change from sample to sample; None where there is one sample alone."""
+        """`value`, which measures change from sample to sample; None if there is only one sample."""
         return value if len(self.golden) > 1 else None
 
     @property

@@ -1,4 +1,4 @@
-"""The files a contract speaks of: found where they were made before, else exported.
+"""The files a contract names: found where they were made before, else exported.
 
 A file is found when its manifest says that it was made from the same words, the same checkpoint and the same
 code, by the same versions of the same tools. It is then judged as it lies there, even if it was changed after

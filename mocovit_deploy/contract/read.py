@@ -1,4 +1,4 @@
-"""`parity.toml` as frozen data. Whatever does not fit is refused, by file, table and word.
+"""`parity.toml` as frozen data. What does not fit is refused, by file, table and word.
 
     [model.digits]                            a name for reports, and a folder below --output-dir
     model = "mocovit_0_5"                     the words of mocovit-export, with _ for -

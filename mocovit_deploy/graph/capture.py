@@ -51,7 +51,7 @@ def capture(module: nn.Module, example: Sequence[Tensor], dynamic_batch: bool = 
         raw = program.module(check_guards=False)
     except ConversionError:
         raise
-    except Exception as error:  # torch.export raises whatever the user's forward raises
+    except Exception as error:  # the user's forward may raise any type
         raise ConversionError(_explain(error, module)) from error
     finally:
         for child, mode in modes:

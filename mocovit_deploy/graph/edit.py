@@ -88,7 +88,7 @@ def count(graph: fx.GraphModule, *targets: Any) -> int:
 
 
 def argument(node: fx.Node, name: str) -> Any:
-    """An argument of an ATen call by its schema name, defaults included, wherever it was passed."""
+    """An argument of an ATen call by its schema name, defaults included, passed by position or by name."""
     schema = node.target._schema  # type: ignore[union-attr]
     for position, formal in enumerate(schema.arguments):
         if formal.name == name:
@@ -115,7 +115,7 @@ def constant(graph: fx.GraphModule, node: Any) -> Tensor | None:
 
 
 def count_readers(graph: fx.GraphModule) -> dict[fx.Node, int]:
-    """For each `get_attr` node: how many nodes use its tensor, under whatever names it is registered."""
+    """For each `get_attr` node: how many nodes use its tensor, under all names it is registered by."""
     stored = {node: attribute(graph, str(node.target)) for node in graph.graph.nodes if node.op == "get_attr"}
     users: dict[int, int] = {}
     for node, tensor in stored.items():

@@ -27,7 +27,7 @@ def wide_values(graph: fx.GraphModule, example: Sequence[Tensor]) -> dict[str, f
 
 
 def warning(wide: Mapping[str, float]) -> tuple[str, ...]:
-    """What whoever uses a file computed in fp16 throughout must know of it; nothing where all fits."""
+    """What a user of a file computed entirely in fp16 must know; nothing if every value fits."""
     if not wide:
         return ()
     text = (

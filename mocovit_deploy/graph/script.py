@@ -27,7 +27,7 @@ def graph_of(module: torch.jit.ScriptModule, example: Sequence[Tensor]) -> fx.Gr
 
     try:
         raw: Any = TS2EPConverter(module, tuple(example), {}).convert().module(check_guards=False)
-    except Exception as error:  # whatever the converter fails with
+    except Exception as error:  # the converter raises any type
         raise ConversionError(
             f"torch cannot convert the ScriptModule {module.original_name} ({first_line(error)}); hand over "
             "the torch.nn.Module it was made from"

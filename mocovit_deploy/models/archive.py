@@ -1,6 +1,6 @@
 """What an exported program's archive may hold, looked at before torch reads it.
 
-`torch.export.load` is no reader for files of strangers, whatever `weights_only` says. torch 2.13
+`torch.export.load` is no reader for files of strangers, even with `weights_only`. torch 2.13
 
     unpickles, code and all   constants called `opaque_obj_*` (tried: it runs)
     evaluates as Python       every "expr_str", through sympy.sympify (tried: it runs)

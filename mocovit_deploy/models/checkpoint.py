@@ -108,10 +108,10 @@ def _read_pickle(path: Path, unsafe: bool) -> object:
             raise UsageError(f"{path}: damaged or not a checkpoint ({_why(error)})") from error
         raise UsageError(
             f"{path}: holds pickled code or objects, which are not run; save the tensors alone with "
-            "torch.save(network.state_dict(), path), or as .safetensors; --unsafe-pickle runs whatever is in "
+            "torch.save(network.state_dict(), path), or as .safetensors; --unsafe-pickle runs the code in "
             "the file, so only for one that you trust"
         ) from error
-    except Exception as error:  # the unpickler calls what a damaged file says with whatever it says
+    except Exception as error:  # a damaged file can make the unpickler raise any type
         raise UsageError(f"{path}: damaged or not a checkpoint ({_why(error)})") from error
 
 

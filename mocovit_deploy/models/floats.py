@@ -39,7 +39,7 @@ def in_float32(module: nn.Module, example: Sequence[Tensor], name: str) -> tuple
     dtype = getattr(torch, own[0])
     try:
         single, expected = _copy(module, example, dtype)
-    except Exception as error:  # whatever the user's forward raises
+    except Exception as error:  # the user's forward may raise any type
         raise ConversionError(
             f"{name} has weights in {' and '.join(own)} and does not run in float32, which files have "
             f"({first_line(error)}); let forward take the type of its weights, or hand it over in float32"

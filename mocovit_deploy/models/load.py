@@ -145,7 +145,7 @@ def _output_names(spec: ModelSpec, result: Any, inputs: Sequence[str], *, image:
 
 @contextlib.contextmanager
 def _says_what_it_ran_on(spec: ModelSpec, inputs: Inputs) -> Iterator[None]:
-    """Whatever the user's forward raises, as one line that names the shapes it was given."""
+    """Any exception of the user's forward becomes one line that names the shapes it was given."""
     try:
         yield
     except Exception as error:

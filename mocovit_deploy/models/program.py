@@ -107,7 +107,7 @@ def _load(path: Path, unsafe_pickle: bool) -> ExportedProgram:
                 f"{path}: holds pickled objects, which run code when read; --unsafe-pickle reads them, "
                 "so only for a file that you trust"
             ) from error
-        except Exception as error:  # whatever the reader of another version fails with
+        except Exception as error:  # readers of other versions raise any type
             raise UsageError(
                 f"{path}: was saved by torch {saved_by} and cannot be read by torch {torch.__version__} "
                 f"({first_line(causes[0] if causes else error)}); export it again with this torch"

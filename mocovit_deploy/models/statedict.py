@@ -1,4 +1,4 @@
-"""The state dict inside a checkpoint, whatever is around it.
+"""The state dict inside a checkpoint, in all the wrappings that training programs use.
 
 Training scripts save it bare, or beside the optimizer under a usual key, or twice (the weights and their
 running average), and wrapped networks put a word before every name.

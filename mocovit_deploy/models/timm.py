@@ -41,7 +41,7 @@ def build(spec: ModelSpec) -> nn.Module:
         raise _unknown(timm, name)
     try:
         return _create(timm, name, spec)
-    except Exception as error:  # whatever timm, or its download, fails with
+    except Exception as error:  # timm and its download raise any type
         reason = f"{type(error).__name__}: {first_line(error)}"
         if spec.pretrained:
             raise UsageError(

@@ -78,7 +78,7 @@ def check_file(exporter: Format, artifact: Artifact, golden: Golden) -> ParityRe
 
 
 def _loaded(exporter: Format, artifact: Artifact) -> Predictor:
-    """The predictor; whatever a reader raises over a file becomes a `ConversionError`."""
+    """The predictor. Any exception of a reader becomes a `ConversionError`."""
     try:
         return exporter.load(artifact)
     except (DeployError, ImportError, MemoryError):
@@ -121,7 +121,7 @@ def run_golden(artifact: Artifact, golden: Golden, predictor: Predictor) -> dict
 
 
 def _called(predictor: Predictor, golden: Golden, inputs: Mapping[str, Array]) -> dict[str, Array]:
-    """The outputs by name, numbers all; whatever a runtime raises over a file becomes a `ParityError`."""
+    """The outputs by name, all numbers. Any exception of a runtime becomes a `ParityError`."""
     try:
         found = predictor(inputs)
     except (DeployError, MemoryError):

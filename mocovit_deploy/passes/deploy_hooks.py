@@ -1,6 +1,6 @@
 """A network's own methods that make it ready for inference (RepVGG's `switch_to_deploy` and its like).
 
-The passes merge branches without knowing any class, so nobody needs these; they are for a network whose
+The passes merge branches without knowing any class, so these are rarely needed; they are for a network whose
 authors know something about it that a graph does not show. Run only when asked for, on a copy: what every
 file is judged against stays the network as it was given.
 """
@@ -90,7 +90,7 @@ def _run(module: nn.Module, path: str, changes: list[Change]) -> nn.Module:
         where = path or "(network)"
         try:
             result = getattr(module, name)()
-        except Exception as error:  # whatever the user's method raises
+        except Exception as error:  # the user's method may raise any type
             raise ConversionError(
                 f"{where}: its own {name} fails ({type(error).__name__}: {first_line(error)}); leave out "
                 "--deploy-hooks"

@@ -37,7 +37,7 @@ ALWAYS = (
     aten.lift_fresh.default,
     aten.lift_fresh_copy.default,
 )
-"""In a functional graph these return their input whatever their arguments."""
+"""In a functional graph these return their input for all arguments."""
 
 DROPOUTS = (aten.dropout.default, aten.feature_dropout.default)
 CASTS = (aten.to.dtype, aten.to.dtype_layout, aten.to.device, aten._to_copy.default, aten.type_as.default)

@@ -21,7 +21,7 @@ _seen = threading.Event()
 
 
 def raise_if_interrupted() -> None:
-    """Raise `KeyboardInterrupt` if Ctrl-C was pressed, whatever became of the exception it raised then."""
+    """Raise `KeyboardInterrupt` if Ctrl-C was pressed, even if a library swallowed that exception."""
     if _seen.is_set():
         raise KeyboardInterrupt
 

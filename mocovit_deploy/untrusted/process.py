@@ -1,6 +1,6 @@
 """Run a program with a time-out, and leave nothing of it behind.
 
-Every child gets a process group of its own, so that ending it ends whatever it has started too. Commands
+Every child gets a process group of its own, so that ending it also ends what it has started. Commands
 are argument lists, never shell strings.
 """
 

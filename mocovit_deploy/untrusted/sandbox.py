@@ -57,7 +57,7 @@ def limits_for(*paths: Path, deadline_s: float | None = None) -> Limits:
     """
     size = 0
     for path in paths:
-        with contextlib.suppress(OSError):  # whoever reads it in the child says what is wrong with it
+        with contextlib.suppress(OSError):  # its reader in the child says what is wrong with it
             size += size_bytes(path)
     seconds = BASE_S + S_PER_MB * size / 1e6 if deadline_s is None else deadline_s
     return Limits(seconds=seconds, memory_bytes=BASE_MEMORY_BYTES + MEMORY_FACTOR * size)
@@ -132,7 +132,7 @@ def main(order: Mapping[str, Any]) -> int:
         with quiet(not order["verbose"]):
             module, _, name = order["target"].partition(":")
             document["result"] = getattr(importlib.import_module(module), name)(**order["arguments"])
-    except Exception as error:  # noqa: BLE001 - whatever it is, the parent says it
+    except Exception as error:  # noqa: BLE001 - the parent says what it is
         document = {"error": _kind(error), "message": errors.first_line(error)}
         if isinstance(error, errors.DeployError):
             document["message"] = str(error)

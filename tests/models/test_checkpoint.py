@@ -171,7 +171,7 @@ def test_unsafe_pickle_reads_whole_networks_and_says_what_it_risks(tmp_path, net
     whole = tiny_mocovit()
     whole.stem[0].weight.data.mul_(2)
     torch.save({"model": whole}, tmp_path / "a.pt")
-    with pytest.raises(UsageError, match="--unsafe-pickle runs whatever is in the file"):
+    with pytest.raises(UsageError, match="--unsafe-pickle runs the code in the file"):
         load_checkpoint(network, tmp_path / "a.pt")
     load_checkpoint(network, tmp_path / "a.pt", unsafe_pickle=True)
     assert torch.equal(network.stem[0].weight, whole.stem[0].weight)

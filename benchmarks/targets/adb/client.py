@@ -97,7 +97,7 @@ class Adb:
     def connect(self, address: str) -> None:
         """Connect to a wireless phone; raises `TransientDeviceError` when it does not answer."""
         said = self._run(["connect", address], deadline_s=_CONNECT_S, what=f"adb connect {address}")
-        # adb exits 0 here whatever happened.
+        # adb exits 0 here, also after a failure.
         if said.status or not any(word in _text(said) for word in ("connected to", "already connected")):
             raise failure(f"adb connect {clean(address)}", _text(said))
 

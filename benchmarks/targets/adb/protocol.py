@@ -130,7 +130,7 @@ def slower_clock(rounds: Sequence[Sequence[Reading]], readings: Sequence[Reading
 
 
 def missing_facts(readings: Sequence[Reading], state: State) -> tuple[str, ...]:
-    """Warnings for what the phone did not tell, so that nobody takes silence for steadiness."""
+    """Warnings for what the phone did not tell, so that silence is not taken for steadiness."""
     found = []
     if not any(reading.khz for reading in readings):
         found.append("the phone does not tell its clocks while it runs: a drop could not have been seen")

@@ -39,7 +39,7 @@ def decomposed(target: Any, leaves: Sequence[Any], tree: Any, known: Mapping[Any
 
     try:
         graph = make_fx(call, smaller, tracing_mode="fake")(*tensors)
-    except Exception as error:  # make_fx raises whatever a decomposition raises
+    except Exception as error:  # a decomposition may raise any type
         raise UnsupportedError("there is no TFLite operator for it") from error
     if any(node.target is target for node in graph.graph.nodes):
         raise UnsupportedError("there is no TFLite operator for it")

@@ -79,7 +79,7 @@ def transpose_conv(step: Step, _shape: Array, weight: Array, x: Array, bias: Arr
     left = rows.reshape(-1, np.prod(kernel) * x.shape[3])
     right = weight.reshape(weight.shape[0], -1).T
     if x.dtype == Half:
-        # With strides XNNPACK takes the kernel for a single row, whatever the size (`subconv2d`).
+        # With strides XNNPACK takes the kernel for a single row, at any size (`subconv2d`).
         strided = max(strides) > 1 and x.shape[0] <= sums.FEW_ROWS
         y = sums.product(left, right, bias, run=x.shape[3], single_row=strided)
     else:

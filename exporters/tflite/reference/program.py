@@ -73,7 +73,7 @@ def read_program(path: Path) -> Program:
         return _program(model, schema)
     except ConversionError as error:
         raise ConversionError(f"{path}: {error}") from None
-    # The bindings unpack a damaged file with whatever error comes first.
+    # The bindings raise any type over a damaged file.
     except Exception as error:
         raise ConversionError(f"{path}: not a TFLite file ({first_line(error)})") from error
 

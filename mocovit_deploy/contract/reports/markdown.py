@@ -50,7 +50,7 @@ def _row(file: FileResult, check: Check) -> str:
 
 
 def _text(words: str) -> str:
-    """One line that Markdown takes as it is written: no cell ends, no markup, nobody notified."""
+    """One line that Markdown takes as it is written: no cell ends, no markup, no person is notified."""
     line = " ".join(words.split())
     short = line if len(line) <= LONGEST_CELL else f"{line[: LONGEST_CELL - 4]} ..."
     return re.sub(r"[\\|*`\[\]<>~]", r"\\\g<0>", short).replace("@", "&#64;")

@@ -11,7 +11,7 @@ Suppose every tensor v of the graph were held as sigma(v) * v instead of v. Oper
 Dropping a multiplication y = c * x asks for sigma(x) = c * sigma(y). With sigma = c**q all of this is a small
 linear system in the exponents q, solved exactly in rational numbers. A layer is where a system ends, so each
 stays small. Example, attention with Q = K = V = t: c * (t^T t) is the same as (sqrt(c) t)^T (sqrt(c) t), so
-q(t) = 1/2; whatever else reads t, a convolution for instance, takes c**-1/2 into its weights.
+q(t) = 1/2; any other reader of t, a convolution for instance, takes c**-1/2 into its weights.
 """
 
 from __future__ import annotations
