@@ -112,7 +112,8 @@ def run_original(network: Network, request: ExportRequest) -> Reference:
 def write_and_prove(line: Line, format_name: str, recipe: str) -> Outcome:
     """Write one file in the staging folder, judge it there, and publish it under its name or as rejected."""
     exporter = format_named(format_name)
-    job = _job(line, recipe, f"{line.network.stem}_{recipe}{exporter.SUFFIX}")
+    free = "_bN" if line.request.dynamic_batch else ""
+    job = _job(line, recipe, f"{line.network.stem}{free}_{recipe}{exporter.SUFFIX}")
     verify = line.request.verify
     try:
         with line.stages(f"{format_name} {recipe}"):

@@ -80,6 +80,7 @@ def test_a_free_batch(tmp_path):
     five = golden.inputs["image"][:5, 0]
     assert predictor({"image": five})["logits"].shape == (5, 10)
     assert read_manifest(artifact.path).dynamic_batch
+    assert artifact.path.name == "tiny_32_bN_fp32.onnx"
 
 
 def test_a_batch_of_two(tmp_path):
