@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from mocovit_deploy.artifacts.artifact import Artifact
+from mocovit_deploy.artifacts.install import finish
 from mocovit_deploy.artifacts.manifest_rules import check
 from mocovit_deploy.errors import UsageError
 from mocovit_deploy.files import write_atomically
@@ -36,8 +37,10 @@ def write_manifest(artifact: Artifact) -> None:
 def read_manifest(artifact_path: Path) -> Artifact:
     """Read the manifest beside `artifact_path`.
 
-    Raises `UsageError` when the file or its manifest is absent, or the manifest is not one of ours.
+    An installation that was cut short is completed first. Raises `UsageError` when the file or its manifest
+    is absent, or the manifest is not one of ours.
     """
+    finish(artifact_path)
     path = manifest_path(artifact_path)
     if not artifact_path.exists():
         raise UsageError(f"{artifact_path}: no such file")

@@ -91,7 +91,7 @@ def _toml(path: Path) -> dict[str, Any]:
     try:
         if path.stat().st_size > LARGEST_BYTES:
             raise UsageError(f"{path}: larger than {LARGEST_BYTES:,} bytes; not a contract")
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         raise UsageError(f"{path}: no such file") from None
     except OSError as error:

@@ -1,7 +1,7 @@
 """Files are made in a hidden folder beside their destination and renamed when they are proven.
 
-A killed export leaves the old files as they were; the hidden folder of a process that is gone is swept by
-the next export into the same place.
+A killed export leaves the old files, or the new ones (`artifacts.install`); the hidden folder of a process
+that is gone is swept by the next export into the same place.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mocovit_deploy.artifacts.golden import golden_path
+from mocovit_deploy.artifacts.install import finish_all, install
 from mocovit_deploy.artifacts.manifest import manifest_path
 from mocovit_deploy.errors import UsageError
 
@@ -30,16 +31,14 @@ class Staging:
     destination: Path
 
     def publish(self, staged_artifact: Path, *, rejected: bool = False) -> Path:
-        """Move an artifact, its golden file and its manifest, in this order, to where users find them.
+        """Move an artifact, its golden file and its manifest together to where users find them.
 
-        The manifest comes last and holds the digests of the other two: a reader who finds an old manifest
-        beside a new file notices. Returns the artifact's new path.
+        Returns the artifact's new path.
         """
         target_folder = self.destination / REJECTED if rejected else self.destination
         target_folder.mkdir(exist_ok=True)
-        for path in (staged_artifact, golden_path(staged_artifact), manifest_path(staged_artifact)):
-            _replace(path, target_folder / path.name, self.folder)
-        return target_folder / staged_artifact.name
+        parts = (staged_artifact, golden_path(staged_artifact), manifest_path(staged_artifact))
+        return install(parts, target_folder)
 
 
 @contextlib.contextmanager
@@ -51,6 +50,7 @@ def staged(destination: Path) -> Iterator[Staging]:
     try:
         destination.mkdir(parents=True, exist_ok=True)
         _sweep(destination)
+        finish_all(destination)
         folder = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-", dir=destination))
     except OSError as error:
         raise UsageError(
@@ -60,13 +60,6 @@ def staged(destination: Path) -> Iterator[Staging]:
         yield Staging(folder, destination)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def _replace(source: Path, target: Path, scratch: Path) -> None:
-    """Rename over `target`, which may be a folder (an .mlpackage) and then is moved out of the way first."""
-    if target.is_dir() and not target.is_symlink():
-        target.rename(scratch / f"old-{target.name}")
-    source.replace(target)
 
 
 def _sweep(destination: Path) -> None:

@@ -90,6 +90,12 @@ def test_a_contract_as_data(tmp_path):
     assert emulated.title == "tflite fp16 on emulated"
 
 
+def test_a_byte_order_mark_is_no_part_of_it(tmp_path):
+    text = '[model.tiny]\nmodel = "mocovit_0_5"\n[[model.tiny.file]]\nformat = "onnx"\nprecision = "fp32"\n'
+    (tmp_path / "parity.toml").write_text(f"{text}max_error = 1e-5\n", encoding="utf-8-sig")
+    assert read_contract(tmp_path / "parity.toml").models[0].name == "tiny"
+
+
 def test_every_word_of_the_command_line_about_the_network_is_one_of_the_contract():
     """An option added to mocovit-export is a word here, or is named as one that is none."""
     options = {action.dest for action in words.export_parser()._actions}

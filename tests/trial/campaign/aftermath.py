@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mocovit_deploy.artifacts.install import finish_all
 from mocovit_deploy.files import digest
 
 MARKER = "MOCOVIT_TRIAL"
@@ -59,9 +60,13 @@ def json_wrong(hit: Hit) -> list[str]:
 
 
 def triples_wrong(folder: Path) -> list[str]:
-    """Half states in an output folder: files, golden files and manifests that do not belong together."""
+    """Half states in an output folder: files, golden files and manifests that do not belong together.
+
+    An installation that was cut short is completed first, as every reader and the next export do.
+    """
     wrong = []
     for place in (folder, folder / "rejected"):
+        finish_all(place)
         names = {path.name for path in place.glob("*") if not path.name.startswith(".")} - {
             "rejected",
             "ballast",

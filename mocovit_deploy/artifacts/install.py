@@ -1,0 +1,73 @@
+"""A file, its golden file and its manifest, put in place together: all three, or none.
+
+    staged/net.tflite ...  ->  .mocovit-install-net.tflite/...  ->  net.tflite, net.tflite.golden.npz, ...
+                           one rename                          one rename each
+
+The first rename decides. A process that is killed after it leaves the hidden folder with what is not yet in
+place; the next reader or export finds it and moves the rest. A process killed before it leaves the old files.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from mocovit_deploy.errors import UsageError
+
+PREFIX = ".mocovit-install-"
+REPLACED = "replaced"
+"""Where a folder (an .mlpackage) that stood in the way is put, inside the hidden folder."""
+
+
+def install(paths: Sequence[Path], destination: Path) -> Path:
+    """Move `paths`, on the same file system, into `destination`; returns where the first one is then.
+
+    Raises `OSError` as renaming does.
+    """
+    name = paths[0].name
+    finish(destination / name)
+    together = paths[0].with_name(f"{PREFIX}{name}")
+    together.mkdir()
+    for path in paths:
+        path.replace(together / path.name)
+    together.replace(destination / together.name)
+    finish(destination / name)
+    return destination / name
+
+
+def finish(path: Path) -> None:
+    """Complete the installation of the file `path` and its companions, if one was cut short.
+
+    Raises `UsageError` where it cannot be completed.
+    """
+    waiting = path.with_name(f"{PREFIX}{path.name}")
+    if not waiting.is_dir():
+        return
+    try:
+        for part in sorted(waiting.iterdir(), key=lambda one: len(one.name)):
+            if part.name != REPLACED:
+                _put(part, path.parent / part.name, waiting / REPLACED)
+    except OSError as error:
+        raise UsageError(
+            f"{path}: its export was cut short and cannot be completed ({error.strerror}); "
+            f"export again where {path.parent} can be written"
+        ) from None
+    shutil.rmtree(waiting, ignore_errors=True)
+
+
+def finish_all(folder: Path) -> None:
+    """`finish` everything in `folder`."""
+    for waiting in folder.glob(f"{PREFIX}*"):
+        finish(folder / waiting.name.removeprefix(PREFIX))
+
+
+def _put(part: Path, target: Path, replaced: Path) -> None:
+    """Rename over `target`. Another process that does the same at the same time is no error."""
+    if target.is_dir() and not target.is_symlink():
+        shutil.rmtree(replaced, ignore_errors=True)
+        with contextlib.suppress(FileNotFoundError):
+            target.rename(replaced)
+    with contextlib.suppress(FileNotFoundError):
+        part.replace(target)
