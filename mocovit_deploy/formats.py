@@ -9,7 +9,7 @@ import importlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from mocovit_deploy.errors import unknown_choice
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from mocovit_deploy.artifacts.artifact import Array, Artifact
     from mocovit_deploy.artifacts.marks import FileValue
     from mocovit_deploy.artifacts.operator import FileOperator
+    from mocovit_deploy.quantization.scheme import Scheme
     from mocovit_deploy.ship.metadata import FileMetadata
     from mocovit_deploy.spec import ExportRequest, TensorSpec
 
@@ -44,6 +45,8 @@ class ExportJob:
     """The oldest system a Core ML file must run on, as in "iOS16"."""
     converter: str = ""
     """Of `CONVERTERS`, the one that must write a TFLite file; empty for the format's own choice."""
+    scheme: Scheme | None = None
+    """How the graph is quantized, for recipes that quantize it; None for the others."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,8 @@ class Written:
     tools: Mapping[str, str]
     notes: tuple[str, ...] = ()
     """What users of this file must know, a sentence each."""
+    quantization: Mapping[str, Any] | None = None
+    """How a quantized file was made, as its manifest says it; None for any other."""
 
 
 class Predictor(Protocol):
@@ -63,7 +68,9 @@ class Predictor(Protocol):
     runtime: str
     """The runtime and its version, as in "onnxruntime 1.31.1"."""
     arithmetic: str
-    """The arithmetic this runtime really uses for this file here: "fp32", "fp16", "mixed" or "int8"."""
+    """The arithmetic this runtime really uses for this file here: "fp32", "fp16", "mixed", "int8" or
+    "int8 and fp16".
+    """
 
     def __call__(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         """One run. `inputs` by the names, shapes, types and layouts of `Artifact.inputs`; the outputs by the

@@ -102,6 +102,18 @@ class ModelSpec:
 
 
 @dataclass(frozen=True)
+class CalibrationRequest:
+    """The images that ranges of activations are taken from."""
+
+    source: str
+    """A folder, an .npz, package.module:function, or "random" (`quantization.calibration`)."""
+    images: int = 128
+    """At most so many."""
+    strict: bool = False
+    """Stop at a file that is no image instead of leaving it out."""
+
+
+@dataclass(frozen=True)
 class ExportRequest:
     """One call of `mocovit-export`."""
 
@@ -130,6 +142,8 @@ class ExportRequest:
     """What the file says of itself, with `labels`, beside what is known anyway."""
     app_code: bool = False
     """Write code that loads each file, beside it."""
+    calibration: CalibrationRequest | None = None
+    """None: only recipes that need no calibration can be written."""
     deploy_hooks: bool = False
     """Run the network's own `switch_to_deploy` and its like before it is captured."""
 

@@ -17,7 +17,7 @@ from benchmarks.operators.xnnpack import arithmetic_in, computes_in_half, match,
 from benchmarks.reports.report import CountedOperator, TimedOperator
 from mocovit_deploy.artifacts.operator import FileOperator
 from mocovit_deploy.errors import DeployError
-from mocovit_deploy.parity.tolerance import MIXED
+from mocovit_deploy.parity.tolerance import INT8_AND_HALF, MIXED
 from mocovit_deploy.targets import OutsideDelegate, Partitions
 
 _DELEGATED = ("profiled", "delegate")  # what LiteRT and TFLite call an event inside XNNPACK
@@ -191,13 +191,15 @@ def arithmetic(executed: Sequence[Executed]) -> str:
     """What the multiplying operators computed in: "fp32", "fp16", "int8", or "unknown".
 
     int8 if most of them did. `MIXED` if some did in fp16 and some in fp32, or all in fp32 and operators of
-    other kinds in fp16.
+    other kinds in fp16. `INT8_AND_HALF` if some did in int8 and an operator of any kind in fp16.
     """
     found = Counter(kind for op in executed if (kind := arithmetic_in(op.name, op.dtype)))
     if not found:
         return "unknown"
     most = found.most_common(1)[0][0]
     half = any(computes_in_half(op.name, op.dtype) for op in executed)
+    if found["int8"] and half:
+        return INT8_AND_HALF
     return MIXED if most != "int8" and half and found["fp32"] else most
 
 

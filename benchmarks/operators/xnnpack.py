@@ -58,8 +58,30 @@ _COMES_FROM = {
 }
 """XNNPACK's name for an operator (the part before the bracket), and the TFLite kinds it is made from."""
 
-_NO_INT8 = ("HARD_SWISH", "DIV", "SOFTMAX", "BATCH_MATMUL", "SUM", "GELU", "RSQRT", "SQRT", "EXP")
-"""Kinds that were seen to stay outside XNNPACK in int8 and inside it in float, with LiteRT 2.3.0."""
+_NO_INT8 = (
+    "ABS",
+    "AVERAGE_POOL_2D",
+    "DIV",
+    "EXP",
+    "GELU",
+    "HARD_SWISH",
+    "MAXIMUM",
+    "MINIMUM",
+    "NEG",
+    "PADV2",
+    "PRELU",
+    "RELU",
+    "RELU6",
+    "RELU_0_TO_1",
+    "RELU_N1_TO_1",
+    "RESIZE_NEAREST_NEIGHBOR",
+    "RSQRT",
+    "SOFTMAX",
+    "SQRT",
+    "SQUARE",
+    "SQUARED_DIFFERENCE",
+)
+"""Kinds that stay outside XNNPACK in int8, each tried alone with LiteRT 2.3.0."""
 
 _ARITHMETIC = (
     ("fp16", ("F16", "PF16", "float16")),

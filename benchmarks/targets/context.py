@@ -87,11 +87,11 @@ class ProfiledRun:
 
 def arithmetic_note(artifact: Artifact, plan: Plan, arithmetic: str) -> tuple[str, ...]:
     """A word where half precision was asked for, or is what the file is made for, and was not computed."""
-    if arithmetic == "fp16":
+    if "fp16" in arithmetic:
         return ()
     if plan.fp16_arithmetic:
         return (f"half precision was asked for, but XNNPACK computed this file in {arithmetic}",)
-    if artifact.recipe.startswith("fp16"):
+    if "fp16" in artifact.recipe:
         return (f"this file is made for half precision, but was computed in {arithmetic} here",)
     return ()
 

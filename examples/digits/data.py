@@ -136,6 +136,17 @@ def held_out_pictures(spec: InputSpec, images: int | None = None) -> tuple[ByteA
     return pictures, split.labels[indices % len(split.labels)]
 
 
+def training_pictures(spec: InputSpec, images: int | None = None) -> tuple[ByteArray, LabelArray]:
+    """The first `images` training images (128 for None), (n, S, S, 3) RGB, and their labels (n,).
+
+    What `--calibration examples.digits.data:training_pictures` calibrates on: none of them judges a file.
+    """
+    split = training()
+    indices = np.arange(128 if images is None else images)
+    pictures = np.stack([picture(split, int(index), spec.size) for index in indices])
+    return pictures, split.labels[indices % len(split.labels)]
+
+
 def picture(split: Split, index: int, size: int, clutter: float = 1.0) -> ByteArray:
     """Image `index` of a split: (size, size, 3) RGB; `clutter` below 1 fades the photograph to plain grey."""
     generator = np.random.default_rng((split.seed, index))

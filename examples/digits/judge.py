@@ -62,11 +62,15 @@ def rows(
 ) -> list[Row]:
     """Export to one format in some precisions, and judge each file that was written."""
     from mocovit_deploy.exporting.pipeline import export_model
-    from mocovit_deploy.spec import ExportRequest
+    from mocovit_deploy.spec import CalibrationRequest, ExportRequest
     from mocovit_deploy.terminal.progress import Stages
 
     request = ExportRequest(
-        model=spec, formats=(format_name,), precisions=tuple(recipes), output_dir=output_dir
+        model=spec,
+        formats=(format_name,),
+        precisions=tuple(recipes),
+        output_dir=output_dir,
+        calibration=CalibrationRequest("examples.digits.data:training_pictures"),
     )
     try:
         outcomes = export_model(request, Stages()).outcomes

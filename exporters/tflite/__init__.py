@@ -2,6 +2,7 @@
 
 write.py        which of the two writes, and why
 direct/         the writer: one family of operators a file
+quantized/      the files whose weights, or weights and operators, are int8
 litert_torch.py the fallback and oracle (once ai-edge-torch)
 fp16.py         the mark that lets XNNPACK compute in fp16, and weights stored in fp16
 flatbuffer.py   reading and writing the file's tables
@@ -31,7 +32,15 @@ if TYPE_CHECKING:
     from torch import Tensor, fx
 
 SUFFIX = ".tflite"
-RECIPES: tuple[str, ...] = ("fp32", "fp16", "fp16_weights")
+RECIPES: tuple[str, ...] = (
+    "fp32",
+    "fp16",
+    "fp16_weights",
+    "static_wi8_ai8",
+    "static_wi8_ai8_fp16",
+    "dynamic_wi8_afp32",
+    "weight_only_wi8_afp32",
+)
 FREE_BATCH = False
 
 __all__ = [
@@ -57,6 +66,10 @@ def export(graph: fx.GraphModule, example: Sequence[Tensor], job: ExportJob) -> 
     `fp16_weights` halves the file, and is fast from LiteRT 2 on (docs/decisions/0005-fp16.md).
     """
     inputs = tuple(_in_file(tensor, job.layout) for tensor in job.inputs)
+    if job.scheme is not None:
+        from exporters.tflite.quantized.export import export_quantized
+
+        return export_quantized(graph, example, job, inputs, job.scheme)
     converted = convert(graph, example, job, inputs)
     notes = converted.notes
     if job.recipe != "fp32":

@@ -13,6 +13,8 @@ from exporters.tflite.fp16 import allows_half, without_half
 from mocovit_deploy.artifacts.artifact import Array, Artifact
 from mocovit_deploy.errors import ConversionError, MissingToolError, first_line
 
+WEIGHTED = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "TRANSPOSE_CONV")
+
 
 class LiteRT:
     """A TFLite file in LiteRT's interpreter, which hands what it can to XNNPACK."""
@@ -23,7 +25,7 @@ class LiteRT:
             self._interpreter = interpreter_class(model_path=str(artifact.path))
             self._interpreter.allocate_tensors()
             self._run = self._interpreter.get_signature_runner()
-            self.arithmetic = arithmetic_of(artifact.path, interpreter_class)
+            self.arithmetic = arithmetic_of(artifact.path, interpreter_class, self._interpreter)
         except (ValueError, RuntimeError) as error:
             raise ConversionError(
                 f"{artifact.path}: {self.runtime} cannot load it: {first_line(error)}"
@@ -33,11 +35,31 @@ class LiteRT:
         return dict(self._run(**inputs))
 
 
-def arithmetic_of(path: Path, interpreter_class: Any) -> str:
-    """What this runtime computes this file in: fp16 if taking the fp16 mark away changes what comes out.
+def arithmetic_of(path: Path, interpreter_class: Any, opened: Any) -> str:
+    """What this runtime computes this file in: "fp32", "fp16", "int8", or "int8 and fp16".
 
-    XNNPACK heeds the mark only on processors with half-precision arithmetic, and says nothing either way.
+    int8 if an operator with weights reads int8, or widens nothing of its int8 weights; fp16 if taking the
+    fp16 mark away changes what comes out: XNNPACK heeds the mark only on processors with half-precision
+    arithmetic, and says nothing either way. `opened` is the file in an interpreter.
     """
+    floats = float_arithmetic(path, interpreter_class)
+    if not _reads_int8(opened):
+        return floats
+    return "int8 and fp16" if floats == "fp16" else "int8"
+
+
+def _reads_int8(opened: Any) -> bool:
+    """Does an operator with weights read int8 weights?"""
+    dtypes = {one["index"]: one["dtype"] for one in opened.get_tensor_details()}
+    return any(
+        dtypes.get(int(index)) is np.int8
+        for operator in opened._get_ops_details()
+        if operator["op_name"] in WEIGHTED
+        for index in operator["inputs"][1:2]
+    )
+
+
+def float_arithmetic(path: Path, interpreter_class: Any) -> str:
     marked = path.read_bytes()
     if not allows_half(marked):
         return "fp32"

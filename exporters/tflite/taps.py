@@ -20,6 +20,7 @@ from exporters.tflite.run import arithmetic_of, interpreter
 from mocovit_deploy.artifacts.artifact import Array, Artifact
 from mocovit_deploy.artifacts.marks import FileValue, marks_in
 from mocovit_deploy.errors import ConversionError, first_line
+from mocovit_deploy.extras import needs_extra
 
 
 def values(artifact: Artifact) -> tuple[FileValue, ...]:
@@ -31,6 +32,7 @@ def values(artifact: Artifact) -> tuple[FileValue, ...]:
     graph = model.subgraphs[0]
     names = _names(model)
     varying = {int(index) for index in graph.inputs}
+    conversions = _codes(model, "QUANTIZE", "DEQUANTIZE")
     found = []
     for operator in graph.operators:
         if not varying.intersection(map(int, operator.inputs)):
@@ -39,7 +41,8 @@ def values(artifact: Artifact) -> tuple[FileValue, ...]:
             varying.add(index)
             tensor = graph.tensors[index]
             marks = marks_in(tensor.name.decode(errors="replace"))
-            if marks or index in graph.outputs:
+            copied = operator.opcodeIndex in conversions  # of a value that is seen where it is made
+            if (marks and not copied) or index in graph.outputs:
                 shape = tuple(map(int, tensor.shape))
                 found.append(FileValue(names[index], marks, shape, "nhwc" if len(shape) == 4 else ""))
     return tuple(found)
@@ -50,10 +53,10 @@ class _Opened:
 
     def __init__(self, artifact: Artifact, model: Any, inputs: Sequence[str], outputs: Sequence[str]) -> None:
         interpreter_class, self.runtime = interpreter()
-        self.arithmetic = arithmetic_of(artifact.path, interpreter_class)
         try:
             self._interpreter = interpreter_class(model_content=write(model))
             self._interpreter.allocate_tensors()
+            self.arithmetic = arithmetic_of(artifact.path, interpreter_class, self._interpreter)
         except (ValueError, RuntimeError) as error:
             raise ConversionError(
                 f"{artifact.path}: {self.runtime} cannot load it: {first_line(error)}"
@@ -64,9 +67,29 @@ class _Opened:
     def __call__(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         for name, array in inputs.items():
             wanted = self._inputs[name]
-            self._interpreter.set_tensor(wanted["index"], np.asarray(array, wanted["dtype"]))
+            self._interpreter.set_tensor(wanted["index"], _stored(array, wanted))
         self._interpreter.invoke()
-        return {name: self._interpreter.get_tensor(one["index"]) for name, one in self._outputs.items()}
+        return {
+            name: _real(self._interpreter.get_tensor(one["index"]), one)
+            for name, one in self._outputs.items()
+        }
+
+
+def _stored(array: Array, details: Mapping[str, Any]) -> Array:
+    """Numbers as a tensor of the file holds them: quantized by its scale and zero point if it has them."""
+    array, (scale, zero) = np.asarray(array), details["quantization"]
+    if not scale or array.dtype.kind != "f":
+        return np.asarray(array, details["dtype"])
+    limits = np.iinfo(details["dtype"])
+    stored: Array = np.clip(np.round(array / scale) + zero, limits.min, limits.max)
+    return stored.astype(details["dtype"])
+
+
+def _real(array: Array, details: Mapping[str, Any]) -> Array:
+    """The numbers that a tensor of the file stands for."""
+    scale, zero = details["quantization"]
+    real: Array = (array.astype(np.float32) - zero) * np.float32(scale) if scale else array
+    return real
 
 
 def load_inside(artifact: Artifact, names: Sequence[str], given: Sequence[str]) -> _Opened:
@@ -104,6 +127,17 @@ def _tables(artifact: Artifact) -> Any:
     if any(signature.subgraphIndex for signature in model.signatureDefs or []):
         raise ConversionError(f"{artifact.path}: its inputs are not those of its first subgraph")
     return model
+
+
+def _codes(model: Any, *kinds: str) -> set[int]:
+    """The indices of operator codes of these kinds."""
+    builtin = needs_extra("ai_edge_litert.schema_py_generated", "tflite").BuiltinOperator
+    wanted = {getattr(builtin, kind) for kind in kinds}
+    return {
+        index
+        for index, code in enumerate(model.operatorCodes)
+        if max(code.builtinCode, code.deprecatedBuiltinCode) in wanted
+    }
 
 
 def _names(model: Any) -> dict[int, str]:

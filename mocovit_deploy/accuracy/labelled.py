@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import zipfile
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -50,7 +51,11 @@ def read_labelled(name: str, image: InputSpec, images: int | None) -> Labelled:
 
     Raises `UsageError` for a function or a file that is not there or fails, and for arrays that do not fit.
     """
-    found = _from_npz(Path(name)) if name.endswith(".npz") else _from_function(name, image, images)
+    if name.endswith(".npz"):
+        arrays = read_arrays(Path(name), ("images", "labels"), ())
+        found = (arrays["images"], arrays["labels"])
+    else:
+        found = _from_function(name, image, images)
     pictures, labels = (np.asarray(array) for array in found)
     if labels.ndim != 1 or labels.dtype.kind not in "iu" or not len(labels):
         raise UsageError(f"{name}: labels are {_described(labels)}, not (n,) whole numbers")
@@ -85,7 +90,11 @@ def _from_function(name: str, image: InputSpec, images: int | None) -> tuple[Arr
     return pictures, labels
 
 
-def _from_npz(path: Path) -> tuple[Array, Array]:
+def read_arrays(path: Path, needed: Sequence[str], welcome: Sequence[str]) -> dict[str, Array]:
+    """The arrays of an .npz by name: all of `needed`, and those of `welcome` that it holds.
+
+    Raises `UsageError` for a file that is not there, is not an .npz, lacks one, or unpacks to too much.
+    """
     if not path.is_file():
         raise UsageError(f"{path}: no such file")
     try:
@@ -94,10 +103,12 @@ def _from_npz(path: Path) -> tuple[Array, Array]:
         if unpacked > LARGEST_BYTES:
             raise UsageError(f"{path}: unpacks to {unpacked:,} bytes, more than {LARGEST_BYTES:,}")
         with np.load(path, allow_pickle=False) as arrays:
-            return arrays["images"], arrays["labels"]
+            return {name: arrays[name] for name in (*needed, *(one for one in welcome if one in arrays))}
     except (OSError, ValueError, KeyError, EOFError, MemoryError, zipfile.BadZipFile, zlib.error) as error:
+        named = " and ".join(f"`{name}`" for name in needed)
         raise UsageError(
-            f"{path}: holds no arrays `images` and `labels` that can be read ({first_line(error)})"
+            f"{path}: holds no {'array' if len(needed) == 1 else 'arrays'} {named} that can be read "
+            f"({first_line(error)})"
         ) from None
 
 

@@ -40,6 +40,8 @@ class Artifact:
     golden_sha256: str
     tools: Mapping[str, str] = field(default_factory=dict)
     passes: tuple[Mapping[str, Any], ...] = ()
+    quantization: Mapping[str, Any] | None = None
+    """Of a quantized file: calibration images and their digest, how ranges were chosen, what is in int8."""
     parity: Mapping[str, Any] | None = None
     source: Mapping[str, Any] | None = None
     """What the file was made from (`provenance`). None in older manifests."""

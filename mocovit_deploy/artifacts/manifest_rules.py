@@ -53,8 +53,9 @@ def check(document: Mapping[str, Any]) -> None:
     passes = document["passes"]
     if not isinstance(passes, list) or not all(isinstance(one, dict) for one in passes):
         raise ValueError("passes is not a list of objects")
-    if document.get("parity") is not None:
-        _mapping(document["parity"], "parity")
+    for key in ("parity", "quantization"):
+        if document.get(key) is not None:
+            _mapping(document[key], key)
 
 
 def _tensors(value: Any, side: str) -> None:

@@ -55,6 +55,9 @@ def export(request: ExportRequest, *, as_json: bool, verbose: bool) -> int:
         note(_assumption(done.network.input.preprocessing))
     if done.network.remark:
         note(done.network.remark)
+    calibration = None if done.scheme is None else done.scheme.calibration
+    for text in () if calibration is None else calibration.notes:
+        note(text)
     for outcome in done.outcomes:
         print_notes(f"{outcome.format} {outcome.recipe}", outcome.report, outcome.notes)
     if as_json:

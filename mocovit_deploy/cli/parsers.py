@@ -213,8 +213,16 @@ def export_parser() -> Parser:
         "--precision",
         type=_choices,
         metavar="LIST",
-        help="of fp32, fp16, fp16_weights (default: fp32)",
+        help="of fp32 (default), fp16, fp16_weights, static_wi8_ai8, static_wi8_ai8_fp16, dynamic_wi8_afp32, "
+        "weight_only_wi8_afp32; not every format has all",
     )
+    add(
+        "--calibration",
+        metavar="SOURCE",
+        help="images for the ranges of int8 activations: a folder, an .npz, module:function, or random",
+    )
+    add("--calibration-images", type=_positive, metavar="N", help="at most so many (default: 128)")
+    add("--strict", action="store_true", help="stop at a file of the calibration folder that is no image")
     add(
         "--layout",
         type=str.lower,

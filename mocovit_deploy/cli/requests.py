@@ -11,7 +11,8 @@ from typing import Any
 
 from mocovit_deploy.errors import UsageError
 from mocovit_deploy.formats import FORMATS
-from mocovit_deploy.spec import ExportRequest, ModelSpec, OwnInput
+from mocovit_deploy.quantization.recipes import RECIPES
+from mocovit_deploy.spec import CalibrationRequest, ExportRequest, ModelSpec, OwnInput
 
 ONE_FORMAT = {
     "layout": "tflite",
@@ -22,6 +23,7 @@ ONE_FORMAT = {
 }
 """Options, by their names in the parser, that one format alone knows."""
 OF_FILES = (
+    *("strict", "calibration_images", "calibration"),
     *("format", "precision", "output_dir", "output_names", "dynamic", "without", "no_verify", "app_code"),
     *("scale", "mean", "std", "colour_order"),
     *("labels", "author", "licence", "model_version", "description"),
@@ -39,6 +41,17 @@ def require_honoured(given: argparse.Namespace) -> None:
         if given.format and wanted not in given.format and _is_given(given, name):
             raise UsageError(
                 f"{_option(name)} is of {wanted} files; leave it out, or add {wanted} to --format"
+            )
+    static = {recipe.name for recipe in RECIPES if recipe.is_static}
+    if given.calibration is not None and not static & set(given.precision or ()):
+        raise UsageError(
+            "--calibration is of precisions with fixed ranges; leave it out, or add "
+            f"{' or '.join(sorted(static))}"
+        )
+    for name in ("calibration_images", "strict"):
+        if given.calibration is None and _is_given(given, name):
+            raise UsageError(
+                f"{_option(name)} goes with --calibration; give it, or leave {_option(name)} out"
             )
     if given.prefer_ema and given.checkpoint is None:
         raise UsageError(
@@ -75,8 +88,16 @@ def export_request(given: argparse.Namespace) -> ExportRequest:
         verify=not given.no_verify,
         deploy_hooks=given.deploy_hooks,
         app_code=given.app_code,
+        calibration=_calibration(given),
         **{name: value for name, value in options.items() if value is not None},
     )
+
+
+def _calibration(given: argparse.Namespace) -> CalibrationRequest | None:
+    if given.calibration is None:
+        return None
+    images = given.calibration_images or CalibrationRequest.images
+    return CalibrationRequest(given.calibration, images, given.strict)
 
 
 def _model(given: argparse.Namespace) -> ModelSpec:

@@ -9,7 +9,15 @@ from typing import Any
 from mocovit_deploy.contract.toml import choice, flag, number, numbers, positive, text, texts, whole
 from mocovit_deploy.errors import UsageError
 from mocovit_deploy.ship.metadata import read_labels
-from mocovit_deploy.spec import COLOUR_ORDERS, CONVERTERS, LAYOUTS, ExportRequest, ModelSpec, OwnInput
+from mocovit_deploy.spec import (
+    COLOUR_ORDERS,
+    CONVERTERS,
+    LAYOUTS,
+    CalibrationRequest,
+    ExportRequest,
+    ModelSpec,
+    OwnInput,
+)
 
 
 def _arguments(value: object, where: str) -> tuple[tuple[str, str], ...]:
@@ -74,6 +82,9 @@ MODEL_WORDS: Mapping[str, Callable[[object, str], Any]] = {
     "licence": text,
     "model_version": text,
     "description": text,
+    "calibration": text,
+    "calibration_images": positive,
+    "strict": flag,
 }
 """Each with what reads its value; a test holds them to the options of mocovit-export."""
 
@@ -103,5 +114,18 @@ def request_of(words: Mapping[str, Any], only: tuple[tuple[str, str], ...], wher
         simplify=not given.get("no_simplify", False),
         dynamic_batch=given.get("dynamic") == "batch",
         only=only,
+        calibration=_calibration(given, where),
         **{word: given[word] for word in (*options, *said) if word in given},
+    )
+
+
+def _calibration(given: Mapping[str, Any], where: str) -> CalibrationRequest | None:
+    if "calibration" not in given:
+        if alone := [word for word in ("calibration_images", "strict") if word in given]:
+            raise UsageError(f"{where}: {alone[0]} goes with calibration")
+        return None
+    return CalibrationRequest(
+        given["calibration"],
+        given.get("calibration_images", CalibrationRequest.images),
+        given.get("strict", False),
     )

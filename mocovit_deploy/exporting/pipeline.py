@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from torch import fx
+
 from mocovit_deploy.errors import DeployError
 from mocovit_deploy.exporting.prove import Line, Outcome, run_original, write_and_prove
 from mocovit_deploy.exporting.refuse import refuse_impossible
@@ -15,9 +17,16 @@ from mocovit_deploy.passes import PASSES
 from mocovit_deploy.passes.deploy_hooks import after_deploy_hooks
 from mocovit_deploy.passes.result import PassResult
 from mocovit_deploy.passes.run import run_passes
+from mocovit_deploy.quantization.calibration import read_calibration
+from mocovit_deploy.quantization.observe import observe
+from mocovit_deploy.quantization.recipes import named
+from mocovit_deploy.quantization.scheme import Scheme, scheme_of, weights_scheme
 from mocovit_deploy.ship.metadata import require_fitting_labels
 from mocovit_deploy.spec import ExportRequest
 from mocovit_deploy.terminal.progress import Stages
+
+RULE = "minmax"
+"""How ranges are chosen."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +38,8 @@ class Export:
     batch_norms_captured: int
     """How many the network had before the passes."""
     outcomes: tuple[Outcome, ...]
+    scheme: Scheme | None = None
+    """None if no recipe asked for quantizes."""
 
 
 def export_model(request: ExportRequest, stages: Stages, live: Network | None = None) -> Export:
@@ -56,9 +67,30 @@ def export_model(request: ExportRequest, stages: Stages, live: Network | None = 
         with stages("passes"):
             passes = run_passes(graph, example, [p for p in PASSES if p not in request.without])
             passes = replace(passes, proofs=(*hooks, *passes.proofs))
-        line = Line(request, network, reference, passes, example, staging, stages)
+        scheme = _scheme(request, network, passes.graph, stages)
+        line = Line(request, network, reference, passes, example, staging, stages, scheme)
         outcomes = [write_and_prove(line, name, recipe) for name, recipe in request.files]
-    return Export(network, passes, count(original, *BATCH_NORMS), tuple(outcomes))
+    return Export(network, passes, count(original, *BATCH_NORMS), tuple(outcomes), scheme)
+
+
+def _scheme(request: ExportRequest, network: Network, graph: fx.GraphModule, stages: Stages) -> Scheme | None:
+    """How the graph is quantized, if a recipe asked for quantizes it: made once for all files."""
+    recipes = [named(recipe) for _, recipe in request.files]
+    if request.calibration is None or not any(recipe.is_static for recipe in recipes):
+        return weights_scheme(graph) if any(recipe.quantizes for recipe in recipes) else None
+    with stages("calibration images"):
+        calibration = read_calibration(
+            request.calibration,
+            network.input if network.inputs.example is None else None,
+            network.input_names,
+            random=lambda most: network.inputs.for_random_calibration(request.model.seed, most),
+            progress=lambda done, wanted: stages.show(f"calibration images {done} of {wanted} ..."),
+        )
+    with stages("ranges"):
+        observed = observe(
+            graph, calibration, lambda done, all_: stages.show(f"ranges {done} of {all_} runs ...")
+        )
+        return scheme_of(graph, observed, RULE, calibration)
 
 
 def worst_error(export: Export) -> DeployError | None:

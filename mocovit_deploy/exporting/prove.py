@@ -24,6 +24,9 @@ from mocovit_deploy.parity.decide import PASS
 from mocovit_deploy.parity.half import check_half, needs_half, with_half
 from mocovit_deploy.parity.verdict import ParityReport, check_file, not_run
 from mocovit_deploy.passes.result import PassResult
+from mocovit_deploy.quantization.calibration_set import brand_of
+from mocovit_deploy.quantization.recipes import named
+from mocovit_deploy.quantization.scheme import Scheme
 from mocovit_deploy.ship.app_code import write_app_code
 from mocovit_deploy.ship.metadata import FileMetadata
 from mocovit_deploy.spec import BATCH, ExportRequest, TensorSpec
@@ -77,6 +80,8 @@ class Line:
     example: tuple[Tensor, ...]
     staging: Staging
     stages: Stages
+    scheme: Scheme | None = None
+    """None if no recipe asked for quantizes."""
 
 
 def run_original(network: Network, request: ExportRequest) -> Reference:
@@ -113,7 +118,8 @@ def write_and_prove(line: Line, format_name: str, recipe: str) -> Outcome:
     """Write one file in the staging folder, judge it there, and publish it under its name or as rejected."""
     exporter = format_named(format_name)
     free = "_bN" if line.request.dynamic_batch else ""
-    job = _job(line, recipe, f"{line.network.stem}{free}_{recipe}{exporter.SUFFIX}")
+    brand = brand_of(None if line.scheme is None else line.scheme.calibration, recipe)
+    job = _job(line, recipe, f"{line.network.stem}{free}_{recipe}{brand}{exporter.SUFFIX}")
     verify = line.request.verify
     try:
         with line.stages(f"{format_name} {recipe}"):
@@ -206,6 +212,7 @@ def _artifact(line: Line, job: ExportJob, format_name: str, written: Written) ->
         golden_sha256=digest(golden_path(job.path)),
         tools={"mocovit-deploy": version("mocovit-deploy"), **written.tools},
         passes=proofs,
+        quantization=written.quantization,
         source=source_of(line.request),
     )
 
@@ -229,4 +236,5 @@ def _job(line: Line, recipe: str, file_name: str) -> ExportJob:
         dynamic_batch=request.dynamic_batch,
         minimum_deployment_target=request.minimum_deployment_target,
         converter=request.converter,
+        scheme=line.scheme if named(recipe).quantizes else None,
     )

@@ -16,12 +16,14 @@ from torch.utils import _pytree as pytree
 from mocovit_deploy.artifacts.artifact import Array
 from mocovit_deploy.errors import UsageError
 from mocovit_deploy.models.names import Path, parameters_of
-from mocovit_deploy.parity.samples import samples
+from mocovit_deploy.parity.samples import random_crops, samples
 from mocovit_deploy.spec import PIXELS, InputSpec, OwnInput, Preprocessing
 
 UNTOUCHED = Preprocessing(scale=1.0, mean=(0.0,), std=(1.0,), colour_order="")
 """Of a network that takes something else than one image: its inputs are the tensors themselves."""
 VARIATIONS = 8
+RANDOM_CALIBRATION = 32
+"""Runs of made-up inputs, which say little however many they are."""
 
 
 class Flattened(nn.Module):
@@ -69,6 +71,17 @@ class Inputs:
         titles = ("example", *(f"variation {i}" for i in range(1, VARIATIONS)))
         columns = (np.stack([tensor.numpy() for tensor in column]) for column in zip(*runs, strict=True))
         return titles, tuple(columns)
+
+    def for_random_calibration(self, seed: int, most: int) -> tuple[Array, ...]:
+        """Inputs to calibrate on if there are no images, one array (runs, ...) each; at most `most`, and none
+        a parity sample.
+        """
+        count = min(most, RANDOM_CALIBRATION)
+        if self.example is None:
+            return (random_crops(self.image, seed + 1, count),)
+        generator = torch.Generator().manual_seed(seed + 1)
+        runs = [self._variation(generator) for _ in range(count)]
+        return tuple(np.stack([tensor.numpy() for tensor in column]) for column in zip(*runs, strict=True))
 
     def for_statistics(self) -> list[tuple[Tensor, ...]]:
         """Inputs to measure activations on; uses torch's global generator."""

@@ -6,6 +6,8 @@ All numbers are computed in float64 over all samples together. With e the expect
     max_error max_abs / (max e - min e)
     rmse      sqrt(mean (e - f)^2)
     sqnr_db   10 log10( sum e^2 / sum (e - f)^2 )          infinite where they are equal
+    varying_db  the same for the part that changes with the input: 10 log10( sum (e - m)^2 / sum (e - f)^2 ),
+              m the mean of e over the samples; m = 0 for one sample alone
     cosine    <e, f> / (|e| |f|)
     liveliness  largest spread of one output element over the samples / (max e - min e)
     own_error   max |e - g| / (max e - min e), where g is what the original itself gives in float32
@@ -34,6 +36,7 @@ class Difference:
     max_error: float
     rmse: float
     sqnr_db: float
+    varying_db: float
     cosine: float
     liveliness: float
     top1_agreement: float | None
@@ -65,7 +68,7 @@ def compare(
     if not (np.isfinite(e).all() and np.isfinite(f).all()) or e.size == 0:
         nan = float("nan")
         bad = ~np.isfinite(f).reshape(len(f), -1).all(axis=1) if len(f) else np.zeros(1)
-        return Difference(output, False, nan, nan, nan, nan, nan, nan, None, int(np.argmax(bad)))
+        return Difference(output, False, nan, nan, nan, nan, nan, nan, nan, None, int(np.argmax(bad)))
     error = np.abs(e - f)
     every = e if whole is None else whole.astype(np.float64)
     constant = len(every) > 1 and bool((every == every[0]).all())
@@ -80,6 +83,7 @@ def compare(
         max_error=float(error.max()) / spread,
         rmse=float(np.sqrt((error**2).mean())),
         sqnr_db=_decibels(signal, noise),
+        varying_db=_decibels(_varying(e, every, constant), noise),
         cosine=float((e * f).sum()) / norms if norms else float(noise == 0),
         liveliness=float((every.max(axis=0) - every.min(axis=0)).max()) / spread,
         top1_agreement=_top1_agreement(e, f),
@@ -87,6 +91,13 @@ def compare(
         own_error=None if single is None else float(np.abs(e - single).max()) / spread,
         constant=constant,
     )
+
+
+def _varying(expected: Array, every: Array, constant: bool) -> float:
+    """The energy of what changes from sample to sample; of a constant, or of one sample alone, all of it."""
+    if constant or len(every) < 2:
+        return float((expected**2).sum())
+    return float(((expected - every.mean(axis=0)) ** 2).sum())
 
 
 def _decibels(signal: float, noise: float) -> float:

@@ -3,6 +3,7 @@
     error <= tolerance                          pass
     error <= multiple of torch's own error      pass, said; not run if that own error is too large to judge by
     otherwise                                   fail
+    of quantized files: the error against what varies with the input, in dB, as well
 
 Errors are to the float64 original, relative to the output's range. Then every output must vary with the
 input, or be a constant of the network beside outputs that do.
@@ -49,10 +50,34 @@ def decide(
         return FAIL, why
     if why := _first(_why_uncertain(one, tolerance) for one in outputs):
         return NOT_RUN, why
+    if tolerance.min_varying_db is not None:
+        return _decide_quantized(outputs, tolerance, tolerance.min_varying_db)
     varying = [one for one in outputs if not one.constant] or outputs
     if why := _first(_why_nothing(one, whole or golden, allowed(one, tolerance)) for one in varying):
         return NOT_RUN, why
     return PASS, _words(outputs, tolerance)
+
+
+def _decide_quantized(
+    outputs: Sequence[Difference], tolerance: Tolerance, least_db: float
+) -> tuple[Verdict, str]:
+    """The verdict on outputs that are within the largest error: their noise against what varies in them.
+
+    An output that hardly depends on the input has little that varies, and does not pass. Of a single sample
+    nothing varies, and the whole output stands for it.
+    """
+    for one in outputs:
+        if not one.varying_db >= least_db:
+            return FAIL, (
+                f"the error of {one.output} is too large beside what varies with the input: "
+                f"{one.varying_db:.1f} dB, at least {least_db:.1f} dB is wanted"
+            )
+    worst_db = min(one.varying_db for one in outputs)
+    agreed = [one.top1_agreement for one in outputs if one.top1_agreement is not None]
+    return PASS, (
+        f"what varies is {worst_db:.1f} dB above the error, at least {least_db:.1f} dB is wanted; "
+        f"{_words(outputs, tolerance)}{f'; top-1 agreement {min(agreed):.0%}' if agreed else ''}"
+    )
 
 
 def allowed(one: Difference, tolerance: Tolerance) -> float:

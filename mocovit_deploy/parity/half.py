@@ -55,8 +55,12 @@ class _Chosen:
 
 
 def needs_half(report: ParityReport) -> bool:
-    """Whether a file passed in fp32 that is made for fp16."""
-    return report.verdict == PASS and report.half is None and report.not_run == "fp16 arithmetic"
+    """Whether a file passed in fp32 that is made for fp16.
+
+    The float operators of a quantized file are left to `mocovit-parity --target`: the reference has no int8.
+    """
+    made_for_half = report.not_run == "fp16 arithmetic" and report.arithmetic == "fp32"
+    return report.verdict == PASS and report.half is None and made_for_half
 
 
 def with_half(report: ParityReport, half: ParityReport) -> ParityReport:

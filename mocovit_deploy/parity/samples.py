@@ -33,18 +33,36 @@ def samples(spec: InputSpec, seed: int) -> tuple[tuple[str, ...], Array]:
     Networks whose input is not one or three channels get random samples alone, and their names say so.
     """
     generator = np.random.default_rng(seed)
-    shape = (RANDOM_SAMPLES, *spec.shape)
-    noise: Array
-    if spec.dtype == "uint8":
-        noise = generator.integers(0, 256, shape, dtype=np.uint8)
-    else:
-        noise = generator.standard_normal(shape, dtype=np.float32)
+    noise = _noise(spec, generator, (RANDOM_SAMPLES, *spec.shape))
     names = tuple(f"random {i}" for i in range(RANDOM_SAMPLES))
     if spec.channels not in (1, 3):
         return names, noise
     pictures = np.stack([_batch(crop, spec) for crop in CROPS])
     titles = tuple(f"{name} {side:.0%} at {left:.2f},{top:.2f}" for name, left, top, side in CROPS)
     return titles + names, np.concatenate([pictures.astype(spec.dtype, copy=False), noise])
+
+
+def random_crops(spec: InputSpec, seed: int, count: int) -> Array:
+    """Random crops of the photographs, (count, batch, C, S, S) in `spec.dtype`, preprocessed.
+
+    One in four is random numbers; all are for networks whose input is not one or three channels.
+    """
+    generator = np.random.default_rng(seed)
+    runs: list[Array] = []
+    for run in range(count):
+        if spec.channels not in (1, 3) or run % 4 == 3:
+            runs.append(_noise(spec, generator, spec.shape))
+        else:
+            side = generator.uniform(0.2, 0.9)
+            left, top = generator.uniform(0, 1.3 - side), generator.uniform(0, 1 - side)
+            runs.append(_batch((("china", "flower")[run % 2], left, top, side), spec))
+    return np.stack(runs).astype(spec.dtype, copy=False)
+
+
+def _noise(spec: InputSpec, generator: np.random.Generator, shape: tuple[int, ...]) -> Array:
+    if spec.dtype == "uint8":
+        return generator.integers(0, 256, shape, dtype=np.uint8)
+    return generator.standard_normal(shape, dtype=np.float32)
 
 
 def _batch(crop: tuple[str, float, float, float], spec: InputSpec) -> FloatArray:

@@ -17,12 +17,21 @@ class Tolerance:
     """Largest absolute difference, relative to the range of the original's output over all samples."""
     measured: float
     """The same quantity for `mocovit_1_0` when this entry was set; for mixed arithmetic, all in fp16."""
+    min_varying_db: float | None = None
+    """Of quantized files: the least ratio of what varies with the input to the error, in dB. None for
+    others.
+    """
+    measured_db: float | None = None
+    """The same quantity for `mocovit_1_0` when this entry was set."""
 
 
 MIXED = "mixed"
 """The arithmetic of a file computed in fp16 and in fp32, less than `NEARLY_ALL` of its MACs in fp16."""
 
 NEARLY_ALL = 0.99
+
+INT8_AND_HALF = "int8 and fp16"
+"""The arithmetic of a quantized file whose float operators ran in fp16."""
 
 TOLERANCES = {
     # (format, recipe, arithmetic)
@@ -41,6 +50,21 @@ TOLERANCES = {
     ("tflite", "fp16_weights", "fp32"): Tolerance(max_error=2e-3, measured=6.4e-4),
     ("tflite", "fp16_weights", "fp16"): Tolerance(max_error=1e-2, measured=3.7e-3),
     ("tflite", "fp16_weights", MIXED): Tolerance(max_error=1e-2, measured=3.7e-3),
+    ("tflite", "static_wi8_ai8", "int8"): Tolerance(
+        max_error=0.35, measured=6.2e-2, min_varying_db=3.0, measured_db=11.2
+    ),
+    ("tflite", "static_wi8_ai8_fp16", "int8"): Tolerance(
+        max_error=0.35, measured=6.2e-2, min_varying_db=3.0, measured_db=11.2
+    ),
+    ("tflite", "static_wi8_ai8_fp16", INT8_AND_HALF): Tolerance(
+        max_error=0.35, measured=6.2e-2, min_varying_db=3.0, measured_db=11.2
+    ),
+    ("tflite", "dynamic_wi8_afp32", "int8"): Tolerance(
+        max_error=0.1, measured=1.1e-2, min_varying_db=12.0, measured_db=23.1
+    ),
+    ("tflite", "weight_only_wi8_afp32", "fp32"): Tolerance(
+        max_error=0.1, measured=8.4e-3, min_varying_db=12.0, measured_db=25.2
+    ),
 }
 
 
@@ -65,11 +89,24 @@ LAYER_TOLERANCES = {
     ("tflite", "fp32", "fp32"): LayerTolerance(carried=5e-5, alone=1e-5, measured=(4.1e-6, 1.7e-6)),
     ("tflite", "fp16", "fp32"): LayerTolerance(carried=5e-5, alone=1e-5, measured=(4.1e-6, 1.7e-6)),
     ("tflite", "fp16_weights", "fp32"): LayerTolerance(carried=3e-2, alone=3e-3, measured=(6.7e-3, 4.9e-4)),
+    ("tflite", "static_wi8_ai8", "int8"): LayerTolerance(carried=1.0, alone=0.1, measured=(0.45, 0.03)),
+    ("tflite", "static_wi8_ai8_fp16", "int8"): LayerTolerance(carried=1.0, alone=0.1, measured=(0.45, 0.03)),
+    ("tflite", "static_wi8_ai8_fp16", INT8_AND_HALF): LayerTolerance(
+        carried=1.0, alone=0.1, measured=(0.45, 0.03)
+    ),
 }
 SAME_NETWORK = 1e-5
 """How far the outputs of a network built again may be from those in the golden file; measured: 0 to 5e-7."""
 
-MEANT_ARITHMETIC = {"fp32": "fp32", "fp16": "fp16", "fp16_weights": "fp16"}
+MEANT_ARITHMETIC = {
+    "fp32": "fp32",
+    "fp16": "fp16",
+    "fp16_weights": "fp16",
+    "static_wi8_ai8": "int8",
+    "static_wi8_ai8_fp16": INT8_AND_HALF,
+    "dynamic_wi8_afp32": "int8",
+    "weight_only_wi8_afp32": "fp32",
+}
 """What a file of each recipe is made to be computed in."""
 
 

@@ -205,7 +205,8 @@ def not_computed(recipe: str, arithmetic: str) -> str:
     A file computed partly in fp16 ("mixed") ran as it does where fp16 is to be had.
     """
     meant = MEANT_ARITHMETIC.get(recipe, arithmetic)
-    return f"{meant} arithmetic" if arithmetic not in (meant, MIXED) else ""
+    missing = [one for one in meant.split(" and ") if one not in arithmetic.split(" and ")]
+    return f"{' and '.join(missing)} arithmetic" if missing and arithmetic != MIXED else ""
 
 
 def not_run(reason: str) -> ParityReport:

@@ -24,7 +24,7 @@ class Stages:
     @contextlib.contextmanager
     def __call__(self, name: str) -> Iterator[None]:
         raise_if_interrupted()
-        self._show(f"{name} ...")
+        self.show(f"{name} ...")
         start, start_cpu = time.perf_counter(), time.process_time()
         try:
             yield
@@ -32,9 +32,10 @@ class Stages:
         finally:
             self.seconds[name] = time.perf_counter() - start
             self.cpu_seconds[name] = time.process_time() - start_cpu
-            self._show(f"{name} {self.seconds[name]:.1f} s\n")
+            self.show(f"{name} {self.seconds[name]:.1f} s\n")
 
-    def _show(self, text: str) -> None:
+    def show(self, text: str) -> None:
+        """Show where a stage stands, in place of what the terminal's line says."""
         if self.terminal is not None:
             self.terminal.write(f"\r\x1b[K{text}")
             self.terminal.flush()

@@ -19,7 +19,7 @@ from mocovit_deploy.cli.requests import ONE_FORMAT, export_request, require_hono
 from mocovit_deploy.errors import MissingToolError, UsageError
 from mocovit_deploy.models import SOURCES
 from mocovit_deploy.models.load import load_network
-from mocovit_deploy.spec import ExportRequest
+from mocovit_deploy.spec import CalibrationRequest, ExportRequest
 
 TINY = "tiny_networks:tiny"
 NETWORKS = {"mocovit": "mocovit_0_5", "timm": "timm/test_efficientnet", "program": "small.pt2", "user": TINY}
@@ -48,6 +48,7 @@ ARGUMENTS = {
 }
 """A --model-arg that each source's network takes, but for the program, which takes none."""
 
+STATIC = ["--precision", "static_wi8_ai8"]
 REQUEST_OPTIONS = {
     "format": (["--format", "tflite"], "formats", ("tflite",)),
     "precision": (["--precision", "FP16"], "precisions", ("fp16",)),
@@ -70,6 +71,17 @@ REQUEST_OPTIONS = {
     "model_version": (["--model-version", "2"], "model_version", "2"),
     "description": (["--description", "small"], "description", "small"),
     "app_code": (["--app-code"], "app_code", True),
+    "calibration": ([*STATIC, "--calibration", "random"], "calibration", CalibrationRequest("random")),
+    "calibration_images": (
+        [*STATIC, "--calibration", "a", "--calibration-images", "7"],
+        "calibration",
+        CalibrationRequest("a", 7),
+    ),
+    "strict": (
+        [*STATIC, "--calibration", "a", "--strict"],
+        "calibration",
+        CalibrationRequest("a", 128, True),
+    ),
     "output_dir": (["--output-dir", "here"], "output_dir", Path("here")),
 }
 """Words, and the field of the request that they must show in; tests of the exporters show what fields do."""
@@ -144,6 +156,9 @@ def test_a_summary_refuses_what_changes_files_alone(name):
         (["--unsafe-pickle"], "--unsafe-pickle reads a --checkpoint or a .pt2 file"),
         (["--pretrained", "--checkpoint", "a.pt"], "--pretrained and --checkpoint both give the weights"),
         (["--model-arg", "a=1", "--model-arg", "a=2"], "--model-arg a is given twice"),
+        (["--calibration", "random"], "--calibration is of precisions with fixed ranges"),
+        (["--strict"], "--strict goes with --calibration"),
+        (["--calibration-images", "9"], "--calibration-images goes with --calibration"),
         (["--num-classes", "3", "--model-arg", "num_classes=4"], "are both given"),
     ],
 )

@@ -17,7 +17,8 @@ from mocovit_deploy.exporting.pipeline import export_model
 from mocovit_deploy.files import digest
 from mocovit_deploy.formats import FORMATS, format_named
 from mocovit_deploy.parity.verdict import check, run_golden
-from mocovit_deploy.spec import ExportRequest, InputSpec, ModelSpec
+from mocovit_deploy.quantization.recipes import named
+from mocovit_deploy.spec import CalibrationRequest, ExportRequest, InputSpec, ModelSpec
 from mocovit_deploy.terminal.progress import Stages
 
 TINY = "tiny_networks:tiny"
@@ -31,6 +32,7 @@ def tiny_request(tmp_path_factory):
         ModelSpec(TINY, input=InputSpec(size=32), seed=3),
         formats=FORMATS,
         output_dir=tmp_path_factory.mktemp("exports"),
+        calibration=CalibrationRequest("tiny_networks:pictures", images=16),
     )
 
 
@@ -78,7 +80,8 @@ def test_the_check_can_be_repeated_from_the_files(exported, name, recipe):
 def test_golden_outputs_of_another_network_fail(exported, name, recipe):
     artifact = read_manifest(exported[name, recipe])
     golden = read_golden(artifact)
-    nudged = {key: value * np.float32(1.02) for key, value in golden.outputs.items()}
+    factor = np.float32(2.0 if named(recipe).quantizes else 1.02)
+    nudged = {key: value * factor for key, value in golden.outputs.items()}
     predictor = format_named(name).load(artifact)
     assert check(artifact, dataclasses.replace(golden, outputs=nudged), predictor).verdict == "fail"
 
@@ -89,7 +92,7 @@ def test_nudged_weights_fail(exported, name, recipe, tmp_path):
     source = read_manifest(exported[name, recipe])
     surgeon = SURGEONS[name](source.path)
     layer = surgeon.layers()[0]
-    layer.weight = layer.weight * 1.5
+    layer.weight = layer.weight * (-1.5 if named(recipe).quantizes else 1.5)
     surgeon.put_back(layer)
     changed = dataclasses.replace(source, path=tmp_path / source.path.name)
     surgeon.save(changed.path)

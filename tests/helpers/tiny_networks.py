@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
 from mocovit_deploy.models.inputs import pictures_like
 from mocovit_deploy.models.mocovit import GhostBottleneck, MoCoViTConfig, TransformerBlock, conv_bn
 from mocovit_deploy.models.seeded import enliven
+from mocovit_deploy.parity.samples import random_crops
 from mocovit_deploy.spec import InputSpec
 
 
@@ -70,6 +74,11 @@ class BestClass(nn.Module):
 
 def best_class() -> nn.Module:
     return alive(BestClass())
+
+
+def pictures(image: InputSpec, images: int | None) -> npt.NDArray[Any]:
+    """Images to calibrate on."""
+    return random_crops(image, seed=9, count=images or 16)[:, 0]
 
 
 def not_a_network() -> str:

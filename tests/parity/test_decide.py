@@ -100,7 +100,8 @@ def test_what_passes_by_own_error_must_vary_with_the_input_by_more():
 
 def test_the_loosest_own_error_is_no_looser_than_the_table():
     assert OWN_ROUNDING.measured < OWN_ROUNDING.multiple < 2 * OWN_ROUNDING.measured
-    loosest = max(tolerance.max_error for tolerance in TOLERANCES.values())
+    floats = [one for one in TOLERANCES.values() if one.min_varying_db is None]
+    loosest = max(tolerance.max_error for tolerance in floats)
     assert OWN_ROUNDING.multiple * OWN_ROUNDING.uncertain <= loosest < 1 / LIVELINESS
 
 
@@ -143,3 +144,52 @@ def test_an_example_of_one_integer_is_said_to_be_at_fault(number, blamed):
     report = verdict(alone, {"anchors": ANCHORS})
     assert report.verdict == NOT_RUN
     assert (f"the example inputs are at fault: tokens holds nothing but {number}" in report.reason) == blamed
+
+
+QUANTIZED = [key for key, one in TOLERANCES.items() if one.min_varying_db is not None]
+
+
+def quantized_verdict(key, found, original=EXACT):
+    artifact = Artifact("f", *key[:2], "m", "w", (), (), None, "", "")
+    return judge(artifact, Golden(NAMES, {"x": EXACT}, {"y": original}), {"y": found}, "test", key[2])
+
+
+@pytest.mark.parametrize("key", QUANTIZED, ids=" ".join)
+def test_a_quantized_file_is_judged_by_its_noise_too(key):
+    """Noise that is far within the largest error, and more than the output's changes bear."""
+    least_db = TOLERANCES[key].min_varying_db
+    varying = EXACT - EXACT.mean(axis=0)
+    signs = np.sign(np.random.default_rng(1).standard_normal(EXACT.shape))
+    noise = np.sqrt((varying**2).mean()) * signs
+
+    def found(decibels):
+        return (EXACT + noise * 10 ** (-decibels / 20)).astype(np.float32)
+
+    assert quantized_verdict(key, found(least_db + 12)).verdict == PASS
+    small = np.concatenate([EXACT[..., :5] * 0.01, np.array([[[50.0]]] * 3)], axis=-1)
+    shifted = small + 0.01 * noise * 10 ** (-(least_db - 4) / 20)
+    worse = quantized_verdict(key, shifted, small)
+    assert worse.verdict == FAIL
+    assert "beside what varies" in worse.reason
+    assert worse.outputs[0].max_error < TOLERANCES[key].max_error
+
+
+@pytest.mark.parametrize("key", QUANTIZED, ids=" ".join)
+@pytest.mark.parametrize("spoil", [lambda y: y * 2, lambda y: y[::-1], lambda y: y * np.nan, np.zeros_like])
+def test_a_quantized_file_of_another_network_fails(key, spoil):
+    assert quantized_verdict(key, spoil(EXACT)).verdict == FAIL
+
+
+@pytest.mark.parametrize("key", QUANTIZED, ids=" ".join)
+def test_a_quantized_output_that_ignores_the_input_fails(key):
+    dull = EXACT.mean(axis=0, keepdims=True) + 1e-4 * EXACT
+    assert (
+        quantized_verdict(key, np.repeat(dull.mean(axis=0, keepdims=True), 3, axis=0), dull).verdict == FAIL
+    )
+
+
+def test_every_quantized_entry_was_measured_with_room():
+    for key in QUANTIZED:
+        one = TOLERANCES[key]
+        assert one.measured < one.max_error / 3
+        assert one.measured_db > one.min_varying_db + 6

@@ -33,7 +33,7 @@ from mocovit_deploy.artifacts.golden import Golden
 from mocovit_deploy.artifacts.operator import by_kind
 from mocovit_deploy.errors import MissingToolError, ParityError, UsageError
 from mocovit_deploy.formats import format_named
-from mocovit_deploy.parity.tolerance import MIXED, NEARLY_ALL
+from mocovit_deploy.parity.tolerance import INT8_AND_HALF, MIXED, NEARLY_ALL
 from mocovit_deploy.targets import GoldenRun, InstructionCount, RunConditions
 
 DEFAULT_DEVICE = "snapdragon_855"
@@ -157,28 +157,30 @@ def proved(artifact: Artifact, run: ProfiledRun, regions: Sequence[Counts]) -> P
 
     Floats that were multiplied in fp16 and in fp32 are `MIXED`, unless `NEARLY_ALL` were in fp16. The
     runtime's name says how much was computed in another arithmetic than the one that is named.
-    Raises `ParityError` when nothing was computed in the one that is named.
+    Raises `ParityError` when nothing was computed in the one that is named; of `INT8_AND_HALF` that is int8,
+    and half precision may be that of operators which only add.
     """
     macs = {
         width: sum(one.get(width, 0) for one in map(_macs_by_arithmetic, regions))
         for width in ("fp32", "fp16", "int8")
     }
     total = sum(macs.values())
-    if run.arithmetic not in (*macs, MIXED) or not total:
+    parts = run.arithmetic.split(" and ")
+    if run.arithmetic not in (*macs, MIXED, INT8_AND_HALF) or not total:
         return run
-    if not macs.get(run.arithmetic, 1):
+    if not macs.get(parts[0], 1):
         executed = max(macs, key=lambda width: macs[width])
         raise ParityError(
-            f"{artifact.path}: the runtime names {run.arithmetic} kernels, but every multiply-accumulate it "
-            f"executed was {executed}; its {run.arithmetic} is not proven"
+            f"{artifact.path}: the runtime names {parts[0]} kernels, but every multiply-accumulate it "
+            f"executed was {executed}; its {parts[0]} is not proven"
         )
     named = run.arithmetic
-    if named != "int8" and macs["fp16"]:
+    if "int8" not in named and macs["fp16"]:
         named = "fp16" if macs["fp16"] >= NEARLY_ALL * (macs["fp16"] + macs["fp32"]) else MIXED
     others = [
         f"{100 * count / total:.2g} % of MACs in {width}"
         for width, count in macs.items()
-        if count and width != named
+        if count and width not in named.split(" and ")
     ]
     runtime = f"{run.runtime} ({', '.join(others)})" if others else run.runtime
     return replace(run, arithmetic=named, runtime=runtime)
@@ -252,7 +254,7 @@ def _warnings(artifact: Artifact, plan: Plan, counts: Counts, checked: ProfiledR
             "ONNX Runtime does not tell where in its counts an operator begins; no count per operator"
         )
     executed = _arithmetic(counts)
-    if executed not in (checked.arithmetic, "unknown") and checked.arithmetic != MIXED:
+    if executed not in (*checked.arithmetic.split(" and "), "unknown") and checked.arithmetic != MIXED:
         found.append(f"most multiplications executed were {executed}, the operators say {checked.arithmetic}")
     return tuple(found)
 

@@ -147,7 +147,9 @@ HALF_DENSE = "Fully Connected (NC, F16) GEMM"
         ((CONV, "Add (ND, F16)"), "mixed"),
         ((CONV, "Convert (NC, F32, F16)"), "fp32"),
         ((HALF_DENSE, "Convert (NC, F16, F32)"), "fp16"),
-        (("Fully Connected (NC, QS8, QC8W) GEMM",) * 2 + (HALF_DENSE, CONV), "int8"),
+        (("Fully Connected (NC, QS8, QC8W) GEMM",) * 2 + (HALF_DENSE, CONV), "int8 and fp16"),
+        (("Fully Connected (NC, QS8, QC8W) GEMM", "Softmax (NC, F16)"), "int8 and fp16"),
+        (("Fully Connected (NC, QS8, QC8W) GEMM", "Softmax (NC, F32)", CONV), "int8"),
     ],
 )
 def test_a_file_that_multiplies_in_fp16_and_in_fp32_is_mixed(names: tuple[str, ...], expected: str) -> None:
@@ -158,6 +160,7 @@ def test_a_file_that_multiplies_in_fp16_and_in_fp32_is_mixed(names: tuple[str, .
     ("kind", "dtype", "says"),
     [
         ("HARD_SWISH", "int8", "no int8 kernel"),
+        ("BATCH_MATMUL", "int8", "does not say why"),
         ("HARD_SWISH", "float32", "does not say why"),
         ("CUMSUM", "float32", "no kernel for CUMSUM"),
         ("CUSTOM Magic", "float32", "custom"),

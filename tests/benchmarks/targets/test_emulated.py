@@ -276,6 +276,15 @@ def test_an_arithmetic_that_was_named_and_not_executed_is_no_proof() -> None:
         emulated.proved(artifact, run, [_multiplied(fp32=100)])
 
 
+def test_half_precision_beside_int8_may_be_that_of_operators_that_only_add() -> None:
+    artifact, _ = context_of("tiny.tflite")
+    run = ProfiledRun(outputs={}, runtime="litert 2.3.0", arithmetic="int8 and fp16", executed=())
+    assert emulated.proved(artifact, run, [_multiplied(int8_dot=300)]) == run
+    assert emulated.proved(artifact, run, [_multiplied(int8_dot=300, fp16=100)]) == run
+    with pytest.raises(ParityError, match="its int8 is not proven"):
+        emulated.proved(artifact, run, [_multiplied(fp16=100)])
+
+
 def _multiplied(**macs: int) -> Counts:
     return Counts(
         instructions=1,

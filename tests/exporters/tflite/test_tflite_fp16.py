@@ -5,7 +5,7 @@ import pytest
 
 from exporters.tflite.flatbuffer import metadata, read, set_metadata, write
 from exporters.tflite.fp16 import KEY, VALUE, allow_half, allows_half, store_half, without_half
-from exporters.tflite.run import arithmetic_of, load
+from exporters.tflite.run import float_arithmetic, load
 from mocovit_deploy.artifacts.golden import read_golden
 from mocovit_deploy.artifacts.manifest import read_manifest
 from mocovit_deploy.errors import ConversionError
@@ -139,8 +139,8 @@ def test_the_arithmetic_is_found_out_by_taking_the_mark_away(artifact, tmp_path)
     plain = artifact.path.read_bytes()
     (tmp_path / "marked").write_bytes(allow_half(plain))
     (tmp_path / "plain").write_bytes(plain)
-    assert arithmetic_of(tmp_path / "marked", Rounding) == "fp16"
-    assert arithmetic_of(tmp_path / "plain", Rounding) == "fp32"
+    assert float_arithmetic(tmp_path / "marked", Rounding) == "fp16"
+    assert float_arithmetic(tmp_path / "plain", Rounding) == "fp32"
 
 
 def test_weights_that_hold_the_bytes_of_the_mark_are_left_alone(artifact):

@@ -12,6 +12,7 @@ from ai_edge_litert import schema_py_generated as schema
 from exporters.tflite.flatbuffer import read, write
 from mocovit_deploy.artifacts.artifact import Array
 from mocovit_deploy.artifacts.marks import marks_in, split
+from mocovit_deploy.quantization.grid import Grid, weight_grid
 from planting.surgery import Constant, Layer, contiguous
 
 KINDS = {
@@ -99,16 +100,36 @@ class TfliteSurgeon:
                 return self._constant(operator.inputs[0])
         tensor = self.graph.tensors[index]
         data = self.model.buffers[tensor.buffer].data
-        if data is None or tensor.type not in FLOATS:
+        if data is None:
+            return None
+        if (grid := _grid(tensor)) is not None:
+            return grid.real(np.frombuffer(bytes(data), np.int8).reshape(tensor.shape))
+        if tensor.type not in FLOATS:
             return None
         return np.frombuffer(bytes(data), FLOATS[tensor.type]).reshape(tensor.shape).copy()
 
     def _store(self, index: int, array: Array) -> int:
-        """A tensor like `index` of its own, with other numbers."""
+        """A tensor like `index` of its own, with other numbers; int8 ones with scales that fit them."""
         tensor = copy.copy(self.graph.tensors[index])
         buffer = schema.BufferT()
-        buffer.data = np.frombuffer(contiguous(array).astype(FLOATS[tensor.type]).tobytes(), np.uint8)
+        if (grid := _grid(tensor)) is not None:
+            grid = weight_grid(array, grid.axis)
+            tensor.quantization = copy.copy(tensor.quantization)
+            tensor.quantization.scale = np.array(grid.scale, np.float32)
+            stored = grid.rounded(array)
+        else:
+            stored = contiguous(array).astype(FLOATS[tensor.type])
+        buffer.data = np.frombuffer(contiguous(stored).tobytes(), np.uint8)
         tensor.buffer = len(self.model.buffers)
         self.model.buffers.append(buffer)
         self.graph.tensors.append(tensor)
         return len(self.graph.tensors) - 1
+
+
+def _grid(tensor: Any) -> Grid | None:
+    """The grid of int8 weights with a scale for each channel."""
+    parameters = tensor.quantization
+    if tensor.type != schema.TensorType.INT8 or parameters is None or parameters.scale is None:
+        return None
+    scales = tuple(map(float, parameters.scale))
+    return Grid(scales, (0,) * len(scales), "int8", int(parameters.quantizedDimension))

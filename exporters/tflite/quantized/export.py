@@ -1,0 +1,70 @@
+"""From a captured graph and its scheme to a quantized TFLite file."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from exporters.tflite.flatbuffer import read, write
+from exporters.tflite.quantized.decide import usual
+from exporters.tflite.quantized.grids import tensor_grids
+from exporters.tflite.quantized.tables import Tables
+from exporters.tflite.quantized.weights import with_stored_weights
+from exporters.tflite.quantized.write import quantized
+from exporters.tflite.write import Converted, convert
+from mocovit_deploy.formats import ExportJob, Written
+from mocovit_deploy.quantization.recipes import DYNAMIC, named
+from mocovit_deploy.quantization.scheme import Scheme
+from mocovit_deploy.spec import TensorSpec
+
+if TYPE_CHECKING:
+    from torch import Tensor, fx
+
+
+def export_quantized(
+    graph: fx.GraphModule,
+    example: Sequence[Tensor],
+    job: ExportJob,
+    inputs: tuple[TensorSpec, ...],
+    scheme: Scheme,
+) -> Written:
+    """Write the quantized file that `job.recipe` names, with these inputs, float32 in- and outputs.
+
+    The float file is made first, in the arithmetic of the operators that stay float. Raises what
+    `exporters.tflite.write.convert` does.
+    """
+    recipe = named(job.recipe)
+    converted = convert(graph, example, replace(job, recipe=recipe.islands), inputs)
+    model = read(converted.data)
+    if not recipe.is_static:
+        stored = with_stored_weights(model, scheme.weights, dynamic=recipe.ranges == DYNAMIC)
+        return _written(job, inputs, converted, stored, {})
+    tables = Tables(model)
+    names = [node.name for node in graph.graph.nodes if node.op == "placeholder"]
+    grids = tensor_grids(tables, scheme, names)
+    chosen = usual(tables, grids)
+    made = quantized(model, grids, chosen, scheme.weights)
+    return _written(job, inputs, converted, made, {**scheme.as_json(), "operators": _counts(tables, chosen)})
+
+
+def _written(
+    job: ExportJob, inputs: tuple[TensorSpec, ...], converted: Converted, model: Any, said: dict[str, Any]
+) -> Written:
+    job.path.write_bytes(write(model))
+    return Written(
+        inputs=inputs,
+        outputs=job.outputs,
+        tools=converted.tools,
+        notes=converted.notes,
+        quantization={"recipe": named(job.recipe).meaning, **said},
+    )
+
+
+def _counts(tables: Tables, chosen: set[int]) -> dict[str, Any]:
+    """How many operators of each kind are in int8, and how many are not."""
+    kinds = {True: Counter[str](), False: Counter[str]()}
+    for operator in tables.operators:
+        kinds[operator.index in chosen][operator.kind] += 1
+    return {"int8": dict(kinds[True].most_common()), "float": dict(kinds[False].most_common())}

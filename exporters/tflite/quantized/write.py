@@ -1,0 +1,191 @@
+"""A float file's tables with some operators in int8 and QUANTIZE and DEQUANTIZE at their borders.
+
+    before   x - CONV_2D - c - HARD_SWISH - h - CONV_2D - y
+    after    x - QUANTIZE - CONV_2D - c - DEQUANTIZE - HARD_SWISH - QUANTIZE - h - CONV_2D - DEQUANTIZE - y
+
+A tensor is converted once, however many operators read it. Where an operator wants another grid than its
+input has, QUANTIZE goes from int8 to int8. Everything stays in one partition of XNNPACK as long as every
+operator is one that it takes in its own arithmetic.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from exporters.tflite.quantized.decide import constant_grid
+from exporters.tflite.quantized.edit import Edit, weights_grid
+from exporters.tflite.quantized.support import INPUT, Support, int8_support
+from exporters.tflite.quantized.tables import WEIGHTED, Operator, Tables
+from mocovit_deploy.artifacts.artifact import Array
+from mocovit_deploy.quantization.grid import Grid, symmetric_grid
+
+LARGEST_BIAS = 1 << 30
+"""A bias is stored as int32 in units of (scale of the input) x (scale of the weights); sums need room above
+it.
+"""
+
+
+def quantized(
+    model: Any, grids: Mapping[int, Grid], chosen: Collection[int], weights: Mapping[str, Grid]
+) -> Any:
+    """The tables (`ModelT`) of a float file with the operators `chosen`, by index, in int8.
+
+    `grids` has the grid of every tensor that a chosen operator reads or makes, `weights` those of layers'
+    weights by the name of the tensor, along PyTorch's axis; weights without one get that of their largest
+    numbers. `model` is not changed.
+    """
+    return _Quantizer(copy.deepcopy(model), grids, chosen, weights).written()
+
+
+class _Quantizer:
+    def __init__(
+        self, model: Any, grids: Mapping[int, Grid], chosen: Collection[int], weights: Mapping[str, Grid]
+    ) -> None:
+        self.tables, self.chosen, self.weights = Tables(model), set(chosen), weights
+        self.edit = Edit(self.tables)
+        self.model, self.graph, self.schema = model, self.tables.graph, self.tables.schema
+        self.grids = dict(grids)
+        self.support = int8_support()
+        self.floats: dict[int, int] = {int(one): int(one) for one in self.graph.inputs}
+        """The float tensor that holds each tensor of the float file."""
+        self.stored: dict[tuple[int, Grid], int] = {}
+        """The int8 tensor that holds it in a grid."""
+        self.own: dict[int, Grid] = {}
+        """The grid in which a tensor was made in int8."""
+
+    def written(self) -> Any:
+        for operator in self.tables.operators:
+            if operator.index in self.chosen:
+                self._in_int8(operator, self.support[operator.kind])
+            else:
+                self._in_float(operator)
+        outputs = {one: self._float(one) for one in self.tables.outputs()}
+        self.graph.outputs = np.array([outputs[one] for one in self.tables.outputs()], np.int32)
+        for signature in self.model.signatureDefs or []:
+            for entry in signature.outputs:
+                entry.tensorIndex = outputs[int(entry.tensorIndex)]
+        self.edit.finish()
+        return self.model
+
+    # Operators
+
+    def _in_float(self, operator: Operator) -> None:
+        computed = set(self.tables.computed(operator))
+        operator.table.inputs = np.array(
+            [self._float(one) if one in computed else one for one in operator.inputs], np.int32
+        )
+        for tensor in operator.outputs:
+            self.floats[tensor] = tensor
+        self.edit.operators.append(operator.table)
+
+    def _in_int8(self, operator: Operator, known: Support) -> None:
+        made = self._result_grids(operator, known)
+        inputs = (
+            self._weighted_inputs(operator, known)
+            if operator.kind in WEIGHTED
+            else self._inputs(operator, known, made[0])
+        )
+        outputs = []
+        for tensor, grid in zip(operator.outputs, made, strict=True):
+            self.own[tensor] = grid
+            self.stored[tensor, grid] = self.edit.tensor_like(tensor, grid)
+            outputs.append(self.stored[tensor, grid])
+        table = operator.table
+        table.inputs, table.outputs = np.array(inputs, np.int32), np.array(outputs, np.int32)
+        table.opcodeIndex = self.edit.code(operator, known.version)
+        self.edit.operators.append(table)
+
+    def _result_grids(self, operator: Operator, known: Support) -> list[Grid]:
+        """Of an operator that moves data, the grid in which its input was really made."""
+        if known.grid == INPUT and operator.kind != "CONCATENATION":
+            (source,) = self.tables.computed(operator)
+            return [self.own.get(source, self.grids[source])] * len(operator.outputs)
+        return [self.grids[one] for one in operator.outputs]
+
+    def _inputs(self, operator: Operator, known: Support, made: Grid) -> list[int]:
+        inputs = []
+        for place, tensor in enumerate(operator.inputs):
+            if not self.tables.is_float(tensor):
+                inputs.append(tensor)
+            elif self.tables.is_constant(tensor):
+                grid = made if known.grid == INPUT else constant_grid(self.tables, tensor)
+                inputs.append(self._constant(tensor, self.tables.array(tensor), grid))
+            else:
+                inputs.append(self._int8(tensor, self._wanted(operator, place, made)))
+        return inputs
+
+    def _wanted(self, operator: Operator, place: int, made: Grid) -> Grid:
+        """The grid in which an operator takes an input."""
+        tensor = operator.inputs[place]
+        own = self.own.get(tensor, self.grids[tensor])
+        if operator.kind == "CONCATENATION":
+            return made
+        if operator.kind == "BATCH_MATMUL" and place == 1 and own.zero_point != (0,):
+            return symmetric_grid(own.bounds)
+        return own
+
+    def _weighted_inputs(self, operator: Operator, known: Support) -> list[int]:
+        """Input, weights and bias: (x, w, b) of a convolution, (shape, w, x, b) of a transposed one."""
+        (source,) = self.tables.computed(operator)
+        own, tensor = self.own.get(source, self.grids[source]), operator.inputs[1]
+        last = max(operator.inputs.index(source), 1)
+        biases = [one for one in operator.inputs[last + 1 :] if self.tables.is_float(one)]
+        numbers = self.tables.array(tensor)
+        assert known.weights is not None
+        offsets = self.tables.array(biases[0]) if biases else np.zeros(numbers.shape[known.weights])
+        grid = self._weight_grid(tensor, known.weights, offsets, own.scale[0])
+        name = self.tables.name(biases[0]) if biases else f"{self.tables.name(tensor)}.bias"
+        changed = {source: self._int8(source, own), tensor: self._constant(tensor, numbers, grid)}
+        taken = [changed.get(one, one) for one in operator.inputs[: last + 1]]
+        return [*taken, self._bias(name, offsets, grid, own.scale[0])]
+
+    def _weight_grid(self, tensor: int, axis: int, offsets: Array, scale: float) -> Grid:
+        """The scheme's grid along the file's axis, coarse enough for the bias of each channel."""
+        grid = weights_grid(self.tables, tensor, axis, self.weights)
+        least = np.abs(offsets).astype(np.float64) / (LARGEST_BIAS * scale)
+        scales = tuple(float(np.float32(max(one, low))) for one, low in zip(grid.scale, least, strict=True))
+        return replace(grid, scale=scales)
+
+    # Tensors
+
+    def _int8(self, tensor: int, grid: Grid) -> int:
+        """The tensor that holds a value in a grid, converted where it is not made in it."""
+        if (tensor, grid) not in self.stored:
+            own = self.own.get(tensor)
+            source = self.stored[tensor, own] if own is not None else self._float(tensor)
+            self.stored[tensor, grid] = self.edit.convert(
+                "QUANTIZE", source, self.edit.tensor_like(tensor, grid)
+            )
+        return self.stored[tensor, grid]
+
+    def _float(self, tensor: int) -> int:
+        if tensor not in self.floats:
+            self.floats[tensor] = self.edit.convert(
+                "DEQUANTIZE", self.stored[tensor, self.own[tensor]], tensor
+            )
+        return self.floats[tensor]
+
+    def _constant(self, tensor: int, numbers: Array, grid: Grid) -> int:
+        """A constant in a grid; shared by the operators that want the same."""
+        if (tensor, grid) not in self.stored:
+            self.stored[tensor, grid] = self.edit.constant(tensor, numbers, grid)
+        return self.stored[tensor, grid]
+
+    def _bias(self, name: str, offsets: Array, weights: Grid, scale: float) -> int:
+        units = np.array(weights.scale, np.float32) * np.float32(scale)
+        rounded = np.round(offsets.astype(np.float64) / units.astype(np.float64))
+        made = self.schema.TensorT()
+        made.name, made.shape, made.hasRank = name.encode(), [len(offsets)], True
+        made.type = self.schema.TensorType.INT32
+        grid = Grid(tuple(map(float, units)), (0,) * len(units), "int32", 0)
+        made.quantization, made.buffer = (
+            self.edit.parameters(grid),
+            self.edit.buffer(rounded.astype(np.int32)),
+        )
+        self.graph.tensors.append(made)
+        return len(self.graph.tensors) - 1

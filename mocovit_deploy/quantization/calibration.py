@@ -1,0 +1,228 @@
+"""Images to calibrate on, preprocessed as the network was trained.
+
+    --calibration photographs/                 every image in the folder and below it, evenly chosen
+    --calibration images.npz                   an array `images`
+    --calibration package.module:function      what a function returns
+    --calibration random                       crops of two photographs and random numbers: for speed alone
+
+`images` are uint8 (n, S, S, C) in RGB, pixels 0 to 255, or float32 (n, C, S, S), taken as they are; labels
+beside them are not needed. A network that takes something else than one image is calibrated from an .npz with
+one array (n, ...) for each input, under its name.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from mocovit_deploy.accuracy.labelled import read_arrays
+from mocovit_deploy.artifacts.artifact import Array
+from mocovit_deploy.errors import DeployError, UsageError, first_line
+from mocovit_deploy.extras import needs_extra
+from mocovit_deploy.parity.samples import preprocess
+from mocovit_deploy.quantization.calibration_set import RANDOM, CalibrationSet
+from mocovit_deploy.spec import CalibrationRequest, InputSpec
+from mocovit_deploy.user_functions import load_function
+
+FEW_IMAGES = 100
+"""Below this many images ranges are uncertain, and a note says so."""
+MOST_PIXELS = 1 << 27
+"""Of one image file: more is a mistake, or a trap."""
+
+
+def read_calibration(
+    request: CalibrationRequest,
+    image: InputSpec | None,
+    names: Sequence[str],
+    *,
+    random: Callable[[int], Sequence[Array]],
+    progress: Callable[[int, int], None] = lambda _done, _all: None,
+) -> CalibrationSet:
+    """The calibration set that the user named.
+
+    `image` is what the network takes; None if that is not one image, and then only an .npz with an array for
+    each of the inputs `names` will do. For `RANDOM`, `random` makes at most so many runs: an array
+    (runs, batch, ...) for each input.
+    Raises `UsageError` for a folder, a file or a function that gives no images, or not such as fit; for NaN;
+    for images that are all the same colour.
+    """
+    source = request.source
+    if request.strict and not Path(source).is_dir():
+        raise UsageError(f"--strict is of folders of images, and {source} is none; leave it out")
+    if source == RANDOM:
+        notes = ["calibrated on made-up images: speed and size are real, predictions are not"]
+        return _checked(source, dict(zip(names, random(request.images), strict=True)), notes)
+    notes = []
+    if source.endswith(".npz") and image is None:
+        arrays = read_arrays(Path(source), names, ())
+        return _checked(
+            source, {name: _runs(source, name, arrays[name], request.images) for name in names}, ()
+        )
+    if image is None:
+        raise UsageError(
+            f"{source}: this network takes {', '.join(names)}; calibrate it from an .npz with an "
+            "array (n, ...) for each"
+        )
+    if source.endswith(".npz"):
+        pictures = _from_npz(Path(source))
+    elif Path(source).is_dir():
+        pictures, notes = _from_folder(Path(source), image, request, progress)
+    elif ":" in source:
+        pictures = _from_function(source, image, request.images)
+    else:
+        why = "not a folder" if Path(source).exists() else "no such folder"
+        raise UsageError(f"{source}: {why}, nor an .npz, module:function or the word {RANDOM}")
+    tensors = _tensors(source, pictures[: request.images], image)
+    if len(tensors) < FEW_IMAGES:
+        notes.append(f"only {len(tensors)} calibration images; {FEW_IMAGES} or more give steadier ranges")
+    if len(tensors) < image.batch:
+        raise UsageError(f"{source}: {len(tensors)} images, and the network takes {image.batch} at a time")
+    whole = len(tensors) // image.batch * image.batch
+    runs = tensors[:whole].reshape(-1, *image.shape)
+    return _checked(source, {names[0]: runs}, notes)
+
+
+def _checked(source: str, inputs: Mapping[str, Array], notes: Sequence[str]) -> CalibrationSet:
+    notes = list(notes)
+    total = hashlib.sha256()
+    for name, array in inputs.items():
+        bad = np.flatnonzero(~np.isfinite(array).reshape(len(array), -1).all(axis=1))
+        if len(bad):
+            raise UsageError(f"{source}: {name} number {bad[0]} holds NaN or infinity")
+        is_image = array.dtype.kind == "f" or array.ndim == 5
+        constant = _is_constant(array) if is_image else np.zeros(1, bool)
+        if constant.all():
+            raise UsageError(f"{source}: every {name} is one colour; nothing can be learned from them")
+        if constant.any():
+            notes.append(f"{int(constant.sum())} of {len(array)} calibration images are one colour")
+        total.update(f"{name} {array.dtype} {array.shape}\n".encode())
+        total.update(np.ascontiguousarray(array).tobytes())
+    return CalibrationSet(source, inputs, total.hexdigest(), tuple(notes))
+
+
+def _is_constant(array: Array) -> Array:
+    """Which runs hold a single number, or, of images (runs, batch, C, H, W), one for each channel;
+    (runs,).
+    """
+    area = array.reshape(len(array), -1) if array.ndim < 5 else array.reshape(*array.shape[:3], -1)
+    same: Array = (area.max(axis=-1) == area.min(axis=-1)).reshape(len(array), -1).all(axis=1)
+    return same
+
+
+def _runs(source: str, name: str, array: Array, most: int) -> Array:
+    if array.ndim < 2 or not len(array):
+        held = f"{array.dtype} {list(array.shape)}"
+        raise UsageError(f"{source}: {name} is {held}, not (n, ...) with n runs")
+    return array[:most]
+
+
+def _tensors(source: str, pictures: Array, image: InputSpec) -> Array:
+    """(n, C, S, S) in `image.dtype`.
+
+    Raises `UsageError` for arrays that are neither pixels nor tensors of the size.
+    """
+    side, channels = image.size, image.channels
+    wanted = (side, side, channels) if pictures.dtype == np.uint8 else (channels, side, side)
+    fits = pictures.ndim == 4 and pictures.shape[1:] == wanted and len(pictures) > 0
+    if pictures.dtype not in (np.uint8, image.dtype) or not fits:
+        tensors = f" or float32 (n, {channels}, {side}, {side})" if image.dtype == "float32" else ""
+        raise UsageError(
+            f"{source}: images are {pictures.dtype} {list(pictures.shape)}, not uint8 "
+            f"(n, {side}, {side}, {channels}){tensors}"
+        )
+    if pictures.dtype == np.float32:
+        return pictures
+    pixels = np.stack([preprocess(one, image.preprocessing) for one in pictures])
+    return pixels.astype(image.dtype, copy=False)
+
+
+def _from_npz(path: Path) -> Array:
+    arrays = read_arrays(path, ("images",), ("labels",))
+    if "labels" in arrays and len(arrays["labels"]) != len(arrays["images"]):
+        raise UsageError(f"{path}: {len(arrays['images'])} images for {len(arrays['labels'])} labels")
+    return arrays["images"]
+
+
+def _from_function(name: str, image: InputSpec, images: int) -> Array:
+    """Images of a function that is told what the network takes and how many are wanted; labels are
+    ignored.
+    """
+    function = load_function(name)
+    try:
+        found = function(replace(image, batch=1), images)
+    except DeployError:
+        raise
+    except Exception as error:
+        raise UsageError(f"{name}: gives no images: {type(error).__name__}: {first_line(error)}") from error
+    pictures = np.asarray(found[0] if isinstance(found, tuple) else found)
+    if isinstance(found, tuple) and len(found) > 1 and len(np.asarray(found[1])) != len(pictures):
+        raise UsageError(f"{name}: {len(pictures)} images for {len(np.asarray(found[1]))} labels")
+    return pictures
+
+
+def _from_folder(
+    folder: Path, image: InputSpec, request: CalibrationRequest, progress: Callable[[int, int], None]
+) -> tuple[Array, list[str]]:
+    """Pixels (n, S, S, C) of the images in a folder, and what was left out."""
+    try:
+        found = sorted(path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))
+    except OSError as error:
+        raise UsageError(f"{folder}: cannot be read ({error.strerror})") from None
+    if not found:
+        raise UsageError(f"{folder}: holds no files; give a folder of images")
+    pictures: list[Array] = []
+    skipped: list[str] = []
+    for path in _spread(found, request.images):
+        if len(pictures) == request.images:
+            break
+        try:
+            pictures.append(_pixels(path, image))
+        except _NoImageError as error:
+            if request.strict:
+                raise UsageError(f"{path}: {error}; leave it out, or leave out --strict") from None
+            skipped.append(f"{path.relative_to(folder)} ({error})")
+        progress(len(pictures), min(request.images, len(found)))
+    if not pictures:
+        raise UsageError(f"{folder}: none of its {len(found)} files is an image; the first: {skipped[0]}")
+    named = ", ".join(skipped[:5]) + (f" and {len(skipped) - 5} more" if len(skipped) > 5 else "")
+    return np.stack(pictures), [f"left out of {folder}: {named}"] if skipped else []
+
+
+def _spread(paths: Sequence[Path], count: int) -> list[Path]:
+    """All paths, `count` evenly spaced ones first: folders are often sorted by class.
+
+    >>> [path.name for path in _spread([Path(name) for name in "abcdef"], 3)]
+    ['a', 'c', 'e', 'b', 'd', 'f']
+    """
+    step = max(len(paths) / count, 1.0)
+    first = [int(i * step) for i in range(min(count, len(paths)))]
+    chosen = set(first)
+    return [paths[i] for i in first] + [path for i, path in enumerate(paths) if i not in chosen]
+
+
+class _NoImageError(Exception):
+    """A file that cannot be read as an image; the message says why."""
+
+
+def _pixels(path: Path, image: InputSpec) -> Array:
+    """The largest square in the middle of an image, scaled to (S, S, C) uint8."""
+    pil = needs_extra("PIL.Image", "export")
+    operations = needs_extra("PIL.ImageOps", "export")
+    try:
+        with pil.open(path) as opened:
+            if opened.width * opened.height > MOST_PIXELS:
+                raise _NoImageError(f"{opened.width} x {opened.height} pixels are too many")
+            upright = operations.exif_transpose(opened)
+            picture = upright.convert("RGB" if image.channels == 3 else "L")
+    except _NoImageError:
+        raise
+    except Exception as error:  # noqa: BLE001 - a decoder raises whatever a damaged file leads it to
+        raise _NoImageError(f"not an image: {first_line(error)}") from None
+    side = min(picture.size)
+    left, top = (picture.width - side) / 2, (picture.height - side) / 2
+    scaled = picture.resize((image.size, image.size), box=(left, top, left + side, top + side))
+    return np.asarray(scaled, np.uint8).reshape(image.size, image.size, image.channels)

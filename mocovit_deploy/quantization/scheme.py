@@ -1,0 +1,208 @@
+"""The scheme: a grid for every value of a graph and for every weight, made once; formats write their files
+by it.
+
+    conv2d - relu - cat ---- add          relu, its like and cat share one grid: no runtime rescales them
+                   /
+    conv2d - relu -
+
+Values that are only moved, cut out or joined have the grid of what they come from (`RANGE_KEEPING`); sigmoid,
+tanh and softmax have the grids that runtimes fix (`FIXED`); a value that only a hard-swish reads needs
+nothing below -3, where the result is 0 (`SATURATING`). Which operators are then quantized depends on the
+format and its runtime, and is decided there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import fx
+
+from mocovit_deploy.artifacts.artifact import Array
+from mocovit_deploy.graph.edit import (
+    CONVOLUTIONS,
+    LINEARS,
+    TRANSPOSED_CONVOLUTIONS,
+    argument,
+    aten,
+    constant,
+    returns_view,
+)
+from mocovit_deploy.quantization.calibration_set import CalibrationSet
+from mocovit_deploy.quantization.grid import Grid, activation_grid, weight_grid
+from mocovit_deploy.quantization.observe import Observed
+from mocovit_deploy.quantization.ranges import RULES, Range
+
+RANGE_KEEPING = (
+    aten.cat.default,
+    aten.concat.default,
+    aten.concatenate.default,
+    aten.stack.default,
+    aten.reshape.default,
+    aten.view.default,
+    aten.flatten.using_ints,
+    aten.permute.default,
+    aten.transpose.int,
+    aten.contiguous.default,
+    aten.clone.default,
+    aten.chunk.default,
+    aten.split.Tensor,
+    aten.split.sizes,
+    aten.split_with_sizes.default,
+    aten.unbind.int,
+    aten.slice.Tensor,
+    aten.select.int,
+    aten.narrow.default,
+    aten.max_pool2d.default,
+    aten.pixel_shuffle.default,
+    aten.channel_shuffle.default,
+    aten.upsample_bilinear2d.default,
+    aten.upsample_bilinear2d.vec,
+    aten.amax.default,
+    aten.amin.default,
+    aten.constant_pad_nd.default,
+    aten.pad.default,
+    aten.repeat.default,
+    aten.dropout.default,
+)
+"""Operations whose result has the range of what they read (padding adds zeros, which every range has)."""
+
+FIXED: Mapping[object, Range] = {
+    aten.sigmoid.default: (0.0, 255 / 256),
+    aten.softmax.int: (0.0, 255 / 256),
+    aten._softmax.default: (0.0, 255 / 256),
+    aten.tanh.default: (-1.0, 127 / 128),
+}
+"""Results whose grid TFLite fixes: a scale of 1/256 from 0, or of 1/128 around it."""
+
+SATURATING: Mapping[object, Range] = {
+    aten.hardswish.default: (-3.0, float("inf")),
+    aten.hardsigmoid.default: (-3.0, 3.0),
+    aten.relu.default: (0.0, float("inf")),
+    aten.relu6.default: (0.0, 6.0),
+}
+"""Operations that give the same for everything beyond these bounds."""
+
+
+@dataclass(frozen=True)
+class Scheme:
+    """How a graph is quantized."""
+
+    rule: str
+    """How ranges were chosen, one of `ranges.RULES`."""
+    values: Mapping[str, Grid]
+    """By node name; a value that was not observed to be finite has none."""
+    weights: Mapping[str, Grid]
+    """By the name of the parameter, along its axis of output channels as PyTorch has it."""
+    calibration: CalibrationSet | None = None
+    """What the ranges of `values` were observed on; None if no value has one."""
+
+    def as_json(self) -> dict[str, object]:
+        """What the manifest says of it."""
+        if self.calibration is None:
+            return {}
+        return {"calibration": self.calibration.as_json(), "ranges": self.rule}
+
+
+def weights_scheme(graph: fx.GraphModule) -> Scheme:
+    """The scheme of a graph whose weights alone are quantized."""
+    return Scheme("", {}, weight_grids(graph))
+
+
+def scheme_of(
+    graph: fx.GraphModule,
+    observed: Mapping[str, Observed],
+    rule: str,
+    calibration: CalibrationSet | None = None,
+) -> Scheme:
+    """The scheme of a graph from what was observed on it; `rule` is one of `ranges.RULES`."""
+    ranges = {name: RULES[rule](one) for name, one in observed.items()}
+    values: dict[str, Grid] = {}
+    for nodes in shared_ranges(graph):
+        fixed = next((FIXED[node.target] for node in nodes if node.target in FIXED), None)
+        found = [_needed(node, ranges[node.name]) for node in nodes if node.name in ranges]
+        if not found:
+            continue
+        bounds = fixed or (min(low for low, _ in found), max(high for _, high in found))
+        if abs(bounds[0]) + abs(bounds[1]) < float("inf"):
+            values |= {node.name: activation_grid(bounds) for node in nodes}
+    return Scheme(rule, values, weight_grids(graph), calibration)
+
+
+def weight_grids(graph: fx.GraphModule) -> dict[str, Grid]:
+    """The grid of every layer's weights by the name of the parameter."""
+    grids = {}
+    for node in graph.graph.nodes:
+        axis = weight_axis(node)
+        if axis is None:
+            continue
+        parameter = argument(node, "weight")
+        weights = constant(graph, parameter)
+        if weights is not None:
+            grids[str(parameter.target)] = weight_grid(numbers_of(weights), axis)
+    return grids
+
+
+def weight_axis(node: fx.Node) -> int | None:
+    """The axis of the output channels in the weights of a layer; None for any other node."""
+    if node.target in CONVOLUTIONS:
+        return 1 if node.target is aten.convolution.default and argument(node, "transposed") else 0
+    if node.target in LINEARS:
+        return 0
+    return 1 if node.target in TRANSPOSED_CONVOLUTIONS else None
+
+
+def numbers_of(tensor: torch.Tensor) -> Array:
+    """The numbers of a parameter, float32."""
+    array: Array = tensor.detach().float().cpu().numpy()
+    return array
+
+
+def shared_ranges(graph: fx.GraphModule) -> list[list[fx.Node]]:
+    """The values of a graph in groups that have one range; most groups are of one value.
+
+    A value with a fixed grid is not joined with others: those would be clipped.
+    """
+    group: dict[fx.Node, list[fx.Node]] = {}
+    for node in graph.graph.nodes:
+        if node.op not in ("placeholder", "call_function"):
+            continue
+        mine = [node]
+        sources = [group[one] for one in node.all_input_nodes if one in group] if _keeps_range(node) else []
+        joins = len(sources) > 1
+        for theirs in sources:
+            if theirs is not mine and not (joins and any(one.target in FIXED for one in theirs)):
+                theirs.extend(mine)
+                for one in mine:
+                    group[one] = theirs
+                mine = theirs
+        for one in mine:
+            group[one] = mine
+    return list({id(nodes): nodes for nodes in group.values()}.values())
+
+
+def _keeps_range(node: fx.Node) -> bool:
+    if node.target is aten.pad.default or node.target is aten.constant_pad_nd.default:
+        value = argument(node, "value")
+        return not value and argument_or(node, "mode", "constant") == "constant"
+    taken_out = node.op == "call_function" and getattr(node.target, "__name__", "") == "getitem"
+    return taken_out or node.target in RANGE_KEEPING or returns_view(node)
+
+
+def argument_or(node: fx.Node, name: str, default: object) -> object:
+    """An argument of an ATen call, or `default` if the operation has none of that name."""
+    try:
+        return argument(node, name)
+    except KeyError:
+        return default
+
+
+def _needed(node: fx.Node, bounds: Range) -> Range:
+    """The part of a range that any reader tells apart from its ends."""
+    readers = list(node.users)
+    limits = [SATURATING.get(reader.target, (-float("inf"), float("inf"))) for reader in readers]
+    if not limits:
+        return bounds
+    low, high = min(one[0] for one in limits), max(one[1] for one in limits)
+    return max(bounds[0], min(low, 0.0)), min(bounds[1], max(high, 0.0))
