@@ -33,9 +33,9 @@ def verdict_row(path: Path, report: ParityReport) -> tuple[str, ...]:
         path.name,
         size,
         f"{shown.runtime}, {shown.arithmetic}",
-        f"{worst.max_error:.1e} of range",
+        f"{worst.max_error:.1e} of range" if worst.finite else "not finite",
         "-" if worst.own_error is None else f"{worst.own_error:.1e}",
-        f"{worst.sqnr_db:.0f} dB",
+        f"{worst.sqnr_db:.0f} dB" if worst.finite else "-",
         "-" if top1 is None else f"{top1:.0%}",
         f"{verdict}; {report.not_run} not run" if report.not_run else verdict,
     )

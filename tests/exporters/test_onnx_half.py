@@ -59,7 +59,7 @@ UNEVEN = {"pads": [1, 0, 2, 1], "strides": [2, 1]}
 SAME = {"group": 5, "auto_pad": "SAME_UPPER"}
 CASES = {
     "conv": ("Conv", drawn(1, 4, 9, 8), (drawn(6, 4, 3, 3), drawn(6)), UNEVEN),
-    "grouped": ("Conv", drawn(2, 4, 6, 6), (drawn(8, 2, 3, 3),), {"group": 2, "dilations": [2, 2]}),
+    "dilated": ("Conv", drawn(2, 4, 6, 6), (drawn(8, 4, 3, 3),), {"dilations": [2, 2]}),
     "depthwise": ("Conv", drawn(1, 5, 7, 7), (drawn(5, 1, 3, 3), drawn(5)), SAME),
     "conv_1d": ("Conv", drawn(1, 3, 9), (drawn(4, 3, 3),), {"pads": [1, 1]}),
     "matmul": ("MatMul", drawn(2, 3, 8), (drawn(8, 5),), {}),
@@ -100,6 +100,39 @@ def test_the_reference_says_what_it_is_and_counts_multiplications(tmp_path: Path
     predictor = load_half(file(tmp_path, "Conv", x.astype(np.float32), *constants, **attributes))
     assert (predictor.arithmetic, predictor.runtime) == ("fp16", RUNTIME)
     assert predictor.macs == 6 * (5 * 7) * 4 * 9
+
+
+@pytest.mark.parametrize(("shape", "groups", "wrong"), [
+    ((8, 2, 1, 1), 2, True), ((8, 1, 3, 3), 4, True), ((2, 2, 3, 3), 2, True),
+    ((4, 1, 3, 3), 4, False), ((8, 4, 1, 1), 1, False),
+])  # fmt: skip
+def test_grouped_convolutions_which_onnxruntime_computes_wrongly_are_refused(
+    shape: tuple[int, ...], groups: int, wrong: bool, tmp_path: Path
+) -> None:
+    x = drawn(1, 4, 6, 6).astype(np.float32)
+    half = load_half(file(tmp_path, "Conv", x, drawn(*shape), group=groups))
+    if wrong:
+        with pytest.raises(ParityError, match=r"grouped convolutions wrongly in fp16 .*output made\)"):
+            half({"x": x})
+    else:
+        assert np.isfinite(half({"x": x})["y"]).all()
+
+
+def test_hard_sigmoid_and_hard_swish_round_at_every_step(tmp_path: Path) -> None:
+    """As on the core: the slope 1/6 is 0.16663 in fp16."""
+    x = np.array([[0.5, 1.0, -4.0, 4.0]], np.float32)
+    slope, half = np.float16(1 / 6), x.astype(np.float16)
+    expected = np.clip(half * slope + np.float16(0.5), np.float16(0), np.float16(1))
+    sigmoid = load_half(file(tmp_path, "HardSigmoid", x, alpha=1 / 6, beta=0.5))({"x": x})["y"]
+    assert np.array_equal(sigmoid, expected)
+    swish = load_half(file(tmp_path, "HardSwish", x))({"x": x})["y"]
+    assert np.array_equal(swish, half * expected)
+
+
+def test_denormal_numbers_are_kept(tmp_path: Path) -> None:
+    x = np.full((4, 1), 2.0**-10, np.float32)
+    weight = np.full((1, 2), 2.0**-10, np.float16)
+    assert (load_half(file(tmp_path, "MatMul", x, weight))({"x": x})["y"] == 2.0**-20).all()
 
 
 def test_an_operator_that_it_does_not_know_is_named(tmp_path: Path) -> None:

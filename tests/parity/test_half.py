@@ -15,6 +15,7 @@ from exporters import onnx, tflite
 from exporters.tflite.run import load
 from mocovit_deploy.artifacts.golden import Golden, golden_path, write_golden
 from mocovit_deploy.artifacts.manifest import write_manifest
+from mocovit_deploy.cli.output import verdict_row
 from mocovit_deploy.errors import MissingToolError, StableDeviceError, UsageError
 from mocovit_deploy.exporting.pipeline import export_model
 from mocovit_deploy.files import digest
@@ -262,3 +263,9 @@ def test_export_rejects_what_leaves_fp16(scale: float, verdict: str, tmp_path: P
     assert outcome.artifact is not None
     assert outcome.artifact.path.parent.name == ("out" if verdict == "pass" else "rejected")
     assert onnx.load_half(outcome.artifact).macs > 1000
+
+
+def test_the_table_of_verdicts_says_that_an_output_is_not_finite(tmp_path: Path) -> None:
+    described, golden = attention(40.0, tmp_path)
+    row = verdict_row(described.path, judged(described, golden))
+    assert row[3:] == ("not finite", "-", "-", "-", "fail")

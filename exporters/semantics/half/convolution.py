@@ -1,4 +1,4 @@
-"""Convolutions of fp16 images (N, C, H, W), by the kernels that XNNPACK chooses."""
+"""Convolutions of fp16 images (N, C, H, W), by the kernels that XNNPACK or ONNX Runtime chooses."""
 
 from __future__ import annotations
 
@@ -20,14 +20,17 @@ def convolve(
     dilations: Sequence[int],
     groups: int,
     out: tuple[int, ...],
+    *,
+    plain: bool = False,
 ) -> Array:
     """Padded x (N, Ci, *in), weight (Co, Ci / groups, *kernel) -> (N, Co, *out), float16.
 
-    dwconv takes filters of one channel each with 2 to 25 places, gemm and igemm all others.
+    dwconv takes filters of one channel each with 2 to 25 places, gemm and igemm all others. `plain` sums
+    are ONNX Runtime's (`sums`).
     """
     taps = int(np.prod(weight.shape[2:]))
     if weight.shape[:2] == (groups, 1) and len(out) == 2 and 1 < taps <= sums.LARGEST_DEPTHWISE:
-        return sums.depthwise(x, weight[:, 0], bias, strides, dilations, out)
+        return sums.depthwise(x, weight[:, 0], bias, strides, dilations, out, plain=plain)
     features, channels = weight.shape[0] // groups, weight.shape[1]
     seen = [view for _, view in shifts(x, weight.shape[2:], strides, dilations, out)]
     y = np.empty((x.shape[0], *out, weight.shape[0]), Half)
@@ -37,6 +40,7 @@ def convolve(
         rows = np.stack([np.moveaxis(view[:, read], 1, -1) for view in seen], axis=-2)
         filters = np.moveaxis(weight[made], 1, -1).reshape(features, -1).T
         some = None if bias is None else bias[made]
-        products = sums.product(rows.reshape(-1, filters.shape[0]), filters, some, run=channels)
+        flat = rows.reshape(-1, filters.shape[0])
+        products = sums.product(flat, filters, some, run=channels, plain=plain)
         y[..., made] = products.reshape(*y.shape[:-1], features)
     return np.moveaxis(y, -1, 1)

@@ -14,6 +14,9 @@ the number of lanes decide the result:
                    taps <= 25   two lanes: even and odd taps      25p8c-acc2
 
 Terms of igemm run over the kernel's rows, its columns, then channels; taps of dwconv over columns, then rows.
+
+`plain` sums are those of ONNX Runtime's kernels (MLAS): one lane always, taps of a depthwise convolution over
+rows, then columns, and denormal numbers kept.
 """
 
 from __future__ import annotations
@@ -43,7 +46,13 @@ LARGEST_DEPTHWISE = 25
 
 
 def product(
-    left: Array, right: Array, bias: Array | None = None, *, run: int = 0, single_row: bool = False
+    left: Array,
+    right: Array,
+    bias: Array | None = None,
+    *,
+    run: int = 0,
+    single_row: bool = False,
+    plain: bool = False,
 ) -> Array:
     """left (*B, M, K) times right (*B, K, N), plus bias (N,): float16 -> float16 (*B, M, N).
 
@@ -52,20 +61,22 @@ def product(
     """
     rows, terms = left.shape[-2:]
     single_row |= rows <= FEW_ROWS
-    lanes = _lanes(terms, run or terms) if single_row else np.zeros(terms, np.int64)
+    lanes = _lanes(terms, run or terms) if single_row and not plain else np.zeros(terms, np.int64)
+    kept = np.asarray if plain else flushed
     columns = right.shape[-1]
     batch = np.broadcast_shapes(left.shape[:-2], right.shape[:-2])
     out = np.empty((*batch, rows, columns), Half)
-    wide = flushed(right).astype(np.float64)
+    wide = kept(right).astype(np.float64)
     step = max(1, _TILE // (columns * max(1, int(np.prod(batch)))))
     for start in range(0, rows, step):
-        block = np.moveaxis(flushed(left[..., start : start + step, :]), -1, 0).astype(np.float64)
+        block = np.moveaxis(kept(left[..., start : start + step, :]), -1, 0).astype(np.float64)
         shape = (*batch, block.shape[-1], columns)
         sums = [
             summed(
                 ((block[k][..., None], wide[..., k, None, :]) for k in np.flatnonzero(lanes == lane)),
                 shape,
                 bias if lane == 0 else None,
+                plain=plain,
             )
             for lane in range(int(lanes.max(initial=0)) + 1)
         ]
@@ -87,39 +98,45 @@ def by_column(kernel: Sequence[int], places: Sequence[_Place]) -> list[_Place]:
 
 
 def depthwise(x: Array, weight: Array, bias: Array | None, strides: Sequence[int], dilations: Sequence[int],
-              out: tuple[int, ...]) -> Array:  # fmt: skip
+              out: tuple[int, ...], *, plain: bool = False) -> Array:  # fmt: skip
     """Padded x (N, C, H, W), weight (C, kh, kw) -> (N, C, *out), float16."""
+    kept = np.asarray if plain else flushed
     rows, columns = weight.shape[1:]
     taps: list[tuple[Array, Array]] = []
-    for index, seen in shifts(flushed(x).astype(np.float64), (rows, columns), strides, dilations, out):
+    for index, seen in shifts(kept(x).astype(np.float64), (rows, columns), strides, dilations, out):
         tap: Index = (slice(None), *index)
-        taps.append((seen, flushed(weight[tap]).astype(np.float64)[:, None, None]))
-    lanes = 2 if len(taps) > 9 else 1
+        taps.append((seen, kept(weight[tap]).astype(np.float64)[:, None, None]))
+    taps = taps if plain else by_column((rows, columns), taps)
+    lanes = 2 if len(taps) > 9 and not plain else 1
     shape = (*x.shape[:2], *out)
     start = None if bias is None else bias[:, None, None]
     y = np.empty(shape, Half)
     step = max(1, _TILE // int(np.prod(out)))
     for channel in range(0, x.shape[1], step):
         part = slice(channel, channel + step)
-        cut = [(seen[:, part], factor[part]) for seen, factor in by_column((rows, columns), taps)]
+        cut = [(seen[:, part], factor[part]) for seen, factor in taps]
         block = (shape[0], cut[0][1].shape[0], *out)
         sums = [
-            summed(cut[lane::lanes], block, start[part] if start is not None and lane == 0 else None)
+            summed(
+                cut[lane::lanes], block, start[part] if start is not None and lane == 0 else None, plain=plain
+            )
             for lane in range(lanes)
         ]
         y[:, part] = _together(sums)
     return y
 
 
-def summed(terms: Iterable[tuple[Array, Array]], shape: tuple[int, ...], start: Array | None) -> Array:
-    """start + a0*b0 + a1*b1 + ..., flushed and rounded to fp16 after each term.
+def summed(
+    terms: Iterable[tuple[Array, Array]], shape: tuple[int, ...], start: Array | None, *, plain: bool = False
+) -> Array:
+    """start + a0*b0 + a1*b1 + ..., flushed (unless `plain`) and rounded to fp16 after each term.
 
     Terms are float64 arrays of fp16 values.
     """
     accumulator = np.zeros(shape)
     half = np.zeros(shape, Half)
     if start is not None:
-        half[...] = flushed(start)
+        half[...] = start if plain else flushed(start)
         accumulator[...] = half
     term = np.empty(shape)
     # Flushing by bit pattern, four times narrower than the sums: 0 where the exponent's bits are 0.
@@ -129,6 +146,9 @@ def summed(terms: Iterable[tuple[Array, Array]], shape: tuple[int, ...], start: 
         np.multiply(a, b, out=term)
         np.add(term, accumulator, out=term)
         half[...] = term
+        if plain:
+            accumulator[...] = half
+            continue
         np.bitwise_and(pattern, _MAGNITUDE, out=magnitude)
         np.right_shift(magnitude, _MANTISSA_BITS, out=exponent)
         np.minimum(exponent, _ONE, out=exponent)

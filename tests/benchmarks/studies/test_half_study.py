@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from benchmarks.studies import half
 from mocovit_deploy.artifacts.golden import Golden
@@ -30,6 +31,8 @@ def test_a_line_of_the_table() -> None:
         *("1.8e-03", "not finite, mixed, **fail**", "0"),
         *("1.8e-03", "not finite, mixed, **fail**", "2.5e-04 (25% equal)"),
     )
+    refused = {"core": FILE["core"], "reference": {"verdict": "not run", "reason": "no semantics for X"}}
+    assert half.cells(ROW, {**RESULT, "onnx": refused})[4:] == ("1.8e-03", "**not run**", "-")
     assert len(half.cells(ROW, {"error": "no export"})) == len(line) == len(half.HEADER)
 
 
@@ -52,3 +55,15 @@ def test_differences_are_of_the_outputs_range() -> None:
     assert half.differences(golden, moved, {"y": np.array([[1.0, 4.0, 2.0, 3.0]])}) == {
         "apart": 0.25, "same_bits": 0.75,
     }  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("the_core")
+@pytest.mark.parametrize("model", ["mocovit_0_5", "timm/ghostnet_050", "timm/mobilenetv3_small_050"])
+def test_the_reference_is_neither_kinder_nor_harsher_than_the_core(model: str) -> None:
+    found = half.run_row(half.Row(model, 64))
+    assert "error" not in found, found
+    assert found["tflite"]["same_bits"] == 1, "XNNPACK's half kernels, to the last bit"
+    core, reference = (found["onnx"][place] for place in ("core", "reference"))
+    assert core["verdict"] == reference["verdict"]
+    assert 0.5 < reference["error"] / core["error"] < 2
