@@ -178,8 +178,22 @@ def base(source):
     return ["--model", NETWORKS[source], *size]
 
 
-@pytest.mark.parametrize("source", SOURCES)
-@pytest.mark.parametrize("name", MODEL_OPTIONS)
+ALIKE = ("scale", "std", "colour_order", "output_names", "prefer_ema", "unsafe_pickle")
+"""Options that all sources share the code of: sources that are slow to build take them in slow tests."""
+
+
+@pytest.mark.parametrize(
+    ("name", "source"),
+    [
+        pytest.param(
+            name,
+            source,
+            marks=[pytest.mark.slow] if name in ALIKE and source in ("mocovit", "timm") else [],
+        )
+        for name in MODEL_OPTIONS
+        for source in SOURCES
+    ],
+)
 def test_every_source_honours_or_refuses(name, source, folder, monkeypatch):
     monkeypatch.chdir(folder)
     usual = plain(source)
