@@ -101,6 +101,10 @@ class ModelSpec:
         return self.input.channels if isinstance(self.input, InputSpec) else InputSpec.channels
 
 
+RANGE_RULES = ("minmax", "percentile", "mse")
+"""How the range of an activation is chosen from what was observed (`quantization.ranges`)."""
+
+
 @dataclass(frozen=True)
 class CalibrationRequest:
     """The images that ranges of activations are taken from."""
@@ -111,6 +115,10 @@ class CalibrationRequest:
     """At most so many."""
     strict: bool = False
     """Stop at a file that is no image instead of leaving it out."""
+    ranges: str = "minmax"
+    """Of `RANGE_RULES`."""
+    bias_correction: bool = False
+    """Take the mean error that rounding weights makes off each bias."""
 
 
 @dataclass(frozen=True)

@@ -222,6 +222,10 @@ def export_parser() -> Parser:
         help="images for the ranges of int8 activations: a folder, an .npz, module:function, or random",
     )
     add("--calibration-images", type=_positive, metavar="N", help="at most so many (default: 128)")
+    add(
+        "--ranges", type=str.lower, metavar="NAME", help="of activations: minmax (default), percentile or mse"
+    )
+    add("--bias-correction", action="store_true", help="take the mean error of rounded weights off each bias")
     add("--strict", action="store_true", help="stop at a file of the calibration folder that is no image")
     add(
         "--layout",

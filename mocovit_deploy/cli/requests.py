@@ -23,7 +23,7 @@ ONE_FORMAT = {
 }
 """Options, by their names in the parser, that one format alone knows."""
 OF_FILES = (
-    *("strict", "calibration_images", "calibration"),
+    *("ranges", "bias_correction", "strict", "calibration_images", "calibration"),
     *("format", "precision", "output_dir", "output_names", "dynamic", "without", "no_verify", "app_code"),
     *("scale", "mean", "std", "colour_order"),
     *("labels", "author", "licence", "model_version", "description"),
@@ -48,7 +48,7 @@ def require_honoured(given: argparse.Namespace) -> None:
             "--calibration is of precisions with fixed ranges; leave it out, or add "
             f"{' or '.join(sorted(static))}"
         )
-    for name in ("calibration_images", "strict"):
+    for name in ("calibration_images", "ranges", "bias_correction", "strict"):
         if given.calibration is None and _is_given(given, name):
             raise UsageError(
                 f"{_option(name)} goes with --calibration; give it, or leave {_option(name)} out"
@@ -97,7 +97,8 @@ def _calibration(given: argparse.Namespace) -> CalibrationRequest | None:
     if given.calibration is None:
         return None
     images = given.calibration_images or CalibrationRequest.images
-    return CalibrationRequest(given.calibration, images, given.strict)
+    ranges = given.ranges or CalibrationRequest.ranges
+    return CalibrationRequest(given.calibration, images, given.strict, ranges, given.bias_correction)
 
 
 def _model(given: argparse.Namespace) -> ModelSpec:

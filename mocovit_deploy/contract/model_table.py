@@ -13,6 +13,7 @@ from mocovit_deploy.spec import (
     COLOUR_ORDERS,
     CONVERTERS,
     LAYOUTS,
+    RANGE_RULES,
     CalibrationRequest,
     ExportRequest,
     ModelSpec,
@@ -85,6 +86,8 @@ MODEL_WORDS: Mapping[str, Callable[[object, str], Any]] = {
     "calibration": text,
     "calibration_images": positive,
     "strict": flag,
+    "ranges": lambda value, where: choice(value, where, RANGE_RULES),
+    "bias_correction": flag,
 }
 """Each with what reads its value; a test holds them to the options of mocovit-export."""
 
@@ -121,11 +124,14 @@ def request_of(words: Mapping[str, Any], only: tuple[tuple[str, str], ...], wher
 
 def _calibration(given: Mapping[str, Any], where: str) -> CalibrationRequest | None:
     if "calibration" not in given:
-        if alone := [word for word in ("calibration_images", "strict") if word in given]:
+        words = ("calibration_images", "strict", "ranges", "bias_correction")
+        if alone := [word for word in words if word in given]:
             raise UsageError(f"{where}: {alone[0]} goes with calibration")
         return None
     return CalibrationRequest(
         given["calibration"],
         given.get("calibration_images", CalibrationRequest.images),
         given.get("strict", False),
+        given.get("ranges", CalibrationRequest.ranges),
+        given.get("bias_correction", False),
     )

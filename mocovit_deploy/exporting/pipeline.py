@@ -20,13 +20,10 @@ from mocovit_deploy.passes.run import run_passes
 from mocovit_deploy.quantization.calibration import read_calibration
 from mocovit_deploy.quantization.observe import observe
 from mocovit_deploy.quantization.recipes import named
-from mocovit_deploy.quantization.scheme import Scheme, scheme_of, weights_scheme
+from mocovit_deploy.quantization.scheme import Scheme, scheme_of, weights_scheme, with_input_means
 from mocovit_deploy.ship.metadata import require_fitting_labels
 from mocovit_deploy.spec import ExportRequest
 from mocovit_deploy.terminal.progress import Stages
-
-RULE = "minmax"
-"""How ranges are chosen."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +87,8 @@ def _scheme(request: ExportRequest, network: Network, graph: fx.GraphModule, sta
         observed = observe(
             graph, calibration, lambda done, all_: stages.show(f"ranges {done} of {all_} runs ...")
         )
-        return scheme_of(graph, observed, RULE, calibration)
+        scheme = scheme_of(graph, observed, request.calibration.ranges, calibration)
+        return with_input_means(scheme, graph, observed) if request.calibration.bias_correction else scheme
 
 
 def worst_error(export: Export) -> DeployError | None:

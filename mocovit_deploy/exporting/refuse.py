@@ -10,7 +10,7 @@ from mocovit_deploy.formats import FORMATS, format_named
 from mocovit_deploy.models.probe import require_files
 from mocovit_deploy.passes import PASSES
 from mocovit_deploy.quantization.recipes import named
-from mocovit_deploy.spec import CONVERTERS, LAYOUTS, ExportRequest
+from mocovit_deploy.spec import CONVERTERS, LAYOUTS, RANGE_RULES, ExportRequest
 
 
 def refuse_impossible(request: ExportRequest) -> None:
@@ -35,6 +35,8 @@ def refuse_impossible(request: ExportRequest) -> None:
         raise UsageError(
             "--converter chooses what writes TFLite files; leave it out, or add tflite to --format"
         )
+    if request.calibration is not None and request.calibration.ranges not in RANGE_RULES:
+        raise unknown_choice("rule for ranges", request.calibration.ranges, RANGE_RULES)
     for name in request.without:
         if name not in PASSES:
             raise unknown_choice("pass", name, PASSES)

@@ -14,7 +14,7 @@ format and its runtime, and is decided there.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import fx
@@ -95,6 +95,8 @@ class Scheme:
     """By node name; a value that was not observed to be finite has none."""
     weights: Mapping[str, Grid]
     """By the name of the parameter, along its axis of output channels as PyTorch has it."""
+    input_means: Mapping[str, Array] = field(default_factory=dict)
+    """For bias correction: the mean of each channel (C,) that a layer reads, by the name of its weights."""
     calibration: CalibrationSet | None = None
     """What the ranges of `values` were observed on; None if no value has one."""
 
@@ -102,7 +104,11 @@ class Scheme:
         """What the manifest says of it."""
         if self.calibration is None:
             return {}
-        return {"calibration": self.calibration.as_json(), "ranges": self.rule}
+        return {
+            "calibration": self.calibration.as_json(),
+            "ranges": self.rule,
+            "bias_correction": bool(self.input_means),
+        }
 
 
 def weights_scheme(graph: fx.GraphModule) -> Scheme:
@@ -127,7 +133,25 @@ def scheme_of(
         bounds = fixed or (min(low for low, _ in found), max(high for _, high in found))
         if abs(bounds[0]) + abs(bounds[1]) < float("inf"):
             values |= {node.name: activation_grid(bounds) for node in nodes}
-    return Scheme(rule, values, weight_grids(graph), calibration)
+    return Scheme(rule, values, weight_grids(graph), calibration=calibration)
+
+
+def with_input_means(scheme: Scheme, graph: fx.GraphModule, observed: Mapping[str, Observed]) -> Scheme:
+    """The scheme with what bias correction needs: the means of the channels that layers read.
+
+    Weights that several layers share are left out: each would need a bias of its own.
+    """
+    means: dict[str, Array] = {}
+    shared: set[str] = set()
+    for node in graph.graph.nodes:
+        if weight_axis(node) is None or str(argument(node, "weight").target) not in scheme.weights:
+            continue
+        name, seen = str(argument(node, "weight").target), observed.get(argument(node, "input").name)
+        if name in means:
+            shared.add(name)
+        if seen is not None and seen.channel_means is not None:
+            means[name] = seen.channel_means
+    return replace(scheme, input_means={name: one for name, one in means.items() if name not in shared})
 
 
 def weight_grids(graph: fx.GraphModule) -> dict[str, Grid]:

@@ -77,6 +77,16 @@ REQUEST_OPTIONS = {
         "calibration",
         CalibrationRequest("a", 7),
     ),
+    "ranges": (
+        [*STATIC, "--calibration", "a", "--ranges", "MSE"],
+        "calibration",
+        CalibrationRequest("a", ranges="mse"),
+    ),
+    "bias_correction": (
+        [*STATIC, "--calibration", "a", "--bias-correction"],
+        "calibration",
+        CalibrationRequest("a", bias_correction=True),
+    ),
     "strict": (
         [*STATIC, "--calibration", "a", "--strict"],
         "calibration",
@@ -157,6 +167,8 @@ def test_a_summary_refuses_what_changes_files_alone(name):
         (["--pretrained", "--checkpoint", "a.pt"], "--pretrained and --checkpoint both give the weights"),
         (["--model-arg", "a=1", "--model-arg", "a=2"], "--model-arg a is given twice"),
         (["--calibration", "random"], "--calibration is of precisions with fixed ranges"),
+        (["--ranges", "mse"], "--ranges goes with --calibration"),
+        (["--bias-correction"], "--bias-correction goes with --calibration"),
         (["--strict"], "--strict goes with --calibration"),
         (["--calibration-images", "9"], "--calibration-images goes with --calibration"),
         (["--num-classes", "3", "--model-arg", "num_classes=4"], "are both given"),

@@ -19,15 +19,17 @@ from exporters.tflite.quantized.write import quantized
 from mocovit_deploy.graph.capture import capture
 from mocovit_deploy.quantization.calibration_set import CalibrationSet
 from mocovit_deploy.quantization.observe import observe
-from mocovit_deploy.quantization.scheme import scheme_of
+from mocovit_deploy.quantization.scheme import scheme_of, with_input_means
 from mocovit_deploy.spec import TensorSpec
 
 
 class Int8File:
     """A module or function in int8, calibrated on its own inputs with some noise."""
 
-    def __init__(self, network: Any, *inputs: Tensor, every: bool = False, rule: str = "minmax") -> None:
-        """`every` puts all operators whose values have grids in int8, whether XNNPACK takes them or not."""
+    def __init__(self, network: Any, *inputs: Tensor, every: bool = False, correct: bool = False) -> None:
+        """`correct` corrects biases; `every` puts all operators whose values have grids in int8, whether
+        XNNPACK takes them or not.
+        """
         module = network if isinstance(network, nn.Module) else Calling(network)
         graph = capture(module.eval(), inputs)
         generator = np.random.default_rng(0)
@@ -39,7 +41,10 @@ class Int8File:
         }
         for i, x in enumerate(inputs):
             columns[f"in_{i}"][0] = x.numpy()
-        self.scheme = scheme_of(graph, observe(graph, CalibrationSet("test", columns, "")), rule)
+        observed = observe(graph, CalibrationSet("test", columns, ""))
+        self.scheme = scheme_of(graph, observed, "minmax")
+        if correct:
+            self.scheme = with_input_means(self.scheme, graph, observed)
         specs = [
             TensorSpec(f"in_{i}", tuple(_in_file(x).shape), "float32", "nhwc" if x.ndim == 4 else "")
             for i, x in enumerate(inputs)
@@ -48,7 +53,6 @@ class Int8File:
             self.expected = torch.utils._pytree.tree_leaves(module(*inputs))
         outputs = [TensorSpec(f"out_{i}", tuple(y.shape), "float32") for i, y in enumerate(self.expected)]
         model = written(graph, specs, outputs)
-        self.float_model = model
         self.tables = Tables(model)
         names = [node.name for node in graph.graph.nodes if node.op == "placeholder"]
         self.grids = tensor_grids(self.tables, self.scheme, names)
@@ -59,7 +63,7 @@ class Int8File:
                 for one in self.tables.operators
                 if all(t in self.grids for t in (*self.tables.computed(one), *one.outputs))
             }
-        self.model = quantized(model, self.grids, self.chosen, self.scheme.weights)
+        self.model = quantized(model, self.grids, self.chosen, self.scheme)
         self.data = write(self.model)
         self.inputs = {f"in_{i}": _in_file(x).numpy() for i, x in enumerate(inputs)}
 

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from mocovit_deploy.quantization.grid import Grid, activation_grid, symmetric_grid, weight_grid
 from mocovit_deploy.quantization.observe import BINS, Observed
 from mocovit_deploy.quantization.ranges import RULES
+from mocovit_deploy.spec import RANGE_RULES
 
 ENDS = st.floats(-1e4, 1e4, width=32)
 
@@ -53,6 +54,10 @@ def test_int16_is_symmetric():
 def observed(numbers):
     counts = np.histogram(numbers, BINS, (numbers.min(), numbers.max()))[0]
     return Observed(np.array([numbers.min()]), np.array([numbers.max()]), counts, None)
+
+
+def test_every_rule_is_a_word_of_the_command_line():
+    assert tuple(RULES) == RANGE_RULES
 
 
 def test_rules():

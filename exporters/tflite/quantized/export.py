@@ -45,7 +45,7 @@ def export_quantized(
     names = [node.name for node in graph.graph.nodes if node.op == "placeholder"]
     grids = tensor_grids(tables, scheme, names)
     chosen = usual(tables, grids)
-    made = quantized(model, grids, chosen, scheme.weights)
+    made = quantized(model, grids, chosen, scheme)
     return _written(job, inputs, converted, made, {**scheme.as_json(), "operators": _counts(tables, chosen)})
 
 

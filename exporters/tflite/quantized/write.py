@@ -17,12 +17,14 @@ from typing import Any
 
 import numpy as np
 
+from exporters.tflite.quantized.bias import mean_error
 from exporters.tflite.quantized.decide import constant_grid
 from exporters.tflite.quantized.edit import Edit, weights_grid
 from exporters.tflite.quantized.support import INPUT, Support, int8_support
 from exporters.tflite.quantized.tables import WEIGHTED, Operator, Tables
 from mocovit_deploy.artifacts.artifact import Array
 from mocovit_deploy.quantization.grid import Grid, symmetric_grid
+from mocovit_deploy.quantization.scheme import Scheme
 
 LARGEST_BIAS = 1 << 30
 """A bias is stored as int32 in units of (scale of the input) x (scale of the weights); sums need room above
@@ -30,23 +32,20 @@ it.
 """
 
 
-def quantized(
-    model: Any, grids: Mapping[int, Grid], chosen: Collection[int], weights: Mapping[str, Grid]
-) -> Any:
+def quantized(model: Any, grids: Mapping[int, Grid], chosen: Collection[int], scheme: Scheme) -> Any:
     """The tables (`ModelT`) of a float file with the operators `chosen`, by index, in int8.
 
-    `grids` has the grid of every tensor that a chosen operator reads or makes, `weights` those of layers'
-    weights by the name of the tensor, along PyTorch's axis; weights without one get that of their largest
-    numbers. `model` is not changed.
+    `grids` has the grid of every tensor that a chosen operator reads or makes; weights that `scheme` does not
+    know get the grid of their largest numbers. Biases are corrected if it has means. `model` is not changed.
     """
-    return _Quantizer(copy.deepcopy(model), grids, chosen, weights).written()
+    return _Quantizer(copy.deepcopy(model), grids, chosen, scheme).written()
 
 
 class _Quantizer:
     def __init__(
-        self, model: Any, grids: Mapping[int, Grid], chosen: Collection[int], weights: Mapping[str, Grid]
+        self, model: Any, grids: Mapping[int, Grid], chosen: Collection[int], scheme: Scheme
     ) -> None:
-        self.tables, self.chosen, self.weights = Tables(model), set(chosen), weights
+        self.tables, self.chosen, self.scheme = Tables(model), set(chosen), scheme
         self.edit = Edit(self.tables)
         self.model, self.graph, self.schema = model, self.tables.graph, self.tables.schema
         self.grids = dict(grids)
@@ -139,6 +138,7 @@ class _Quantizer:
         assert known.weights is not None
         offsets = self.tables.array(biases[0]) if biases else np.zeros(numbers.shape[known.weights])
         grid = self._weight_grid(tensor, known.weights, offsets, own.scale[0])
+        offsets = offsets - self._mean_error(operator, numbers, grid)
         name = self.tables.name(biases[0]) if biases else f"{self.tables.name(tensor)}.bias"
         changed = {source: self._int8(source, own), tensor: self._constant(tensor, numbers, grid)}
         taken = [changed.get(one, one) for one in operator.inputs[: last + 1]]
@@ -146,10 +146,18 @@ class _Quantizer:
 
     def _weight_grid(self, tensor: int, axis: int, offsets: Array, scale: float) -> Grid:
         """The scheme's grid along the file's axis, coarse enough for the bias of each channel."""
-        grid = weights_grid(self.tables, tensor, axis, self.weights)
+        grid = weights_grid(self.tables, tensor, axis, self.scheme.weights)
         least = np.abs(offsets).astype(np.float64) / (LARGEST_BIAS * scale)
         scales = tuple(float(np.float32(max(one, low))) for one, low in zip(grid.scale, least, strict=True))
         return replace(grid, scale=scales)
+
+    def _mean_error(self, operator: Operator, numbers: Array, grid: Grid) -> Array | float:
+        """What is taken off the bias of a layer, (Cout,); 0 without bias correction."""
+        means = self.scheme.input_means.get(self.tables.name(operator.inputs[1]).partition(";")[0])
+        if means is None:
+            return 0.0
+        found = mean_error(operator.kind, grid.real(grid.rounded(numbers)) - numbers, means)
+        return 0.0 if found is None else found
 
     # Tensors
 

@@ -179,3 +179,25 @@ def test_a_layer_that_is_changed_shows(factor):
 def test_files_are_the_same_every_time():
     network = tiny()
     assert Int8File(network, X).data == Int8File(network, X).data
+
+
+def test_bias_correction_takes_the_mean_error_away():
+    """Inputs far from 0 and coarse weights: each channel is off by a constant, which the bias takes up."""
+
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.a, self.b, self.c = conv(3, size=3), conv(groups=8, size=3), conv(groups=2)
+            self.d = nn.Linear(8, 8)
+            with torch.no_grad():
+                for layer in (self.a, self.b, self.c):
+                    layer.weight[:, :, 0, 0] += 9 * torch.sign(torch.randn(layer.weight.shape[:2]))
+
+        def forward(self, x):
+            return self.d(self.c(self.b(self.a(x))).mean((2, 3)))
+
+    network, x = Net(), X * 0.1 + 3
+    plain, corrected = Int8File(network, x), Int8File(network, x, correct=True)
+    assert corrected.data != plain.data
+    assert corrected.sqnr_db() > plain.sqnr_db() + 1
+    assert whole(corrected)
