@@ -89,11 +89,6 @@ LAYER_TOLERANCES = {
     ("tflite", "fp32", "fp32"): LayerTolerance(carried=5e-5, alone=1e-5, measured=(4.1e-6, 1.7e-6)),
     ("tflite", "fp16", "fp32"): LayerTolerance(carried=5e-5, alone=1e-5, measured=(4.1e-6, 1.7e-6)),
     ("tflite", "fp16_weights", "fp32"): LayerTolerance(carried=3e-2, alone=3e-3, measured=(6.7e-3, 4.9e-4)),
-    ("tflite", "static_wi8_ai8", "int8"): LayerTolerance(carried=1.0, alone=0.1, measured=(0.45, 0.03)),
-    ("tflite", "static_wi8_ai8_fp16", "int8"): LayerTolerance(carried=1.0, alone=0.1, measured=(0.45, 0.03)),
-    ("tflite", "static_wi8_ai8_fp16", INT8_AND_HALF): LayerTolerance(
-        carried=1.0, alone=0.1, measured=(0.45, 0.03)
-    ),
 }
 SAME_NETWORK = 1e-5
 """How far the outputs of a network built again may be from those in the golden file; measured: 0 to 5e-7."""
