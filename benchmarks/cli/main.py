@@ -19,6 +19,7 @@ from collections.abc import Sequence
 from benchmarks.cli.parser import build_parser
 from benchmarks.cli.request import ab_request, doctor_request, run_request
 from mocovit_deploy.cli.runner import run
+from mocovit_deploy.terminal.deadline import deadline
 
 PROGRAM = "mocovit-bench"
 
@@ -34,12 +35,14 @@ def _command(words: Sequence[str]) -> int:
         measured = run_request(given) if given.command == "run" else ab_request(given)
         from benchmarks.cli import commands
 
-        (commands.run if given.command == "run" else commands.ab)(measured)
+        with deadline(measured.deadline_s):
+            (commands.run if given.command == "run" else commands.ab)(measured)
         return 0
     from benchmarks.cli import commands
 
     if given.command == "doctor":
-        commands.doctor(doctor_request(given))
+        with deadline(given.deadline_s):
+            commands.doctor(doctor_request(given))
     elif given.command == "compare":
         commands.compare(given.old, given.new, fail_above=given.fail_above, as_json=given.json)
     elif given.command == "page":

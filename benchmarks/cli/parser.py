@@ -149,7 +149,7 @@ def _add_measuring(parser: argparse.ArgumentParser) -> None:
     _add_seconds(parser, "--min-s", "measure at least this long (host, default 2; adb, default 10)")
     _add_whole(parser, "--warmup-runs", "warm-up, at least (host, adb; default 10)", least=0, most=many)
     _add_seconds(parser, "--warmup-min-s", "warm up at least this long (host, adb; default 1)")
-    _add_seconds(parser, "--deadline-s", "end a run of the bench after (default 600)", default=600.0)
+    _add_seconds(parser, "--deadline-s", "end the command after (default: 600 for each run of the bench)")
     parser.add_argument("--fp16", action="store_true", help="compute in half precision where XNNPACK can")
     parser.add_argument(
         "--cpu", type=_one_of("cpu", CPUS), help=f"core to emulate: {', '.join(CPUS)} (default: the first)"

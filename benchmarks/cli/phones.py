@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
@@ -53,7 +55,8 @@ def on_each(
         # Entered first, the pool is left last: dropped phones end its threads.
         pool = stack.enter_context(ThreadPoolExecutor(max_workers=64))
         running = []
-        phones = choose(wanted)
+        until = math.inf if wanted.deadline_s is None else time.monotonic() + wanted.deadline_s
+        phones = choose(wanted, until)
         for adb in phones:
             own = _named(adb.serial, say)
             session = stack.enter_context(opened(wanted, own, adb))

@@ -45,6 +45,8 @@ class BenchRequest:
     html: Path | None = None
     """Where the report is written as a page."""
     as_json: bool = False
+    deadline_s: float | None = None
+    """The whole command ends after it; None: each run of the bench has its own."""
 
     def plan_for(self, runtime: str) -> Plan:
         """The plan of one file, which is run in `runtime`."""
@@ -119,6 +121,7 @@ def _measuring(given: argparse.Namespace) -> dict[str, Any]:
         "bundle": given.bundle,
         "device": given.device,
         "as_json": given.json,
+        "deadline_s": given.deadline_s,
     }
 
 
@@ -132,7 +135,7 @@ def _plan(given: argparse.Namespace) -> Plan:
         "threads": given.threads,
         "fp16_arithmetic": given.fp16,
         "per_op": given.per_op,
-        "deadline_s": given.deadline_s,
+        **({} if given.deadline_s is None else {"deadline_s": given.deadline_s}),
     }
     if given.target == "emulated":
         _refuse(given, ("min_s", "warmup_runs", "warmup_min_s"), "--target host or adb; counts take no time")
@@ -146,7 +149,7 @@ def _plan(given: argparse.Namespace) -> Plan:
 
 
 def _wanted(given: argparse.Namespace) -> Wanted:
-    words = ("serial", "connect", "remote_folder", "cooldown_s", "all_devices", "rounds")
+    words = ("serial", "connect", "remote_folder", "cooldown_s", "all_devices", "rounds", "deadline_s")
     asked = {word: value for word in words if (value := getattr(given, word, None)) is not None}
     return Wanted(**{**asked, "keep": given.keep, "use_root": not given.no_root})
 

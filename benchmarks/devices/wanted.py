@@ -24,3 +24,5 @@ class Wanted:
     """How long to wait for a phone to cool down before giving up."""
     rounds: int = 3
     """Steady rounds to take of a file."""
+    deadline_s: float | None = None
+    """The command ends after it, and what adb has not done then gets little more time."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 
 from benchmarks.devices.wanted import Wanted
@@ -11,13 +12,13 @@ from benchmarks.targets.adb.locate import find_adb
 from mocovit_deploy.errors import DeviceError, StableDeviceError, TransientDeviceError
 
 
-def choose(wanted: Wanted) -> tuple[Adb, ...]:
+def choose(wanted: Wanted, until: float = math.inf) -> tuple[Adb, ...]:
     """One adb for each phone that is meant, every one of them ready.
 
     Raises `StableDeviceError` when there is none, when several might be meant, or for one that does not trust
     this computer; `TransientDeviceError` for one that is offline.
     """
-    adb = Adb(find_adb())
+    adb = Adb(find_adb(), until=until)
     adb.start_server()
     if wanted.connect:
         adb.connect(wanted.connect)
@@ -43,7 +44,7 @@ def choose(wanted: Wanted) -> tuple[Adb, ...]:
     for each in meant:
         if each.state != "device":
             raise _unready(each)
-    return tuple(Adb(adb.program, each.serial) for each in meant)
+    return tuple(Adb(adb.program, each.serial, until) for each in meant)
 
 
 def _there_are(listed: tuple[Listed, ...]) -> str:

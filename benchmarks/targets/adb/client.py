@@ -7,6 +7,7 @@ size and in time.
 
 from __future__ import annotations
 
+import math
 import secrets
 import shlex
 import time
@@ -22,6 +23,7 @@ MOST_BYTES = 1 << 20
 _SERVER_S = 30.0
 _SHELL_S = 30.0
 _CONNECT_S = 20.0
+_PARTING_S = 2.0
 _POLL_S, _HANDSHAKE_POLLS = 0.5, 6
 _PUSH_LEAST_BYTES_PER_S = 1 << 20
 
@@ -69,10 +71,16 @@ class Adb:
 
     program: Path
     serial: str = ""
+    until: float = math.inf
+    """On the monotonic clock: when the command's time is up. What cleans up after it gets `_PARTING_S`."""
 
     def words(self, *arguments: str) -> list[str]:
         chosen = ["-s", self.serial] if self.serial else []
         return [str(self.program), *chosen, *arguments]
+
+    def time_left(self, most_s: float) -> float:
+        """How many seconds a step may take that should take `most_s` at most."""
+        return min(most_s, max(_PARTING_S, self.until - time.monotonic()))
 
     def start_server(self) -> None:
         """Start adb's server unless it runs; raises `TransientDeviceError` when it does not start."""
@@ -165,6 +173,7 @@ class Adb:
     def _run(
         self, arguments: Sequence[str], *, deadline_s: float, what: str, most_bytes: int = MOST_BYTES
     ) -> Said:
+        deadline_s = self.time_left(deadline_s)
         try:
             said = run_bounded(self.words(*arguments), deadline_s=deadline_s, most_bytes=most_bytes)
         except OSError as error:

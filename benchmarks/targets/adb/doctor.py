@@ -114,7 +114,7 @@ def _bundle(walk: _Walk) -> str:
 
 def _phone(walk: _Walk) -> str:
     session = walk.session
-    session.adb = choose(session.wanted)[0]
+    session.adb = choose(session.wanted, session.until)[0]
     told = probe(session.adb).properties
     return (
         f"{clean(session.adb.serial)}: {told['maker']} {told['model']}, {told['soc'] or told['board']}, "

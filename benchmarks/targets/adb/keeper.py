@@ -46,7 +46,7 @@ class Keeper:
             with contextlib.suppress(OSError):
                 self.process.stdin.close()
         try:
-            said = _until(self.process, (_DONE,), _END_S)
+            said = _until(self.process, (_DONE,), self.adb.time_left(_END_S))
         finally:
             _end(self.process)
         return _DONE in said

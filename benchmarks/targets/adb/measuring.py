@@ -42,6 +42,7 @@ from mocovit_deploy.artifacts.operator import by_kind
 from mocovit_deploy.errors import TransientDeviceError
 from mocovit_deploy.formats import format_named
 from mocovit_deploy.targets import GoldenRun, InstructionCount, RunConditions
+from mocovit_deploy.terminal.deadline import OverdueError
 
 DEFAULT_CORES = "prime"
 _PROFILED_INFERENCES = 20
@@ -87,7 +88,7 @@ def _attempted(context: Context, plan: Plan, once: Callable[[Held], Result]) -> 
         for left in reversed(range(_ATTEMPTS)):
             try:
                 return once(session.hold(plan.cores or DEFAULT_CORES))
-            except HotError:
+            except (HotError, OverdueError):
                 raise
             except TransientDeviceError as error:
                 if not left:

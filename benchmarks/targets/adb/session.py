@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import re
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -50,13 +52,19 @@ class Session:
     adb: Adb | None = None
     """The phone; None: chosen when it is taken."""
     _held: Held | None = field(default=None, init=False)
+    until: float = field(init=False)
+    """On the monotonic clock: when the command's time is up."""
+
+    def __post_init__(self) -> None:
+        seconds = self.wanted.deadline_s
+        self.until = math.inf if seconds is None else time.monotonic() + seconds
 
     def hold(self, cores: str) -> Held:
         """The phone, taken now if it is not; raises what `choose`, `probe` and `start_keeper` do."""
         if self._held is not None and self._held.cores.name == cores:
             return self._held
         self.drop()
-        adb = self.adb or choose(self.wanted)[0]
+        adb = self.adb or choose(self.wanted, self.until)[0]
         self._held = _take(adb, self.wanted, cores)
         self.adb = adb
         return self._held
@@ -78,7 +86,7 @@ class Session:
         self.drop()
         if self.wanted.connect and self.adb is not None:
             self.adb.start_server()
-            Adb(self.adb.program).reconnect(self.wanted.connect, wait_s=_RECONNECT_S)
+            Adb(self.adb.program, until=self.until).reconnect(self.wanted.connect, wait_s=_RECONNECT_S)
 
 
 @contextmanager

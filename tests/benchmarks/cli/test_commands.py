@@ -7,6 +7,7 @@ import dataclasses
 import errno
 import inspect
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -326,3 +327,22 @@ def test_every_target_offers_what_a_target_must(name: str) -> None:
 def test_an_unknown_target_lists_the_known() -> None:
     with pytest.raises(UsageError, match="did you mean 'host'"):
         load_target("hots")
+
+
+def test_a_deadline_bounds_the_whole_command(tiny: Path, tmp_path: Path) -> None:
+    """An adb that never answers costs the deadline, not the sum of all that would have waited for it."""
+    adb = tmp_path / "adb"
+    adb.write_text("#!/bin/sh\nexec sleep 300\n")
+    adb.chmod(0o755)
+    words = ["run", str(tiny), "--target", "adb", "--min-s", "0", "--warmup-min-s", "0", "--deadline-s", "3"]
+    began = time.monotonic()
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.cli.main", *words],
+        env={**os.environ, "ADB": str(adb)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 7
+    assert "did not end within its deadline of 3 s; give it more with --deadline-s" in done.stderr
+    assert time.monotonic() - began < 60, "one wait for adb's server alone takes 30 s, and there are three"

@@ -102,7 +102,7 @@ def test_an_adb_that_is_killed(desk: Desk, fake_bundle: Fake) -> None:
             os.kill(pid, signal.SIGKILL)
 
     with _when_the_bench_runs(desk, kill):
-        done = desk.run(TINY, "--bundle", fake_bundle(HANG), "--deadline-s", "2")
+        done = desk.run(TINY, "--bundle", fake_bundle(HANG), "--deadline-s", "6")
     assert_documented(done, "adb killed")
     assert_documented(done, "the bench hangs, or is too slow")  # as it did again
 
