@@ -23,7 +23,8 @@ def flips(golden: Golden, found: Mapping[str, Array]) -> tuple[str, ...]:
     lines = []
     for name in golden.outputs:
         expected = golden.exact(name)
-        if expected.ndim != 3 or expected.shape[-1] < 2 or not np.isfinite(expected).all():
+        scores = expected.ndim == 3 and expected.shape[-1] > 1 and expected.dtype.kind == "f"
+        if not scores or not np.isfinite(expected).all():
             continue
         spread = float(expected.max() - expected.min()) or 1.0
         ours, theirs = expected.argmax(-1), np.asarray(found[name]).argmax(-1)

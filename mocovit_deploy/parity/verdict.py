@@ -112,7 +112,7 @@ def run_golden(artifact: Artifact, golden: Golden, predictor: Predictor) -> dict
     batched = {name: together[name].reshape(alone[name].shape) for name in alone}
 
     def error(found: Mapping[str, Array], name: str) -> float:
-        return float(np.abs(found[name] - golden.exact(name)).max())
+        return float(np.abs(found[name].astype(np.float64) - golden.exact(name)).max())
 
     # Written so that a NaN in the batched outputs counts as worse.
     return {

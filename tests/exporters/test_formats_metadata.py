@@ -29,6 +29,7 @@ def exported(tmp_path_factory):
     model = ModelSpec("tiny_networks:tiny", input=InputSpec(size=32))
     request = ExportRequest(
         model,
+        FORMATS,
         output_dir=tmp_path_factory.mktemp("labelled"),
         labels=LABELS,
         author="An Author",

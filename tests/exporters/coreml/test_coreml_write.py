@@ -138,7 +138,7 @@ def test_metadata_names_the_recipe(tmp_path):
     ("options", "message"),
     [
         ({"recipe": "int8"}, "unknown Core ML recipe 'int8'.*fp32, fp16"),
-        ({"minimum_deployment_target": "ios17"}, "did you mean 'iOS17'.*macOS13"),
+        ({"minimum_deployment_target": "iOSS17"}, "did you mean 'iOS17'.*macOS13"),
         ({"minimum_deployment_target": "iOS14"}, "ML programs need iOS 15"),
         ({"inputs": (TensorSpec("image", (BATCH, 3, 8, 8), "float32"),)}, "fixed batch"),
         ({"inputs": (TensorSpec("image", (1, 8, 8, 3), "float32", "nhwc"),)}, "NCHW"),
