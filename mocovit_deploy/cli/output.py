@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from mocovit_deploy.files import size_bytes
-from mocovit_deploy.parity.decide import PASS, by_own_rounding
+from mocovit_deploy.parity.decide import NOT_RUN, PASS, by_own_rounding
 from mocovit_deploy.parity.verdict import ParityReport
 from mocovit_deploy.terminal.printable import printable
 from mocovit_deploy.terminal.table import megabytes
@@ -29,6 +29,8 @@ def verdict_row(path: Path, report: ParityReport) -> tuple[str, ...]:
     leaning = [one for one in shown.outputs if shown.tolerance and by_own_rounding(one, shown.tolerance)]
     if verdict == PASS and leaning:
         verdict = f"{PASS}; as near as torch's own float32"
+    if report.hidden:
+        verdict += f"; {_branches(len(report.hidden))} by layers"
     return (
         path.name,
         size,
@@ -51,8 +53,20 @@ def print_notes(subject: str, report: ParityReport, notes: Sequence[str] = ()) -
         )
     for flip in report.decisive.flips:
         note(f"{subject}: {flip}")
+    unjudged = [one for one in report.hidden if one.verdict == NOT_RUN]
+    if unjudged:
+        first = unjudged[0]
+        note(
+            f"{subject}: {_branches(len(unjudged))} not judged: the outputs hardly show "
+            f"{first.module} (they change by {first.change:.1e} of their range without it), "
+            f"and its layers could not be: {first.reason}"
+        )
     for text in notes:
         note(f"{subject}: {text}")
+
+
+def _branches(count: int) -> str:
+    return f"{count} branch{'es' if count > 1 else ''}"
 
 
 def note(text: str) -> None:

@@ -69,6 +69,11 @@ def _check_file(
         return not_run(str(error)), error
     if report.verdict != PASS:
         return report, ParityError(f"{path}: parity {report.verdict}: {report.reason}")
+    if hidden := (read_manifest(path).parity or {}).get("hidden"):
+        note(
+            f"{path}: its outputs hardly show {len(hidden)} branches of the network, which its export judged "
+            "by their layers; --bisect looks at them again"
+        )
     if changed:
         note(f"{path} was changed after its export; what is judged is the file as it is")
     return report, None

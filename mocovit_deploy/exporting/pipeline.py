@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from torch import fx
 
 from mocovit_deploy.errors import DeployError
+from mocovit_deploy.exporting.inside import look_inside
 from mocovit_deploy.exporting.prove import Line, Outcome, run_original, write_and_prove
 from mocovit_deploy.exporting.refuse import refuse_impossible
 from mocovit_deploy.exporting.staging import staged
@@ -65,7 +66,9 @@ def export_model(request: ExportRequest, stages: Stages, live: Network | None = 
             passes = run_passes(graph, example, [p for p in PASSES if p not in request.without])
             passes = replace(passes, proofs=(*hooks, *passes.proofs))
         scheme = _scheme(request, network, passes.graph, stages)
-        line = Line(request, network, reference, passes, example, staging, stages, scheme)
+        with stages("sensitivity"):
+            inside = look_inside(network, reference.inputs, original, passes, request)
+        line = Line(request, network, reference, passes, example, staging, stages, inside, scheme)
         outcomes = [write_and_prove(line, name, recipe) for name, recipe in request.files]
     return Export(network, passes, count(original, *BATCH_NORMS), tuple(outcomes), scheme)
 

@@ -15,14 +15,16 @@ from mocovit_deploy.artifacts.golden import Golden, golden_path, write_golden
 from mocovit_deploy.artifacts.manifest import write_manifest
 from mocovit_deploy.artifacts.provenance import source_of
 from mocovit_deploy.errors import ConversionError, DeployError, ParityError, internal, no_room
+from mocovit_deploy.exporting.inside import FP32
 from mocovit_deploy.exporting.staging import Staging
 from mocovit_deploy.files import digest
 from mocovit_deploy.formats import ExportJob, Written, format_named
+from mocovit_deploy.layers.branches import Inside, judge_branches
 from mocovit_deploy.models.double import rounding_of
 from mocovit_deploy.models.load import Network
 from mocovit_deploy.parity.decide import PASS
 from mocovit_deploy.parity.half import check_half, needs_half, with_half
-from mocovit_deploy.parity.verdict import ParityReport, check_file, not_run
+from mocovit_deploy.parity.verdict import ParityReport, check_file, not_run, with_hidden
 from mocovit_deploy.passes.result import PassResult
 from mocovit_deploy.quantization.calibration_set import brand_of
 from mocovit_deploy.quantization.recipes import named
@@ -80,6 +82,7 @@ class Line:
     example: tuple[Tensor, ...]
     staging: Staging
     stages: Stages
+    inside: Inside
     scheme: Scheme | None = None
     """None if no recipe asked for quantizes."""
 
@@ -131,6 +134,9 @@ def write_and_prove(line: Line, format_name: str, recipe: str) -> Outcome:
             write_golden(job.path, golden)
             artifact = _artifact(line, job, format_name, written)
             report = check_file(exporter, artifact, golden) if verify else not_run("--no-verify")
+        if line.inside.branches and recipe == FP32 and report.verdict == PASS:
+            with line.stages(f"layers {format_name} {recipe}"):
+                report = with_hidden(report, judge_branches(artifact, golden, line.inside))
         if needs_half(report):
             with line.stages(f"fp16 arithmetic {format_name} {recipe}"):
                 report = with_half(report, check_half(exporter, artifact, golden))

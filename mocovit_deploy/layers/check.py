@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
 import numpy as np
+from torch import fx
 
-from mocovit_deploy.artifacts.artifact import Artifact, from_layout
+from mocovit_deploy.artifacts.artifact import Array, Artifact, from_layout
 from mocovit_deploy.artifacts.golden import Golden
 from mocovit_deploy.artifacts.marks import FileValue
 from mocovit_deploy.artifacts.provenance import model_of
 from mocovit_deploy.errors import ParityError, UsageError
 from mocovit_deploy.formats import format_named
+from mocovit_deploy.graph.capture import capture
 from mocovit_deploy.layers.original import Missing, Trace
 from mocovit_deploy.layers.taps import Reading, find_taps, first_divergence, missing_after, read_taps
 from mocovit_deploy.layers.trace import trace
-from mocovit_deploy.models.load import load_network
+from mocovit_deploy.models.load import Network, load_network
 from mocovit_deploy.parity.compare import compare
 from mocovit_deploy.parity.decide import FAIL, PASS, Verdict
 from mocovit_deploy.parity.tolerance import LAYER_TOLERANCES, SAME_NETWORK
@@ -98,19 +100,28 @@ def original(artifact: Artifact, golden: Golden) -> Reference:
             f"{artifact.path}: was made from weights {artifact.weights}; {spec.name} now has "
             f"{network.weights}"
         )
-    chosen = sorted({0, len(golden) - 1})[:SAMPLES]
-    runs = [
-        {spec.name: from_layout(golden.inputs[spec.name][i], spec) for spec in artifact.inputs}
-        for i in chosen
-    ]
+    inputs = {spec.name: from_layout(golden.inputs[spec.name], spec) for spec in artifact.inputs}
     options = (artifact.source or {}).get("options", {})
     if options.get("deploy_hooks"):
         raise ParityError(
             f"{artifact.path}: layers not run: --deploy-hooks changed the network before it was captured; "
             "export without it"
         )
-    inside = trace(network, runs, tuple(options.get("without", ())))
-    return Reference(inside, tuple(chosen))
+    captured = capture(network.module, network.inputs.for_capture(0, free_batch=False))
+    return look(network, captured, inputs, tuple(options.get("without", ())))
+
+
+def look(
+    network: Network, captured: fx.GraphModule, inputs: Mapping[str, Array], without: Sequence[str]
+) -> Reference:
+    """Look into a network on the first and the last of its parity samples, (samples, ...) as torch has them.
+
+    `without` names passes that were left out of the export.
+    """
+    count = min(len(array) for array in inputs.values())
+    chosen = sorted({0, count - 1})[:SAMPLES]
+    runs = [{name: array[i] for name, array in inputs.items()} for i in chosen]
+    return Reference(trace(network, captured, runs, without), tuple(chosen))
 
 
 def _require_same_network(artifact: Artifact, golden: Golden, reference: Reference) -> None:

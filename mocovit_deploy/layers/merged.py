@@ -12,7 +12,6 @@ that the file has no value of, the one whose value is nearest.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -24,18 +23,29 @@ SCALES_AND_SHIFTS = ("mul", "div", "add", "sub", "batch_norm")
 """Operations that converters merge into the one before them, where all but one operand are constants."""
 
 
-def merged_after(layer: Layer, layers: Sequence[Layer], present: frozenset[str]) -> Iterator[Layer]:
-    """The scales and shifts of constants after `layer`, one reading the other, that may be merged into it.
+def merged_after(layers: Sequence[Layer], present: frozenset[str]) -> dict[str, tuple[Layer, ...]]:
+    """By operation: the scales and shifts after it, one reading the other, that may be merged into it.
 
-    `present` holds the operations that the file has values of: the chain ends before the first of them, and
+    `present` holds the operations that the file has values of: a chain ends before the first of them, and
     where a value has several readers.
     """
-    readers = Counter(name for one in layers for name in set(one.reads))
-    while readers[layer.operation] == 1:
-        (layer,) = (one for one in layers if layer.operation in one.reads)
-        if layer.kind not in SCALES_AND_SHIFTS or len(layer.reads) > 1 or layer.operation in present:
-            return
-        yield layer
+    constants: set[str] = set()  # computed from weights alone, as a scale brought into another shape
+    readers: dict[str, list[Layer]] = {}
+    for layer in layers:
+        if all(name in constants for name in layer.reads):
+            constants.add(layer.operation)
+        for name in set(layer.reads):
+            readers.setdefault(name, []).append(layer)
+
+    def chain(layer: Layer) -> Iterator[Layer]:
+        while len(following := readers.get(layer.operation, [])) == 1:
+            (layer,) = following
+            varying = [name for name in layer.reads if name not in constants]
+            if layer.kind not in SCALES_AND_SHIFTS or len(varying) > 1 or layer.operation in present:
+                return
+            yield layer
+
+    return {layer.operation: tuple(chain(layer)) for layer in layers}
 
 
 def nearest(choices: Sequence[Array], found: Array) -> int:

@@ -13,6 +13,7 @@ import numpy as np
 
 from mocovit_deploy.artifacts.artifact import Array
 
+MISPLACED = "the right numbers in wrong places: wrong layout"
 HALF_MAX = 65504.0
 """The largest float16 number."""
 HALF_TINY = 2.0**-24
@@ -136,7 +137,7 @@ def _swapped(rows_e: Array, rows_f: Array, wrong: Array, room: float) -> str:
 
 def _same_numbers(e: Array, f: Array, room: float) -> str:
     if _near(np.sort(e, axis=None), np.sort(f, axis=None), room):
-        return "the right numbers in wrong places: wrong layout"
+        return MISPLACED
     return ""
 
 

@@ -87,7 +87,7 @@ def find_taps(trace: Trace, values: Sequence[FileValue]) -> tuple[tuple[Tap, ...
                 merged_into.setdefault(other, layer)
             if other in layer.reads and trace.layers[place[other]].kind in AFFINE:
                 moved_into[other] = layer
-    present = frozenset({*by_operation, *merged_into, *moved_into})
+    followers = merged_after(trace.layers, frozenset({*by_operation, *merged_into, *moved_into}))
     taps, missing = [], list(trace.missing)
     for layer in trace.layers:
         if layer.operation not in trace.values:
@@ -99,7 +99,7 @@ def find_taps(trace: Trace, values: Sequence[FileValue]) -> tuple[tuple[Tap, ...
             shape = trace.values[layer.operation][0].shape
             merged = tuple(
                 one
-                for one in merged_after(layer, trace.layers, present)
+                for one in followers[layer.operation]
                 if one.operation in trace.values and trace.values[one.operation][0].shape == shape
             )
             taps.append(Tap(layer, found[-1], _choices(shape, found[-1])[0], merged))

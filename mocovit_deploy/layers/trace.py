@@ -11,6 +11,7 @@ did, and no pass has to keep books.
 
 from __future__ import annotations
 
+import operator
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -22,7 +23,6 @@ import torch
 from torch import Tensor, fx
 
 from mocovit_deploy.artifacts.artifact import Array
-from mocovit_deploy.graph.capture import capture
 from mocovit_deploy.graph.edit import argument, in_double, module_path, returns_view, shape_of, visit
 from mocovit_deploy.layers.original import Layer, Missing, Trace
 from mocovit_deploy.models.load import Network
@@ -35,14 +35,18 @@ EQUAL = 1e-9
 PROJECTIONS = 3
 
 
-def trace(network: Network, samples: Sequence[Mapping[str, Array]], without: Sequence[str] = ()) -> Trace:
+def trace(
+    network: Network,
+    captured: fx.GraphModule,
+    samples: Sequence[Mapping[str, Array]],
+    without: Sequence[str] = (),
+) -> Trace:
     """Run the original network on `samples` (one run each), and keep what it computes at every layer.
 
-    `without` names passes that were left out of the export. Raises `ConversionError` as capture and passes
-    do.
+    `captured` is the graph of the network before the passes; `without` names passes that were left out of
+    the export. Raises `ConversionError` as passes do.
     """
     example = network.inputs.for_capture(0, free_batch=False)
-    captured = capture(network.module, example)
     wide = in_double(captured)
     graph, changes = _passed(wide, [name for name in PASSES if name not in without])
     inputs = random_like(example, seed=0)
@@ -145,7 +149,7 @@ def _layers(
             reads=tuple(
                 one.name for one in node.all_input_nodes if one.op in ("call_function", "placeholder")
             ),
-            moves_only=returns_view(node),
+            moves_only=returns_view(node) or node.target is operator.getitem,
             window=_window(node),
         )
         for node in graph.graph.nodes

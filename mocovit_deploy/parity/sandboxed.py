@@ -17,9 +17,10 @@ from mocovit_deploy.errors import MissingToolError, ParityError
 from mocovit_deploy.files import digest
 from mocovit_deploy.formats import format_named
 from mocovit_deploy.parity.compare import Difference
+from mocovit_deploy.parity.decide import Verdict
 from mocovit_deploy.parity.half import check_in_reference, check_on_the_core, needs_half, with_half
 from mocovit_deploy.parity.tolerance import Tolerance
-from mocovit_deploy.parity.verdict import ParityReport, check_file
+from mocovit_deploy.parity.verdict import HiddenBranch, ParityReport, check_file
 from mocovit_deploy.terminal.quiet import quiet
 from mocovit_deploy.untrusted import sandbox
 
@@ -97,6 +98,10 @@ def report_from(document: Mapping[str, Any]) -> ParityReport:
             "tolerance": None if tolerance is None else Tolerance(**tolerance),
             "outputs": tuple(Difference(**one) for one in document["outputs"]),
             "flips": tuple(document["flips"]),
+            "hidden": tuple(
+                HiddenBranch(**{**one, "modules": tuple(one["modules"]), "verdict": Verdict(one["verdict"])})
+                for one in document["hidden"]
+            ),
             "half": None if document["half"] is None else report_from(document["half"]),
         }
     )

@@ -15,9 +15,23 @@ from mocovit_deploy.artifacts.golden import Golden
 from mocovit_deploy.errors import ConversionError, DeployError, ParityError, first_line
 from mocovit_deploy.formats import Format, Predictor
 from mocovit_deploy.parity.compare import Difference, compare
-from mocovit_deploy.parity.decide import NOT_RUN, PASS, Verdict, decide
+from mocovit_deploy.parity.decide import FAIL, NOT_RUN, PASS, Verdict, decide
 from mocovit_deploy.parity.flips import flips
 from mocovit_deploy.parity.tolerance import MEANT_ARITHMETIC, MIXED, TOLERANCES, Tolerance
+
+
+@dataclass(frozen=True)
+class HiddenBranch:
+    """Layers that the outputs hardly show, and what their own values in the file say of them."""
+
+    module: str
+    """The module of the last of them."""
+    change: float
+    """How much the outputs change without the branch, relative to their range."""
+    modules: tuple[str, ...]
+    """All of theirs, in the order of execution."""
+    verdict: Verdict
+    reason: str
 
 
 @dataclass(frozen=True)
@@ -37,6 +51,8 @@ class ParityReport:
     """Samples on which the file names another class than the original, in words, each with its margin."""
     half: ParityReport | None = None
     """The check in half precision, if the file is made for it and the runtime here computes in fp32."""
+    hidden: tuple[HiddenBranch, ...] = ()
+    """What the outputs do not judge: a defect there may change them by less than the tolerance."""
 
     def as_json(self) -> dict[str, Any]:
         """Plain data for manifests and reports; infinities and NaN become None, which JSON can say."""
@@ -197,6 +213,18 @@ def differences(
         )
         for name, single in golden.outputs.items()
     )
+
+
+def with_hidden(report: ParityReport, hidden: tuple[HiddenBranch, ...]) -> ParityReport:
+    """The report on a file that passed, with the verdicts on what its outputs hardly show.
+
+    One that fails fails the file. One that could not be judged is said, and does not.
+    """
+    wrong = next((one for one in hidden if one.verdict == FAIL), None)
+    if wrong is not None:
+        reason = f"{wrong.reason}; the outputs hardly show it: they change by {wrong.change:.1e} without it"
+        return dataclasses.replace(report, verdict=FAIL, reason=reason, hidden=hidden)
+    return dataclasses.replace(report, hidden=hidden)
 
 
 def not_computed(recipe: str, arithmetic: str) -> str:

@@ -98,7 +98,8 @@ GAMMA = np.array([1e-5, 3e-5], np.float32).reshape(1, 2, 1, 1)
 SCALED = Trace(
     (
         layer("conv", "a", "image"),
-        layer("mul", "scale", "conv", kind="mul"),
+        layer("gamma", "scale", kind="view", moves_only=True),
+        layer("mul", "scale", "conv", "gamma", kind="mul"),
         layer("add", "", "mul", "image", kind="add"),
         layer("linear", "c", "add", kind="linear"),
     ),

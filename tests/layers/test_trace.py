@@ -5,6 +5,7 @@ import pytest
 import torch
 from torch import nn
 
+from mocovit_deploy.graph.capture import capture
 from mocovit_deploy.layers.trace import trace
 from mocovit_deploy.models.load import load_network
 from mocovit_deploy.spec import InputSpec, ModelSpec
@@ -14,7 +15,7 @@ from mocovit_deploy.spec import InputSpec, ModelSpec
 def inside():
     network = load_network(ModelSpec("tiny_networks:tiny", input=InputSpec(size=32), seed=2))
     image = network.inputs.for_capture(0, free_batch=False)[0]
-    return network, image, trace(network, [{"image": image.numpy()}])
+    return network, image, trace(network, capture(network.module, (image,)), [{"image": image.numpy()}])
 
 
 def test_a_folded_convolution_is_the_batchnorm_behind_it(inside):
@@ -44,6 +45,8 @@ def test_every_layer_is_matched_or_missing_with_a_reason(inside):
 
 def test_a_pass_that_was_left_out_leaves_its_layers(inside):
     network, image, _ = inside
-    traced = trace(network, [{"image": image.numpy()}], without=("fold_batchnorm",))
+    traced = trace(
+        network, capture(network.module, (image,)), [{"image": image.numpy()}], without=("fold_batchnorm",)
+    )
     norms = sum(isinstance(module, nn.BatchNorm2d) for module in network.module.modules())
     assert sum(one.kind == "batch_norm" for one in traced.layers) == norms

@@ -8,9 +8,18 @@ import pytest
 from mocovit_deploy.artifacts.artifact import Artifact
 from mocovit_deploy.artifacts.golden import Golden
 from mocovit_deploy.cli.output import print_notes
+from mocovit_deploy.parity.decide import Verdict
 from mocovit_deploy.parity.sandboxed import report_from
 from mocovit_deploy.parity.tolerance import TOLERANCES, Tolerance
-from mocovit_deploy.parity.verdict import check, check_file, judge, not_run, run_golden
+from mocovit_deploy.parity.verdict import (
+    HiddenBranch,
+    check,
+    check_file,
+    judge,
+    not_run,
+    run_golden,
+    with_hidden,
+)
 from mocovit_deploy.spec import BATCH, Preprocessing, TensorSpec
 
 GENERATOR = np.random.default_rng(0)
@@ -155,3 +164,14 @@ def test_a_tolerance_has_no_defaults_and_cannot_change():
         Tolerance()
     with pytest.raises(dataclasses.FrozenInstanceError):
         next(iter(TOLERANCES.values())).max_error = 1
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "expected"), [((), "pass"), (("pass", "not run"), "pass"), (("pass", "fail"), "fail")]
+)
+def test_what_the_outputs_hide_decides_too(verdicts, expected):
+    hidden = tuple(HiddenBranch("a.b", 3e-7, ("a", "a.b"), Verdict(one), f"it is {one}") for one in verdicts)
+    report = with_hidden(check(artifact(), GOLDEN, Doubler()), hidden)
+    assert report.verdict == expected
+    assert ("it is fail; the outputs hardly show it" in report.reason) == (expected == "fail")
+    assert report_from(dataclasses.asdict(report)) == report

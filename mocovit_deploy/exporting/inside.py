@@ -1,0 +1,47 @@
+"""What the outputs of a network hardly show, found once for all files of an export."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import fx
+
+from mocovit_deploy.artifacts.artifact import Array
+from mocovit_deploy.layers.branches import Inside
+from mocovit_deploy.layers.check import look
+from mocovit_deploy.layers.sensitivity import silent_branches
+from mocovit_deploy.models.load import Network
+from mocovit_deploy.parity.tolerance import LIVELINESS, TOLERANCES
+from mocovit_deploy.passes.result import PassResult
+from mocovit_deploy.spec import ExportRequest
+
+FP32 = "fp32"
+"""The recipe whose files are judged by layers too; the tolerance of others is a thousand times as wide."""
+
+
+def look_inside(
+    network: Network,
+    inputs: Mapping[str, Array],
+    captured: fx.GraphModule,
+    passes: PassResult,
+    request: ExportRequest,
+) -> Inside:
+    """The branches that the outputs of fp32 files hardly show, and, if there are any, the original inside.
+
+    `inputs` holds the parity samples, of which the first is measured on, and `captured` is the graph before
+    the passes. Without `verify`, or with no fp32
+    file asked for, there are no branches.
+    """
+    if not request.verify or FP32 not in {recipe for _, recipe in request.files}:
+        return Inside((), 0.0, None)
+    first = [torch.from_numpy(inputs[name][0]) for name in network.input_names]
+    bound = LIVELINESS * min(one.max_error for key, one in TOLERANCES.items() if key[1] == FP32)
+    branches = silent_branches(passes.graph, first, bound)
+    if not branches:
+        return Inside((), bound, None)
+    if request.deploy_hooks:
+        return Inside(branches, bound, None, "--deploy-hooks changed the network before it was captured")
+    if request.dynamic_batch:
+        return Inside(branches, bound, None, "with a free batch the values of a file have no shapes")
+    return Inside(branches, bound, look(network, captured, inputs, request.without))

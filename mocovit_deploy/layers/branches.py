@@ -1,0 +1,89 @@
+"""Branches that the outputs hardly show, judged by the values at their ends in the file.
+
+    x - fc1 - gelu - fc2 - mul by 1e-5 - add       the value of mul is compared, relative to its own range
+    x ---------------------------------- add
+
+The file runs from its inputs, so that a branch is right whatever form its inner values have.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from mocovit_deploy.artifacts.artifact import Artifact
+from mocovit_deploy.artifacts.golden import Golden
+from mocovit_deploy.errors import DeployError, ParityError
+from mocovit_deploy.layers.check import Reference, check_against, describe
+from mocovit_deploy.layers.original import Layer
+from mocovit_deploy.layers.sensitivity import Branch
+from mocovit_deploy.layers.symptoms import MISPLACED
+from mocovit_deploy.layers.taps import Reading
+from mocovit_deploy.parity.decide import FAIL, NOT_RUN, PASS, Verdict
+from mocovit_deploy.parity.verdict import HiddenBranch
+
+
+@dataclass(frozen=True)
+class Inside:
+    """What the outputs of a network hardly show, and the original at every layer to judge it by."""
+
+    branches: tuple[Branch, ...]
+    bound: float
+    """The largest change of the outputs, relative to their range, that they hardly show."""
+    reference: Reference | None
+    """None without branches, and where `why_not` says."""
+    why_not: str = ""
+
+
+def judge_branches(artifact: Artifact, golden: Golden, inside: Inside) -> tuple[HiddenBranch, ...]:
+    """A verdict on each branch, at the tolerance of layers that run from the file's inputs.
+
+    Where the file cannot be looked into, they are "not run" and say why.
+    """
+    try:
+        if inside.reference is None:
+            raise ParityError(inside.why_not)
+        report = check_against(artifact, golden, inside.reference, bisect=False)
+    except DeployError as error:
+        return tuple(_hidden(branch, NOT_RUN, str(error)) for branch in inside.branches)
+    layers = {layer.operation: layer for layer in inside.reference.inside.layers}
+    readings = {one.tap.layer.operation: one for one in report.readings}
+    return tuple(_judged(branch, inside, layers, readings) for branch in inside.branches)
+
+
+def _judged(
+    branch: Branch, inside: Inside, layers: Mapping[str, Layer], readings: Mapping[str, Reading]
+) -> HiddenBranch:
+    ends, unseen = [], []
+    pending = [branch.operation]
+    while pending:
+        operation = pending.pop()
+        if reading := readings.get(operation):
+            # So far off, it would show in the outputs, which are right: the file has another value there.
+            shown = not reading.carried.max_error * branch.change <= inside.bound
+            # The numbers are right, and what reads them may take them in this order.
+            if shown or reading.kind == MISPLACED:
+                unseen.append(layers[operation].module)
+            else:
+                ends.append(reading)
+            continue
+        layer = layers[operation]
+        if not layer.moves_only:
+            unseen.append(layer.module)
+        pending += [name for name in layer.reads if name in branch.members]
+    if wrong := next((one for one in ends if one.diverges), None):
+        return _hidden(branch, FAIL, f"{describe(wrong)}, at the end of a branch of {_names(branch.modules)}")
+    if unseen or not ends:
+        where = ", ".join(unseen or [branch.module])
+        return _hidden(branch, NOT_RUN, f"no value in the file can be taken for {where}")
+    worst = max(one.carried.max_error for one in ends)
+    return _hidden(branch, PASS, f"off by {worst:.1e} of its range")
+
+
+def _names(modules: Sequence[str]) -> str:
+    shown = ", ".join(modules[:3])
+    return f"{shown} and {len(modules) - 3} more" if len(modules) > 3 else shown
+
+
+def _hidden(branch: Branch, verdict: Verdict, reason: str) -> HiddenBranch:
+    return HiddenBranch(branch.module, branch.change, branch.modules, verdict, reason)
