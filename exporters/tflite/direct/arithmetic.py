@@ -46,6 +46,17 @@ def promoted(w: Writer, x: Operand, y: Operand) -> tuple[Value, Value]:
     return x, y
 
 
+def squared(w: Writer, x: Value) -> Value:
+    """x * x; in fp16 files the squared difference from zero.
+
+    Of a SQUARE, or a MUL of a value by itself, that is then averaged or added up XNNPACK makes one kernel
+    that has no fp16 form, after which the whole file is computed in fp32.
+    """
+    if w.half and x.dtype.kind == "f":
+        return binary(w, "SQUARED_DIFFERENCE", x, 0.0)
+    return w.unary("SQUARE", x)
+
+
 def _number(w: Writer, number: Operand, other: Operand) -> Value:
     dtype = other.dtype if isinstance(other, Value) else np.dtype(np.float32)
     if dtype.kind in "biu" and isinstance(number, float):

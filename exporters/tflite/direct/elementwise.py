@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from exporters.tflite.direct.arithmetic import Operand, binary, promoted
+from exporters.tflite.direct.arithmetic import Operand, binary, promoted, squared
 from exporters.tflite.direct.axes import Value, axes_of
 from exporters.tflite.direct.layout import MOST_DIMS
 from exporters.tflite.direct.unsupported import UnsupportedError
@@ -41,9 +41,9 @@ def add(w: Writer, x: Operand, y: Operand, alpha: float = 1) -> Value:
 
 
 def sub(w: Writer, x: Operand, y: Operand, alpha: float = 1) -> Value:
-    squared = w.followed_by(aten.square.default, aten.pow.Tensor_Scalar) if alpha == 1 else None
-    if squared is not None and (squared.target is aten.square.default or squared.args[1] == 2):
-        w.absorb(squared)
+    square = w.followed_by(aten.square.default, aten.pow.Tensor_Scalar) if alpha == 1 else None
+    if square is not None and (square.target is aten.square.default or square.args[1] == 2):
+        w.absorb(square)
         return binary(w, "SQUARED_DIFFERENCE", x, y)
     return binary(w, "SUB", x, _times(w, y, alpha), w.fused())
 
@@ -53,6 +53,8 @@ def rsub(w: Writer, x: Operand, y: Operand, alpha: float = 1) -> Value:
 
 
 def mul(w: Writer, x: Operand, y: Operand) -> Value:
+    if w.half and isinstance(x, Value) and x is y:
+        return squared(w, x)
     return binary(w, "MUL", x, y, w.fused())
 
 
@@ -112,14 +114,14 @@ def power(w: Writer, x: Operand, exponent: Operand) -> Value:
     if isinstance(x, Value) and x.dtype.kind == "f" and number is not None:
         if number in (1, 2, 3, 4):
             once = x
-            squared = once if number == 1 else w.unary("SQUARE", x)
+            square = once if number == 1 else squared(w, x)
             if number == 3:
-                return binary(w, "MUL", squared, once)
-            return w.unary("SQUARE", squared) if number == 4 else squared
+                return binary(w, "MUL", square, once)
+            return squared(w, square) if number == 4 else square
         if number in (0.5, -0.5):
             return w.unary("SQRT" if number > 0 else "RSQRT", x)
         if number in (-1, -2):
-            return binary(w, "DIV", 1.0, x if number == -1 else w.unary("SQUARE", x))
+            return binary(w, "DIV", 1.0, x if number == -1 else squared(w, x))
     return binary(w, "POW", x, exponent)
 
 
@@ -195,7 +197,7 @@ def to(w: Writer, x: Value, dtype: Any = None, *_: Any) -> Value:
 
 def _one(kind: str) -> Any:
     def write(w: Writer, x: Value, *_: Any) -> Value:
-        if x.dtype.kind != "f" and kind not in ("NEG", "ABS", "LOGICAL_NOT", "SQUARE", "SIGN"):
+        if x.dtype.kind != "f" and kind not in ("NEG", "ABS", "LOGICAL_NOT", "SIGN"):
             x = w.cast(x, np.float32)
         return w.unary(kind, x)
 
@@ -255,7 +257,7 @@ OPERATIONS: Operations = {
     aten.floor.default: _one("FLOOR"),
     aten.ceil.default: _one("CEIL"),
     aten.round.default: _one("ROUND"),
-    aten.square.default: _one("SQUARE"),
+    aten.square.default: squared,
     aten.sign.default: _one("SIGN"),
     aten.log1p.default: log1p,
     aten.expm1.default: expm1,

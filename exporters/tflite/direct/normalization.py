@@ -15,9 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from exporters.tflite.direct.arithmetic import binary
+from exporters.tflite.direct.arithmetic import binary, squared
 from exporters.tflite.direct.axes import Value
-from exporters.tflite.direct.reduction import reduced, squared
+from exporters.tflite.direct.reduction import reduced
 from exporters.tflite.direct.unsupported import UnsupportedError
 from exporters.tflite.direct.writer import Operations, Writer, aten
 

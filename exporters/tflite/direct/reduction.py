@@ -5,8 +5,7 @@ TFLite     MEAN SUM REDUCE_MAX REDUCE_MIN; REDUCE_PROD ARG_MAX ARG_MIN TOPK_V2
 XNNPACK    takes MEAN, SUM, REDUCE_MAX and REDUCE_MIN over any dimensions in fp32, fp16 and int8; the others
            never. A cumulative sum of floats is a FULLY_CONNECTED with a triangle of ones.
 
-A square that is averaged is SQUARED_DIFFERENCE with zero in fp16 files: of SQUARE - MEAN XNNPACK makes a
-kernel that has no fp16 form, after which everything runs in fp32.
+Squares are SQUARED_DIFFERENCE with zero in fp16 files (`arithmetic.squared`).
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from exporters.tflite.direct.arithmetic import binary
+from exporters.tflite.direct.arithmetic import binary, squared
 from exporters.tflite.direct.axes import Value, axes_of, sizes
 from exporters.tflite.direct.unsupported import UnsupportedError
 from exporters.tflite.direct.writer import Operations, Writer, aten, dimension, dimensions
@@ -55,11 +54,6 @@ def _reduction(kind: str) -> Any:
 mean, total = _reduction("MEAN"), _reduction("SUM")
 
 
-def squared(w: Writer, x: Value) -> Value:
-    """x * x, in the form that the mean of it keeps in half precision."""
-    return binary(w, "SQUARED_DIFFERENCE", x, 0.0) if w.half else w.unary("SQUARE", x)
-
-
 def variance(
     w: Writer, x: Value, dims: Dims = None, correction: float | None = 1, keep: bool = False
 ) -> Value:
@@ -91,7 +85,7 @@ def _unbiased(write: Any) -> Any:
 def norm(w: Writer, x: Value, order: float = 2, dims: Dims = None, keep: bool = False, *_: Any) -> Value:
     chosen = dimensions(x, dims)
     if order == 2:
-        return w.unary("SQRT", reduced(w, "SUM", w.unary("SQUARE", x), chosen, keep=keep))
+        return w.unary("SQRT", reduced(w, "SUM", squared(w, x), chosen, keep=keep))
     if order in (1, float("inf")):
         return reduced(w, "SUM" if order == 1 else "REDUCE_MAX", w.unary("ABS", x), chosen, keep=keep)
     raise UnsupportedError(f"a norm of order {order}")

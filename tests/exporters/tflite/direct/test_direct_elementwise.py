@@ -141,3 +141,13 @@ def test_prelu():
 def test_addcmul_and_lerp():
     agree(lambda x, y: torch.addcmul(x, y, y, value=0.5), numbers(3, 4), numbers(3, 4))
     agree(lambda x, y: torch.lerp(x, y, 0.3), numbers(3, 4), numbers(3, 4))
+
+
+@pytest.mark.parametrize(
+    "square", [lambda x: x * x, torch.square, lambda x: x**2], ids=["mul", "square", "pow"]
+)
+def test_a_square_has_a_form_that_stays_in_half_precision(square):
+    kinds = agree(lambda x: square(x).mean(1), numbers(3, 4), half=True)
+    assert "SQUARED_DIFFERENCE" in kinds
+    kinds += agree(lambda x: torch.linalg.vector_norm(square(x), dim=1), numbers(3, 4), half=True)
+    assert not {"SQUARE", "MUL"} & set(kinds)
