@@ -78,7 +78,7 @@ def build(spec: ModelSpec) -> nn.Module:
     """The network with its own initial weights, which depend on `spec.seed` alone."""
     import torch
 
-    from mocovit_deploy.models.load import source_of
+    from mocovit_deploy.models.source import source_of
 
     torch.manual_seed(spec.seed)
     network: nn.Module = source_of(spec.name).build(spec)

@@ -20,6 +20,7 @@ from mocovit_deploy.cli.output import (
 from mocovit_deploy.exporting.refuse import refuse_impossible
 from mocovit_deploy.extras import import_torch
 from mocovit_deploy.models.probe import probe_files
+from mocovit_deploy.models.source import source_of
 from mocovit_deploy.spec import ExportRequest, Preprocessing
 from mocovit_deploy.terminal.printable import printable
 from mocovit_deploy.terminal.progress import Stages
@@ -35,6 +36,7 @@ def export(request: ExportRequest, *, as_json: bool, verbose: bool) -> int:
     with quiet(not verbose) as stderr:
         stages = Stages(terminal(stderr))
         with stages("request"):
+            source_of(request.model.name)
             refuse_impossible(request)
         with stages("files"):
             probe_files(request.model, verbose)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from mocovit_deploy.cli.output import REPORT_SCHEMA_VERSION, print_json
 from mocovit_deploy.extras import import_torch
 from mocovit_deploy.models.probe import probe_files
+from mocovit_deploy.models.source import source_of
 from mocovit_deploy.spec import ExportRequest
 from mocovit_deploy.terminal.quiet import quiet
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 def summary(request: ExportRequest, *, as_json: bool, verbose: bool) -> int:
     """Print parameters, MACs and activation bytes, layer by layer."""
     with quiet(not verbose):
+        source_of(request.model.name)
         probe_files(request.model, verbose)
         import_torch()
 

@@ -11,9 +11,15 @@ if TYPE_CHECKING:
 
 SOURCES = ("mocovit", "timm", "program", "user")
 
+WEIGHT_SUFFIXES = (".pt", ".pth", ".safetensors")
+"""Of checkpoints."""
+
 
 class Source(Protocol):
-    """A module in `mocovit_deploy/models/`, listed in `SOURCES`."""
+    """A module in `mocovit_deploy/models/`, listed in `SOURCES`.
+
+    It imports torch inside its functions alone, so that a wrong name is told without it.
+    """
 
     NAMES: tuple[str, ...]
     """Names it knows, or their forms: what an unknown name is answered with."""

@@ -11,13 +11,13 @@ from torch import Tensor, nn
 
 from mocovit_deploy.errors import UsageError, first_line
 from mocovit_deploy.extras import needs_extra
+from mocovit_deploy.models import WEIGHT_SUFFIXES
 from mocovit_deploy.models.layouts import layout_of, renamed
 from mocovit_deploy.models.statedict import AVERAGED, find_state_dict, is_average, without_wrappers
 from mocovit_deploy.terminal.printable import printable
 from mocovit_deploy.untrusted.read import LARGEST_FILE, size_of
 from mocovit_deploy.untrusted.zip import Damaged, stored
 
-SUFFIXES = (".pt", ".pth", ".safetensors")
 _ZIP = b"PK\3\4"
 
 
@@ -76,8 +76,8 @@ def read_state_dict(path: Path, prefer_ema: bool, unsafe_pickle: bool) -> tuple[
 
     Raises `UsageError` where there is no state dict in it, or no average where one is preferred.
     """
-    if path.suffix not in SUFFIXES:
-        raise UsageError(f"{path}: not a checkpoint name I know (choose from {', '.join(SUFFIXES)})")
+    if path.suffix not in WEIGHT_SUFFIXES:
+        raise UsageError(f"{path}: not a checkpoint name I know (choose from {', '.join(WEIGHT_SUFFIXES)})")
     if not path.is_file():
         raise UsageError(f"{path}: no such file")
     found = _read_safetensors(path) if path.suffix == ".safetensors" else _read_pickle(path, unsafe_pickle)

@@ -4,28 +4,26 @@ from __future__ import annotations
 
 import contextlib
 import copy
-import importlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
 from mocovit_deploy.artifacts.provenance import LIVE
-from mocovit_deploy.errors import ConversionError, UsageError, first_line, unknown_choice
+from mocovit_deploy.errors import ConversionError, UsageError, first_line
 from mocovit_deploy.files import digest
-from mocovit_deploy.models import SOURCES, Source
-from mocovit_deploy.models.checkpoint import SUFFIXES, load_checkpoint
+from mocovit_deploy.models.checkpoint import load_checkpoint
 from mocovit_deploy.models.floats import in_float32
 from mocovit_deploy.models.inputs import Inputs, inputs_of, path_of
+from mocovit_deploy.models.modes import require_one_mode
 from mocovit_deploy.models.names import name_inputs, name_outputs, parameters_of
 from mocovit_deploy.models.seeded import enliven, seeded
-from mocovit_deploy.models.user import require_one_mode
+from mocovit_deploy.models.source import source_of
 from mocovit_deploy.spec import InputSpec, ModelSpec, Preprocessing
-from mocovit_deploy.user_functions import functions_in
 
 
 @dataclass(frozen=True)
@@ -162,35 +160,3 @@ def _short(name: str) -> str:
     if name.endswith(".pt2"):
         return Path(name).stem
     return name.rpartition(":")[2].replace("/", "_")
-
-
-def source_of(name: str) -> Source:
-    """The source that knows `name`; `UsageError` with the closest names where none does."""
-    sources = [cast("Source", importlib.import_module(f"mocovit_deploy.models.{one}")) for one in SOURCES]
-    for source in sources:
-        if source.knows(name):
-            return source
-    raise _unknown(name, [known for source in sources for known in source.NAMES])
-
-
-def _unknown(name: str, known: Sequence[str]) -> UsageError:
-    """Says what a person would say to a name that no source knows."""
-    path = Path(name)
-    if path.suffix == ".py":
-        functions = functions_in(path)
-        listed = f"; it has {', '.join(functions)}" if functions else ""
-        return UsageError(
-            f"{name}: name the function that makes the network too, as in {name}:"
-            f"{functions[0] if functions else 'function'}{listed}"
-        )
-    if path.suffix in (*SUFFIXES, ".bin", ".ckpt"):
-        return UsageError(
-            f"{name}: is a file of weights, not a network; give the network as --model file.py:function and "
-            f"this as --checkpoint {name}, or save the whole of it with torch.export.save as .pt2"
-        )
-    from mocovit_deploy.models import timm, torchvision
-
-    others = [*timm.named(name), *torchvision.named(name)]
-    if others:
-        return UsageError(f"unknown model {name!r}; did you mean {' or '.join(others)}?")
-    return unknown_choice("model", name, known)

@@ -8,20 +8,19 @@ import pickle
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
-
-import torch
-from torch import nn
-from torch.export import ExportedProgram
+from typing import TYPE_CHECKING, Any
 
 from mocovit_deploy.errors import ConversionError, UsageError, first_line
 from mocovit_deploy.files import digest
-from mocovit_deploy.graph.script import require_inference
 from mocovit_deploy.models.archive import require_plain_program
 from mocovit_deploy.spec import ASSUMED, InputSpec, ModelSpec
 from mocovit_deploy.terminal.printable import printable
 from mocovit_deploy.untrusted.read import LARGEST_DOCUMENT, parse_json
 from mocovit_deploy.untrusted.zip import Damaged
+
+if TYPE_CHECKING:
+    from torch import nn
+    from torch.export import ExportedProgram
 
 NAMES = ("program.pt2",)
 INPUT_NAMES = ()
@@ -38,6 +37,10 @@ def build(spec: ModelSpec) -> nn.Module:
     Raises `UsageError` for a file that is absent, not a program, written by a torch that this one cannot
     read, captured in training mode, or holding pickled objects (which `spec.unsafe_pickle` allows).
     """
+    import torch
+
+    from mocovit_deploy.graph.script import require_inference
+
     path = Path(spec.name)
     if spec.arguments:
         raise UsageError(f"{path}: an exported program takes no options; leave out --model-arg")
@@ -68,6 +71,8 @@ def run_once(spec: ModelSpec) -> None:
 
     Raises what `build` raises, and `ConversionError` where it does not run.
     """
+    import torch
+
     module = build(spec)
     try:
         with torch.no_grad():
@@ -88,6 +93,8 @@ def weights(spec: ModelSpec, _network: nn.Module) -> str:
 
 
 def _load(path: Path, unsafe_pickle: bool) -> ExportedProgram:
+    import torch
+
     if not path.is_file():
         raise UsageError(f"{path}: no such file")
     saved_by = _saved_by(path)
@@ -132,6 +139,8 @@ def _saved_by(path: Path) -> str:
 @contextlib.contextmanager
 def _unpickling_tensors_alone(enabled: bool) -> Iterator[None]:
     """torch.export.load falls back to full unpickling, and says so only afterwards; here it cannot."""
+    import torch
+
     if not enabled:
         yield
         return

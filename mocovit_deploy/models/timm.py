@@ -10,15 +10,16 @@ import difflib
 import importlib
 import importlib.util
 from types import ModuleType
-from typing import Any
-
-from torch import nn
+from typing import TYPE_CHECKING, Any
 
 from mocovit_deploy.errors import UsageError, first_line
 from mocovit_deploy.extras import needs_extra
 from mocovit_deploy.models import torchvision
 from mocovit_deploy.models.arguments import literal
 from mocovit_deploy.spec import InputSpec, ModelSpec, Preprocessing
+
+if TYPE_CHECKING:
+    from torch import nn
 
 NAMES = ("timm/NAME",)
 INPUT_NAMES = ("image",)

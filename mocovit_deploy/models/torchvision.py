@@ -14,8 +14,6 @@ import sys
 from collections.abc import Callable
 from typing import TypeVar
 
-import torch
-
 from mocovit_deploy.errors import MissingToolError, first_line
 
 OPERATORS = {
@@ -73,6 +71,8 @@ def _names_an_operator(error: BaseException) -> bool:
 
 
 def _declare_operators() -> None:
+    import torch
+
     for half_imported in [name for name in sys.modules if name.partition(".")[0] == "torchvision"]:
         del sys.modules[half_imported]
     for name, schema in OPERATORS.items():

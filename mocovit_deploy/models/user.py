@@ -21,10 +21,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from pathlib import Path
-
-from torch import nn
-from torch.nn.modules.batchnorm import _BatchNorm
-from torch.nn.modules.instancenorm import _InstanceNorm
+from typing import TYPE_CHECKING
 
 from mocovit_deploy.errors import UsageError, first_line
 from mocovit_deploy.models.arguments import literal
@@ -32,9 +29,11 @@ from mocovit_deploy.models.torchvision import with_operators
 from mocovit_deploy.spec import ASSUMED, InputSpec, ModelSpec
 from mocovit_deploy.user_functions import load_function
 
+if TYPE_CHECKING:
+    from torch import nn
+
 NAMES = ("package.module:function", "path/to/file.py:function")
 INPUT_NAMES = ()
-DROPOUTS = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout, nn.FeatureAlphaDropout)
 
 
 def knows(name: str) -> bool:
@@ -51,6 +50,10 @@ def build(spec: ModelSpec) -> nn.Module:
 
 
 def _built(spec: ModelSpec) -> nn.Module:
+    from torch import nn
+
+    from mocovit_deploy.models.modes import require_one_mode
+
     function = load_function(spec.name)
     options: dict[str, object] = {name: _value(function, name, text) for name, text in spec.arguments}
     if spec.num_classes is not None:
@@ -89,21 +92,3 @@ def _require_parameter(name: str, function: Callable[..., object], parameter: st
     if parameter in parameters or any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
         return
     raise UsageError(f"{name} takes no {parameter}; leave out {option}, or give the function that parameter")
-
-
-def require_one_mode(name: str, network: nn.Module) -> None:
-    """Accept a network in evaluation mode, or one in training mode, which is then set to evaluation.
-
-    Raises `UsageError` for a network in evaluation mode that holds layers which train: setting those to
-    evaluation would judge the file against another network than the user gave.
-    """
-    if getattr(network, "training", False):  # a frozen ScriptModule has no mode
-        return
-    for path, child in network.named_modules():
-        if getattr(child, "training", False) and (
-            isinstance(child, _BatchNorm | _InstanceNorm) or type(child) in DROPOUTS
-        ):
-            raise UsageError(
-                f"{name}: {path} is in training mode inside a network in evaluation mode; call .eval() on "
-                "the network before it is returned"
-            )

@@ -22,7 +22,7 @@ from mocovit_deploy.accuracy.evaluate import evaluate
 from mocovit_deploy.errors import UsageError
 from mocovit_deploy.files import digest
 from mocovit_deploy.models.load import load_network
-from mocovit_deploy.models.mocovit import MobileSelfAttention
+from mocovit_deploy.models.mocovit_network import MobileSelfAttention
 from mocovit_deploy.spec import InputSpec
 
 IMAGES = 500

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from mocovit_deploy.models.mocovit import MoCoViT, MoCoViTConfig
+from mocovit_deploy.models.mocovit_network import MoCoViT, MoCoViTConfig
 from mocovit_deploy.models.seeded import build_seeded
 from mocovit_deploy.spec import InputSpec
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from mocovit_deploy.models.inputs import pictures_like
-from mocovit_deploy.models.mocovit import GhostBottleneck, MoCoViTConfig, TransformerBlock, conv_bn
+from mocovit_deploy.models.mocovit_network import GhostBottleneck, MoCoViTConfig, TransformerBlock, conv_bn
 from mocovit_deploy.models.seeded import enliven
 from mocovit_deploy.parity.samples import random_crops
 from mocovit_deploy.spec import InputSpec

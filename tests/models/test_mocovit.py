@@ -6,7 +6,8 @@ from torch import nn
 from mocovit_deploy.errors import UsageError
 from mocovit_deploy.graph.capture import capture
 from mocovit_deploy.graph.cost import summarize
-from mocovit_deploy.models.mocovit import NAMES, Ghost, MoCoViT, MoCoViTConfig, SqueezeExcite, build
+from mocovit_deploy.models.mocovit import NAMES, build
+from mocovit_deploy.models.mocovit_network import Ghost, MoCoViT, MoCoViTConfig, SqueezeExcite
 from mocovit_deploy.spec import InputSpec, ModelSpec
 
 

@@ -8,7 +8,7 @@ from torch import nn
 
 from mocovit_deploy.graph.capture import capture
 from mocovit_deploy.graph.edit import aten
-from mocovit_deploy.models.mocovit import Ghost
+from mocovit_deploy.models.mocovit_network import Ghost
 from mocovit_deploy.passes.fold_batchnorm import fold_batchnorm
 from mocovit_deploy.passes.run import relative_error, run_passes
 
