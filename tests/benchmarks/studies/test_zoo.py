@@ -126,7 +126,7 @@ def test_a_child_that_takes_too_long_is_ended(monkeypatch):
     "row",
     [
         Row("mocovit_0_5", 64),
-        Row("timm/mobilenetv3_small_050", 64),
+        pytest.param(Row("timm/mobilenetv3_small_050", 64), marks=pytest.mark.slow),
         pytest.param(Row("timm/mobilevit_xxs", 96), marks=pytest.mark.slow),
         pytest.param(Row("timm/efficientvit_b0", 96), marks=pytest.mark.slow),
     ],

@@ -59,6 +59,9 @@ def test_a_serial_that_is_not_there(real_desk: Desk) -> None:
 def test_unauthorised(pieces: Pieces, server: Server, call: Callable[..., Outcome], tmp_path: Path) -> None:
     with small_phone(tmp_path, pieces, options=["untrusting"]) as phone, relay(phone.address) as way:
         server.call("connect", way.address)
+        until = time.monotonic() + 30
+        while "authorizing" in server.call("devices") and time.monotonic() < until:  # the keys are exchanged
+            time.sleep(0.1)
         done = call("run", TINY, "--target", "adb")
     assert_documented(done, "unauthorised")
 
