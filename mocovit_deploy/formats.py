@@ -105,6 +105,14 @@ class Format(Protocol):
         """Raise `UsageError` for what of a request no file of this format can have, before any work."""
         ...
 
+    def lowerings(self, recipe: str) -> Sequence[str]:
+        """Modules of the rewrites that files of `recipe` get after the passes, in order.
+
+        Each holds a function of the module's own name (`passes.run.rewrite`), which is proven as passes are;
+        `--without` leaves it out by that name.
+        """
+        ...
+
     def export(self, graph: fx.GraphModule, example: Sequence[Tensor], job: ExportJob) -> Written:
         """Write the flat, re-parameterized `graph` to `job.path`.
 

@@ -27,6 +27,7 @@ from exporters.coreml.taps import load_inside, values
 from exporters.coreml.write import PRECISIONS, in_file, refuse_target, write_package
 from mocovit_deploy.artifacts.artifact import Artifact
 from mocovit_deploy.formats import ExportJob, Written
+from mocovit_deploy.passes import HALF_REWRITES
 from mocovit_deploy.spec import ExportRequest
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ __all__ = [
     "load_inside",
     "load_native",
     "load_platform",
+    "lowerings",
     "operators",
     "refuse_impossible",
     "values",
@@ -69,6 +71,11 @@ def export(graph: fx.GraphModule, example: Sequence[Tensor], job: ExportJob) -> 
     )
     tools = {name: version(name) for name in ("torch", "coremltools")}
     return Written(inputs=inputs, outputs=outputs, tools=tools, notes=notes)
+
+
+def lowerings(recipe: str) -> tuple[str, ...]:
+    """fp16: linear attention within half precision."""
+    return () if recipe == "fp32" else HALF_REWRITES
 
 
 def refuse_impossible(request: ExportRequest) -> None:

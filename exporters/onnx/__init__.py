@@ -4,6 +4,7 @@ write      export(): the file of a captured graph
 run        load(): a file in ONNX Runtime
 half       load_half(): a file in half precision, with numpy
 taps       a file's marked values, and runs that return or replace them
+lowering   rewrites of the graph for ONNX Runtime's kernels
 metadata   describe(): what a file says of itself
 contents   operators(): what a file consists of, read without running it
 """
@@ -16,6 +17,7 @@ from exporters.onnx.metadata import describe
 from exporters.onnx.run import load, load_platform
 from exporters.onnx.taps import load_inside, values
 from exporters.onnx.write import export, refuse_impossible
+from mocovit_deploy.passes import HALF_REWRITES
 
 SUFFIX = ".onnx"
 RECIPES: tuple[str, ...] = ("fp32", "fp16")
@@ -31,7 +33,13 @@ __all__ = [
     "load_half",
     "load_inside",
     "load_platform",
+    "lowerings",
     "operators",
     "refuse_impossible",
     "values",
 ]
+
+
+def lowerings(recipe: str) -> tuple[str, ...]:
+    """fp32: what ONNX Runtime runs best; fp16: linear attention within half precision."""
+    return ("exporters.onnx.lowering.unstride_depthwise",) if recipe == "fp32" else HALF_REWRITES

@@ -5,6 +5,7 @@ direct/         the writer: one family of operators a file
 quantized/      the files whose weights, or weights and operators, are int8
 litert_torch.py the fallback and oracle (once ai-edge-torch)
 fp16.py         the mark that lets XNNPACK compute in fp16, and weights stored in fp16
+lowering/       rewrites of the graph that were counted to pay, by arithmetic and runtime
 flatbuffer.py   reading and writing the file's tables
 metadata.py     what a file says of itself: labels, preprocessing, licence
 contents.py     what a file consists of, read without running it
@@ -20,6 +21,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from exporters.tflite.contents import operators
+from exporters.tflite.lowering.choose import lowerings
 from exporters.tflite.metadata import describe
 from exporters.tflite.reference.run import load_half
 from exporters.tflite.run import load, load_platform
@@ -53,6 +55,7 @@ __all__ = [
     "load_half",
     "load_inside",
     "load_platform",
+    "lowerings",
     "operators",
     "refuse_impossible",
     "values",

@@ -45,6 +45,8 @@ class Artifact:
     parity: Mapping[str, Any] | None = None
     source: Mapping[str, Any] | None = None
     """What the file was made from (`provenance`). None in older manifests."""
+    lowering: tuple[Mapping[str, Any], ...] = ()
+    """What the format rewrote for this file after the passes: name, changes by module path, float64 error."""
 
     @property
     def dynamic_batch(self) -> bool:

@@ -81,5 +81,6 @@ def _artifact_from(document: dict[str, Any], path: Path) -> Artifact:
         colour_order=str(pixels["colour_order"]),
         assumed=tuple(pixels.get("assumed", ())),
     )
-    plain = {**fields, **tensors, "passes": tuple(fields["passes"])}
+    done = {key: tuple(fields.get(key, ())) for key in ("passes", "lowering")}
+    plain = {**fields, **tensors, **done}
     return Artifact(**{**plain, "path": path, "preprocessing": preprocessing})

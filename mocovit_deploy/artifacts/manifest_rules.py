@@ -50,9 +50,9 @@ def check(document: Mapping[str, Any]) -> None:
     for tool, version in _mapping(document.get("tools", {}), "tools").items():
         _text(tool, "a tool's name")
         _text(version, f"the version of {tool}")
-    passes = document["passes"]
-    if not isinstance(passes, list) or not all(isinstance(one, dict) for one in passes):
-        raise ValueError("passes is not a list of objects")
+    for key, done in (("passes", document["passes"]), ("lowering", document.get("lowering", []))):
+        if not isinstance(done, list) or not all(isinstance(one, dict) for one in done):
+            raise ValueError(f"{key} is not a list of objects")
     for key in ("parity", "quantization"):
         if document.get(key) is not None:
             _mapping(document[key], key)

@@ -29,6 +29,11 @@ from mocovit_deploy.terminal.table import table
 
 if TYPE_CHECKING:
     from mocovit_deploy.exporting.pipeline import Export
+    from mocovit_deploy.exporting.prove import Outcome
+
+
+CHANGES_SHOWN = 3
+"""Of each rewrite of a file, on the terminal."""
 
 
 def export(request: ExportRequest, *, as_json: bool, verbose: bool) -> int:
@@ -94,6 +99,8 @@ def _export_text(done: Export, stages: Stages, request: ExportRequest) -> str:
         lines.append(f"  {proof.name:<16} {len(proof.changes):>4} changed{refused}, {error}")
     lines += [f"  refused: {refusal.where}: {refusal.why}" for refusal in done.passes.refusals]
     written = [outcome for outcome in done.outcomes if outcome.artifact is not None]
+    for outcome in written:
+        lines += _lowering_lines(outcome)
     if written:
         rows = [verdict_row(o.artifact.path, o.report) for o in written if o.artifact is not None]
         lines += ["", table(HEADER, rows)]
@@ -107,6 +114,21 @@ def _export_text(done: Export, stages: Stages, request: ExportRequest) -> str:
     spent = "   ".join(f"{name} {seconds:.1f} s" for name, seconds in stages.seconds.items())
     lines += [f"written to {request.output_dir}/" if written else "nothing written", spent]
     return "\n".join(lines) + "\n"
+
+
+def _lowering_lines(outcome: Outcome) -> list[str]:
+    """What the format rewrote for one file: a line a rewrite, and the modules it changed."""
+    assert outcome.artifact is not None
+    lines = []
+    for one in outcome.artifact.lowering:
+        changes = one["changes"]
+        lines.append(
+            f"  {one['name']:<22} {len(changes):>4} changed, float64 error {one['error_float64']:.1e}"
+        )
+        shown = [f"    {change['where']}: {change['what']}" for change in changes[:CHANGES_SHOWN]]
+        more = len(changes) - len(shown)
+        lines += [*shown, f"    and {more} more, in the manifest under lowering"] if more else shown
+    return [f"rewritten for {outcome.format} {outcome.recipe}:", *lines] if lines else []
 
 
 def _export_json(done: Export, stages: Stages) -> dict[str, Any]:
@@ -139,6 +161,8 @@ def _export_json(done: Export, stages: Stages) -> dict[str, Any]:
                 "path": str(outcome.artifact.path) if outcome.artifact else None,
                 "sha256": outcome.artifact.sha256 if outcome.artifact else None,
                 "app_code": [str(path) for path in outcome.app_code],
+                "lowering": list(outcome.artifact.lowering) if outcome.artifact else [],
+                "notes": list(outcome.notes),
                 "error": str(outcome.error) if outcome.error else None,
                 "parity": outcome.report.as_json(),
             }

@@ -11,7 +11,7 @@ from mocovit_deploy.artifacts.golden import read_golden
 from mocovit_deploy.artifacts.manifest import read_manifest
 from mocovit_deploy.cli.output import REPORT_SCHEMA_VERSION, print_json
 from mocovit_deploy.errors import DeployError, ParityError
-from mocovit_deploy.layers.check import LayerReport, Reference, check_against, original
+from mocovit_deploy.layers.check import LayerReport, Reference, check_against, lowered_by, original
 from mocovit_deploy.layers.taps import Reading
 from mocovit_deploy.parity.compare import Difference
 from mocovit_deploy.parity.decide import PASS
@@ -25,13 +25,13 @@ def layers(files: Sequence[Path], *, bisect: bool, as_json: bool, verbose: bool)
     """Check the layers of files; all are checked before any failure ends the command."""
     reports: list[tuple[Path, LayerReport]] = []
     errors: list[DeployError] = []
-    references: dict[str, Reference] = {}  # the files of one export share a network: it is built once
+    references: dict[str, Reference] = {}  # files of one export and the same rewrites share a network
     for path in files:
         try:
             with quiet(not verbose):
                 artifact = read_manifest(path)
                 golden = read_golden(artifact)
-                source = json.dumps([artifact.source, golden.names], sort_keys=True)
+                source = json.dumps([artifact.source, golden.names, lowered_by(artifact)], sort_keys=True)
                 if source not in references:
                     references[source] = original(artifact, golden)
                 report = check_against(artifact, golden, references[source], bisect=bisect)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import torch
 from torch import fx
@@ -14,6 +15,7 @@ from mocovit_deploy.layers.sensitivity import silent_branches
 from mocovit_deploy.models.load import Network
 from mocovit_deploy.parity.tolerance import LIVELINESS, TOLERANCES
 from mocovit_deploy.passes.result import PassResult
+from mocovit_deploy.passes.run import Pass
 from mocovit_deploy.spec import ExportRequest
 
 FP32 = "fp32"
@@ -45,3 +47,17 @@ def look_inside(
     if request.dynamic_batch:
         return Inside(branches, bound, None, "with a free batch the values of a file have no shapes")
     return Inside(branches, bound, look(network, captured, inputs, request.without))
+
+
+def with_rewrites(
+    inside: Inside,
+    network: Network,
+    inputs: Mapping[str, Array],
+    captured: fx.GraphModule,
+    without: Sequence[str],
+    rewrites: Sequence[Pass],
+) -> Inside:
+    """The same for a file with `rewrites`: values that these changed are not those of the original."""
+    if inside.reference is None or not rewrites:
+        return inside
+    return replace(inside, reference=look(network, captured, inputs, without, rewrites))

@@ -14,10 +14,9 @@ from mocovit_deploy.exporting.staging import staged
 from mocovit_deploy.graph.capture import capture
 from mocovit_deploy.graph.edit import BATCH_NORMS, count
 from mocovit_deploy.models.load import Network, load_network
-from mocovit_deploy.passes import PASSES
 from mocovit_deploy.passes.deploy_hooks import after_deploy_hooks
 from mocovit_deploy.passes.result import PassResult
-from mocovit_deploy.passes.run import run_passes
+from mocovit_deploy.passes.run import run_passes, standard_passes
 from mocovit_deploy.quantization.calibration import read_calibration
 from mocovit_deploy.quantization.observe import observe
 from mocovit_deploy.quantization.recipes import named
@@ -63,12 +62,12 @@ def export_model(request: ExportRequest, stages: Stages, live: Network | None = 
             original = capture(network.module, example, request.dynamic_batch)
             graph, hooks = after_deploy_hooks(network.module, original, example, request)
         with stages("passes"):
-            passes = run_passes(graph, example, [p for p in PASSES if p not in request.without])
+            passes = run_passes(graph, example, standard_passes(request.without))
             passes = replace(passes, proofs=(*hooks, *passes.proofs))
         scheme = _scheme(request, network, passes.graph, stages)
         with stages("sensitivity"):
             inside = look_inside(network, reference.inputs, original, passes, request)
-        line = Line(request, network, reference, passes, example, staging, stages, inside, scheme)
+        line = Line(request, network, reference, original, passes, example, staging, stages, inside, scheme)
         outcomes = [write_and_prove(line, name, recipe) for name, recipe in request.files]
     return Export(network, passes, count(original, *BATCH_NORMS), tuple(outcomes), scheme)
 

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, fx
 
 from mocovit_deploy.artifacts.artifact import Array, Artifact, as_taken
 from mocovit_deploy.artifacts.golden import Golden, golden_path, write_golden
 from mocovit_deploy.artifacts.manifest import write_manifest
 from mocovit_deploy.artifacts.provenance import source_of
 from mocovit_deploy.errors import ConversionError, DeployError, ParityError, internal, no_room
-from mocovit_deploy.exporting.inside import FP32
+from mocovit_deploy.exporting.inside import FP32, with_rewrites
 from mocovit_deploy.exporting.staging import Staging
 from mocovit_deploy.files import digest
 from mocovit_deploy.formats import ExportJob, Written, format_named
@@ -26,6 +28,7 @@ from mocovit_deploy.parity.decide import PASS
 from mocovit_deploy.parity.half import check_half, needs_half, with_half
 from mocovit_deploy.parity.verdict import ParityReport, check_file, not_run, with_hidden
 from mocovit_deploy.passes.result import PassResult
+from mocovit_deploy.passes.run import Pass, rewrite, run_passes
 from mocovit_deploy.quantization.calibration_set import brand_of
 from mocovit_deploy.quantization.recipes import named
 from mocovit_deploy.quantization.scheme import Scheme
@@ -78,6 +81,8 @@ class Line:
     request: ExportRequest
     network: Network
     reference: Reference
+    captured: fx.GraphModule
+    """The network before the passes."""
     passes: PassResult
     example: tuple[Tensor, ...]
     staging: Staging
@@ -126,17 +131,21 @@ def write_and_prove(line: Line, format_name: str, recipe: str) -> Outcome:
     verify = line.request.verify
     try:
         with line.stages(f"{format_name} {recipe}"):
-            written = exporter.export(line.passes.graph, line.example, job)
+            rewrites = [rewrite(module) for module in exporter.lowerings(recipe)]
+            chosen = [one for one in rewrites if one.__name__ not in line.request.without]
+            lowered = run_passes(line.passes.graph, line.example, chosen)
+            written = exporter.export(lowered.graph, line.example, job)
             metadata = _metadata(line, recipe)
             exporter.describe(job.path, metadata, written.inputs, written.outputs)
         with line.stages(f"parity {format_name} {recipe}"):
             golden = _golden(line.reference, written)
             write_golden(job.path, golden)
-            artifact = _artifact(line, job, format_name, written)
+            artifact = _artifact(line, job, format_name, written, lowered)
             report = check_file(exporter, artifact, golden) if verify else not_run("--no-verify")
         if line.inside.branches and recipe == FP32 and report.verdict == PASS:
             with line.stages(f"layers {format_name} {recipe}"):
-                report = with_hidden(report, judge_branches(artifact, golden, line.inside))
+                rewrites = [run for run, proof in zip(chosen, lowered.proofs, strict=True) if proof.changes]
+                report = with_hidden(report, judge_branches(artifact, golden, _inside(line, rewrites)))
         if needs_half(report):
             with line.stages(f"fp16 arithmetic {format_name} {recipe}"):
                 report = with_half(report, check_half(exporter, artifact, golden))
@@ -170,6 +179,12 @@ def _yardstick(reference: Reference) -> tuple[str, ...]:
     return (text,)
 
 
+def _inside(line: Line, rewrites: Sequence[Pass]) -> Inside:
+    """What the outputs hardly show, and the original to judge a file with `rewrites` by."""
+    without = line.request.without
+    return with_rewrites(line.inside, line.network, line.reference.inputs, line.captured, without, rewrites)
+
+
 def _with_app_code(outcome: Outcome, path: Path) -> Outcome:
     try:
         return replace(outcome, app_code=write_app_code(path))
@@ -200,7 +215,9 @@ def _golden(reference: Reference, written: Written) -> Golden:
     return Golden(reference.names, inputs, reference.outputs, reference.rounding)
 
 
-def _artifact(line: Line, job: ExportJob, format_name: str, written: Written) -> Artifact:
+def _artifact(
+    line: Line, job: ExportJob, format_name: str, written: Written, lowered: PassResult
+) -> Artifact:
     proofs = tuple(
         {"name": proof.name, "changes": len(proof.changes), "error_float64": proof.error}
         for proof in line.passes.proofs
@@ -219,6 +236,15 @@ def _artifact(line: Line, job: ExportJob, format_name: str, written: Written) ->
         tools={"mocovit-deploy": version("mocovit-deploy"), **written.tools},
         passes=proofs,
         quantization=written.quantization,
+        lowering=tuple(
+            {
+                "name": proof.name,
+                "changes": [dataclasses.asdict(change) for change in proof.changes],
+                "error_float64": proof.error,
+            }
+            for proof in lowered.proofs
+            if proof.changes
+        ),
         source=source_of(line.request),
     )
 

@@ -37,9 +37,6 @@ def refuse_impossible(request: ExportRequest) -> None:
         )
     if request.calibration is not None and request.calibration.ranges not in RANGE_RULES:
         raise unknown_choice("rule for ranges", request.calibration.ranges, RANGE_RULES)
-    for name in request.without:
-        if name not in PASSES:
-            raise unknown_choice("pass", name, PASSES)
     for name, recipe in request.files:
         exporter = format_named(name)
         if recipe not in exporter.RECIPES:
@@ -51,6 +48,16 @@ def refuse_impossible(request: ExportRequest) -> None:
             )
         with contextlib.suppress(MissingToolError):  # its own export says so, and the other formats go on
             exporter.refuse_impossible(request)
+    _refuse_unknown_passes(request)
+
+
+def _refuse_unknown_passes(request: ExportRequest) -> None:
+    """`--without` names a pass, or a rewrite of a file that is asked for."""
+    modules = [one for name, recipe in request.files for one in format_named(name).lowerings(recipe)]
+    known = list(dict.fromkeys([*PASSES, *(module.rpartition(".")[2] for module in modules)]))
+    for name in request.without:
+        if name not in known:
+            raise unknown_choice("pass", name, known)
 
 
 def _unknown_precision(recipe: str, name: str) -> UsageError:

@@ -190,6 +190,16 @@ def copy_graph(graph: fx.GraphModule) -> fx.GraphModule:
     return copy.deepcopy(graph)
 
 
+def share_graph(graph: fx.GraphModule) -> fx.GraphModule:
+    """A graph of one's own on the same weights, for edits that store new weights and change none."""
+    copied = fx.Graph()
+    values: dict[fx.Node, fx.Node] = {}
+    for node in graph.graph.nodes:
+        values[node] = copied.node_copy(node, lambda old: values[old])
+    copied.set_codegen(graph.graph._codegen)
+    return fx.GraphModule(graph, copied)
+
+
 def in_double(graph: fx.GraphModule) -> fx.GraphModule:
     """A float64 copy: weights and the dtype arguments of operations.
 

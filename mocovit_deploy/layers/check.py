@@ -25,6 +25,7 @@ from mocovit_deploy.parity.compare import compare
 from mocovit_deploy.parity.decide import FAIL, PASS, Verdict
 from mocovit_deploy.parity.tolerance import LAYER_TOLERANCES, SAME_NETWORK
 from mocovit_deploy.parity.verdict import not_computed, without_nan
+from mocovit_deploy.passes.run import Pass, rewrite
 
 SAMPLES = 2
 """Runs that are looked into: the first golden sample, a photograph, and the last, random numbers."""
@@ -69,6 +70,8 @@ class Reference:
 
     inside: Trace
     samples: tuple[int, ...]
+    lowered: tuple[str, ...] = ()
+    """The rewrites of the files it can be compared with (`lowered_by`)."""
 
 
 def check_layers(artifact: Artifact, golden: Golden, *, bisect: bool) -> LayerReport:
@@ -84,7 +87,8 @@ def check_layers(artifact: Artifact, golden: Golden, *, bisect: bool) -> LayerRe
 
 
 def check_against(artifact: Artifact, golden: Golden, reference: Reference, *, bisect: bool) -> LayerReport:
-    """`check_layers` for one of several files of one network, whose `original` is at hand."""
+    """`check_layers` for one of several files of one network and one set of rewrites, by their `original`."""
+    assert reference.lowered == lowered_by(artifact), "a reference of files with other rewrites"
     return _check(artifact, golden, _values(artifact), reference, bisect=bisect)
 
 
@@ -108,20 +112,33 @@ def original(artifact: Artifact, golden: Golden) -> Reference:
             "export without it"
         )
     captured = capture(network.module, network.inputs.for_capture(0, free_batch=False))
-    return look(network, captured, inputs, tuple(options.get("without", ())))
+    names = lowered_by(artifact)
+    rewrites = [rewrite(module) for module in format_named(artifact.format).lowerings(artifact.recipe)]
+    lowerings = [run for run in rewrites if run.__name__ in names]
+    return look(network, captured, inputs, tuple(options.get("without", ())), lowerings)
 
 
 def look(
-    network: Network, captured: fx.GraphModule, inputs: Mapping[str, Array], without: Sequence[str]
+    network: Network,
+    captured: fx.GraphModule,
+    inputs: Mapping[str, Array],
+    without: Sequence[str],
+    lowerings: Sequence[Pass] = (),
 ) -> Reference:
     """Look into a network on the first and the last of its parity samples, (samples, ...) as torch has them.
 
-    `without` names passes that were left out of the export.
+    `without` names passes that were left out of the export; `lowerings` are the rewrites of the file.
     """
     count = min(len(array) for array in inputs.values())
     chosen = sorted({0, count - 1})[:SAMPLES]
     runs = [{name: array[i] for name, array in inputs.items()} for i in chosen]
-    return Reference(trace(network, captured, runs, without), tuple(chosen))
+    inside = trace(network, captured, runs, without, lowerings)
+    return Reference(inside, tuple(chosen), tuple(run.__name__ for run in lowerings))
+
+
+def lowered_by(artifact: Artifact) -> tuple[str, ...]:
+    """The rewrites its format made of the network for this file, as its manifest names them."""
+    return tuple(str(one.get("name", "")) for one in artifact.lowering)
 
 
 def _require_same_network(artifact: Artifact, golden: Golden, reference: Reference) -> None:

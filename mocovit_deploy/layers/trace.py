@@ -26,9 +26,8 @@ from mocovit_deploy.artifacts.artifact import Array
 from mocovit_deploy.graph.edit import argument, in_double, module_path, returns_view, shape_of, visit
 from mocovit_deploy.layers.original import Layer, Missing, Trace
 from mocovit_deploy.models.load import Network
-from mocovit_deploy.passes import PASSES
 from mocovit_deploy.passes.result import Change
-from mocovit_deploy.passes.run import named_pass, random_like
+from mocovit_deploy.passes.run import Pass, random_like, standard_passes
 
 EQUAL = 1e-9
 """Two values are one where their projections differ by less, relative to their norm."""
@@ -40,15 +39,17 @@ def trace(
     captured: fx.GraphModule,
     samples: Sequence[Mapping[str, Array]],
     without: Sequence[str] = (),
+    lowerings: Sequence[Pass] = (),
 ) -> Trace:
     """Run the original network on `samples` (one run each), and keep what it computes at every layer.
 
     `captured` is the graph of the network before the passes; `without` names passes that were left out of
-    the export. Raises `ConversionError` as passes do.
+    the export; `lowerings` are the rewrites that the file's format made after the passes. Raises
+    `ConversionError` as passes do.
     """
     example = network.inputs.for_capture(0, free_batch=False)
     wide = in_double(captured)
-    graph, changes = _passed(wide, [name for name in PASSES if name not in without])
+    graph, changes = _passed(wide, [*standard_passes(without), *lowerings])
     inputs = random_like(example, seed=0)
     before, after = _fingerprints(wide, inputs), _fingerprints(graph, inputs)
     pairs = _pairs(before, after)
@@ -64,11 +65,11 @@ def trace(
     return Trace(layers, values, _missing(captured, kept, changes), outputs)
 
 
-def _passed(graph: fx.GraphModule, passes: Sequence[str]) -> tuple[fx.GraphModule, list[Change]]:
+def _passed(graph: fx.GraphModule, passes: Sequence[Pass]) -> tuple[fx.GraphModule, list[Change]]:
     """The graph after the passes, in float64 all along: rounding weights once is 1e-8 of a value."""
     changes: list[Change] = []
-    for name in passes:
-        done = named_pass(name)(graph)
+    for run in passes:
+        done = run(graph)
         graph = done.graph
         changes += done.changes
     return graph, changes
@@ -178,7 +179,8 @@ def _missing(captured: fx.GraphModule, kept: set[str], changes: Sequence[Change]
         if node.op != "call_function" or node.name in kept or not floating:
             continue
         where = module_path(node)
-        folded = [one.where for one in changes if where in (one.where, *re.split(r"[ ,]+", one.what))]
+        changed = [one.where for one in changes if where in (one.where, *re.split(r"[ ,]+", one.what))]
+        folded = list(dict.fromkeys(changed))
         why = (
             f"a pass changed what it computes: {', '.join(folded)}"
             if folded

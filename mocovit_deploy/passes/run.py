@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from collections.abc import Collection, Iterable, Sequence
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, fx, nn
@@ -14,59 +14,106 @@ from mocovit_deploy.graph.edit import in_double
 from mocovit_deploy.passes import PASSES
 from mocovit_deploy.passes.result import Change, PassResult, Proof, Refusal
 
-Pass = Callable[[fx.GraphModule], PassResult]
+
+class Pass(Protocol):
+    """A function from a graph to a new one, with an account of what was done; its name is the pass's."""
+
+    __name__: str
+
+    def __call__(self, graph: fx.GraphModule, /) -> PassResult: ...
+
 
 BOUND = 1e-10
 """Largest difference a pass may make in float64, relative to the output's range; measured: below 1e-14."""
 
 
 def named_pass(name: str) -> Pass:
-    """The pass called `name`: the function of that name in the module of that name."""
-    function: Pass = getattr(importlib.import_module(f"mocovit_deploy.passes.{name}"), name)
+    """A pass of this package."""
+    return rewrite(f"mocovit_deploy.passes.{name}")
+
+
+def rewrite(module: str) -> Pass:
+    """The function that a module of a pass or a format's rewrite holds, which has the module's name."""
+    function: Pass = getattr(importlib.import_module(module), module.rpartition(".")[2])
     return function
 
 
-def run_passes(
-    graph: fx.GraphModule, example: Sequence[Tensor], passes: Iterable[str] = PASSES, seed: int = 0
-) -> PassResult:
-    """Run `passes` in order; a new graph, with every change, refusal and proof.
+def standard_passes(without: Collection[str] = ()) -> tuple[Pass, ...]:
+    """The passes every network gets, in order, but for those named in `without`."""
+    return tuple(named_pass(name) for name in PASSES if name not in without)
 
-    Each pass first runs on a float64 copy, fed with seeded random numbers in the shapes of `example`
-    (floats; other dtypes are taken as they are), and its outputs are compared with the original's. A pass
-    that changes them by more than `BOUND`, or makes them NaN, raises `ConversionError`: nothing is written.
+
+def run_passes(
+    graph: fx.GraphModule,
+    example: Sequence[Tensor],
+    passes: Iterable[Pass] | None = None,
+    seed: int = 0,
+) -> PassResult:
+    """Run `passes` in order, the standard ones by default; a new graph, with changes, refusals and proofs.
+
+    A pass that changes something also runs on a float64 copy, fed with seeded random numbers in the shapes of
+    `example` (floats; other dtypes are taken as they are), and its outputs are compared with the original's.
+    A pass that changes them by more than `BOUND`, or makes them NaN, raises `ConversionError`: nothing is
+    written.
     """
-    wide, inputs = in_double(graph), random_like(example, seed)
-    original = outputs_of(wide, inputs)
-    if not all(bool(t.isfinite().all()) for t in original):
-        raise ConversionError("the network itself gives NaN or infinity on random input: check its weights")
+    run = standard_passes() if passes is None else tuple(passes)
+    proving = _Proving(graph, random_like(example, seed))
+    if passes is None:
+        proving.begin()
     changes: list[Change] = []
     proofs: list[Proof] = []
-    for name in passes:
-        run = named_pass(name)
-        widened = run(wide)
-        touched = widened.changes or _operations(widened.graph) != _operations(wide)
-        error = relative_error(original, outputs_of(widened.graph, inputs)) if touched else None
-        if error is not None and not error <= BOUND:
+    for one in run:
+        result = one(graph)
+        touched = result.changes or _operations(result.graph) != _operations(graph)
+        error = proving.error_of(one, result) if touched else None
+        graph = result.graph
+        changes += result.changes
+        proofs.append(Proof(one.__name__, result.changes, result.refusals, error, BOUND))
+    return PassResult(graph, tuple(changes), _still_refused(graph, run, proofs), tuple(proofs))
+
+
+class _Proving:
+    """The float64 copy that passes are proven on; made when the first pass changes something."""
+
+    def __init__(self, graph: fx.GraphModule, inputs: Sequence[Tensor]) -> None:
+        self._given, self._inputs = graph, inputs
+        self._wide: fx.GraphModule | None = None
+        self._original: list[Tensor] = []
+
+    def begin(self) -> fx.GraphModule:
+        """Make the copy. Raises `ConversionError` where the network itself is not finite."""
+        self._wide = in_double(self._given)
+        self._original = outputs_of(self._wide, self._inputs)
+        if not all(bool(t.isfinite().all()) for t in self._original):
+            raise ConversionError(
+                "the network itself gives NaN or infinity on random input: check its weights"
+            )
+        return self._wide
+
+    def error_of(self, run: Pass, result: PassResult) -> float:
+        """How far the copy's outputs move by `run`, which gave `result`; `ConversionError` if too far."""
+        widened, name = run(self._wide or self.begin()), run.__name__
+        error = relative_error(self._original, outputs_of(widened.graph, self._inputs))
+        if not error <= BOUND:
             raise ConversionError(
                 f"pass {name} changes what the network computes: relative error {error:.1e} in float64, "
                 f"rounding is at most {BOUND:.0e}; a defect of the pass: report it, and use --without {name}"
             )
-        result = run(graph)
         if result.changes != widened.changes:
             raise ConversionError(f"pass {name} decides otherwise in float64; its proof says nothing")
-        wide, graph = widened.graph, result.graph
-        changes += result.changes
-        proofs.append(Proof(name, result.changes, result.refusals, error, BOUND))
-    return PassResult(graph, tuple(changes), _still_refused(graph, proofs), tuple(proofs))
+        self._wide = widened.graph
+        return error
 
 
-def _still_refused(graph: fx.GraphModule, proofs: Sequence[Proof]) -> tuple[Refusal, ...]:
+def _still_refused(
+    graph: fx.GraphModule, passes: Sequence[Pass], proofs: Sequence[Proof]
+) -> tuple[Refusal, ...]:
     """What the passes refuse in the final graph: a later pass may have dealt with what one refused."""
     refusals: list[Refusal] = []
-    for position, proof in enumerate(proofs):
+    for position, (run, proof) in enumerate(zip(passes, proofs, strict=True)):
         changed_since = any(later.changes for later in proofs[position + 1 :])
         asked_again = proof.refusals and changed_since
-        refusals += named_pass(proof.name)(graph).refusals if asked_again else proof.refusals
+        refusals += run(graph).refusals if asked_again else proof.refusals
     return tuple(refusals)
 
 

@@ -58,7 +58,8 @@ def test_values_can_be_seen_and_replaced(paths, name):
     artifact = read_manifest(paths[name])
     sample = {key: array[0] for key, array in read_golden(artifact).inputs.items()}
     exporter = format_named(name)
-    value = next(one for one in exporter.values(artifact) if split(one.marks[0])[0] == "body.ghost.up")
+    where = "body.ghost.up.primary.0"
+    value = next(v for v in exporter.values(artifact) if where in [split(mark)[0] for mark in v.marks])
     plain = exporter.load_inside(artifact, [value.name], [])
     seen = plain(sample)
     assert seen[value.name].shape == value.shape

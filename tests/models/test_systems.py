@@ -12,7 +12,6 @@ from mocovit_deploy.graph.capture import capture
 from mocovit_deploy.graph.cost import summarize
 from mocovit_deploy.graph.edit import BATCH_NORMS, count, module_path, nodes_calling
 from mocovit_deploy.models.load import load_network
-from mocovit_deploy.passes import PASSES
 from mocovit_deploy.passes.run import run_passes
 from mocovit_deploy.spec import ModelSpec, OwnInput
 
@@ -80,7 +79,7 @@ def test_system(name, size, parameters, macs, batch_norms):
         assert millions(total.macs + total.attention_macs, macs[1]), total.attention_macs
     assert count(graph, *BATCH_NORMS) == batch_norms
 
-    passes = run_passes(graph, example, list(PASSES))
+    passes = run_passes(graph, example)
     left = {module_path(node) for node in nodes_calling(passes.graph, *BATCH_NORMS)}
     refused = {refusal.where for proof in passes.proofs for refusal in proof.refusals}
     assert left <= refused, "every BatchNorm is gone, or it is said why not"

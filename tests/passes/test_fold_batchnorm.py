@@ -24,7 +24,7 @@ def fold(network, x):
     result = fold_batchnorm(wide)
     error = relative_error([wide(x.double())], [result.graph(x.double())])
     assert error <= 1e-12, error
-    run_passes(capture(network.float(), [x]), [x], ["fold_batchnorm"])
+    run_passes(capture(network.float(), [x]), [x], [fold_batchnorm])
     return result
 
 

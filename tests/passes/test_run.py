@@ -1,6 +1,4 @@
 import dataclasses
-import sys
-import types
 
 import pytest
 import torch
@@ -34,24 +32,17 @@ def test_parameters_after_folding_mocovit_1_0():
     assert sum(p.numel() for p in folded.parameters()) == 5_287_364
 
 
-@pytest.fixture
-def broken_pass(monkeypatch):
-    """Install a pass made of a function under the name a pass would have."""
-
-    def install(function):
-        module = types.ModuleType("mocovit_deploy.passes.broken")
-        module.broken = function
-        monkeypatch.setitem(sys.modules, module.__name__, module)
-        return ["broken"]
-
-    return install
+def broken_pass(function):
+    """The passes to run: `function`, under the name "broken"."""
+    function.__name__ = "broken"
+    return [function]
 
 
 def network():
     return randomise_batchnorm(nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4)))
 
 
-def test_one_weight_nudged_is_refused(broken_pass):
+def test_one_weight_nudged_is_refused():
     def nudge(graph):
         result = fold_batchnorm(graph)
         with torch.no_grad():
@@ -63,7 +54,7 @@ def test_one_weight_nudged_is_refused(broken_pass):
         run_passes(graph, [picture(size=8)], broken_pass(nudge))
 
 
-def test_a_change_that_is_not_reported_is_still_proven(broken_pass):
+def test_a_change_that_is_not_reported_is_still_proven():
     def silent(graph):
         graph = fold_batchnorm(graph).graph
         with torch.no_grad():
@@ -74,7 +65,7 @@ def test_a_change_that_is_not_reported_is_still_proven(broken_pass):
         run_passes(capture(network(), [picture(size=8)]), [picture(size=8)], broken_pass(silent))
 
 
-def test_nan_is_refused(broken_pass):
+def test_nan_is_refused():
     def poison(graph):
         result = fold_batchnorm(graph)
         with torch.no_grad():
@@ -85,7 +76,7 @@ def test_nan_is_refused(broken_pass):
         run_passes(capture(network(), [picture(size=8)]), [picture(size=8)], broken_pass(poison))
 
 
-def test_a_pass_that_decides_by_precision_is_refused(broken_pass):
+def test_a_pass_that_decides_by_precision_is_refused():
     def moody(graph):
         wide = next(graph.parameters()).dtype is torch.float64
         return PassResult(fold_batchnorm(graph).graph, (Change("here", "wide" if wide else "narrow"),))

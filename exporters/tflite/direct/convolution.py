@@ -6,7 +6,8 @@ XNNPACK    takes all three in fp32, fp16 and int8, grouped CONV_2D too
 
     x (N, C, H, W), any view           laid out as (N), (H), (W), (C)
     weight (Cout, C/groups, kH, kW)    CONV_2D (Cout, kH, kW, C/groups), DEPTHWISE (1, kH, kW, Cout)
-    padding as TFLite's SAME or VALID has it, else PAD before a VALID one, which XNNPACK fuses in fp32
+    padding as TFLite's SAME or VALID has it, else PAD before a VALID one, which XNNPACK fuses in fp32;
+    row by row where the lowering `pad_rows` asked for it
 
     transposed: weight (C, Cout/groups, kH, kW)    TRANSPOSE_CONV (Cout, kH, kW, C)
     what `padding` takes away is cut off by a SLICE, where SAME does not
@@ -23,7 +24,7 @@ import numpy as np
 from exporters.tflite.direct.activation import SIXTH
 from exporters.tflite.direct.arithmetic import binary
 from exporters.tflite.direct.axes import Array, Axes, Value, axes_of
-from exporters.tflite.direct.padding import padded_tensor
+from exporters.tflite.direct.padding import padded_rows, padded_tensor
 from exporters.tflite.direct.slices import sliced
 from exporters.tflite.direct.unsupported import UnsupportedError
 from exporters.tflite.direct.views import unsqueezed
@@ -163,22 +164,47 @@ def padded_for(
     w: Writer, tensor: int, size: Sequence[int], extents: Sequence[int], strides: Pair,
     pads: Sequence[Pair], out: Sequence[int],
 ) -> tuple[int, int]:  # fmt: skip
-    """An NHWC tensor padded with zeros for windows of `extents`, and the padding left to the operator.
+    """An NHWC tensor padded with zeros for windows of `extents`, and the padding left to the operator."""
+    modes = w.file.schema.Padding
+    need = needed(size, extents, strides, pads, out)
+    if mode := mode_for(size, extents, strides, need, out):
+        return tensor, getattr(modes, mode)
+    by_rows = w.node is not None and w.node.meta.get("pad_rows", False)
+    pad = padded_rows if by_rows else padded_tensor
+    return pad(w, tensor, [(0, 0), *need, (0, 0)]), modes.VALID
+
+
+def needed(
+    size: Sequence[int],
+    extents: Sequence[int],
+    strides: Sequence[int],
+    pads: Sequence[Pair],
+    out: Sequence[int],
+) -> list[Pair]:
+    """Rows, then columns, of zeros before and after an image that windows read."""
+    read = [(out[i] - 1) * strides[i] + extents[i] for i in (0, 1)]
+    return [(pads[i][0], max(read[i] - size[i] - pads[i][0], 0)) for i in (0, 1)]
+
+
+def mode_for(
+    size: Sequence[int],
+    extents: Sequence[int],
+    strides: Sequence[int],
+    need: Sequence[Pair],
+    out: Sequence[int],
+) -> str:
+    """ "VALID" or "SAME" where that pads as needed, else "".
 
     SAME puts the odd one of its rows at the end; where PyTorch's rows are elsewhere they are made by PAD.
     """
-    modes = w.file.schema.Padding
-    read = [(out[i] - 1) * strides[i] + extents[i] for i in (0, 1)]
-    need = [(pads[i][0], max(read[i] - size[i] - pads[i][0], 0)) for i in (0, 1)]
-    if need == [(0, 0), (0, 0)]:
-        return tensor, modes.VALID
+    if not any(map(any, need)):
+        return "VALID"
     same = []
     for i in (0, 1):
         total = max((-(-size[i] // strides[i]) - 1) * strides[i] + extents[i] - size[i], 0)
         same.append((total // 2, total - total // 2))
-    if need == same and all(out[i] == -(-size[i] // strides[i]) for i in (0, 1)):
-        return tensor, modes.SAME
-    return padded_tensor(w, tensor, [(0, 0), *need, (0, 0)]), modes.VALID
+    fits = list(need) == same and all(out[i] == -(-size[i] // strides[i]) for i in (0, 1))
+    return "SAME" if fits else ""
 
 
 def _dense(kernel: Array, groups: int, dilations: Pair) -> Array:

@@ -31,6 +31,19 @@ def padded_tensor(w: Writer, tensor: int, pads: Sequence[Pair]) -> int:
     )
 
 
+def padded_rows(w: Writer, tensor: int, pads: Sequence[Pair]) -> int:
+    """An NHWC tensor with zeros around its images, padded as rows of W * C numbers: `pads` of N, H, W and C.
+
+    before   (N, H, W, C) - PAD - (N, H', W', C)                          a copy for each pixel
+    after    (N, H, W, C) - RESHAPE (N, H, W C) - PAD - RESHAPE           a copy for each row
+    """
+    n, height, width, channels = w.file.shape(tensor)
+    before, after = pads[2]
+    wide = [pads[0], pads[1], (before * channels, after * channels)]
+    padded = padded_tensor(w, w.layout.reshape(tensor, [n, height, width * channels]), wide)
+    return w.layout.reshape(padded, [n, height + sum(pads[1]), width + before + after, channels])
+
+
 def zeros_around(w: Writer, x: Value, pads: Sequence[Pair]) -> Value:
     """A value with zeros before and after, along each of PyTorch's dimensions."""
     if not any(map(any, pads)):

@@ -13,7 +13,7 @@ from mocovit_deploy.artifacts.artifact import Artifact
 from mocovit_deploy.artifacts.golden import Golden, read_golden
 from mocovit_deploy.artifacts.manifest import read_manifest
 from mocovit_deploy.artifacts.provenance import model_of
-from mocovit_deploy.layers.check import Reference, check_against, original
+from mocovit_deploy.layers.check import Reference, check_against, lowered_by, original
 from mocovit_deploy.layers.taps import first_divergence
 from mocovit_deploy.models.load import load_network
 from mocovit_deploy.terminal.quiet import quiet
@@ -56,7 +56,8 @@ def open_case(path: Path, reference: Reference | None = None) -> Case:
     """Raises `AssertionError` where the good file itself diverges anywhere."""
     artifact = read_manifest(path)
     golden = read_golden(artifact)
-    known = reference or original(artifact, golden)
+    shared = reference is not None and reference.lowered == lowered_by(artifact)
+    known = reference if shared else original(artifact, golden)
     report = check_against(artifact, golden, known, bisect=True)
     assert report.verdict == "pass", report.reason
     return Case(artifact, golden, known, norms_of(artifact, known))

@@ -1,0 +1,93 @@
+"""A Ghost module of few channels as one depthwise convolution, without a concat.
+
+    before   x - Conv 1x1(W) - act - a -+------------------ concat - y
+                                        +- Depthwise(K) - act -+
+    after    x - Conv 1x1(W, W) - act - (a, a) - Depthwise(I, K) - act - y      I leaves its channel as it is
+
+`act` is ReLU in both places or nothing in both: applied twice it is what it is applied once.
+
+Shapes    W (C, Cin, 1, 1), C at most `MOST_CHANNELS`; K and I (C, 1, k, k); y (N, 2C, H, W)
+Refuses   more channels: from 8 on XNNPACK's registers are full, and the doubled work costs more than the copy
+Exact     yes (float64)
+Source    arXiv:1911.11907, figure 1b; the identity kernel of arXiv:2101.03697, section 3.3
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, fx
+
+from mocovit_deploy.graph.edit import (
+    argument,
+    aten,
+    cleanup,
+    count,
+    module_path,
+    nodes_calling,
+    shape_of,
+    share_graph,
+)
+from mocovit_deploy.graph.insert import call, is_depthwise, is_pointwise, layer_like, supplant, weights
+from mocovit_deploy.passes.result import Change, PassResult
+
+RELU = aten.relu.default
+MOST_CHANNELS = 8
+
+
+def double_ghost(graph: fx.GraphModule) -> PassResult:
+    if not count(graph, aten.cat.default):
+        return PassResult(graph)
+    graph = share_graph(graph)
+    changes = []
+    for concat in nodes_calling(graph, aten.cat.default):
+        parts = argument(concat, "tensors")
+        if argument(concat, "dim") != 1 or len(parts) != 2:
+            continue
+        first, second = parts
+        activated = first.target is RELU
+        dense = first.args[0] if activated else first
+        cheap = second.args[0] if second.target is RELU else second
+        if (second.target is RELU) != activated or not is_pointwise(graph, dense):
+            continue
+        if not _keeps_size(graph, cheap) or argument(cheap, "input") is not first:
+            continue
+        if shape_of(first)[1] > MOST_CHANNELS:
+            continue
+        _double(graph, concat, dense, cheap, first if activated else None)
+        changes.append(Change(module_path(concat), f"{module_path(dense)} and {module_path(cheap)} doubled"))
+    return PassResult(cleanup(graph), tuple(changes))
+
+
+def _keeps_size(graph: fx.GraphModule, node: object) -> bool:
+    """A depthwise convolution that an identity kernel of its size leaves as it is?"""
+    if not is_depthwise(graph, node):
+        return False
+    assert isinstance(node, fx.Node)
+    stride, dilation = argument(node, "stride"), argument(node, "dilation")
+    kernel = shape_of(argument(node, "weight"))[2:]
+    same = all(2 * pad == size - 1 for pad, size in zip(argument(node, "padding"), kernel, strict=True))
+    return set(stride) == set(dilation) == {1} and same and shape_of(node)[1] == shape_of(node.args[0])[1]  # type: ignore[arg-type]
+
+
+def _double(
+    graph: fx.GraphModule, concat: fx.Node, dense: fx.Node, cheap: fx.Node, activation: fx.Node | None
+) -> None:
+    wide, kernels = weights(graph, dense), weights(graph, cheap)
+    assert wide is not None
+    assert kernels is not None
+    twice = [torch.cat((one, one)) for one in wide]
+    y = layer_like(graph, concat, dense, argument(dense, "input"), *twice)
+    if activation is not None:
+        y = call(concat, RELU, (y,), activation)
+    kernel, bias = kernels
+    both = (torch.cat((_identity(kernel), kernel)), torch.cat((torch.zeros_like(bias), bias)))
+    y = layer_like(graph, concat, cheap, y, *both)
+    if activation is not None:
+        y = call(concat, RELU, (y,), concat)
+    supplant(concat, y)
+
+
+def _identity(kernel: Tensor) -> Tensor:
+    identity = torch.zeros_like(kernel)
+    identity[:, :, kernel.shape[2] // 2, kernel.shape[3] // 2] = 1
+    return identity

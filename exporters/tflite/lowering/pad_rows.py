@@ -1,0 +1,54 @@
+"""Zeros around an NHWC image made row by row, where a convolution's padding is not TFLite's.
+
+    before   x (N, H, W, C) - PAD - Conv, VALID                                  a copy for each pixel
+    after    x (N, H, W, C) - RESHAPE (N, H, W C) - PAD - RESHAPE - Conv, VALID  a copy for each row
+
+PyTorch pads a convolution of stride 2 before and after, TFLite's SAME after: such a layer needs a PAD of its
+own, which XNNPACK fuses into the convolution in fp32, and in fp16 only in older runtimes. The graph stays as
+it is: the convolution is marked `pad_rows` for the writer.
+
+Shapes    x (N, C, H, W); y as before
+Refuses   convolutions that VALID or SAME pads as needed
+Exact     yes, bit for bit
+Source    XNNPACK's constant pad copies the innermost dimension at a time
+"""
+
+from __future__ import annotations
+
+from torch import fx
+
+from exporters.tflite.direct.convolution import mode_for, needed
+from mocovit_deploy.graph.edit import (
+    argument,
+    aten,
+    cleanup,
+    module_path,
+    nodes_calling,
+    shape_of,
+    share_graph,
+)
+from mocovit_deploy.passes.result import Change, PassResult
+
+
+def pad_rows(graph: fx.GraphModule) -> PassResult:
+    graph = share_graph(graph)
+    changes = []
+    for layer in nodes_calling(graph, aten.conv2d.default):
+        if not layer.meta.get("pad_rows") and _pads_by_itself(layer):
+            layer.meta["pad_rows"] = True
+            changes.append(Change(module_path(layer), "padded row by row"))
+    return PassResult(cleanup(graph), tuple(changes))
+
+
+def _pads_by_itself(layer: fx.Node) -> bool:
+    """Does TFLite need a PAD before this convolution?"""
+    size, out = shape_of(argument(layer, "input"))[-2:], shape_of(layer)[-2:]
+    kernel = shape_of(argument(layer, "weight"))[-2:]
+    strides, pads, dilations = (_both(argument(layer, n)) for n in ("stride", "padding", "dilation"))
+    extents = [dilations[i] * (kernel[i] - 1) + 1 for i in (0, 1)]
+    need = needed(size, extents, strides, [(one, one) for one in pads], out)
+    return not mode_for(size, extents, strides, need, out)
+
+
+def _both(numbers: list[int]) -> tuple[int, int]:
+    return (numbers[0], numbers[-1])

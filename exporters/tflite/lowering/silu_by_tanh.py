@@ -1,0 +1,48 @@
+"""SiLU through TANH, which XNNPACK computes in two thirds of the instructions of LOGISTIC.
+
+    before   x - Conv(W, b) - y - y * sigmoid(y)
+    after    x - Conv(W/2, b/2) - h - h + h * tanh(h)          h = y/2, and sigmoid(y) = (1 + tanh(y/2)) / 2
+
+Shapes    any
+Refuses   a SiLU whose input something else reads too, or is not made by a convolution or linear layer
+Exact     yes (float64); not in half precision, where 1 + tanh(h) loses what is near -1: efficientnet_b0 fails
+          with 1.3e-2
+Source    the identity above; 5.8 instructions a value against 9.1 in fp32, LiteRT 2.3.0 on a Cortex-A76
+"""
+
+from __future__ import annotations
+
+from torch import fx
+
+from mocovit_deploy.graph.edit import aten, cleanup, count, module_path, nodes_calling, share_graph
+from mocovit_deploy.graph.insert import (
+    call,
+    is_convolution,
+    is_linear,
+    only_reader,
+    supplant,
+    weights,
+    with_weights,
+)
+from mocovit_deploy.passes.result import Change, PassResult
+
+
+def silu_by_tanh(graph: fx.GraphModule) -> PassResult:
+    if not count(graph, aten.silu.default):
+        return PassResult(graph)
+    graph = share_graph(graph)
+    changes = []
+    for silu in nodes_calling(graph, aten.silu.default):
+        layer = silu.args[0]
+        if not isinstance(layer, fx.Node) or only_reader(layer) is not silu:
+            continue
+        if not (is_convolution(graph, layer) or is_linear(graph, layer)):
+            continue
+        found = weights(graph, layer)
+        assert found is not None
+        half = with_weights(graph, layer, *(one / 2 for one in found))
+        curve = call(silu, aten.tanh.default, (half,), silu)
+        product = call(silu, aten.mul.Tensor, (half, curve), silu)
+        changes.append(Change(module_path(silu), f"by tanh, the half in {module_path(layer)}"))
+        supplant(silu, call(silu, aten.add.Tensor, (half, product), silu))
+    return PassResult(cleanup(graph), tuple(changes))

@@ -1,0 +1,131 @@
+"""A concat of channels that ends in a 1x1 convolution as two such convolutions and one addition.
+
+    before   a -+- concat - Depthwise(K) - SE - Conv 1x1(W, b) - y       Depthwise and SE may be there or not
+             b -+
+    after    a - Depthwise(K_a) - * gate_a - Conv 1x1(W_a, b) -+- y
+             b - Depthwise(K_b) - * gate_b - Conv 1x1(W_b) ----+
+
+The halves of a Ghost module need not be copied together. Of a squeeze-and-excite block only the means are
+concatenated, which are one number a channel: its two layers stay, the last one cut into both halves.
+
+Shapes    a (N, Ca, H, W), b (N, Cb, H, W); W (Cout, Ca + Cb, 1, 1), W_a and W_b its columns
+Refuses   a concat that something else reads; of more than two values; a convolution with more outputs than
+          inputs, where the addition costs more than the copy
+Exact     yes (float64)
+Source    the linearity of the convolution; arXiv:1911.11907 for the concat
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import fx
+
+from exporters.tflite.lowering.squeeze_excite import SqueezeExcite, squeeze_excite
+from mocovit_deploy.graph.edit import (
+    argument,
+    aten,
+    cleanup,
+    count,
+    module_path,
+    nodes_calling,
+    shape_of,
+    share_graph,
+)
+from mocovit_deploy.graph.insert import (
+    call,
+    is_depthwise,
+    is_pointwise,
+    layer_like,
+    only_reader,
+    supplant,
+    weights,
+)
+from mocovit_deploy.passes.result import Change, PassResult
+
+Halves = tuple[fx.Node, fx.Node]
+
+
+def sink_concat(graph: fx.GraphModule) -> PassResult:
+    if not count(graph, aten.cat.default):
+        return PassResult(graph)
+    graph = share_graph(graph)
+    changes = []
+    for concat in nodes_calling(graph, aten.cat.default):
+        parts = argument(concat, "tensors")
+        if (
+            argument(concat, "dim") != 1
+            or len(parts) != 2
+            or len(shape_of(concat)) != 4
+            or parts[0] is parts[1]
+        ):
+            continue
+        x, depthwise = concat, None
+        reader = only_reader(x)
+        if is_depthwise(graph, reader) and reader is not None and _one_filter_each(reader):
+            x = depthwise = reader
+        block = squeeze_excite(graph, x)
+        last = only_reader(block.product if block is not None else x)
+        if last is None or not is_pointwise(graph, last) or _widens(last):
+            continue
+        halves: Halves = (parts[0], parts[1])
+        if depthwise is not None:
+            halves = _through_depthwise(graph, depthwise, halves)
+        if block is not None:
+            halves = _through_gate(graph, block, halves)
+        changes.append(Change(module_path(concat), f"into {module_path(last)}"))
+        supplant(last, _summed(graph, last, halves))
+    return PassResult(cleanup(graph), tuple(changes))
+
+
+def _one_filter_each(node: fx.Node) -> bool:
+    return shape_of(argument(node, "input"))[1] == shape_of(node)[1]
+
+
+def _widens(layer: fx.Node) -> bool:
+    cout, cin = shape_of(argument(layer, "weight"))[:2]
+    return cout > cin
+
+
+def _cut(graph: fx.GraphModule, layer: fx.Node, at: int) -> list[tuple[torch.Tensor, torch.Tensor]]:
+    """Weight and bias of the first `at` outputs of a layer, and of the others."""
+    found = weights(graph, layer)
+    assert found is not None
+    weight, bias = found
+    return [(weight[:at], bias[:at]), (weight[at:], bias[at:])]
+
+
+def _through_depthwise(graph: fx.GraphModule, layer: fx.Node, halves: Halves) -> Halves:
+    cut = _cut(graph, layer, shape_of(halves[0])[1])
+    first, second = (
+        layer_like(graph, layer, layer, half, *stored) for half, stored in zip(halves, cut, strict=True)
+    )
+    return first, second
+
+
+def _through_gate(graph: fx.GraphModule, block: SqueezeExcite, halves: Halves) -> Halves:
+    means = [call(block.mean, block.mean.target, (h, *block.mean.args[1:]), block.mean) for h in halves]
+    supplant(block.mean, call(block.mean, aten.cat.default, (means, 1), block.mean))
+    cut = _cut(graph, block.expand, shape_of(halves[0])[1])
+    first, second = (_gated(graph, block, half, stored) for half, stored in zip(halves, cut, strict=True))
+    return first, second
+
+
+def _gated(
+    graph: fx.GraphModule, block: SqueezeExcite, half: fx.Node, stored: Sequence[torch.Tensor]
+) -> fx.Node:
+    weight, bias = stored
+    y = layer_like(graph, block.product, block.expand, argument(block.expand, "input"), weight, bias)
+    gate = call(block.product, block.gate.target, (y, *block.gate.args[1:]), block.gate)
+    return call(block.product, aten.mul.Tensor, (half, gate), block.product)
+
+
+def _summed(graph: fx.GraphModule, layer: fx.Node, halves: Halves) -> fx.Node:
+    found = weights(graph, layer)
+    assert found is not None
+    weight, bias = found
+    at = shape_of(halves[0])[1]
+    first = layer_like(graph, layer, layer, halves[0], weight[:, :at], bias)
+    second = layer_like(graph, layer, layer, halves[1], weight[:, at:], torch.zeros_like(bias))
+    return call(layer, aten.add.Tensor, (first, second), layer)
