@@ -4,7 +4,7 @@ VENV := .venv
 READY := $(VENV)/ready
 ARGS ?=
 
-.PHONY: setup export parity contract bench test coverage test-slow lint docs trained digits half zoo speed runtimes faults fuzz trial clean
+.PHONY: setup export parity contract bench test coverage test-slow lint docs trained digits half zoo fast speed runtimes faults fuzz trial clean
 
 setup: $(READY)
 
@@ -52,6 +52,9 @@ half: $(READY)
 
 zoo: $(READY)
 	$(VENV)/bin/python -m benchmarks.studies.zoo $(ARGS)
+
+fast: $(READY)
+	$(VENV)/bin/python -m benchmarks.studies.fast $(ARGS)
 
 speed: $(READY)
 	$(VENV)/bin/python -m benchmarks.studies.export_speed $(ARGS)

@@ -105,7 +105,9 @@ def sources_digest() -> str:
     """Changes with any file that could change a row."""
     total = hashlib.sha256()
     for package in ("mocovit_deploy", "exporters"):
-        for path in sorted((CHECKOUT / package).rglob("*.py")):
+        for path in sorted((CHECKOUT / package).rglob("*.*")):
+            if path.suffix not in (".py", ".toml"):
+                continue
             total.update(f"{path.relative_to(CHECKOUT)}\0".encode() + path.read_bytes())
     return total.hexdigest()[:16]
 
@@ -192,7 +194,7 @@ def worst(errors: list[float | None]) -> float | None:
     return max(known) if known and len(known) == len(errors) else None
 
 
-def child_report(words: list[str]) -> dict[str, Any]:
+def child_report(words: list[str], timeout_s: float = TIMEOUT_S) -> dict[str, Any]:
     """The JSON that a child prints. The child, and whatever it starts, ends with this process."""
     environment = {
         **os.environ,
@@ -207,9 +209,9 @@ def child_report(words: list[str]) -> dict[str, Any]:
         start_new_session=True,
     )
     try:
-        out, err = child.communicate(timeout=TIMEOUT_S)
+        out, err = child.communicate(timeout=timeout_s)
     except subprocess.TimeoutExpired:
-        raise RowError(f"took longer than {TIMEOUT_S} s") from None
+        raise RowError(f"took longer than {timeout_s:g} s") from None
     finally:
         if child.poll() is None:
             os.killpg(child.pid, signal.SIGKILL)

@@ -1,0 +1,227 @@
+"""What our TFLite files gain over litert-torch's, and what each rewrite does to them.
+
+    python -m benchmarks.studies.fast [--stage WORD] [--only PATTERN] [--folder DIR] [--keep]
+
+Stages, all by default:
+
+files      every network of the zoo at fp32 and fp16, as litert-torch writes it (stock) and as we do (ours):
+           instructions, modelled milliseconds, partitions, transposes
+steps      two networks from stock to ours, a rewrite at a time
+ablation   each rewrite that counts decide on, with it and without, on networks that it changes: what
+           exporters/tflite/lowering/measured.toml is written from, once all of its rows are there
+
+A count is exact for a file and a runtime: it is kept in `--folder` under the file's SHA-256 and never taken
+again. Rows are run again when the sources change, but for `--keep`; a run that was stopped goes on where it
+was. docs/fast.md is written after every run, and names the rows that are missing.
+
+Expect 12 hours of one core for all of it, nearly all in the largest networks.
+"""
+
+from __future__ import annotations
+
+import argparse
+import fnmatch
+import json
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks.studies.fast_document import document, measured
+from benchmarks.studies.fast_files import Variant, count, write_ours, write_stock, write_variants
+from benchmarks.studies.zoo import CHECKOUT, RowError, commit, sources_digest, tools
+from benchmarks.studies.zoo_document import PRECISIONS, ROWS, Row
+from exporters.tflite.lowering.choose import LOWERINGS, MEASURED, RUNTIME, is_chosen
+from mocovit_deploy.files import digest, write_atomically
+
+DOCUMENT = CHECKOUT / "docs" / "fast.md"
+
+
+@dataclass(frozen=True)
+class Ablation:
+    """A rewrite, and the networks it is counted on."""
+
+    rewrite: str
+    models: tuple[str, ...]
+
+
+MOCOVIT, GHOSTNET, MOBILENET = "mocovit_1_0", "timm/ghostnet_100", "timm/mobilenetv3_large_100"
+MOBILEVIT, EFFICIENTVIT, EFFICIENTNET = "timm/mobilevit_xxs", "timm/efficientvit_b0", "timm/efficientnet_b0"
+ABLATIONS = (
+    Ablation("transpose_once", (EFFICIENTVIT,)),
+    Ablation("split_projection", (MOBILEVIT,)),
+    Ablation("absorb_layer_norm", (MOBILEVIT,)),
+    Ablation("centre_residual", (MOBILEVIT,)),
+    Ablation("double_ghost", (MOCOVIT, GHOSTNET)),
+    Ablation("sink_concat", (MOCOVIT, GHOSTNET)),
+    Ablation("silu_by_tanh", (EFFICIENTNET, MOBILEVIT)),
+    Ablation("pool_global_mean", (MOCOVIT, MOBILENET)),
+    Ablation("pad_rows", (MOCOVIT, MOBILENET)),
+)
+STEPS = (MOCOVIT, EFFICIENTVIT)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("--stage", choices=tuple(STAGES), help="only this one")
+    parser.add_argument("--only", default="*", metavar="PATTERN", help="rows like '*efficientvit*'")
+    parser.add_argument(
+        "--folder", type=Path, default=Path("build", "fast"), metavar="DIR", help="%(default)s"
+    )
+    parser.add_argument("--keep", action="store_true", help="rows of earlier sources count")
+    given = parser.parse_args()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    given.folder.mkdir(parents=True, exist_ok=True)
+    wanted = None if given.keep else sources_digest()
+    failed = False
+    for name in STAGES if given.stage is None else (given.stage,):
+        for row in STAGES[name].rows:
+            if fnmatch.fnmatch(row.slug, given.only):
+                result = _finished(given.folder, name, row, wanted) or _run(given.folder, name, row)
+                failed = failed or bool(result["error"])
+    done = {
+        name: {row: known for row in stage.rows if (known := _finished(given.folder, name, row, wanted))}
+        for name, stage in STAGES.items()
+    }
+    write_atomically(DOCUMENT, document(done["files"], done["steps"]).encode())
+    sys.stdout.write(f"written: {DOCUMENT}\n")
+    if len(done["ablation"]) == len(STAGES["ablation"].rows):
+        write_atomically(MEASURED, measured(list(done["ablation"].items())).encode())
+        sys.stdout.write(f"written: {MEASURED}\n")
+    return 4 if failed else 0
+
+
+def files_of(row: Row, folder: Path, scratch: Path) -> dict[str, Any]:
+    """Stock and ours by precision: counts, and for ours the rewrites and the verdict of the export."""
+    stock = _stock(row, folder, scratch)
+    ours = {}
+    for precision, one in write_ours(row, scratch).items():
+        if one["error"]:
+            ours[precision] = {"error": one["error"]}
+            continue
+        changed = {done["name"]: len(done["changes"]) for done in one["lowering"]}
+        half = one["parity"]["half"] or {}
+        told = {"rewrites": changed, "notes": one["notes"], "half": half.get("reason")}
+        ours[precision] = {**count(Path(one["path"]), folder), **told}
+    return {"stock": stock, "ours": ours}
+
+
+def _stock(row: Row, folder: Path, scratch: Path) -> dict[str, Any]:
+    """Counts of litert-torch's files by precision, kept for as long as the tools are the same."""
+    kept = folder / f"stock-{row.slug}.json"
+    try:
+        known: dict[str, Any] = json.loads(kept.read_bytes())
+    except (FileNotFoundError, ValueError):
+        known = {}
+    if known.get("tools") != tools():
+        counts = {precision: count(path, folder) for precision, path in write_stock(row, scratch).items()}
+        known = {"tools": tools(), "counts": counts}
+        write_atomically(kept, json.dumps(known, indent=1).encode())
+    counted: dict[str, Any] = known["counts"]
+    return counted
+
+
+def steps_of(row: Row, folder: Path, scratch: Path) -> dict[str, Any]:
+    """By precision, counts of stock, of the direct writer alone, and after each rewrite that changes it."""
+    stock = _stock(row, folder, scratch)
+    steps: dict[str, Any] = {}
+    for precision in PRECISIONS:
+        names = chosen(precision)
+        upto = [Variant(precision, names[:number]) for number in range(len(names) + 1)]
+        paths = write_variants(row, scratch, upto)
+        steps[precision] = [("litert-torch", stock[precision])]
+        before = None
+        for variant, path in paths.items():
+            if digest(path) != before:
+                label = variant.rewrites[-1] if variant.rewrites else "direct writer"
+                steps[precision].append((label, count(path, folder)))
+            before = digest(path)
+    return steps
+
+
+def ablation_of(row: Row, folder: Path, scratch: Path) -> dict[str, Any]:
+    """By runtime, arithmetic and rewrite: millions of instructions with it and without."""
+    rewrites = [one.rewrite for one in ABLATIONS if row.model in one.models]
+    pairs: dict[tuple[str, str], tuple[Variant, Variant]] = {}
+    for precision in PRECISIONS:
+        names = chosen(precision)
+        for rewrite in set(rewrites) & set(allowed(precision)):
+            used = [one for one in allowed(precision) if one == rewrite or one in names]
+            left = [one for one in used if one != rewrite]
+            pairs[precision, rewrite] = (Variant(precision, tuple(used)), Variant(precision, tuple(left)))
+    paths = write_variants(row, scratch, list(dict.fromkeys(one for pair in pairs.values() for one in pair)))
+    found: dict[str, Any] = {}
+    for (precision, rewrite), pair in pairs.items():
+        with_it, without = (count(paths[one], folder) for one in pair)
+        of_runtime = found.setdefault(with_it["engine"], {}).setdefault(precision, {})
+        of_runtime[rewrite] = {
+            "with": round(with_it["instructions"] / 1e6, 3),
+            "without": round(without["instructions"] / 1e6, 3),
+        }
+    return found
+
+
+def chosen(arithmetic: str) -> tuple[str, ...]:
+    """The rewrites that files get."""
+    return tuple(one.name for one in LOWERINGS if is_chosen(one, arithmetic, RUNTIME))
+
+
+def allowed(arithmetic: str) -> tuple[str, ...]:
+    """The rewrites that files of this arithmetic could get."""
+    return tuple(one.name for one in LOWERINGS if arithmetic in one.decided)
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A part of the study: its rows, and what one row takes."""
+
+    rows: tuple[Row, ...]
+    work: Callable[[Row, Path, Path], dict[str, Any]]
+
+
+STAGES = {
+    "files": Stage(ROWS, files_of),
+    "steps": Stage(tuple(map(Row, STEPS)), steps_of),
+    "ablation": Stage(
+        tuple(Row(model) for model in dict.fromkeys(model for one in ABLATIONS for model in one.models)),
+        ablation_of,
+    ),
+}
+
+
+def _run(folder: Path, stage: str, row: Row) -> dict[str, Any]:
+    """One row, its result kept; one that fails is run again next time."""
+    sys.stderr.write(f"{stage} {row.slug} ...")
+    sys.stderr.flush()
+    start = time.monotonic()
+    result: dict[str, Any] = {"error": None, "done": None}
+    with tempfile.TemporaryDirectory(dir=folder, prefix="files-") as scratch:
+        try:
+            result["done"] = STAGES[stage].work(row, folder, Path(scratch))
+        except RowError as failure:
+            result["error"] = str(failure)
+    sys.stderr.write(f" {time.monotonic() - start:.0f} s, {result['error'] or 'done'}\n")
+    result |= {"sources": sources_digest(), "commit": commit(), "tools": tools()}
+    write_atomically(folder / f"{stage}-{row.slug}.json", json.dumps(result, indent=1).encode())
+    return result
+
+
+def _finished(folder: Path, stage: str, row: Row, sources: str | None) -> dict[str, Any] | None:
+    """The row's result, where it is of these sources (None: of any) and did not fail."""
+    try:
+        result: dict[str, Any] = json.loads((folder / f"{stage}-{row.slug}.json").read_bytes())
+    except (FileNotFoundError, ValueError):
+        return None
+    return result if not result["error"] and sources in (None, result["sources"]) else None
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.stderr.write("\nfast: stopped; run it again to go on\n")
+        sys.exit(130)
