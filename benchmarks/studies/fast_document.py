@@ -124,7 +124,7 @@ _HEAD = """# TFLite files: stock against ours
 
 Written by `make fast`; do not edit. Stock is `litert_torch.convert(original.eval(), NCHW sample)`, and the
 same file marked for half precision. Ours is `mocovit-export --format tflite`: written from the graph itself,
-NHWC by construction, with the rewrites that were counted to pay ([why-fast.md](why-fast.md)).
+NHWC by construction, with the rewrites that were counted to pay.
 
 Instructions are those of one inference on one thread, LiteRT 2.3.0, executed by an emulated Cortex-A76: they
 are exact. Milliseconds are modelled from them for a Snapdragon 855's prime core ([counting.md](counting.md)

@@ -4,7 +4,6 @@ write      export(): the file of a captured graph
 run        load(): a file in ONNX Runtime
 half       load_half(): a file in half precision, with numpy
 taps       a file's marked values, and runs that return or replace them
-lowering   rewrites of the graph for ONNX Runtime's kernels
 metadata   describe(): what a file says of itself
 contents   operators(): what a file consists of, read without running it
 """
@@ -41,5 +40,5 @@ __all__ = [
 
 
 def lowerings(recipe: str) -> tuple[str, ...]:
-    """fp32: what ONNX Runtime runs best; fp16: linear attention within half precision."""
-    return ("exporters.onnx.lowering.unstride_depthwise",) if recipe == "fp32" else HALF_REWRITES
+    """fp16: linear attention within half precision; fp32 needs none."""
+    return HALF_REWRITES if recipe == "fp16" else ()

@@ -67,7 +67,10 @@ def _judged(
             else:
                 ends.append(reading)
             continue
-        layer = layers[operation]
+        layer = layers.get(operation)
+        if layer is None:  # a rewrite for this file put something else in its place
+            unseen.append(branch.module)
+            continue
         if not layer.moves_only:
             unseen.append(layer.module)
         pending += [name for name in layer.reads if name in branch.members]

@@ -31,8 +31,7 @@ def test_nodes_carry_their_module_paths_and_no_stack_traces(tmp_path):
     }
     assert {"stem.0", "transformer.attention.refiner.0", "classifier"} <= modules
     convolutions = [n for n in model.graph.node if n.op_type == "Conv"]
-    split = 2 * 3  # by unstride_depthwise: two layers of 5x5, each as four
-    assert len(convolutions) == 21 + split
+    assert len(convolutions) == 21
     assert all(len(node.metadata_props) == 2 for node in convolutions)
 
 

@@ -113,3 +113,12 @@ def test_a_random_network_shows_every_branch(tmp_path):
         ModelSpec("timm/fastvit_t8", input=InputSpec(size=128)), (FAST,), output_dir=tmp_path
     )
     assert export_model(request, Stages()).outcomes[0].report.hidden == ()
+
+
+def test_a_value_that_a_rewrite_replaced_is_not_judged(exported):
+    outcome, inside = exported
+    gone = dataclasses.replace(inside.branches[0], operation="gone")
+    changed = dataclasses.replace(inside, branches=(gone,))
+    (found,) = judge_branches(outcome.artifact, read_golden(outcome.artifact), changed)
+    assert found.verdict == "not run"
+    assert "no value in the file can be taken" in found.reason

@@ -1,1 +1,0 @@
-"""Rewrites of a graph for ONNX Runtime's kernels on ARM cores, one a file; each is proven as passes are."""
