@@ -9,13 +9,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mocovit_deploy.cli.parsers import export_parser, parity_parser
-from mocovit_deploy.cli.requests import export_request, require_honoured
 from mocovit_deploy.cli.runner import run
 from mocovit_deploy.errors import UsageError
 
 
 def _export(words: Sequence[str]) -> int:
     given = export_parser().parse_args(words)
+    from mocovit_deploy.cli.requests import export_request, require_honoured
+
     require_honoured(given)
     request = export_request(given)
     if given.summary:

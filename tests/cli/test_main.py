@@ -278,11 +278,12 @@ def test_an_internal_error_is_one_line_with_a_hint(capfd):
 
 
 def test_all_formats_are_the_default_and_help_names_every_word():
+    from mocovit_deploy.cli.requests import export_request
     from mocovit_deploy.formats import FORMATS, format_named
 
     parser = words.export_parser()
     given = parser.parse_args([])
-    assert cli.export_request(given).formats == FORMATS
+    assert export_request(given).formats == FORMATS
     text = parser.format_help()
     assert all(name in text for name in FORMATS)
     assert all(recipe in text for name in FORMATS for recipe in format_named(name).RECIPES)
