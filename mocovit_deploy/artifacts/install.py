@@ -10,8 +10,10 @@ place; the next reader or export finds it and moves the rest. A process killed b
 from __future__ import annotations
 
 import contextlib
+import fcntl
+import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from mocovit_deploy.errors import UsageError
@@ -43,18 +45,19 @@ def finish(path: Path) -> None:
     Raises `UsageError` where it cannot be completed.
     """
     waiting = path.with_name(f"{PREFIX}{path.name}")
-    if not waiting.is_dir():
-        return
     try:
-        for part in sorted(waiting.iterdir(), key=lambda one: len(one.name)):
-            if part.name != REPLACED:
-                _put(part, path.parent / part.name, waiting / REPLACED)
+        with _held(waiting):
+            for part in sorted(waiting.iterdir(), key=lambda one: len(one.name)):
+                if part.name != REPLACED:
+                    _put(part, path.parent / part.name, waiting / REPLACED)
+            shutil.rmtree(waiting)
+    except FileNotFoundError:
+        return  # there is nothing to complete, or another process has done it
     except OSError as error:
         raise UsageError(
             f"{path}: its export was cut short and cannot be completed ({error.strerror}); "
             f"export again where {path.parent} can be written"
         ) from None
-    shutil.rmtree(waiting, ignore_errors=True)
 
 
 def finish_all(folder: Path) -> None:
@@ -63,11 +66,20 @@ def finish_all(folder: Path) -> None:
         finish(folder / waiting.name.removeprefix(PREFIX))
 
 
+@contextlib.contextmanager
+def _held(folder: Path) -> Iterator[None]:
+    """One process at a time completes an installation. Raises `FileNotFoundError` if there is none."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
 def _put(part: Path, target: Path, replaced: Path) -> None:
-    """Rename over `target`. Another process that does the same at the same time is no error."""
+    """Rename over `target`; a folder that is there is moved out of the way first."""
     if target.is_dir() and not target.is_symlink():
         shutil.rmtree(replaced, ignore_errors=True)
-        with contextlib.suppress(FileNotFoundError):
-            target.rename(replaced)
-    with contextlib.suppress(FileNotFoundError):
-        part.replace(target)
+        target.rename(replaced)
+    part.replace(target)

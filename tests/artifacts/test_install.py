@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -87,3 +88,15 @@ def test_what_cannot_be_completed_is_said(tmp_path, monkeypatch):
     monkeypatch.setattr(Path, "replace", refused)
     with pytest.raises(UsageError, match="cut short and cannot be completed"):
         finish_all(tmp_path)
+
+
+def test_readers_at_the_same_time_lose_nothing(tmp_path):
+    """A second process that completes the same installation must not move the new folder away."""
+    for turn in range(20):
+        folder = tmp_path / f"{PREFIX}net.file"
+        (folder / "net.file").mkdir(parents=True)
+        (folder / "net.file" / "weights").write_text(str(turn))
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(finish, [tmp_path / "net.file"] * 4))
+        assert (tmp_path / "net.file" / "weights").read_text() == str(turn)
+        assert not folder.exists()
