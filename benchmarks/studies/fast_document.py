@@ -10,8 +10,14 @@ from benchmarks.studies.zoo_document import PRECISIONS, ROWS, Row
 Result = Mapping[str, Any]
 
 HEADER = (
-    "network", "M instructions: stock", "ours", "modelled ms: stock", "ours", "partitions", "transposes",
-)  # fmt: skip
+    "network",
+    "M instructions: stock",
+    "ours",
+    "modelled ms: stock",
+    "ours",
+    "partitions",
+    "transposes",
+)
 STEP_HEADER = ("after", "M instructions", "modelled ms", "partitions", "transposes", "operators")
 
 

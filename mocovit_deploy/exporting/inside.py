@@ -32,8 +32,7 @@ def look_inside(
     """The branches that the outputs of fp32 files hardly show, and, if there are any, the original inside.
 
     `inputs` holds the parity samples, of which the first is measured on, and `captured` is the graph before
-    the passes. Without `verify`, or with no fp32
-    file asked for, there are no branches.
+    the passes. Without `verify`, or with no fp32 file asked for, there are no branches.
     """
     if not request.verify or FP32 not in {recipe for _, recipe in request.files}:
         return Inside((), 0.0, None)

@@ -108,6 +108,11 @@ def with_weights(graph: fx.GraphModule, layer: fx.Node, weight: Tensor, bias: Te
     return new
 
 
+def calls(node: Any, target: Any) -> bool:
+    """Is `node` a node of a graph that calls `target`?"""
+    return isinstance(node, fx.Node) and node.target is target
+
+
 def is_pointwise(graph: fx.GraphModule, node: Any) -> bool:
     """A 1x1 convolution of all channels without stride or padding, with constant weights?"""
     if not is_convolution(graph, node):
@@ -126,16 +131,12 @@ def is_depthwise(graph: fx.GraphModule, node: Any) -> bool:
 
 def is_convolution(graph: fx.GraphModule, node: Any) -> bool:
     """A two-dimensional convolution with constant weights?"""
-    return (
-        isinstance(node, fx.Node) and node.target is aten.conv2d.default and weights(graph, node) is not None
-    )
+    return calls(node, aten.conv2d.default) and weights(graph, node) is not None
 
 
 def is_linear(graph: fx.GraphModule, node: Any) -> bool:
     """A linear layer with constant weights?"""
-    return (
-        isinstance(node, fx.Node) and node.target is aten.linear.default and weights(graph, node) is not None
-    )
+    return calls(node, aten.linear.default) and weights(graph, node) is not None
 
 
 def only_reader(node: fx.Node) -> fx.Node | None:
@@ -154,6 +155,7 @@ def _pads(node: fx.Node) -> bool:
 
 __all__ = [
     "call",
+    "calls",
     "drop",
     "is_convolution",
     "is_depthwise",

@@ -12,6 +12,7 @@ each layer that is tried.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -130,7 +131,8 @@ def _change_without(node: fx.Node, graph: fx.GraphModule, values: Mapping[fx.Nod
     with torch.no_grad():
         run.run(initial_env=known)
     pairs = zip(_outputs(run.env), _outputs(values), strict=True)
-    return max((float((new - old.detach()).abs().max()) / _spread(old) for new, old in pairs), default=0.0)
+    changes = [float((new - old.detach()).abs().max()) / _spread(old) for new, old in pairs]
+    return max((math.inf if math.isnan(change) else change for change in changes), default=0.0)
 
 
 def _floating(value: Any) -> bool:

@@ -74,8 +74,10 @@ def check_half(exporter: Format, artifact: Artifact, golden: Golden) -> ParityRe
     Raises `ConversionError` for a file that cannot be read, and what `check_on_the_core` raises.
     """
     predictor = exporter.load_half(artifact)
-    found = None if predictor is None else check_on_the_core(artifact, golden, predictor.macs)
-    return found or check_in_reference(exporter, artifact, golden)
+    assert predictor is not None, "only formats that have a half reference get here"
+    return check_on_the_core(artifact, golden, predictor.macs) or check_in_reference(
+        artifact, golden, predictor
+    )
 
 
 def check_on_the_core(artifact: Artifact, golden: Golden, macs: int) -> ParityReport | None:
@@ -121,11 +123,9 @@ def _expected_s(macs: int, samples: int) -> float:
     return _START_S + macs * _EMULATED_S * (samples + 1)
 
 
-def check_in_reference(exporter: Format, artifact: Artifact, golden: Golden) -> ParityReport:
+def check_in_reference(artifact: Artifact, golden: Golden, predictor: HalfPredictor) -> ParityReport:
     """The check with numpy; not run, by name, where an operator has no semantics there."""
     try:
-        predictor = exporter.load_half(artifact)
-        assert predictor is not None, "only formats that have a half reference get here"
         return _judged(artifact, golden, predictor)
     except ParityError as error:
         return not_run(f"fp16 arithmetic in the numpy reference: {error}")

@@ -84,7 +84,9 @@ def check(path: str) -> dict[str, Any]:
 def check_half(path: str) -> dict[str, Any]:
     """Run the file at `path` in the half-precision reference and judge it; as `check` otherwise."""
     artifact = read_manifest(Path(path))
-    report = check_in_reference(format_named(artifact.format), artifact, read_golden(artifact))
+    predictor = format_named(artifact.format).load_half(artifact)
+    assert predictor is not None, "`check` found one"
+    report = check_in_reference(artifact, read_golden(artifact), predictor)
     return {"report": dataclasses.asdict(report)}
 
 

@@ -28,14 +28,11 @@ from torch import fx
 
 from mocovit_deploy.graph.edit import (
     aten,
-    cleanup,
-    count,
     module_path,
-    nodes_calling,
     shape_of,
-    share_graph,
 )
-from mocovit_deploy.graph.insert import call, supplant
+from mocovit_deploy.graph.insert import call, calls, supplant
+from mocovit_deploy.passes.at_each import at_each
 from mocovit_deploy.passes.result import Change, PassResult
 
 PRODUCT = aten.matmul.default
@@ -50,16 +47,16 @@ LARGEST = 2.0**14
 
 
 def bound_linear_attention(graph: fx.GraphModule) -> PassResult:
-    if not count(graph, aten.div.Tensor):
-        return PassResult(graph)
-    graph = share_graph(graph)
-    changes = []
-    for quotient in nodes_calling(graph, aten.div.Tensor):
-        found = _attention(quotient)
-        if found is not None:
-            changes.append(Change(module_path(quotient), "queries, keys and values scaled by their largest"))
-            supplant(quotient, _bounded(quotient, found))
-    return PassResult(cleanup(graph), tuple(changes))
+    return at_each(graph, (aten.div.Tensor,), _bound_at)
+
+
+def _bound_at(graph: fx.GraphModule, quotient: fx.Node) -> Change | None:
+    found = _attention(quotient)
+    if found is not None:
+        change = Change(module_path(quotient), "queries, keys and values scaled by their largest")
+        supplant(quotient, _bounded(quotient, found))
+        return change
+    return None
 
 
 @dataclass(frozen=True)
@@ -74,16 +71,16 @@ def _attention(quotient: fx.Node) -> _Attention | None:
     above: Any = quotient.args[0]
     below: Any = quotient.args[1]
     eps = 0.0
-    if _calls(below, aten.add.Tensor) and isinstance(below.args[1], int | float):
+    if calls(below, aten.add.Tensor) and isinstance(below.args[1], int | float):
         below, eps = below.args[0], float(below.args[1])
-    if not (_calls(above, PRODUCT) and _calls(below, PRODUCT)):
+    if not (calls(above, PRODUCT) and calls(below, PRODUCT)):
         return None
     inner, queries = above.args[:2]
     total = _turned_back(below.args[0])
-    if below.args[1] is not queries or not _calls(inner, PRODUCT):
+    if below.args[1] is not queries or not calls(inner, PRODUCT):
         return None
     values, keys = inner.args[0], _turned_back(inner.args[1])
-    if not _calls(total, aten.sum.dim_IntList) or total.args[0] is not keys:
+    if not calls(total, aten.sum.dim_IntList) or total.args[0] is not keys:
         return None
     if [axis % len(shape_of(keys)) for axis in total.args[1]] != [len(shape_of(keys)) - 1]:
         return None
@@ -92,12 +89,8 @@ def _attention(quotient: fx.Node) -> _Attention | None:
 
 def _turned_back(node: Any) -> Any:
     """What `node` is the transpose of."""
-    turned = _calls(node, aten.transpose.int) and set(node.args[1:]) == {-1, -2}
+    turned = calls(node, aten.transpose.int) and set(node.args[1:]) == {-1, -2}
     return node.args[0] if turned else None
-
-
-def _calls(node: Any, target: Any) -> bool:
-    return isinstance(node, fx.Node) and node.target is target
 
 
 def _not_negative(node: Any) -> bool:

@@ -22,31 +22,27 @@ from torch import fx
 from mocovit_deploy.graph.edit import (
     argument,
     aten,
-    cleanup,
-    count,
     module_path,
-    nodes_calling,
     shape_of,
-    share_graph,
 )
-from mocovit_deploy.graph.insert import call, only_reader, supplant
+from mocovit_deploy.graph.insert import call, calls, only_reader, supplant
+from mocovit_deploy.passes.at_each import at_each
 from mocovit_deploy.passes.result import Change, PassResult
 
 PRODUCT = aten.matmul.default
 
 
 def separate_denominator(graph: fx.GraphModule) -> PassResult:
-    if not count(graph, aten.div.Tensor):
-        return PassResult(graph)
-    graph = share_graph(graph)
-    changes = []
-    for quotient in nodes_calling(graph, aten.div.Tensor):
-        found = _attention(quotient)
-        if found is None:
-            continue
-        changes.append(Change(module_path(quotient), "its denominator from the sum of the keys"))
-        supplant(quotient, _separated(quotient, found))
-    return PassResult(cleanup(graph), tuple(changes))
+    return at_each(graph, (aten.div.Tensor,), _separate_at)
+
+
+def _separate_at(graph: fx.GraphModule, quotient: fx.Node) -> Change | None:
+    found = _attention(quotient)
+    if found is None:
+        return None
+    change = Change(module_path(quotient), "its denominator from the sum of the keys")
+    supplant(quotient, _separated(quotient, found))
+    return change
 
 
 @dataclass(frozen=True)
@@ -84,29 +80,25 @@ def _attention(quotient: fx.Node) -> _Attention | None:
         and isinstance(below.args[1], int | float)
     ):
         below, eps = below.args[0], float(below.args[1])
-    if not (_calls(above, aten.slice.Tensor) and _calls(below, aten.slice.Tensor)):
+    if not (calls(above, aten.slice.Tensor) and calls(below, aten.slice.Tensor)):
         return None
     product = argument(above, "self")
     if (
         argument(below, "self") is not product
-        or not _calls(product, PRODUCT)
+        or not calls(product, PRODUCT)
         or set(product.users) != {above, below}
     ):
         return None
     queries, inner = product.args[:2]
-    if not _calls(inner, PRODUCT) or only_reader(inner) is not product:
+    if not calls(inner, PRODUCT) or only_reader(inner) is not product:
         return None
     keys, padded = inner.args[:2]
-    if not _calls(padded, aten.pad.default) or only_reader(padded) is not inner:
+    if not calls(padded, aten.pad.default) or only_reader(padded) is not inner:
         return None
     width = shape_of(padded)[-1] - 1
     if not (_cuts(above, 0, width) and _cuts(below, width, width + 1) and _adds_a_one(padded)):
         return None
     return _Attention(queries, keys, argument(padded, "self"), eps)
-
-
-def _calls(node: Any, target: Any) -> bool:
-    return isinstance(node, fx.Node) and node.target is target
 
 
 def _adds_a_one(padded: fx.Node) -> bool:

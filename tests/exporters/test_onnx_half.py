@@ -21,9 +21,17 @@ DRAW = np.random.default_rng(4)
 
 def described(path: Path) -> Artifact:
     return Artifact(
-        path=path, format="onnx", recipe="fp16", model="m", weights="random", inputs=(), outputs=(),
-        preprocessing=Preprocessing(), sha256="", golden_sha256="",
-    )  # fmt: skip
+        path=path,
+        format="onnx",
+        recipe="fp16",
+        model="m",
+        weights="random",
+        inputs=(),
+        outputs=(),
+        preprocessing=Preprocessing(),
+        sha256="",
+        golden_sha256="",
+    )
 
 
 def model(kind: str, x: Array, constants: Sequence[Array], attributes: dict[str, object]) -> onnx.ModelProto:
@@ -66,7 +74,7 @@ CASES = {
     "vector": ("MatMul", drawn(8), (drawn(8, 5),), {}),
     "gemm": ("Gemm", drawn(3, 8), (drawn(5, 8), drawn(5)), {"transB": 1}),
     "scaled": ("Gemm", drawn(8, 3), (drawn(8, 5), drawn(3, 5)), {"transA": 1, "alpha": 0.5, "beta": 2.0}),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -102,10 +110,16 @@ def test_the_reference_says_what_it_is_and_counts_multiplications(tmp_path: Path
     assert predictor.macs == 6 * (5 * 7) * 4 * 9
 
 
-@pytest.mark.parametrize(("shape", "groups", "wrong"), [
-    ((8, 2, 1, 1), 2, True), ((8, 1, 3, 3), 4, True), ((2, 2, 3, 3), 2, True),
-    ((4, 1, 3, 3), 4, False), ((8, 4, 1, 1), 1, False),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("shape", "groups", "wrong"),
+    [
+        ((8, 2, 1, 1), 2, True),
+        ((8, 1, 3, 3), 4, True),
+        ((2, 2, 3, 3), 2, True),
+        ((4, 1, 3, 3), 4, False),
+        ((8, 4, 1, 1), 1, False),
+    ],
+)
 def test_grouped_convolutions_which_onnxruntime_computes_wrongly_are_refused(
     shape: tuple[int, ...], groups: int, wrong: bool, tmp_path: Path
 ) -> None:

@@ -46,10 +46,14 @@ def agree(
     with torch.no_grad():
         results = torch.utils._pytree.tree_leaves(module(*inputs))
     specs = [
-        TensorSpec(f"in_{i}", tuple(_in_file(x, nchw).shape), str(x.dtype).removeprefix("torch."),
-                   "nhwc" if x.ndim == 4 and not nchw else "")
+        TensorSpec(
+            f"in_{i}",
+            tuple(_in_file(x, nchw).shape),
+            str(x.dtype).removeprefix("torch."),
+            "nhwc" if x.ndim == 4 and not nchw else "",
+        )
         for i, x in enumerate(inputs)
-    ]  # fmt: skip
+    ]
     outputs = [TensorSpec(f"out_{i}", tuple(y.shape), "float32") for i, y in enumerate(results)]
     data = write(written(graph, specs, outputs, **how))
     found, operators = run(data, {f"in_{i}": _in_file(x, nchw).numpy() for i, x in enumerate(inputs)})

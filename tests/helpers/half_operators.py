@@ -22,9 +22,24 @@ from mocovit_deploy.spec import Preprocessing, TensorSpec
 SAME, VALID = 0, 1
 IMAGE = (1, 14, 14, 24)
 PLAIN = (
-    "LOGISTIC", "EXP", "LOG", "TANH", "HARD_SWISH", "RSQRT", "SQRT", "ABS", "NEG", "FLOOR", "CEIL", "ROUND",
-    "SQUARE", "RELU", "RELU6", "RELU_N1_TO_1", "ELU",
-)  # fmt: skip
+    "LOGISTIC",
+    "EXP",
+    "LOG",
+    "TANH",
+    "HARD_SWISH",
+    "RSQRT",
+    "SQRT",
+    "ABS",
+    "NEG",
+    "FLOOR",
+    "CEIL",
+    "ROUND",
+    "SQUARE",
+    "RELU",
+    "RELU6",
+    "RELU_N1_TO_1",
+    "ELU",
+)
 
 
 @dataclass(frozen=True)
@@ -125,8 +140,15 @@ def _sums(f: TfliteBuilder, draw: _Draw, at: dict[str, int]) -> dict[str, int]:
         padding=SAME,
         depthMultiplier=2,
     )
-    conv("depthwise 3x3 dilated", (1, 3, 3, 24), IMAGE, "DEPTHWISE_CONV_2D", padding=SAME, dilationHFactor=2,
-         dilationWFactor=2)  # fmt: skip
+    conv(
+        "depthwise 3x3 dilated",
+        (1, 3, 3, 24),
+        IMAGE,
+        "DEPTHWISE_CONV_2D",
+        padding=SAME,
+        dilationHFactor=2,
+        dilationWFactor=2,
+    )
     for name, shape, taps, padding, stride, bias in (
         ("transposed 4x4 /2", (1, 28, 28, 6), 4, SAME, 2, True),
         ("transposed 3x3", (1, 16, 16, 6), 3, VALID, 1, False),
@@ -162,17 +184,31 @@ def _sums(f: TfliteBuilder, draw: _Draw, at: dict[str, int]) -> dict[str, int]:
         ("average 7x7", 7, 7, VALID, (1, 2, 2, 24)),
         ("average 14x14", 14, 1, VALID, (1, 1, 1, 24)),
     ):
-        made[name] = f.op("AVERAGE_POOL_2D", [x], shape, padding=padding, strideH=stride, strideW=stride,
-                          filterHeight=size, filterWidth=size)  # fmt: skip
-    made["largest 3x3"] = f.op("MAX_POOL_2D", [x], (1, 7, 7, 24), padding=SAME, strideH=2, strideW=2,
-                               filterHeight=3, filterWidth=3)  # fmt: skip
+        made[name] = f.op(
+            "AVERAGE_POOL_2D",
+            [x],
+            shape,
+            padding=padding,
+            strideH=stride,
+            strideW=stride,
+            filterHeight=size,
+            filterWidth=size,
+        )
+    made["largest 3x3"] = f.op(
+        "MAX_POOL_2D", [x], (1, 7, 7, 24), padding=SAME, strideH=2, strideW=2, filterHeight=3, filterWidth=3
+    )
     for name, corners, centres in (
         ("centres", False, True),
         ("corners", True, False),
         ("plain", False, False),
     ):
-        made[f"bilinear {name}"] = f.op("RESIZE_BILINEAR", [x, f.constant(_axes(25, 33))], (1, 25, 33, 24),
-                                        alignCorners=corners, halfPixelCenters=centres)  # fmt: skip
+        made[f"bilinear {name}"] = f.op(
+            "RESIZE_BILINEAR",
+            [x, f.constant(_axes(25, 33))],
+            (1, 25, 33, 24),
+            alignCorners=corners,
+            halfPixelCenters=centres,
+        )
     return made
 
 
@@ -200,8 +236,16 @@ def _elements_and_shapes(f: TfliteBuilder, draw: _Draw, at: dict[str, int]) -> d
     )
     for name, stride, shape in (("cut", 1, (1, 8, 7, 6)), ("cut by steps", 2, (1, 4, 7, 6))):
         bounds = [_axes(0, 1, 2, 3), _axes(1, 9, 9, 9), _axes(1, stride, 1, 1)]
-        made[name] = f.op("STRIDED_SLICE", [x, *map(f.constant, bounds)], shape, beginMask=0, endMask=0,
-                          shrinkAxisMask=0, ellipsisMask=0, newAxisMask=0)  # fmt: skip
+        made[name] = f.op(
+            "STRIDED_SLICE",
+            [x, *map(f.constant, bounds)],
+            shape,
+            beginMask=0,
+            endMask=0,
+            shrinkAxisMask=0,
+            ellipsisMask=0,
+            newAxisMask=0,
+        )
     made["split"] = f.op("SPLIT", [f.constant(_axes(3)), x], (1, 14, 14, 12), (1, 14, 14, 12), numSplits=2)
     made["pack"] = f.op("PACK", [x, y], (2, *IMAGE), axis=0, valuesCount=2)
     made["unpack"] = f.op("UNPACK", [x], IMAGE[1:], axis=0, num=1)
@@ -210,8 +254,13 @@ def _elements_and_shapes(f: TfliteBuilder, draw: _Draw, at: dict[str, int]) -> d
     made["gather"] = f.op("GATHER", [x, f.constant(_axes(3, 1, 5))], (1, 14, 14, 3), axis=3)
     made["depth to space"] = f.op("DEPTH_TO_SPACE", [x], (1, 28, 28, 6), blockSize=2)
     made["space to depth"] = f.op("SPACE_TO_DEPTH", [x], (1, 7, 7, 96), blockSize=2)
-    made["nearest"] = f.op("RESIZE_NEAREST_NEIGHBOR", [x, f.constant(_axes(28, 28))], (1, 28, 28, 24),
-                           alignCorners=False, halfPixelCenters=True)  # fmt: skip
+    made["nearest"] = f.op(
+        "RESIZE_NEAREST_NEIGHBOR",
+        [x, f.constant(_axes(28, 28))],
+        (1, 28, 28, 24),
+        alignCorners=False,
+        halfPixelCenters=True,
+    )
     whole = f.op("CAST", [x], IMAGE, dtype="int32", inDataType=0, outDataType=2)
     made["cast"] = f.op("CAST", [whole], IMAGE, inDataType=2, outDataType=0)
     return made
@@ -229,9 +278,17 @@ def artifact(file: OperatorFile, folder: Path) -> tuple[Artifact, Golden]:
         {name: np.zeros((1, *shape), np.float32) for name, shape in file.outputs.items()},
     )
     made = Artifact(
-        path=path, format="tflite", recipe="fp16", model="operators", weights="random", inputs=inputs,
-        outputs=outputs, preprocessing=Preprocessing(), sha256="", golden_sha256="",
-    )  # fmt: skip
+        path=path,
+        format="tflite",
+        recipe="fp16",
+        model="operators",
+        weights="random",
+        inputs=inputs,
+        outputs=outputs,
+        preprocessing=Preprocessing(),
+        sha256="",
+        golden_sha256="",
+    )
     return made, golden
 
 

@@ -82,10 +82,12 @@ class Int8File:
         details = interpreter._get_ops_details()
         made = {int(t) for d in details if d["op_name"] == "DELEGATE" for t in d["outputs"]}
         outside = [
-            d for d in details
-            if d["op_name"] != "DELEGATE" and any(int(t) in _read_outside(details) for t in d["outputs"])
+            d
+            for d in details
+            if d["op_name"] != "DELEGATE"
+            and any(int(t) in _read_outside(details) for t in d["outputs"])
             and not made.intersection(map(int, d["outputs"]))
-        ]  # fmt: skip
+        ]
         partitions = sum(d["op_name"] == "DELEGATE" for d in details)
         return [found[f"out_{i}"] for i in range(len(self.expected))], partitions, len(outside)
 

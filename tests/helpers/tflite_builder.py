@@ -55,12 +55,16 @@ _OPTIONS = {
 _DEFAULTS: dict[str, dict[str, Any]] = {
     "CONV_2D": {"strideH": 1, "strideW": 1, "dilationHFactor": 1, "dilationWFactor": 1},
     "DEPTHWISE_CONV_2D": {
-        "strideH": 1, "strideW": 1, "dilationHFactor": 1, "dilationWFactor": 1, "depthMultiplier": 1,
+        "strideH": 1,
+        "strideW": 1,
+        "dilationHFactor": 1,
+        "dilationWFactor": 1,
+        "depthMultiplier": 1,
     },
     "TRANSPOSE_CONV": {"strideH": 1, "strideW": 1},
     "SOFTMAX": {"beta": 1.0},
     "SQUEEZE": {"squeezeDims": []},
-}  # fmt: skip
+}
 
 
 class TfliteBuilder:

@@ -125,7 +125,7 @@ def test_a_file_computed_partly_in_fp16_is_judged_by_the_tolerance_of_fp16(
 def test_a_wrong_weight_fails(tmp_path: Path) -> None:
     _, golden = attention(1.0, tmp_path)
     wrong, _ = attention(1.0, tmp_path / "wrong", factor=3.0)
-    assert half.check_in_reference(tflite, wrong, golden).verdict == "fail"
+    assert half.check_in_reference(wrong, golden, tflite.load_half(wrong)).verdict == "fail"
 
 
 def test_an_operator_without_semantics_is_named(tmp_path: Path) -> None:
@@ -133,10 +133,11 @@ def test_an_operator_without_semantics_is_named(tmp_path: Path) -> None:
     x = file.input("x", TOKENS)
     made = OperatorFile(file.file({"y": file.op("SIGN", [x], TOKENS)}), {"x": np.ones(TOKENS)}, {"y": TOKENS})
     described, golden = artifact(made, tmp_path)
-    report = half.check_in_reference(tflite, described, golden)
+    report = half.check_in_reference(described, golden, tflite.load_half(described))
     assert (report.verdict, report.reason) == (
-        "not run", "fp16 arithmetic in the numpy reference: no reference semantics for SIGN",
-    )  # fmt: skip
+        "not run",
+        "fp16 arithmetic in the numpy reference: no reference semantics for SIGN",
+    )
 
 
 class Core:
@@ -194,8 +195,9 @@ def test_a_file_that_the_runtime_refuses_on_the_core_has_not_passed(install, tmp
     report = half.check_on_the_core(*attention(1.0, tmp_path), macs=1)
     assert report is not None
     assert (report.verdict, report.reason) == (
-        "not run", "fp16 arithmetic on an emulated Cortex-A76: litert crashed on the model",
-    )  # fmt: skip
+        "not run",
+        "fp16 arithmetic on an emulated Cortex-A76: litert crashed on the model",
+    )
 
 
 def test_the_core_runs_two_samples_then_one_then_none(install, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
@@ -208,7 +210,8 @@ def test_the_core_runs_two_samples_then_one_then_none(install, tmp_path: Path) -
 
 def test_the_reference_runs_one_sample_at_least(tmp_path: Path, monkeypatch) -> None:  # type: ignore[no-untyped-def]
     monkeypatch.setattr(half, "BUDGET_S", 1e-9)
-    report = half.check_in_reference(tflite, *attention(1.0, tmp_path))
+    described, golden = attention(1.0, tmp_path)
+    report = half.check_in_reference(described, golden, tflite.load_half(described))
     assert (report.verdict, report.samples) == ("pass", ("a",)), "judged by the ranges of all samples"
 
 

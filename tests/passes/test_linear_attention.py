@@ -109,8 +109,10 @@ def test_where_all_queries_or_keys_or_values_are_zero(part):
 def test_the_form_networks_have_overflows_half_precision():
     x = values(1e2)
     product = next(
-        value for name, value in visit(
+        value
+        for name, value in visit(
             capture(Lambda(attention), [x]), [x], lambda _, v: float(v.abs().max())
-        ).items() if name == "matmul_1"
-    )  # fmt: skip
+        ).items()
+        if name == "matmul_1"
+    )
     assert product > 65504

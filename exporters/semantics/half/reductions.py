@@ -82,8 +82,9 @@ def _eight_lanes(x: Array) -> Array:
     return np.asarray(lanes[..., 0] + lanes[..., 1])
 
 
-def average_pool(x: Array, kernel: Sequence[int], strides: Sequence[int], pads: Pads,
-                 out: tuple[int, ...]) -> Array:  # fmt: skip
+def average_pool(
+    x: Array, kernel: Sequence[int], strides: Sequence[int], pads: Pads, out: tuple[int, ...]
+) -> Array:
     """x (N, C, H, W): sums in fp16, nine samples at a time in a fixed tree; padding belongs to no average."""
     ones = (1,) * len(out)
     seen = by_column(kernel, [view for _, view in shifts(padded(x, pads, 0.0), kernel, strides, ones, out)])

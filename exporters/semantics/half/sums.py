@@ -97,8 +97,16 @@ def by_column(kernel: Sequence[int], places: Sequence[_Place]) -> list[_Place]:
     return [places[row * columns + column] for column in range(columns) for row in range(rows)]
 
 
-def depthwise(x: Array, weight: Array, bias: Array | None, strides: Sequence[int], dilations: Sequence[int],
-              out: tuple[int, ...], *, plain: bool = False) -> Array:  # fmt: skip
+def depthwise(
+    x: Array,
+    weight: Array,
+    bias: Array | None,
+    strides: Sequence[int],
+    dilations: Sequence[int],
+    out: tuple[int, ...],
+    *,
+    plain: bool = False,
+) -> Array:
     """Padded x (N, C, H, W), weight (C, kh, kw) -> (N, C, *out), float16."""
     kept = np.asarray if plain else flushed
     rows, columns = weight.shape[1:]

@@ -24,7 +24,7 @@ from exporters.tflite.direct.axes import (
     flat,
     joined,
     sizes,
-)  # fmt: skip
+)
 from exporters.tflite.direct.layout import MOST_DIMS
 from exporters.tflite.direct.writer import Writer
 

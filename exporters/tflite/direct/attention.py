@@ -21,9 +21,16 @@ from exporters.tflite.direct.writer import Operations, Writer, aten
 
 
 def attention(
-    w: Writer, q: Value, k: Value, v: Value, mask: Value | None = None, dropout: float = 0,
-    causal: bool = False, scale: float | None = None, grouped: bool = False,
-) -> Value:  # fmt: skip
+    w: Writer,
+    q: Value,
+    k: Value,
+    v: Value,
+    mask: Value | None = None,
+    dropout: float = 0,
+    causal: bool = False,
+    scale: float | None = None,
+    grouped: bool = False,
+) -> Value:
     if grouped and q.shape[-3] != k.shape[-3]:
         raise UnsupportedError("several queries to one key (enable_gqa)")
     factor = q.shape[-1] ** -0.5 if scale is None else scale

@@ -34,9 +34,15 @@ Pair = tuple[int, int]
 
 
 def conv2d(
-    w: Writer, x: Value, weight: Value, bias: Value | None, stride: Sequence[int],
-    padding: Sequence[int] | str, dilation: Sequence[int], groups: int,
-) -> Value:  # fmt: skip
+    w: Writer,
+    x: Value,
+    weight: Value,
+    bias: Value | None,
+    stride: Sequence[int],
+    padding: Sequence[int] | str,
+    dilation: Sequence[int],
+    groups: int,
+) -> Value:
     if x.rank == 3:
         return _without_batch(conv2d(w, unsqueezed(x, 0), weight, bias, stride, padding, dilation, groups))
     kernel = w.array(weight)
@@ -52,9 +58,15 @@ def conv2d(
 
 
 def conv1d(
-    w: Writer, x: Value, weight: Value, bias: Value | None, stride: Sequence[int],
-    padding: Sequence[int] | str, dilation: Sequence[int], groups: int,
-) -> Value:  # fmt: skip
+    w: Writer,
+    x: Value,
+    weight: Value,
+    bias: Value | None,
+    stride: Sequence[int],
+    padding: Sequence[int] | str,
+    dilation: Sequence[int],
+    groups: int,
+) -> Value:
     """A convolution of an image that is one row high."""
     if x.rank == 2:
         return _without_batch(conv1d(w, unsqueezed(x, 0), weight, bias, stride, padding, dilation, groups))
@@ -65,9 +77,17 @@ def conv1d(
 
 
 def convolution(
-    w: Writer, x: Value, weight: Value, bias: Value | None, stride: Sequence[int], padding: Sequence[int],
-    dilation: Sequence[int], transposed: bool, output_padding: Sequence[int], groups: int,
-) -> Value:  # fmt: skip
+    w: Writer,
+    x: Value,
+    weight: Value,
+    bias: Value | None,
+    stride: Sequence[int],
+    padding: Sequence[int],
+    dilation: Sequence[int],
+    transposed: bool,
+    output_padding: Sequence[int],
+    groups: int,
+) -> Value:
     flat = weight.rank == 3
     if transposed:
         write = conv_transpose1d if flat else conv_transpose2d
@@ -76,9 +96,16 @@ def convolution(
 
 
 def convolved(
-    w: Writer, x: Value, kernel: Array, bias: Value | None, strides: Pair, pads: Sequence[Pair],
-    dilations: Pair, groups: int, name: str,
-) -> Value:  # fmt: skip
+    w: Writer,
+    x: Value,
+    kernel: Array,
+    bias: Value | None,
+    strides: Pair,
+    pads: Sequence[Pair],
+    dilations: Pair,
+    groups: int,
+    name: str,
+) -> Value:
     """A convolution whose padding may differ before and after: `pads` is of rows, then of columns."""
     if kernel.ndim != 4 or x.rank != 4:
         raise UnsupportedError(f"a convolution of {kernel.ndim - 2} dimensions")
@@ -97,9 +124,13 @@ def convolved(
     else:
         activation = w.fused()
     options = {
-        "padding": mode, "strideH": strides[0], "strideW": strides[1], "dilationHFactor": dilations[0],
-        "dilationWFactor": dilations[1], "fusedActivationFunction": activation,
-    }  # fmt: skip
+        "padding": mode,
+        "strideH": strides[0],
+        "strideW": strides[1],
+        "dilationHFactor": dilations[0],
+        "dilationWFactor": dilations[1],
+        "fusedActivationFunction": activation,
+    }
     if groups == channels > 1:
         kind, filters = "DEPTHWISE_CONV_2D", kernel.transpose(1, 2, 3, 0).reshape(1, kh, kw, cout)
         options["depthMultiplier"] = cout // channels
@@ -112,9 +143,16 @@ def convolved(
 
 
 def conv_transpose2d(
-    w: Writer, x: Value, weight: Value, bias: Value | None, stride: Sequence[int], padding: Sequence[int],
-    output_padding: Sequence[int], groups: int, dilation: Sequence[int],
-) -> Value:  # fmt: skip
+    w: Writer,
+    x: Value,
+    weight: Value,
+    bias: Value | None,
+    stride: Sequence[int],
+    padding: Sequence[int],
+    output_padding: Sequence[int],
+    groups: int,
+    dilation: Sequence[int],
+) -> Value:
     if x.rank == 3:
         args = (weight, bias, stride, padding, output_padding, groups, dilation)
         return _without_batch(conv_transpose2d(w, unsqueezed(x, 0), *args))
@@ -136,12 +174,16 @@ def conv_transpose2d(
     result = w.file.operator(
         "TRANSPOSE_CONV",
         [
-            w.index(shape, "shape"), w.file.weight(kernel.transpose(1, 2, 3, 0), weight.name or "weight"),
-            tensor, w.file.constant(offsets, _bias_name(weight.name, bias)),
+            w.index(shape, "shape"),
+            w.file.weight(kernel.transpose(1, 2, 3, 0), weight.name or "weight"),
+            tensor,
+            w.file.constant(offsets, _bias_name(weight.name, bias)),
         ],
-        shape, padding=schema.Padding.SAME if same else schema.Padding.VALID,
-        strideH=strides[0], strideW=strides[1],
-    )  # fmt: skip
+        shape,
+        padding=schema.Padding.SAME if same else schema.Padding.VALID,
+        strideH=strides[0],
+        strideW=strides[1],
+    )
     y = _image(w, result, x.logical[0], shape)
     for i in (0, 1):
         y = sliced(w, y, 2 + i, 0 if same else pads[i], out[i] + (0 if same else pads[i]))
@@ -149,9 +191,16 @@ def conv_transpose2d(
 
 
 def conv_transpose1d(
-    w: Writer, x: Value, weight: Value, bias: Value | None, stride: Sequence[int], padding: Sequence[int],
-    output_padding: Sequence[int], groups: int, dilation: Sequence[int],
-) -> Value:  # fmt: skip
+    w: Writer,
+    x: Value,
+    weight: Value,
+    bias: Value | None,
+    stride: Sequence[int],
+    padding: Sequence[int],
+    output_padding: Sequence[int],
+    groups: int,
+    dilation: Sequence[int],
+) -> Value:
     kernel = w.constant(w.array(weight)[:, :, None], name=weight.name)
     row = unsqueezed(x, x.rank - 1)
     y = conv_transpose2d(
@@ -161,9 +210,14 @@ def conv_transpose1d(
 
 
 def padded_for(
-    w: Writer, tensor: int, size: Sequence[int], extents: Sequence[int], strides: Pair,
-    pads: Sequence[Pair], out: Sequence[int],
-) -> tuple[int, int]:  # fmt: skip
+    w: Writer,
+    tensor: int,
+    size: Sequence[int],
+    extents: Sequence[int],
+    strides: Pair,
+    pads: Sequence[Pair],
+    out: Sequence[int],
+) -> tuple[int, int]:
     """An NHWC tensor padded with zeros for windows of `extents`, and the padding left to the operator."""
     modes = w.file.schema.Padding
     need = needed(size, extents, strides, pads, out)

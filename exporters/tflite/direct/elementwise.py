@@ -30,10 +30,17 @@ HUGE, HUGE_IN_HALF = 1e30, 3e4
 """What stands for infinity in a mask: finite, so that nothing becomes NaN, and exp of its negative is 0."""
 
 _NUMPY = {
-    torch.float32: np.float32, torch.float64: np.float32, torch.float16: np.float32,
-    torch.bfloat16: np.float32, torch.int64: np.int64, torch.int32: np.int32, torch.bool: np.bool_,
-    torch.uint8: np.uint8, torch.int16: np.int32, torch.int8: np.int8,
-}  # fmt: skip
+    torch.float32: np.float32,
+    torch.float64: np.float32,
+    torch.float16: np.float32,
+    torch.bfloat16: np.float32,
+    torch.int64: np.int64,
+    torch.int32: np.int32,
+    torch.bool: np.bool_,
+    torch.uint8: np.uint8,
+    torch.int16: np.int32,
+    torch.int8: np.int8,
+}
 
 
 def add(w: Writer, x: Operand, y: Operand, alpha: float = 1) -> Value:

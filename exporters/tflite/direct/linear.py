@@ -38,9 +38,12 @@ def linear(w: Writer, x: Value, weight: Value, bias: Value | None = None) -> Val
     out = axes_of([len(matrix)])[0]
     physical = (*dims[:-1], out)
     made = w.file.operator(
-        "FULLY_CONNECTED", [held, *weights], sizes(physical),
-        fusedActivationFunction=w.fused(), keepNumDims=len(dims) > 2,
-    )  # fmt: skip
+        "FULLY_CONNECTED",
+        [held, *weights],
+        sizes(physical),
+        fusedActivationFunction=w.fused(),
+        keepNumDims=len(dims) > 2,
+    )
     return w.value(made, physical, (*x.logical[:-1], out))
 
 

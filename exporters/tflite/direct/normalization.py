@@ -42,9 +42,14 @@ def affine(w: Writer, x: Value, weight: Value | None, bias: Value | None) -> Val
 
 
 def layer_norm(
-    w: Writer, x: Value, shape: Sequence[int], weight: Value | None = None, bias: Value | None = None,
-    eps: float = 1e-5, *_: Any,
-) -> Value:  # fmt: skip
+    w: Writer,
+    x: Value,
+    shape: Sequence[int],
+    weight: Value | None = None,
+    bias: Value | None = None,
+    eps: float = 1e-5,
+    *_: Any,
+) -> Value:
     dims = list(range(x.rank - len(shape), x.rank))
     return affine(w, normalized(w, x, dims, eps), weight, bias)
 
@@ -58,9 +63,14 @@ def rms_norm(
 
 
 def group_norm(
-    w: Writer, x: Value, groups: int, weight: Value | None = None, bias: Value | None = None,
-    eps: float = 1e-5, *_: Any,
-) -> Value:  # fmt: skip
+    w: Writer,
+    x: Value,
+    groups: int,
+    weight: Value | None = None,
+    bias: Value | None = None,
+    eps: float = 1e-5,
+    *_: Any,
+) -> Value:
     n, c, *rest = x.shape
     if groups == 1:
         y = normalized(w, x, list(range(1, x.rank)), eps)
@@ -72,9 +82,17 @@ def group_norm(
 
 
 def instance_norm(
-    w: Writer, x: Value, weight: Value | None, bias: Value | None, mean: Value | None, var: Value | None,
-    use_input: bool, _momentum: float, eps: float, *_: Any,
-) -> Value:  # fmt: skip
+    w: Writer,
+    x: Value,
+    weight: Value | None,
+    bias: Value | None,
+    mean: Value | None,
+    var: Value | None,
+    use_input: bool,
+    _momentum: float,
+    eps: float,
+    *_: Any,
+) -> Value:
     if not use_input:
         return batch_norm(w, x, weight, bias, mean, var, False, 0, eps)
     y = normalized(w, x, list(range(2, x.rank)), eps)
@@ -82,9 +100,17 @@ def instance_norm(
 
 
 def batch_norm(
-    w: Writer, x: Value, weight: Value | None, bias: Value | None, mean: Value | None, var: Value | None,
-    training: bool, _momentum: float, eps: float, *_: Any,
-) -> Value:  # fmt: skip
+    w: Writer,
+    x: Value,
+    weight: Value | None,
+    bias: Value | None,
+    mean: Value | None,
+    var: Value | None,
+    training: bool,
+    _momentum: float,
+    eps: float,
+    *_: Any,
+) -> Value:
     """x * s + t, with s and t computed here."""
     if training or mean is None or var is None:
         raise UnsupportedError("statistics of the batch itself")

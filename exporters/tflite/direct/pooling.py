@@ -35,9 +35,14 @@ LOWEST = float(np.finfo(np.float32).min)
 
 
 def max_pool2d(
-    w: Writer, x: Value, kernel: Sequence[int], stride: Sequence[int] = (), padding: Sequence[int] = (0,),
-    dilation: Sequence[int] = (1,), ceil_mode: bool = False,
-) -> Value:  # fmt: skip
+    w: Writer,
+    x: Value,
+    kernel: Sequence[int],
+    stride: Sequence[int] = (),
+    padding: Sequence[int] = (0,),
+    dilation: Sequence[int] = (1,),
+    ceil_mode: bool = False,
+) -> Value:
     if both(dilation) != (1, 1):
         raise UnsupportedError("a window with gaps")
     window, strides, pads = both(kernel), both(stride or kernel), both(padding)
@@ -57,9 +62,15 @@ def max_pool2d(
 
 
 def avg_pool2d(
-    w: Writer, x: Value, kernel: Sequence[int], stride: Sequence[int] = (), padding: Sequence[int] = (0,),
-    ceil_mode: bool = False, include_pad: bool = True, divisor: int | None = None,
-) -> Value:  # fmt: skip
+    w: Writer,
+    x: Value,
+    kernel: Sequence[int],
+    stride: Sequence[int] = (),
+    padding: Sequence[int] = (0,),
+    ceil_mode: bool = False,
+    include_pad: bool = True,
+    divisor: int | None = None,
+) -> Value:
     window, strides, pads = both(kernel), both(stride or kernel), both(padding)
     if x.rank == 3:
         y = avg_pool2d(w, unsqueezed(x, 0), window, strides, pads, ceil_mode, include_pad, divisor)
@@ -109,9 +120,16 @@ def _pooled(
             tensor, mode = padded_for(w, tensor, size, window, strides, [(p, p) for p in pads], out)
     shape = (x.shape[0], *out, x.shape[1])
     made = w.file.operator(
-        kind, [tensor], shape, x.dtype, padding=mode, strideH=strides[0], strideW=strides[1],
-        filterHeight=window[0], filterWidth=window[1],
-    )  # fmt: skip
+        kind,
+        [tensor],
+        shape,
+        x.dtype,
+        padding=mode,
+        strideH=strides[0],
+        strideW=strides[1],
+        filterHeight=window[0],
+        filterWidth=window[1],
+    )
     rows, columns = axes_of(out)
     return w.value(made, (n, rows, columns, c), (n, c, rows, columns))
 
@@ -139,8 +157,11 @@ def _never_negative(node: fx.Node | None) -> bool:
         return False
     low = clamp_bounds(source)[0]
     return (low is not None and low >= 0) or source.target in (
-        aten.sigmoid.default, aten.hardsigmoid.default, aten.softmax.int, aten.square.default,
-    )  # fmt: skip
+        aten.sigmoid.default,
+        aten.hardsigmoid.default,
+        aten.softmax.int,
+        aten.square.default,
+    )
 
 
 def adaptive_avg_pool2d(w: Writer, x: Value, wanted: Sequence[int | None]) -> Value:
@@ -202,18 +223,28 @@ def _out_of_row(y: Value) -> Value:
 
 
 def max_pool1d(
-    w: Writer, x: Value, kernel: Sequence[int], stride: Sequence[int] = (), padding: Sequence[int] = (0,),
-    dilation: Sequence[int] = (1,), ceil_mode: bool = False,
-) -> Value:  # fmt: skip
+    w: Writer,
+    x: Value,
+    kernel: Sequence[int],
+    stride: Sequence[int] = (),
+    padding: Sequence[int] = (0,),
+    dilation: Sequence[int] = (1,),
+    ceil_mode: bool = False,
+) -> Value:
     wide, step = (1, *kernel), (1, *(stride or kernel))
     row = _in_one_row(x)
     return _out_of_row(max_pool2d(w, row, wide, step, [0, *padding], [1, *dilation], ceil_mode))
 
 
 def avg_pool1d(
-    w: Writer, x: Value, kernel: Sequence[int], stride: Sequence[int] = (), padding: Sequence[int] = (0,),
-    ceil_mode: bool = False, include_pad: bool = True,
-) -> Value:  # fmt: skip
+    w: Writer,
+    x: Value,
+    kernel: Sequence[int],
+    stride: Sequence[int] = (),
+    padding: Sequence[int] = (0,),
+    ceil_mode: bool = False,
+    include_pad: bool = True,
+) -> Value:
     wide, step = (1, *kernel), (1, *(stride or kernel))
     return _out_of_row(avg_pool2d(w, _in_one_row(x), wide, step, [0, *padding], ceil_mode, include_pad))
 

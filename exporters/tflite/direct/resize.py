@@ -26,9 +26,13 @@ MOST_WEIGHTS = 1 << 16
 
 
 def bilinear(
-    w: Writer, x: Value, out: Sequence[int], align_corners: bool,
-    scale_h: float | None = None, scale_w: float | None = None,
-) -> Value:  # fmt: skip
+    w: Writer,
+    x: Value,
+    out: Sequence[int],
+    align_corners: bool,
+    scale_h: float | None = None,
+    scale_w: float | None = None,
+) -> Value:
     size = x.shape[2:]
     if not align_corners:
         _check_scales(size, out, (scale_h, scale_w))
@@ -37,9 +41,12 @@ def bilinear(
         return x
     held, shape = w.layout.lay(x, (n, h, width, c)), (x.shape[0], *out, x.shape[1])
     made = w.file.operator(
-        "RESIZE_BILINEAR", [held, w.index(out, "size")], shape,
-        alignCorners=align_corners, halfPixelCenters=not align_corners,
-    )  # fmt: skip
+        "RESIZE_BILINEAR",
+        [held, w.index(out, "size")],
+        shape,
+        alignCorners=align_corners,
+        halfPixelCenters=not align_corners,
+    )
     rows, columns = axes_of(out)
     return w.value(made, (n, rows, columns, c), (n, c, rows, columns))
 

@@ -31,7 +31,7 @@ from exporters.tflite.direct import (
     resize,
     slices,
     views,
-)  # fmt: skip
+)
 from exporters.tflite.direct.axes import Value, axes_of
 from exporters.tflite.direct.decompose import decomposed
 from exporters.tflite.direct.file import File
@@ -43,9 +43,21 @@ from mocovit_deploy.graph.edit import attribute, module_path
 from mocovit_deploy.spec import TensorSpec
 
 FAMILIES = (
-    convolution, elementwise, activation, pooling, reduction, linear, attention, normalization, resize,
-    views, slices, concat, padding, embedding,
-)  # fmt: skip
+    convolution,
+    elementwise,
+    activation,
+    pooling,
+    reduction,
+    linear,
+    attention,
+    normalization,
+    resize,
+    views,
+    slices,
+    concat,
+    padding,
+    embedding,
+)
 OPERATIONS: Operations = {target: write for family in FAMILIES for target, write in family.OPERATIONS.items()}
 
 

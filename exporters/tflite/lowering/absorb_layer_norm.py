@@ -22,38 +22,33 @@ from exporters.tflite.lowering.axes import MOVES, moved, positions
 from mocovit_deploy.graph.edit import (
     argument,
     aten,
-    cleanup,
     constant,
-    count,
     module_path,
-    nodes_calling,
     set_argument,
     shape_of,
-    share_graph,
 )
 from mocovit_deploy.graph.insert import is_linear, is_pointwise, only_reader, weights, with_weights
+from mocovit_deploy.passes.at_each import at_each
 from mocovit_deploy.passes.result import Change, PassResult
 
 
 def absorb_layer_norm(graph: fx.GraphModule) -> PassResult:
-    if not count(graph, aten.layer_norm.default):
-        return PassResult(graph)
-    graph = share_graph(graph)
-    changes = []
-    for norm in nodes_calling(graph, aten.layer_norm.default):
-        scale, shift = (constant(graph, argument(norm, name)) for name in ("weight", "bias"))
-        if scale is None or len(argument(norm, "normalized_shape")) != 1:
-            continue
-        layers = _readers(graph, norm)
-        if not layers:
-            continue
-        for layer in layers:
-            _absorb(graph, layer, scale, torch.zeros_like(scale) if shift is None else shift)
-        set_argument(norm, "weight", None)
-        set_argument(norm, "bias", None)
-        takers = ", ".join(module_path(layer) for layer in layers)
-        changes.append(Change(module_path(norm), f"scale and shift into {takers}"))
-    return PassResult(cleanup(graph), tuple(changes))
+    return at_each(graph, (aten.layer_norm.default,), _absorb_at)
+
+
+def _absorb_at(graph: fx.GraphModule, norm: fx.Node) -> Change | None:
+    scale, shift = (constant(graph, argument(norm, name)) for name in ("weight", "bias"))
+    if scale is None or len(argument(norm, "normalized_shape")) != 1:
+        return None
+    layers = _readers(graph, norm)
+    if not layers:
+        return None
+    for layer in layers:
+        _absorb(graph, layer, scale, torch.zeros_like(scale) if shift is None else shift)
+    set_argument(norm, "weight", None)
+    set_argument(norm, "bias", None)
+    takers = ", ".join(module_path(layer) for layer in layers)
+    return Change(module_path(norm), f"scale and shift into {takers}")
 
 
 def _readers(graph: fx.GraphModule, norm: fx.Node) -> list[fx.Node]:

@@ -20,14 +20,11 @@ from torch import Tensor, fx
 from mocovit_deploy.graph.edit import (
     argument,
     aten,
-    cleanup,
-    count,
     module_path,
-    nodes_calling,
     shape_of,
-    share_graph,
 )
 from mocovit_deploy.graph.insert import call, is_depthwise, is_pointwise, layer_like, supplant, weights
+from mocovit_deploy.passes.at_each import at_each
 from mocovit_deploy.passes.result import Change, PassResult
 
 RELU = aten.relu.default
@@ -35,27 +32,25 @@ MOST_CHANNELS = 8
 
 
 def double_ghost(graph: fx.GraphModule) -> PassResult:
-    if not count(graph, aten.cat.default):
-        return PassResult(graph)
-    graph = share_graph(graph)
-    changes = []
-    for concat in nodes_calling(graph, aten.cat.default):
-        parts = argument(concat, "tensors")
-        if argument(concat, "dim") != 1 or len(parts) != 2:
-            continue
-        first, second = parts
-        activated = first.target is RELU
-        dense = first.args[0] if activated else first
-        cheap = second.args[0] if second.target is RELU else second
-        if (second.target is RELU) != activated or not is_pointwise(graph, dense):
-            continue
-        if not _keeps_size(graph, cheap) or argument(cheap, "input") is not first:
-            continue
-        if shape_of(first)[1] > MOST_CHANNELS:
-            continue
-        _double(graph, concat, dense, cheap, first if activated else None)
-        changes.append(Change(module_path(concat), f"{module_path(dense)} and {module_path(cheap)} doubled"))
-    return PassResult(cleanup(graph), tuple(changes))
+    return at_each(graph, (aten.cat.default,), _double_at)
+
+
+def _double_at(graph: fx.GraphModule, concat: fx.Node) -> Change | None:
+    parts = argument(concat, "tensors")
+    if argument(concat, "dim") != 1 or len(parts) != 2:
+        return None
+    first, second = parts
+    activated = first.target is RELU
+    dense = first.args[0] if activated else first
+    cheap = second.args[0] if second.target is RELU else second
+    if (second.target is RELU) != activated or not is_pointwise(graph, dense):
+        return None
+    if not _keeps_size(graph, cheap) or argument(cheap, "input") is not first:
+        return None
+    if shape_of(first)[1] > MOST_CHANNELS:
+        return None
+    _double(graph, concat, dense, cheap, first if activated else None)
+    return Change(module_path(concat), f"{module_path(dense)} and {module_path(cheap)} doubled")
 
 
 def _keeps_size(graph: fx.GraphModule, node: object) -> bool:
@@ -66,7 +61,7 @@ def _keeps_size(graph: fx.GraphModule, node: object) -> bool:
     stride, dilation = argument(node, "stride"), argument(node, "dilation")
     kernel = shape_of(argument(node, "weight"))[2:]
     same = all(2 * pad == size - 1 for pad, size in zip(argument(node, "padding"), kernel, strict=True))
-    return set(stride) == set(dilation) == {1} and same and shape_of(node)[1] == shape_of(node.args[0])[1]  # type: ignore[arg-type]
+    return set(stride) == set(dilation) == {1} and same
 
 
 def _double(

@@ -21,23 +21,22 @@ from exporters.tflite.direct.convolution import mode_for, needed
 from mocovit_deploy.graph.edit import (
     argument,
     aten,
-    cleanup,
     module_path,
-    nodes_calling,
     shape_of,
-    share_graph,
 )
+from mocovit_deploy.passes.at_each import at_each
 from mocovit_deploy.passes.result import Change, PassResult
 
 
 def pad_rows(graph: fx.GraphModule) -> PassResult:
-    graph = share_graph(graph)
-    changes = []
-    for layer in nodes_calling(graph, aten.conv2d.default):
-        if not layer.meta.get("pad_rows") and _pads_by_itself(layer):
-            layer.meta["pad_rows"] = True
-            changes.append(Change(module_path(layer), "padded row by row"))
-    return PassResult(cleanup(graph), tuple(changes))
+    return at_each(graph, (aten.conv2d.default,), _mark_at)
+
+
+def _mark_at(graph: fx.GraphModule, layer: fx.Node) -> Change | None:
+    if layer.meta.get("pad_rows") or not _pads_by_itself(layer):
+        return None
+    layer.meta["pad_rows"] = True
+    return Change(module_path(layer), "padded row by row")
 
 
 def _pads_by_itself(layer: fx.Node) -> bool:

@@ -19,36 +19,35 @@ from torch import fx
 from mocovit_deploy.graph.edit import (
     argument,
     aten,
-    cleanup,
     module_path,
-    nodes_calling,
     shape_of,
-    share_graph,
 )
 from mocovit_deploy.graph.insert import call, supplant
+from mocovit_deploy.passes.at_each import at_each
 from mocovit_deploy.passes.result import Change, PassResult
 
 SIDE = 16
 
 
 def pool_global_mean(graph: fx.GraphModule) -> PassResult:
-    graph = share_graph(graph)
-    changes = []
-    for mean in nodes_calling(graph, aten.mean.dim, aten.adaptive_avg_pool2d.default):
-        x = argument(mean, "self")
-        shape = shape_of(x)
-        if len(shape) != 4 or shape_of(mean) != (*shape[:2], 1, 1) or shape[2] * shape[3] == 1:
-            continue
-        sizes = windows(shape[2], shape[3])
-        if sizes is None:
-            continue
-        y = x
-        for size in sizes:
-            y = call(mean, aten.avg_pool2d.default, (y, list(size), list(size)), mean)
-        text = " then ".join(f"{height}x{width}" for height, width in sizes)
-        changes.append(Change(module_path(mean), f"by pooling {text}"))
-        supplant(mean, y)
-    return PassResult(cleanup(graph), tuple(changes))
+    return at_each(graph, (aten.mean.dim, aten.adaptive_avg_pool2d.default), _pool_at)
+
+
+def _pool_at(graph: fx.GraphModule, mean: fx.Node) -> Change | None:
+    x = argument(mean, "self")
+    shape = shape_of(x)
+    if len(shape) != 4 or shape_of(mean) != (*shape[:2], 1, 1) or shape[2] * shape[3] == 1:
+        return None
+    sizes = windows(shape[2], shape[3])
+    if sizes is None:
+        return None
+    y = x
+    for size in sizes:
+        y = call(mean, aten.avg_pool2d.default, (y, list(size), list(size)), mean)
+    text = " then ".join(f"{height}x{width}" for height, width in sizes)
+    change = Change(module_path(mean), f"by pooling {text}")
+    supplant(mean, y)
+    return change
 
 
 def windows(height: int, width: int) -> list[tuple[int, int]] | None:

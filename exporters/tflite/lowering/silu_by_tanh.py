@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from torch import fx
 
-from mocovit_deploy.graph.edit import aten, cleanup, count, module_path, nodes_calling, share_graph
+from mocovit_deploy.graph.edit import aten, module_path
 from mocovit_deploy.graph.insert import (
     call,
     is_convolution,
@@ -24,25 +24,25 @@ from mocovit_deploy.graph.insert import (
     weights,
     with_weights,
 )
+from mocovit_deploy.passes.at_each import at_each
 from mocovit_deploy.passes.result import Change, PassResult
 
 
 def silu_by_tanh(graph: fx.GraphModule) -> PassResult:
-    if not count(graph, aten.silu.default):
-        return PassResult(graph)
-    graph = share_graph(graph)
-    changes = []
-    for silu in nodes_calling(graph, aten.silu.default):
-        layer = silu.args[0]
-        if not isinstance(layer, fx.Node) or only_reader(layer) is not silu:
-            continue
-        if not (is_convolution(graph, layer) or is_linear(graph, layer)):
-            continue
-        found = weights(graph, layer)
-        assert found is not None
-        half = with_weights(graph, layer, *(one / 2 for one in found))
-        curve = call(silu, aten.tanh.default, (half,), silu)
-        product = call(silu, aten.mul.Tensor, (half, curve), silu)
-        changes.append(Change(module_path(silu), f"by tanh, the half in {module_path(layer)}"))
-        supplant(silu, call(silu, aten.add.Tensor, (half, product), silu))
-    return PassResult(cleanup(graph), tuple(changes))
+    return at_each(graph, (aten.silu.default,), _halve_at)
+
+
+def _halve_at(graph: fx.GraphModule, silu: fx.Node) -> Change | None:
+    layer = silu.args[0]
+    if not isinstance(layer, fx.Node) or only_reader(layer) is not silu:
+        return None
+    if not (is_convolution(graph, layer) or is_linear(graph, layer)):
+        return None
+    found = weights(graph, layer)
+    assert found is not None
+    half = with_weights(graph, layer, *(one / 2 for one in found))
+    curve = call(silu, aten.tanh.default, (half,), silu)
+    product = call(silu, aten.mul.Tensor, (half, curve), silu)
+    change = Change(module_path(silu), f"by tanh, the half in {module_path(layer)}")
+    supplant(silu, call(silu, aten.add.Tensor, (half, product), silu))
+    return change

@@ -26,12 +26,8 @@ from exporters.tflite.lowering.squeeze_excite import SqueezeExcite, squeeze_exci
 from mocovit_deploy.graph.edit import (
     argument,
     aten,
-    cleanup,
-    count,
     module_path,
-    nodes_calling,
     shape_of,
-    share_graph,
 )
 from mocovit_deploy.graph.insert import (
     call,
@@ -42,45 +38,36 @@ from mocovit_deploy.graph.insert import (
     supplant,
     weights,
 )
+from mocovit_deploy.passes.at_each import at_each
 from mocovit_deploy.passes.result import Change, PassResult
 
 Halves = tuple[fx.Node, fx.Node]
 
 
 def sink_concat(graph: fx.GraphModule) -> PassResult:
-    if not count(graph, aten.cat.default):
-        return PassResult(graph)
-    graph = share_graph(graph)
-    changes = []
-    for concat in nodes_calling(graph, aten.cat.default):
-        parts = argument(concat, "tensors")
-        if (
-            argument(concat, "dim") != 1
-            or len(parts) != 2
-            or len(shape_of(concat)) != 4
-            or parts[0] is parts[1]
-        ):
-            continue
-        x, depthwise = concat, None
-        reader = only_reader(x)
-        if is_depthwise(graph, reader) and reader is not None and _one_filter_each(reader):
-            x = depthwise = reader
-        block = squeeze_excite(graph, x)
-        last = only_reader(block.product if block is not None else x)
-        if last is None or not is_pointwise(graph, last) or _widens(last):
-            continue
-        halves: Halves = (parts[0], parts[1])
-        if depthwise is not None:
-            halves = _through_depthwise(graph, depthwise, halves)
-        if block is not None:
-            halves = _through_gate(graph, block, halves)
-        changes.append(Change(module_path(concat), f"into {module_path(last)}"))
-        supplant(last, _summed(graph, last, halves))
-    return PassResult(cleanup(graph), tuple(changes))
+    return at_each(graph, (aten.cat.default,), _sink_at)
 
 
-def _one_filter_each(node: fx.Node) -> bool:
-    return shape_of(argument(node, "input"))[1] == shape_of(node)[1]
+def _sink_at(graph: fx.GraphModule, concat: fx.Node) -> Change | None:
+    parts = argument(concat, "tensors")
+    if argument(concat, "dim") != 1 or len(parts) != 2 or len(shape_of(concat)) != 4 or parts[0] is parts[1]:
+        return None
+    x, depthwise = concat, None
+    reader = only_reader(x)
+    if reader is not None and is_depthwise(graph, reader):
+        x = depthwise = reader
+    block = squeeze_excite(graph, x)
+    last = only_reader(block.product if block is not None else x)
+    if last is None or not is_pointwise(graph, last) or _widens(last):
+        return None
+    halves: Halves = (parts[0], parts[1])
+    if depthwise is not None:
+        halves = _through_depthwise(graph, depthwise, halves)
+    if block is not None:
+        halves = _through_gate(graph, block, halves)
+    change = Change(module_path(concat), f"into {module_path(last)}")
+    supplant(last, _summed(graph, last, halves))
+    return change
 
 
 def _widens(layer: fx.Node) -> bool:

@@ -22,41 +22,36 @@ from torch import fx
 from mocovit_deploy.graph.edit import (
     argument,
     aten,
-    cleanup,
-    count,
     module_path,
-    nodes_calling,
     shape_of,
-    share_graph,
 )
 from mocovit_deploy.graph.insert import call, is_linear, layer_like, only_reader, weights
+from mocovit_deploy.passes.at_each import at_each
 from mocovit_deploy.passes.result import Change, PassResult
 
 ATTENTION = aten.scaled_dot_product_attention.default
 
 
 def split_projection(graph: fx.GraphModule) -> PassResult:
-    if not count(graph, aten.unbind.int):
-        return PassResult(graph)
-    graph = share_graph(graph)
-    changes = []
-    for unbind in nodes_calling(graph, aten.unbind.int):
-        permute: fx.Node = argument(unbind, "self")
-        if permute.target is not aten.permute.default or set(permute.users) != {unbind}:
-            continue
-        reshape: fx.Node = argument(permute, "self")
-        if reshape.target is not aten.reshape.default or set(reshape.users) != {permute}:
-            continue
-        layer = argument(reshape, "self")
-        if not is_linear(graph, layer) or set(layer.users) != {reshape}:
-            continue
-        order, shape = [axis % 5 for axis in argument(permute, "dims")], shape_of(reshape)
-        if len(shape) != 5 or shape[2] != 3 or order[0] != 2 or argument(unbind, "dim") != 0:
-            continue
-        scaled = _split(graph, unbind, layer, shape, order[1:])
-        into = " with 1/sqrt(d) in q's weights" if scaled else ""
-        changes.append(Change(module_path(layer), f"q, k and v from three layers{into}"))
-    return PassResult(cleanup(graph), tuple(changes))
+    return at_each(graph, (aten.unbind.int,), _split_at)
+
+
+def _split_at(graph: fx.GraphModule, unbind: fx.Node) -> Change | None:
+    permute: fx.Node = argument(unbind, "self")
+    if permute.target is not aten.permute.default or set(permute.users) != {unbind}:
+        return None
+    reshape: fx.Node = argument(permute, "self")
+    if reshape.target is not aten.reshape.default or set(reshape.users) != {permute}:
+        return None
+    layer = argument(reshape, "self")
+    if not is_linear(graph, layer) or set(layer.users) != {reshape}:
+        return None
+    order, shape = [axis % 5 for axis in argument(permute, "dims")], shape_of(reshape)
+    if len(shape) != 5 or shape[2] != 3 or order[0] != 2 or argument(unbind, "dim") != 0:
+        return None
+    scaled = _split(graph, unbind, layer, shape, order[1:])
+    into = " with 1/sqrt(d) in q's weights" if scaled else ""
+    return Change(module_path(layer), f"q, k and v from three layers{into}")
 
 
 def _split(

@@ -19,33 +19,28 @@ from torch import fx
 from mocovit_deploy.graph.edit import (
     argument,
     aten,
-    cleanup,
-    count,
     module_path,
-    nodes_calling,
     shape_of,
-    share_graph,
 )
 from mocovit_deploy.graph.insert import call
+from mocovit_deploy.passes.at_each import at_each
 from mocovit_deploy.passes.result import Change, PassResult
 
 
 def transpose_once(graph: fx.GraphModule) -> PassResult:
-    if not count(graph, aten.chunk.default):
-        return PassResult(graph)
-    graph = share_graph(graph)
-    changes = []
-    for chunk in nodes_calling(graph, aten.chunk.default):
-        transpose = argument(chunk, "self")
-        if transpose.target is not aten.transpose.int or set(transpose.users) != {chunk}:
-            continue
-        reshape = argument(transpose, "self")
-        if reshape.target is not aten.reshape.default or set(reshape.users) != {transpose}:
-            continue
-        if len(shape_of(argument(reshape, "self"))) != 4 or len(shape_of(reshape)) != 4:
-            continue
-        laid = call(transpose, aten.clone.default, (reshape,), reshape)
-        laid.meta["lay_out"] = True
-        transpose.replace_input_with(reshape, laid)
-        changes.append(Change(module_path(chunk), "what it is cut from transposed as a whole"))
-    return PassResult(cleanup(graph), tuple(changes))
+    return at_each(graph, (aten.chunk.default,), _transpose_at)
+
+
+def _transpose_at(graph: fx.GraphModule, chunk: fx.Node) -> Change | None:
+    transpose = argument(chunk, "self")
+    if transpose.target is not aten.transpose.int or set(transpose.users) != {chunk}:
+        return None
+    reshape = argument(transpose, "self")
+    if reshape.target is not aten.reshape.default or set(reshape.users) != {transpose}:
+        return None
+    if len(shape_of(argument(reshape, "self"))) != 4 or len(shape_of(reshape)) != 4:
+        return None
+    laid = call(transpose, aten.clone.default, (reshape,), reshape)
+    laid.meta["lay_out"] = True
+    transpose.replace_input_with(reshape, laid)
+    return Change(module_path(chunk), "what it is cut from transposed as a whole")

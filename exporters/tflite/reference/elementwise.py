@@ -125,9 +125,10 @@ OPERATIONS: tuple[tuple[str, Callable[..., Array]], ...] = (
     ("EXP", _unary(_by_table(functions.exp), np.exp)),
     ("FLOOR", _unary(lambda x: np.floor(half.flushed(x)), np.floor)),
     ("GELU", gelu),
-    ("HARD_SWISH", _unary(
-        _by_table(functions.hard_swish), lambda x: x * np.clip(x + 3, 0, 6) * np.float32(1 / 6)
-    )),
+    (
+        "HARD_SWISH",
+        _unary(_by_table(functions.hard_swish), lambda x: x * np.clip(x + 3, 0, 6) * np.float32(1 / 6)),
+    ),
     ("LEAKY_RELU", leaky_relu),
     ("LOG", _unary(_by_table(functions.log), np.log)),
     ("LOGISTIC", _unary(_by_table(functions.sigmoid), sigmoid)),
@@ -150,4 +151,4 @@ OPERATIONS: tuple[tuple[str, Callable[..., Array]], ...] = (
     ("SQUARED_DIFFERENCE", _binary(_squared_difference, lambda a, b: np.square(a - b))),
     ("SUB", _binary(half.subtract, np.subtract)),
     ("TANH", lambda _step, x: tanh(x)),
-)  # fmt: skip
+)

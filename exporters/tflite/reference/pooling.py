@@ -51,8 +51,14 @@ def max_pool_2d(step: Step, x: Array) -> Array:
     return activated(np.moveaxis(np.asarray(y), 1, -1), step.options)
 
 
-_COMBINED = {"ADD": np.add, "STABLEHLO_ADD": np.add, "MAXIMUM": np.maximum, "STABLEHLO_MAXIMUM": np.maximum,
-             "MINIMUM": np.minimum, "STABLEHLO_MINIMUM": np.minimum}  # fmt: skip
+_COMBINED = {
+    "ADD": np.add,
+    "STABLEHLO_ADD": np.add,
+    "MAXIMUM": np.maximum,
+    "STABLEHLO_MAXIMUM": np.maximum,
+    "MINIMUM": np.minimum,
+    "STABLEHLO_MINIMUM": np.minimum,
+}
 
 
 def reduce_window(step: Step, x: Array, initial: Array) -> Array:

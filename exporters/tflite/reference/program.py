@@ -18,9 +18,16 @@ from mocovit_deploy.extras import needs_extra
 FLOATS = ("float32", "float16", "float64")
 
 _DTYPES = {
-    "FLOAT32": "float32", "FLOAT16": "float16", "FLOAT64": "float64", "INT8": "int8", "INT16": "int16",
-    "INT32": "int32", "INT64": "int64", "UINT8": "uint8", "BOOL": "bool",
-}  # fmt: skip
+    "FLOAT32": "float32",
+    "FLOAT16": "float16",
+    "FLOAT64": "float64",
+    "INT8": "int8",
+    "INT16": "int16",
+    "INT32": "int32",
+    "INT64": "int64",
+    "UINT8": "uint8",
+    "BOOL": "bool",
+}
 
 
 @dataclass(frozen=True)
@@ -95,9 +102,9 @@ def _program(model: Any, schema: Any) -> Program:
             continue
         options = operator.builtinOptions if operator.builtinOptions is not None else operator.builtinOptions2
         body = getattr(options, "bodySubgraphIndex", None)
-        names = () if body is None else tuple(
-            kinds[one.opcodeIndex] for one in model.subgraphs[body].operators
-        )  # fmt: skip
+        names = (
+            () if body is None else tuple(kinds[one.opcodeIndex] for one in model.subgraphs[body].operators)
+        )
         shape = tensors[outputs[0]].shape if outputs else ()
         steps.append(Step(kind, inputs, outputs, options, shape, names))
     inputs_by_name, outputs_by_name = _interface(model, graph, tensors)

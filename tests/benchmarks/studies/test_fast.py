@@ -12,9 +12,15 @@ from benchmarks.studies.zoo_document import ROWS
 from exporters.tflite.lowering.choose import COUNTED, LOWERINGS
 
 COUNTED_FILE = {
-    "instructions": 50_000_000, "modelled_ms": 7.5, "partitions": 1, "outside": [], "operators": 90,
-    "transposes": 2, "engine": "litert 2.3.0", "arithmetic": "fp16",
-}  # fmt: skip
+    "instructions": 50_000_000,
+    "modelled_ms": 7.5,
+    "partitions": 1,
+    "outside": [],
+    "operators": 90,
+    "transposes": 2,
+    "engine": "litert 2.3.0",
+    "arithmetic": "fp16",
+}
 OURS = {**COUNTED_FILE, "rewrites": {"sink_concat": 3}, "notes": [], "half": "max error 1e-3"}
 TOLD = {"commit": "0123456789", "tools": {"torch": "1.2.3"}, "sources": "a", "error": None}
 STOCK = {"fp32": {**COUNTED_FILE, "partitions": 5}, "fp16": COUNTED_FILE}
@@ -78,10 +84,12 @@ def test_a_file_is_counted_once(tmp_path, monkeypatch):
 
 def test_brief():
     report = {
-        "counts": {"instructions": 5}, "modelled": {"modelled_ms": 1.5},
-        "partitions": {"count": 1, "outside": []}, "operators_by_kind": {"TRANSPOSE": 2, "ADD": 1},
+        "counts": {"instructions": 5},
+        "modelled": {"modelled_ms": 1.5},
+        "partitions": {"count": 1, "outside": []},
+        "operators_by_kind": {"TRANSPOSE": 2, "ADD": 1},
         "engine": {"runtime": "litert", "version": "2.3.0", "arithmetic": "fp32"},
-    }  # fmt: skip
+    }
     found = brief(report)
     assert (found["operators"], found["transposes"], found["engine"]) == (3, 2, "litert 2.3.0")
     assert brief({**report, "partitions": None, "operators_by_kind": None})["partitions"] is None

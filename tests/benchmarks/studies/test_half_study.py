@@ -53,8 +53,9 @@ def test_differences_are_of_the_outputs_range() -> None:
     assert half.differences(golden, core, by_numpy) == {"apart": None, "same_bits": 1.0}
     moved = {"y": np.array([[0.0, 4.0, 2.0, 3.0]])}
     assert half.differences(golden, moved, {"y": np.array([[1.0, 4.0, 2.0, 3.0]])}) == {
-        "apart": 0.25, "same_bits": 0.75,
-    }  # fmt: skip
+        "apart": 0.25,
+        "same_bits": 0.75,
+    }
 
 
 @pytest.mark.slow

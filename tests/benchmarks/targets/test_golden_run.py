@@ -37,15 +37,23 @@ def artifact(folder: Path) -> tuple[Artifact, Golden]:
     model.signatureDefs[0].outputs.reverse()
     path = folder / "order.tflite"
     path.write_bytes(write(model))
-    inputs = {name: np.random.default_rng(n).standard_normal((2, *SHAPE)).astype(np.float32)
-              for n, name in enumerate(("zebra", "apple"))}  # fmt: skip
+    inputs = {
+        name: np.random.default_rng(n).standard_normal((2, *SHAPE)).astype(np.float32)
+        for n, name in enumerate(("zebra", "apple"))
+    }
     golden = Golden(("a", "b"), inputs, computed(inputs["zebra"], inputs["apple"]))
     made = Artifact(
-        path=path, format="tflite", recipe="fp32", model="order", weights="random",
+        path=path,
+        format="tflite",
+        recipe="fp32",
+        model="order",
+        weights="random",
         inputs=tuple(TensorSpec(name, SHAPE, "float32", "") for name in inputs),
         outputs=tuple(TensorSpec(name, SHAPE, "float32", "") for name in outputs),
-        preprocessing=Preprocessing(), sha256="0" * 64, golden_sha256="",
-    )  # fmt: skip
+        preprocessing=Preprocessing(),
+        sha256="0" * 64,
+        golden_sha256="",
+    )
     return made, golden
 
 

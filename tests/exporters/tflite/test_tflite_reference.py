@@ -65,8 +65,17 @@ def test_every_operator_in_fp32_is_what_litert_computes(number: int, tmp_path: P
 
 def test_every_operator_is_tried() -> None:
     tried: set[str] = set()
-    with_more = {"BROADCAST_TO", "CUMSUM", "DEQUANTIZE", "RELU_0_TO_1", "SELECT", "SELECT_V2", "SPLIT_V",
-                 "STABLEHLO_REDUCE_WINDOW", "TILE"}  # fmt: skip
+    with_more = {
+        "BROADCAST_TO",
+        "CUMSUM",
+        "DEQUANTIZE",
+        "RELU_0_TO_1",
+        "SELECT",
+        "SELECT_V2",
+        "SPLIT_V",
+        "STABLEHLO_REDUCE_WINDOW",
+        "TILE",
+    }
     for file in files(half=True):
         path = Path("operators.tflite")
         tried |= {step.kind for step in _program(file.data, path).steps}

@@ -18,12 +18,26 @@ SIZE = InputSpec(size=32)
 TINY = ModelSpec("tiny_networks:tiny", input=SIZE)
 ODD = ModelSpec("tiny_networks:error_function", input=SIZE)
 ZOO = (
-    "mocovit_0_5", "timm/ghostnet_100", "timm/ghostnetv2_100", "timm/ghostnetv3_100", "timm/repghostnet_100",
-    "timm/mobilenetv3_small_100", "timm/mobilenetv3_large_100", "timm/mobilenetv4_conv_small",
-    "timm/mobilevit_xxs", "timm/mobilevit_xs", "timm/mobilevit_s", "timm/mobilevitv2_050",
-    "timm/efficientvit_b0", "timm/efficientvit_b1", "timm/efficientvit_l1", "timm/efficientnet_b0",
-    "timm/repvgg_a0", "timm/mobileone_s1", "timm/efficientformerv2_s0",
-)  # fmt: skip
+    "mocovit_0_5",
+    "timm/ghostnet_100",
+    "timm/ghostnetv2_100",
+    "timm/ghostnetv3_100",
+    "timm/repghostnet_100",
+    "timm/mobilenetv3_small_100",
+    "timm/mobilenetv3_large_100",
+    "timm/mobilenetv4_conv_small",
+    "timm/mobilevit_xxs",
+    "timm/mobilevit_xs",
+    "timm/mobilevit_s",
+    "timm/mobilevitv2_050",
+    "timm/efficientvit_b0",
+    "timm/efficientvit_b1",
+    "timm/efficientvit_l1",
+    "timm/efficientnet_b0",
+    "timm/repvgg_a0",
+    "timm/mobileone_s1",
+    "timm/efficientformerv2_s0",
+)
 
 
 def export(folder, model=TINY, **options):

@@ -74,8 +74,10 @@ def test_a_given_scale_stays():
 def test_layer_norm_into_linear_layers():
     network = Lambda(
         lambda s, x: both(s.norm(x), s.a, s.b),
-        norm=seeded_norm(), a=nn.Linear(CHANNELS, 6), b=nn.Linear(CHANNELS, 6, bias=False),
-    )  # fmt: skip
+        norm=seeded_norm(),
+        a=nn.Linear(CHANNELS, 6),
+        b=nn.Linear(CHANNELS, 6, bias=False),
+    )
     result = rewritten(network, TOKENS, absorb_layer_norm)
     assert [change.where for change in result.changes] == ["norm"]
     assert not dict(result.graph.named_parameters()).keys() & {"norm.weight", "norm.bias"}
@@ -103,9 +105,12 @@ def test_layer_norm_into_a_convolution_of_its_channels():
 )
 def test_layer_norm_stays(forward):
     network = Lambda(
-        forward, norm=seeded_norm(), conv=nn.Conv2d(CHANNELS, 4, 1),
-        wide=nn.Conv2d(CHANNELS, 4, 3, padding=1), linear=nn.Linear(CHANNELS, CHANNELS),
-    )  # fmt: skip
+        forward,
+        norm=seeded_norm(),
+        conv=nn.Conv2d(CHANNELS, 4, 1),
+        wide=nn.Conv2d(CHANNELS, 4, 3, padding=1),
+        linear=nn.Linear(CHANNELS, CHANNELS),
+    )
     assert not rewritten(network, TOKENS, absorb_layer_norm).changes
 
 
@@ -152,6 +157,7 @@ def test_a_stream_that_others_write_to_keeps_its_mean(first, x):
 def test_a_stream_that_others_read_keeps_its_mean():
     network = Lambda(
         lambda s, x: both(s.first(x), s.norm, torch.sum),
-        norm=seeded_norm(), first=nn.Linear(CHANNELS, CHANNELS),
-    )  # fmt: skip
+        norm=seeded_norm(),
+        first=nn.Linear(CHANNELS, CHANNELS),
+    )
     assert not rewritten(network, TOKENS, centre_residual).changes

@@ -28,8 +28,12 @@ def test_dense_layers():
 
 @pytest.mark.parametrize(
     ("kind", "shape"),
-    [("FULLY_CONNECTED", (4, 5)), ("CONV_2D", (4, 1, 1, 5)), ("DEPTHWISE_CONV_2D", (1, 1, 1, 7)),
-     ("TRANSPOSE_CONV", (6, 1, 1, 6))],
-)  # fmt: skip
+    [
+        ("FULLY_CONNECTED", (4, 5)),
+        ("CONV_2D", (4, 1, 1, 5)),
+        ("DEPTHWISE_CONV_2D", (1, 1, 1, 7)),
+        ("TRANSPOSE_CONV", (6, 1, 1, 6)),
+    ],
+)
 def test_what_does_not_fit_is_left_alone(kind, shape):
     assert mean_error(kind, np.ones(shape, np.float32), MEANS.numpy()) is None

@@ -1,0 +1,23 @@
+"""What most rewrites are: one operation looked for, and something done at each place."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from torch import fx
+
+from mocovit_deploy.graph.edit import cleanup, count, nodes_calling, share_graph
+from mocovit_deploy.passes.result import Change, PassResult
+
+Rewrite = Callable[[fx.GraphModule, fx.Node], Change | None]
+"""Changes the graph at a node and says what it did; None where the node is left as it is."""
+
+
+def at_each(graph: fx.GraphModule, targets: tuple[Any, ...], rewrite_at: Rewrite) -> PassResult:
+    """A new graph, rewritten at each call of `targets`, in order. Without one it is `graph` itself."""
+    if not count(graph, *targets):
+        return PassResult(graph)
+    graph = share_graph(graph)
+    done = [rewrite_at(graph, node) for node in nodes_calling(graph, *targets)]
+    return PassResult(cleanup(graph), tuple(change for change in done if change is not None))
