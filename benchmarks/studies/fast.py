@@ -19,10 +19,7 @@ Expect 12 hours of one core for all of it, nearly all in the largest networks.
 
 from __future__ import annotations
 
-import argparse
-import fnmatch
 import json
-import signal
 import sys
 import tempfile
 import time
@@ -33,7 +30,8 @@ from typing import Any
 
 from benchmarks.studies.fast_document import document, measured
 from benchmarks.studies.fast_files import Variant, count, write_ours, write_stock, write_variants
-from benchmarks.studies.zoo import CHECKOUT, RowError, commit, sources_digest, tools
+from benchmarks.studies.study import CHECKOUT, RowError, begun, commit, parser_of, sources_digest, tools
+from benchmarks.studies.study import chosen as chosen_rows
 from benchmarks.studies.zoo_document import PRECISIONS, ROWS, Row
 from exporters.tflite.lowering.choose import LOWERINGS, MEASURED, RUNTIME, is_chosen
 from mocovit_deploy.files import digest, write_atomically
@@ -66,23 +64,15 @@ STEPS = (MOCOVIT, EFFICIENTVIT)
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser = parser_of("fast", __doc__)
     parser.add_argument("--stage", choices=tuple(STAGES), help="only this one")
-    parser.add_argument("--only", default="*", metavar="PATTERN", help="rows like '*efficientvit*'")
-    parser.add_argument(
-        "--folder", type=Path, default=Path("build", "fast"), metavar="DIR", help="%(default)s"
-    )
-    parser.add_argument("--keep", action="store_true", help="rows of earlier sources count")
-    given = parser.parse_args()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    given.folder.mkdir(parents=True, exist_ok=True)
+    given = begun(parser, [row for stage in STAGES.values() for row in stage.rows])
     wanted = None if given.keep else sources_digest()
     failed = False
     for name in STAGES if given.stage is None else (given.stage,):
-        for row in STAGES[name].rows:
-            if fnmatch.fnmatch(row.slug, given.only):
-                result = _finished(given.folder, name, row, wanted) or _run(given.folder, name, row)
-                failed = failed or bool(result["error"])
+        for row in chosen_rows(STAGES[name].rows, given.only):
+            result = _finished(given.folder, name, row, wanted) or _run(given.folder, name, row)
+            failed = failed or bool(result["error"])
     done = {
         name: {row: known for row in stage.rows if (known := _finished(given.folder, name, row, wanted))}
         for name, stage in STAGES.items()

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.studies.zoo import EXPORT, child_report
+from benchmarks.studies.study import EXPORT, child_report
 from benchmarks.studies.zoo_document import PRECISIONS, Row
 from mocovit_deploy.files import digest, write_atomically
 

@@ -11,10 +11,7 @@ is written when no row is missing. It needs `mocovit-bench emulator` and `mocovi
 
 from __future__ import annotations
 
-import argparse
-import fnmatch
 import json
-import signal
 import sys
 import tempfile
 from collections.abc import Iterable, Mapping
@@ -23,7 +20,18 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.studies.zoo import CHECKOUT, EXPORT, RowError, child_report, commit, finished, sources_digest
+from benchmarks.studies.study import (
+    CHECKOUT,
+    EXPORT,
+    RowError,
+    begun,
+    child_report,
+    chosen,
+    commit,
+    finished,
+    parser_of,
+    sources_digest,
+)
 from benchmarks.studies.zoo_document import ROWS, Row
 from mocovit_deploy.artifacts.artifact import Array, Artifact
 from mocovit_deploy.artifacts.golden import Golden, read_golden
@@ -54,21 +62,14 @@ def rows() -> tuple[Row, ...]:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--only", default="*", metavar="PATTERN", help="rows like '*efficientvit*'")
-    parser.add_argument(
-        "--folder", type=Path, default=Path("build", "half"), metavar="DIR", help="%(default)s"
-    )
-    parser.add_argument("--keep", action="store_true", help="rows of earlier sources count")
+    parser = parser_of("half", __doc__, f"Expected: {MINUTES} minutes on two idle cores.")
     parser.add_argument("--unfinished", action="store_true", help="write the table though rows are missing")
-    given = parser.parse_args()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    given.folder.mkdir(parents=True, exist_ok=True)
+    given = begun(parser, rows())
     sources = sources_digest()
     wanted = None if given.keep else sources
-    for row in rows():
+    for row in chosen(rows(), given.only):
         known = finished(given.folder, row, wanted)
-        if fnmatch.fnmatch(row.slug, given.only) and (known is None or known.get("error")):
+        if known is None or known.get("error"):
             result = {**run_row(row), "sources": sources, "commit": commit()}
             write_atomically(given.folder / f"{row.slug}.json", json.dumps(result, indent=1).encode())
             sys.stderr.write(f"{' | '.join(cells(row, result))}\n")

@@ -7,7 +7,7 @@ from benchmarks.studies import fast, fast_files
 from benchmarks.studies.fast import ABLATIONS, STAGES, allowed, chosen
 from benchmarks.studies.fast_document import document, measured
 from benchmarks.studies.fast_files import brief, count
-from benchmarks.studies.zoo import RowError
+from benchmarks.studies.study import RowError
 from benchmarks.studies.zoo_document import ROWS
 from exporters.tflite.lowering.choose import COUNTED, LOWERINGS
 
