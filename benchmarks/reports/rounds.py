@@ -9,7 +9,7 @@ from benchmarks.reports.plausible import require_times
 
 
 @dataclass(frozen=True, kw_only=True)
-class Reading:
+class PhoneReading:
     """The device while it was measured. None for what it does not tell."""
 
     at_s: float
@@ -27,7 +27,7 @@ class Round:
     samples_ms: tuple[float, ...]
     sampling_from_s: float
     """When its first sample began, since the process did."""
-    readings: tuple[Reading, ...] = ()
+    readings: tuple[PhoneReading, ...] = ()
     state_before: Mapping[str, str | float] = field(default_factory=dict)
     rejected: str = ""
     """Why its samples do not count; empty where they do."""

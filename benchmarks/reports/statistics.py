@@ -28,7 +28,7 @@ class Interval:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Summary:
+class SampleSummary:
     """What one report's samples say, in milliseconds.
 
     Spread is None where there is one sample: it has no deviation, which is not a deviation of zero.
@@ -103,9 +103,9 @@ def resampled_median(ordered: Sequence[float], source: random.Random) -> float:
     return (middle + ordered[min(int((place + (1 - place) * least) * n), n - 1)]) / 2
 
 
-def summarise(samples_ms: Sequence[float], *, seed: int = SEED) -> Summary:
+def summarise(samples_ms: Sequence[float], *, seed: int = SEED) -> SampleSummary:
     """All of it; `ValueError` without samples."""
-    return Summary(
+    return SampleSummary(
         samples=len(samples_ms),
         min_ms=min(samples_ms),
         p50_ms=percentile(samples_ms, 50),

@@ -11,8 +11,8 @@ from mocovit_deploy.artifacts.golden import read_golden
 from mocovit_deploy.artifacts.manifest import read_manifest
 from mocovit_deploy.cli.output import REPORT_SCHEMA_VERSION, print_json
 from mocovit_deploy.errors import DeployError, ParityError
-from mocovit_deploy.layers.check import LayerReport, Reference, check_against, lowered_by, original
-from mocovit_deploy.layers.taps import Reading
+from mocovit_deploy.layers.check import LayerReference, LayerReport, check_against, lowered_by, original
+from mocovit_deploy.layers.taps import LayerReading
 from mocovit_deploy.parity.compare import Difference
 from mocovit_deploy.parity.decide import PASS
 from mocovit_deploy.terminal.quiet import quiet
@@ -25,7 +25,7 @@ def layers(files: Sequence[Path], *, bisect: bool, as_json: bool, verbose: bool)
     """Check the layers of files; all are checked before any failure ends the command."""
     reports: list[tuple[Path, LayerReport]] = []
     errors: list[DeployError] = []
-    references: dict[str, Reference] = {}  # files of one export and the same rewrites share a network
+    references: dict[str, LayerReference] = {}  # files of one export and the same rewrites share a network
     for path in files:
         try:
             with quiet(not verbose):
@@ -76,7 +76,7 @@ def render(report: LayerReport) -> str:
     return "\n".join(lines)
 
 
-def _row(reading: Reading, *, bisected: bool) -> tuple[str, ...]:
+def _row(reading: LayerReading, *, bisected: bool) -> tuple[str, ...]:
     carried = reading.carried
     cells = [
         reading.tap.layer.module or ROOT,

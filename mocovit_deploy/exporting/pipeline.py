@@ -8,7 +8,7 @@ from torch import fx
 
 from mocovit_deploy.errors import DeployError
 from mocovit_deploy.exporting.inside import look_inside
-from mocovit_deploy.exporting.prove import Line, Outcome, run_original, write_and_prove
+from mocovit_deploy.exporting.prove import ExportContext, Outcome, run_original, write_and_prove
 from mocovit_deploy.exporting.refuse import refuse_impossible
 from mocovit_deploy.exporting.staging import staged
 from mocovit_deploy.graph.capture import capture
@@ -67,8 +67,19 @@ def export_model(request: ExportRequest, stages: Stages, live: Network | None = 
         scheme = _scheme(request, network, passes.graph, stages)
         with stages("sensitivity"):
             inside = look_inside(network, reference.inputs, original, passes, request)
-        line = Line(request, network, reference, original, passes, example, staging, stages, inside, scheme)
-        outcomes = [write_and_prove(line, name, recipe) for name, recipe in request.files]
+        context = ExportContext(
+            request=request,
+            network=network,
+            reference=reference,
+            captured=original,
+            passes=passes,
+            example=example,
+            staging=staging,
+            stages=stages,
+            inside=inside,
+            scheme=scheme,
+        )
+        outcomes = [write_and_prove(context, name, recipe) for name, recipe in request.files]
     return Export(network, passes, count(original, *BATCH_NORMS), tuple(outcomes), scheme)
 
 

@@ -74,8 +74,8 @@ class Outcome:
     """Code that loads the file, beside it."""
 
 
-@dataclass(frozen=True)
-class Line:
+@dataclass(frozen=True, kw_only=True)
+class ExportContext:
     """What all files of one export share."""
 
     request: ExportRequest
@@ -122,32 +122,32 @@ def run_original(network: Network, request: ExportRequest) -> Reference:
     )
 
 
-def write_and_prove(line: Line, format_name: str, recipe: str) -> Outcome:
+def write_and_prove(context: ExportContext, format_name: str, recipe: str) -> Outcome:
     """Write one file in the staging folder, judge it there, and publish it under its name or as rejected."""
     exporter = format_named(format_name)
-    free = "_bN" if line.request.dynamic_batch else ""
-    brand = brand_of(None if line.scheme is None else line.scheme.calibration, recipe)
-    job = _job(line, recipe, f"{line.network.stem}{free}_{recipe}{brand}{exporter.SUFFIX}")
-    verify = line.request.verify
+    free = "_bN" if context.request.dynamic_batch else ""
+    brand = brand_of(None if context.scheme is None else context.scheme.calibration, recipe)
+    job = _job(context, recipe, f"{context.network.stem}{free}_{recipe}{brand}{exporter.SUFFIX}")
+    verify = context.request.verify
     try:
-        with line.stages(f"{format_name} {recipe}"):
+        with context.stages(f"{format_name} {recipe}"):
             rewrites = [rewrite(module) for module in exporter.lowerings(recipe)]
-            chosen = [one for one in rewrites if one.__name__ not in line.request.without]
-            lowered = run_passes(line.passes.graph, line.example, chosen)
-            written = exporter.export(lowered.graph, line.example, job)
-            metadata = _metadata(line, recipe)
+            chosen = [one for one in rewrites if one.__name__ not in context.request.without]
+            lowered = run_passes(context.passes.graph, context.example, chosen)
+            written = exporter.export(lowered.graph, context.example, job)
+            metadata = _metadata(context, recipe)
             exporter.describe(job.path, metadata, written.inputs, written.outputs)
-        with line.stages(f"parity {format_name} {recipe}"):
-            golden = _golden(line.reference, written)
+        with context.stages(f"parity {format_name} {recipe}"):
+            golden = _golden(context.reference, written)
             write_golden(job.path, golden)
-            artifact = _artifact(line, job, format_name, written, lowered)
+            artifact = _artifact(context, job, format_name, written, lowered)
             report = check_file(exporter, artifact, golden) if verify else not_run("--no-verify")
-        if line.inside.branches and recipe == FP32 and report.verdict == PASS:
-            with line.stages(f"layers {format_name} {recipe}"):
+        if context.inside.branches and recipe == FP32 and report.verdict == PASS:
+            with context.stages(f"layers {format_name} {recipe}"):
                 rewrites = [run for run, proof in zip(chosen, lowered.proofs, strict=True) if proof.changes]
-                report = with_hidden(report, judge_branches(artifact, golden, _inside(line, rewrites)))
+                report = with_hidden(report, judge_branches(artifact, golden, _inside(context, rewrites)))
         if needs_half(report):
-            with line.stages(f"fp16 arithmetic {format_name} {recipe}"):
+            with context.stages(f"fp16 arithmetic {format_name} {recipe}"):
                 report = with_half(report, check_half(exporter, artifact, golden))
         metadata = replace(metadata, parity=report.summary())
         exporter.describe(job.path, metadata, written.inputs, written.outputs)
@@ -161,11 +161,11 @@ def write_and_prove(line: Line, format_name: str, recipe: str) -> Outcome:
         found = internal(error, f"{format_name} {recipe}")
         return Outcome(format_name, recipe, None, not_run(str(found)), found)
     accepted = report.verdict == PASS or not verify
-    placed = line.staging.publish(job.path, rejected=not accepted)
+    placed = context.staging.publish(job.path, rejected=not accepted)
     failure = None if accepted else ParityError(f"{placed}: parity {report.verdict}: {report.reason}")
-    notes = (*written.notes, *_yardstick(line.reference))
+    notes = (*written.notes, *_yardstick(context.reference))
     outcome = Outcome(format_name, recipe, replace(artifact, path=placed), report, failure, notes)
-    return _with_app_code(outcome, placed) if line.request.app_code and accepted else outcome
+    return _with_app_code(outcome, placed) if context.request.app_code and accepted else outcome
 
 
 def _yardstick(reference: Reference) -> tuple[str, ...]:
@@ -179,10 +179,12 @@ def _yardstick(reference: Reference) -> tuple[str, ...]:
     return (text,)
 
 
-def _inside(line: Line, rewrites: Sequence[Pass]) -> Inside:
+def _inside(context: ExportContext, rewrites: Sequence[Pass]) -> Inside:
     """What the outputs hardly show, and the original to judge a file with `rewrites` by."""
-    without = line.request.without
-    return with_rewrites(line.inside, line.network, line.reference.inputs, line.captured, without, rewrites)
+    without = context.request.without
+    return with_rewrites(
+        context.inside, context.network, context.reference.inputs, context.captured, without, rewrites
+    )
 
 
 def _with_app_code(outcome: Outcome, path: Path) -> Outcome:
@@ -192,13 +194,13 @@ def _with_app_code(outcome: Outcome, path: Path) -> Outcome:
         return replace(outcome, error=error)
 
 
-def _metadata(line: Line, recipe: str) -> FileMetadata:
-    request = line.request
+def _metadata(context: ExportContext, recipe: str) -> FileMetadata:
+    request = context.request
     return FileMetadata(
-        model=line.network.name,
+        model=context.network.name,
         recipe=recipe,
-        weights=line.network.weights,
-        preprocessing=line.network.input.preprocessing,
+        weights=context.network.weights,
+        preprocessing=context.network.input.preprocessing,
         labels=request.labels,
         author=request.author,
         licence=request.licence,
@@ -216,21 +218,21 @@ def _golden(reference: Reference, written: Written) -> Golden:
 
 
 def _artifact(
-    line: Line, job: ExportJob, format_name: str, written: Written, lowered: PassResult
+    context: ExportContext, job: ExportJob, format_name: str, written: Written, lowered: PassResult
 ) -> Artifact:
     proofs = tuple(
         {"name": proof.name, "changes": len(proof.changes), "error_float64": proof.error}
-        for proof in line.passes.proofs
+        for proof in context.passes.proofs
     )
     return Artifact(
         path=job.path,
         format=format_name,
         recipe=job.recipe,
-        model=line.network.name,
-        weights=line.network.weights,
+        model=context.network.name,
+        weights=context.network.weights,
         inputs=written.inputs,
         outputs=written.outputs,
-        preprocessing=line.network.input.preprocessing,
+        preprocessing=context.network.input.preprocessing,
         sha256=digest(job.path),
         golden_sha256=digest(golden_path(job.path)),
         tools={"mocovit-deploy": version("mocovit-deploy"), **written.tools},
@@ -245,12 +247,12 @@ def _artifact(
             for proof in lowered.proofs
             if proof.changes
         ),
-        source=source_of(line.request),
+        source=source_of(context.request),
     )
 
 
-def _job(line: Line, recipe: str, file_name: str) -> ExportJob:
-    request = line.request
+def _job(context: ExportContext, recipe: str, file_name: str) -> ExportJob:
+    request = context.request
 
     def described(name: str, array: Array) -> TensorSpec:
         shape: tuple[int | str, ...] = array.shape[1:]
@@ -258,15 +260,15 @@ def _job(line: Line, recipe: str, file_name: str) -> ExportJob:
         return TensorSpec(name, free, str(array.dtype), "nchw" if len(shape) == 4 else "")
 
     return ExportJob(
-        path=line.staging.folder / file_name,
+        path=context.staging.folder / file_name,
         recipe=recipe,
-        inputs=tuple(described(name, array) for name, array in line.reference.inputs.items()),
-        outputs=tuple(described(name, array) for name, array in line.reference.outputs.items()),
+        inputs=tuple(described(name, array) for name, array in context.reference.inputs.items()),
+        outputs=tuple(described(name, array) for name, array in context.reference.outputs.items()),
         layout=request.layout,
         opset=request.opset,
         simplify=request.simplify,
         dynamic_batch=request.dynamic_batch,
         minimum_deployment_target=request.minimum_deployment_target,
         converter=request.converter,
-        scheme=line.scheme if named(recipe).quantizes else None,
+        scheme=context.scheme if named(recipe).quantizes else None,
     )

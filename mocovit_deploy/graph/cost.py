@@ -45,7 +45,7 @@ class LayerCost:
 
 
 @dataclass(frozen=True)
-class Summary:
+class CostSummary:
     """All layers of a network; `total` is their sum, and covers every parameter of the module."""
 
     layers: tuple[LayerCost, ...]
@@ -65,7 +65,7 @@ class Summary:
         return {"layers": [plain(layer) for layer in self.layers], "total": plain(self.total)}
 
 
-def summarize(module: nn.Module, graph: fx.GraphModule) -> Summary:
+def summarize(module: nn.Module, graph: fx.GraphModule) -> CostSummary:
     """Count `module`, whose captured, unfolded graph is `graph` (static shapes).
 
     Layers are the children of the network; a container of compound modules, such as a list of blocks,
@@ -80,7 +80,7 @@ def summarize(module: nn.Module, graph: fx.GraphModule) -> Summary:
     for name, parameter in module.named_parameters():
         owner = _owner(name, paths)
         parameters[owner] = parameters.get(owner, 0) + parameter.numel()
-    return Summary(
+    return CostSummary(
         tuple(_cost(graph, path, nodes.get(path, []), count) for path, count in parameters.items())
     )
 
@@ -137,7 +137,7 @@ def macs_of(graph: fx.GraphModule, node: fx.Node) -> tuple[int, int]:
     return 0, 0
 
 
-def render(summary: Summary) -> str:
+def render(summary: CostSummary) -> str:
     """The table that `mocovit-export --summary` prints."""
     header = ("layer", "output", "parameters", "MACs", "attention MACs", "activation bytes")
     rows = [

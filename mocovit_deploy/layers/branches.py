@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from mocovit_deploy.artifacts.artifact import Artifact
 from mocovit_deploy.artifacts.golden import Golden
 from mocovit_deploy.errors import DeployError, ParityError
-from mocovit_deploy.layers.check import Reference, check_against, describe
+from mocovit_deploy.layers.check import LayerReference, check_against, describe
 from mocovit_deploy.layers.original import Layer
 from mocovit_deploy.layers.sensitivity import Branch
 from mocovit_deploy.layers.symptoms import MISPLACED
-from mocovit_deploy.layers.taps import Reading
+from mocovit_deploy.layers.taps import LayerReading
 from mocovit_deploy.parity.decide import FAIL, NOT_RUN, PASS, Verdict
 from mocovit_deploy.parity.verdict import HiddenBranch
 
@@ -30,7 +30,7 @@ class Inside:
     branches: tuple[Branch, ...]
     bound: float
     """The largest change of the outputs, relative to their range, that they hardly show."""
-    reference: Reference | None
+    reference: LayerReference | None
     """None without branches, and where `why_not` says."""
     why_not: str = ""
 
@@ -52,7 +52,7 @@ def judge_branches(artifact: Artifact, golden: Golden, inside: Inside) -> tuple[
 
 
 def _judged(
-    branch: Branch, inside: Inside, layers: Mapping[str, Layer], readings: Mapping[str, Reading]
+    branch: Branch, inside: Inside, layers: Mapping[str, Layer], readings: Mapping[str, LayerReading]
 ) -> HiddenBranch:
     ends, unseen = [], []
     pending = [branch.operation]

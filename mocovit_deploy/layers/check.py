@@ -18,7 +18,7 @@ from mocovit_deploy.errors import ParityError, UsageError
 from mocovit_deploy.formats import format_named
 from mocovit_deploy.graph.capture import capture
 from mocovit_deploy.layers.original import Missing, Trace
-from mocovit_deploy.layers.taps import Reading, find_taps, first_divergence, missing_after, read_taps
+from mocovit_deploy.layers.taps import LayerReading, find_taps, first_divergence, missing_after, read_taps
 from mocovit_deploy.layers.trace import trace
 from mocovit_deploy.models.load import Network, load_network
 from mocovit_deploy.parity.compare import compare
@@ -41,7 +41,7 @@ class LayerReport:
     arithmetic: str
     bound: float
     samples: tuple[str, ...]
-    readings: tuple[Reading, ...]
+    readings: tuple[LayerReading, ...]
     missing: tuple[Missing, ...]
     not_run: str = ""
     """What the file is made for and this machine could not execute, as in "fp16 arithmetic"."""
@@ -65,7 +65,7 @@ class LayerReport:
 
 
 @dataclass(frozen=True)
-class Reference:
+class LayerReference:
     """The original network of a file from the inside, and the golden samples it was run on."""
 
     inside: Trace
@@ -86,13 +86,15 @@ def check_layers(artifact: Artifact, golden: Golden, *, bisect: bool) -> LayerRe
     return _check(artifact, golden, values, original(artifact, golden), bisect=bisect)
 
 
-def check_against(artifact: Artifact, golden: Golden, reference: Reference, *, bisect: bool) -> LayerReport:
+def check_against(
+    artifact: Artifact, golden: Golden, reference: LayerReference, *, bisect: bool
+) -> LayerReport:
     """`check_layers` for one of several files of one network and one set of rewrites, by their `original`."""
     assert reference.lowered == lowered_by(artifact), "a reference of files with other rewrites"
     return _check(artifact, golden, _values(artifact), reference, bisect=bisect)
 
 
-def original(artifact: Artifact, golden: Golden) -> Reference:
+def original(artifact: Artifact, golden: Golden) -> LayerReference:
     """Build the network of a file again, and look into it on the first and the last golden sample.
 
     Raises `UsageError` where it cannot be built any more.
@@ -124,7 +126,7 @@ def look(
     inputs: Mapping[str, Array],
     without: Sequence[str],
     lowerings: Sequence[Pass] = (),
-) -> Reference:
+) -> LayerReference:
     """Look into a network on the first and the last of its parity samples, (samples, ...) as torch has them.
 
     `without` names passes that were left out of the export; `lowerings` are the rewrites of the file.
@@ -133,7 +135,7 @@ def look(
     chosen = sorted({0, count - 1})[:SAMPLES]
     runs = [{name: array[i] for name, array in inputs.items()} for i in chosen]
     inside = trace(network, captured, runs, without, lowerings)
-    return Reference(inside, tuple(chosen), tuple(run.__name__ for run in lowerings))
+    return LayerReference(inside, tuple(chosen), tuple(run.__name__ for run in lowerings))
 
 
 def lowered_by(artifact: Artifact) -> tuple[str, ...]:
@@ -141,7 +143,7 @@ def lowered_by(artifact: Artifact) -> tuple[str, ...]:
     return tuple(str(one.get("name", "")) for one in artifact.lowering)
 
 
-def _require_same_network(artifact: Artifact, golden: Golden, reference: Reference) -> None:
+def _require_same_network(artifact: Artifact, golden: Golden, reference: LayerReference) -> None:
     inside, chosen = reference.inside, list(reference.samples)
     for name, operation in inside.outputs.items():
         if operation not in inside.values:
@@ -172,7 +174,12 @@ def _values(artifact: Artifact) -> tuple[FileValue, ...]:
 
 
 def _check(
-    artifact: Artifact, golden: Golden, values: Sequence[FileValue], reference: Reference, *, bisect: bool
+    artifact: Artifact,
+    golden: Golden,
+    values: Sequence[FileValue],
+    reference: LayerReference,
+    *,
+    bisect: bool,
 ) -> LayerReport:
     _require_same_network(artifact, golden, reference)
     inside, exporter = reference.inside, format_named(artifact.format)
@@ -209,7 +216,7 @@ def _check(
     )
 
 
-def describe(reading: Reading) -> str:
+def describe(reading: LayerReading) -> str:
     """A reading in one sentence: the torch module first."""
     decisive = reading.alone or reading.carried
     error = f"off by {decisive.max_error:.1e} of its range" if decisive.finite else "not finite"
@@ -220,7 +227,7 @@ def describe(reading: Reading) -> str:
     return f"{module or 'the network'} ({reading.tap.layer.kind}{along}) is {error}{how}{kind}"
 
 
-def _reading_as_json(reading: Reading) -> dict[str, Any]:
+def _reading_as_json(reading: LayerReading) -> dict[str, Any]:
     tap = reading.tap
     return {
         "module": tap.layer.module,

@@ -49,7 +49,7 @@ class Tap:
 
 
 @dataclass(frozen=True)
-class Reading:
+class LayerReading:
     """What one tap shows. `max_error` and the rest are as in `compare`, relative to the layer's own range."""
 
     tap: Tap
@@ -139,7 +139,7 @@ def read_taps(
     plain: Predictor,
     forced: Predictor | None,
     bound: float,
-) -> tuple[Reading, ...]:
+) -> tuple[LayerReading, ...]:
     """Run the file and compare every tap.
 
     `plain` returns the taps' values; `forced` takes the original's values for all taps but outputs, too, and
@@ -172,7 +172,7 @@ def read_taps(
         kind = ""
         if diverges:
             kind = _as_another_output(trace, tap, expected, judged, bound) or kind_of(wanted, judged, bound)
-        readings.append(Reading(tap, spans[operation], carried_difference, difference, kind, diverges))
+        readings.append(LayerReading(tap, spans[operation], carried_difference, difference, kind, diverges))
     return tuple(readings)
 
 
@@ -189,7 +189,7 @@ def _settled(tap: Tap, expected: Mapping[str, Array], runs: Sequence[Mapping[str
 
 
 def missing_after(
-    missing: Sequence[Missing], taps: Iterable[Tap], readings: Iterable[Reading]
+    missing: Sequence[Missing], taps: Iterable[Tap], readings: Iterable[LayerReading]
 ) -> tuple[Missing, ...]:
     """What has no value, now that it is known which layers' values were read: those merged into another."""
     read = {reading.tap.value.name: reading.tap.layer for reading in readings}
@@ -232,7 +232,7 @@ def given(trace: Trace, taps: Iterable[Tap], run: int) -> dict[str, Array]:
     }
 
 
-def first_divergence(readings: Sequence[Reading]) -> Reading | None:
+def first_divergence(readings: Sequence[LayerReading]) -> LayerReading | None:
     """The first in the order of execution, or None."""
     return next((reading for reading in readings if reading.diverges), None)
 

@@ -49,7 +49,7 @@ from mocovit_deploy.graph.edit import (
 )
 from mocovit_deploy.passes.algebra.hand_back import before
 from mocovit_deploy.passes.algebra.hand_on import after
-from mocovit_deploy.passes.algebra.plan import Plan, Readers, Refused, why_not_constant
+from mocovit_deploy.passes.algebra.plan import FoldPlan, Readers, Refused, why_not_constant
 from mocovit_deploy.passes.result import Change, PassResult, Refusal
 
 
@@ -71,18 +71,18 @@ def fold_batchnorm(graph: fx.GraphModule) -> PassResult:
             return PassResult(cleanup(graph), tuple(changes), tuple(refusals))
 
 
-def plan_for(graph: fx.GraphModule, norm: fx.Node, readers: Readers) -> Plan | Refused:
+def plan_for(graph: fx.GraphModule, norm: fx.Node, readers: Readers) -> FoldPlan | Refused:
     """How to fold this BatchNorm exactly, or why it cannot be."""
     if why := why_not_constant(graph, norm):
         return Refused(why)
     back = before(graph, norm, readers)
-    if isinstance(back, Plan):
+    if isinstance(back, FoldPlan):
         return back
     on = after(graph, norm, readers)
-    return on if isinstance(on, Plan) else Refused(f"{back.why}; and {on.why}")
+    return on if isinstance(on, FoldPlan) else Refused(f"{back.why}; and {on.why}")
 
 
-def fold(plan: Plan, norm: fx.Node) -> None:
+def fold(plan: FoldPlan, norm: fx.Node) -> None:
     """Do what `plan` says; `norm` goes."""
     for edit in plan.edits:
         edit()

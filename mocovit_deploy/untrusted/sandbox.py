@@ -36,7 +36,7 @@ LARGEST_OUTPUT = 1 << 30
 
 
 @dataclass(frozen=True, kw_only=True)
-class Limits:
+class SandboxLimits:
     """What a child may use. Memory is held to on Linux only: macOS ignores such limits."""
 
     seconds: float
@@ -49,7 +49,7 @@ BASE_S, S_PER_MB = 60.0, 4.0
 BASE_MEMORY_BYTES, MEMORY_FACTOR = 2 << 30, 16
 
 
-def limits_for(*paths: Path, deadline_s: float | None = None) -> Limits:
+def limits_for(*paths: Path, deadline_s: float | None = None) -> SandboxLimits:
     """Limits that grow with the sizes of the files: 60 s and 4 s per MB, 2 GiB and 16 times their bytes.
 
     `mocovit_1_0` takes a twentieth of the time and a sixth of the memory where it takes most, in Core ML.
@@ -60,13 +60,13 @@ def limits_for(*paths: Path, deadline_s: float | None = None) -> Limits:
         with contextlib.suppress(OSError):  # its reader in the child says what is wrong with it
             size += size_bytes(path)
     seconds = BASE_S + S_PER_MB * size / 1e6 if deadline_s is None else deadline_s
-    return Limits(seconds=seconds, memory_bytes=BASE_MEMORY_BYTES + MEMORY_FACTOR * size)
+    return SandboxLimits(seconds=seconds, memory_bytes=BASE_MEMORY_BYTES + MEMORY_FACTOR * size)
 
 
 def call(
     target: str,
     arguments: Mapping[str, Any],
-    limits: Limits,
+    limits: SandboxLimits,
     *,
     subject: object,
     failure: type[errors.DeployError],
@@ -126,7 +126,7 @@ def main(order: Mapping[str, Any]) -> int:
     from mocovit_deploy.terminal.quiet import quiet
 
     _end_with_parent(order["parent"])
-    _limit(Limits(seconds=order["seconds"], memory_bytes=order["memory_bytes"]))
+    _limit(SandboxLimits(seconds=order["seconds"], memory_bytes=order["memory_bytes"]))
     document: dict[str, Any] = {"error": None}
     try:
         with quiet(not order["verbose"]):
@@ -176,7 +176,7 @@ def _end_with_parent(parent: int) -> None:
         os._exit(1)
 
 
-def _limit(limits: Limits) -> None:
+def _limit(limits: SandboxLimits) -> None:
     import resource
 
     processor_s = int(limits.seconds * (os.cpu_count() or 1)) + 1

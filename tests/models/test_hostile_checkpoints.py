@@ -9,7 +9,7 @@ from torch import nn
 
 from mocovit_deploy.errors import UsageError
 from mocovit_deploy.models.checkpoint import load_checkpoint
-from mocovit_deploy.untrusted.sandbox import Limits, call
+from mocovit_deploy.untrusted.sandbox import SandboxLimits, call
 
 ENDLESS = ("a key that is hashed for ever", "10^11 bytes of bytearray")
 """Only a child can read these: see the tests of the guard below."""
@@ -47,7 +47,7 @@ def test_a_child_reads_what_never_ends(what, said, seconds, tmp_path):
     path = tmp_path / "seed.pt"
     path.write_bytes(PICKLES[what]["seed.pt"])
     arguments = {"model": "mocovit_1_0", "checkpoint": str(path), "prefer_ema": False}
-    limits = Limits(seconds=seconds, memory_bytes=2 << 30)
+    limits = SandboxLimits(seconds=seconds, memory_bytes=2 << 30)
     with pytest.raises(UsageError, match=said):
         call(
             "mocovit_deploy.models.probe:probe",

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from mocovit_deploy import errors
-from mocovit_deploy.untrusted.sandbox import Limits, call, limits_for
+from mocovit_deploy.untrusted.sandbox import SandboxLimits, call, limits_for
 
-LIMITS = Limits(seconds=60, memory_bytes=1 << 30)
+LIMITS = SandboxLimits(seconds=60, memory_bytes=1 << 30)
 VICTIMS = """
 import os, signal, sys, time
 from mocovit_deploy.errors import ConversionError, UsageError
@@ -79,7 +79,7 @@ def test_what_a_file_does_to_a_child_is_one_line(name, said):
 def test_a_child_is_stopped_in_time(name):
     start = time.monotonic()
     with pytest.raises(errors.ParityError, match="did not end within 2 s"):
-        called(name, Limits(seconds=2, memory_bytes=1 << 30))
+        called(name, SandboxLimits(seconds=2, memory_bytes=1 << 30))
     assert time.monotonic() - start < 30
 
 
@@ -100,7 +100,8 @@ def test_a_defect_of_ours_is_no_error_of_the_file(name, said):
 def test_a_child_ends_with_a_parent_that_was_killed(tmp_path):
     code = (
         "from mocovit_deploy.untrusted.sandbox import *; import sys; "
-        "call('victims:tell_and_sleep', {'path': sys.argv[1]}, Limits(seconds=60, memory_bytes=1 << 30), "
+        "limits = SandboxLimits(seconds=60, memory_bytes=1 << 30); "
+        "call('victims:tell_and_sleep', {'path': sys.argv[1]}, limits, "
         "subject='x', failure=errors.ParityError, verbose=False)"
     )
     told = tmp_path / "pid"

@@ -15,7 +15,7 @@ from benchmarks.devices.wanted import Wanted
 from benchmarks.operators.profile import partitions, timed
 from benchmarks.reports.plan import Plan
 from benchmarks.reports.report import Device, Engine, LatencyReport, Subject, tool_versions
-from benchmarks.reports.rounds import Reading, Round
+from benchmarks.reports.rounds import PhoneReading, Round
 from benchmarks.targets.adb.probe import describe_clusters
 from benchmarks.targets.adb.protocol import (
     LIMITS,
@@ -193,7 +193,7 @@ def _take_rounds(remote: Remote, plan: Plan, context: Context, samples: int | No
     wanted = Wanted() if session is None else session.wanted
     rounds: list[Round] = []
     reports: list[BenchReport] = []
-    good: list[list[Reading]] = []
+    good: list[list[PhoneReading]] = []
     states: list[State] = []
     while len(good) < wanted.rounds:
         before = await_cool(

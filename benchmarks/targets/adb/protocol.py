@@ -12,14 +12,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from benchmarks.reports.plan import PHONE_MIN_S, PHONE_RUNS
-from benchmarks.reports.rounds import Reading
+from benchmarks.reports.rounds import PhoneReading
 from benchmarks.targets.adb.probe import Cores
 from benchmarks.targets.adb.state import State
 from mocovit_deploy.errors import StableDeviceError, TransientDeviceError
 
 
 @dataclass(frozen=True, kw_only=True)
-class Limits:
+class PhoneLimits:
     """What a phone must keep to."""
 
     hottest_c: float = 50.0
@@ -39,10 +39,10 @@ class Limits:
     poll_s: float = 5.0
 
 
-LIMITS = Limits()
+LIMITS = PhoneLimits()
 
 
-def too_hot(state: State, start_c: float | None, limits: Limits) -> str:
+def too_hot(state: State, start_c: float | None, limits: PhoneLimits) -> str:
     """Why a round may not begin yet; empty if it may. What the phone does not tell stops nothing."""
     if state.cpu_c is not None:
         if state.cpu_c > limits.hottest_c:
@@ -59,7 +59,7 @@ def await_cool(
     *,
     start_c: float | None,
     cooldown_s: float,
-    limits: Limits,
+    limits: PhoneLimits,
     say: Callable[[str], None],
 ) -> State:
     """Wait until a round may begin, and return the phone's state then.
@@ -91,14 +91,22 @@ class HotError(TransientDeviceError):
     """The phone did not cool down in the time it was given; the wait itself was the retry."""
 
 
-def while_sampling(readings: Sequence[Reading], from_s: float, samples_ms: Sequence[float]) -> list[Reading]:
+def while_sampling(
+    readings: Sequence[PhoneReading], from_s: float, samples_ms: Sequence[float]
+) -> list[PhoneReading]:
     """Those of a round's readings that fell between its first and its last sample."""
     end_s = from_s + sum(samples_ms) / 1e3
     return [reading for reading in readings if from_s <= reading.at_s <= end_s]
 
 
 def verdict(
-    readings: Sequence[Reading], before: State, after: State, cores: Cores, limits: Limits, *, cpu: int
+    readings: Sequence[PhoneReading],
+    before: State,
+    after: State,
+    cores: Cores,
+    limits: PhoneLimits,
+    *,
+    cpu: int,
 ) -> str:
     """Why a round does not count; empty if it does. `readings` are those while samples were taken."""
     if cpu not in cores.numbers:
@@ -117,7 +125,9 @@ def verdict(
     return ""
 
 
-def slower_clock(rounds: Sequence[Sequence[Reading]], readings: Sequence[Reading], limits: Limits) -> str:
+def slower_clock(
+    rounds: Sequence[Sequence[PhoneReading]], readings: Sequence[PhoneReading], limits: PhoneLimits
+) -> str:
     """Why a round does not go with the earlier ones: it ran at another clock; empty if it does."""
     earlier = [reading.khz for one in rounds for reading in one if reading.khz]
     clocks = [reading.khz for reading in readings if reading.khz]
@@ -129,7 +139,7 @@ def slower_clock(rounds: Sequence[Sequence[Reading]], readings: Sequence[Reading
     return ""
 
 
-def missing_facts(readings: Sequence[Reading], state: State) -> tuple[str, ...]:
+def missing_facts(readings: Sequence[PhoneReading], state: State) -> tuple[str, ...]:
     """Warnings for what the phone did not tell, so that silence is not taken for steadiness."""
     found = []
     if not any(reading.khz for reading in readings):

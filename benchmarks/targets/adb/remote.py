@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.reports.plan import Plan
-from benchmarks.reports.rounds import Reading
+from benchmarks.reports.rounds import PhoneReading
 from benchmarks.targets.adb.client import Answer, SilentError, quoted
 from benchmarks.targets.adb.keeper import PID, end_bench, started
 from benchmarks.targets.adb.push import push
@@ -54,7 +54,7 @@ class Remote:
 
     def run(
         self, options: Sequence[str], *, samples: int | None, watched: bool
-    ) -> tuple[BenchReport, tuple[Reading, ...]]:
+    ) -> tuple[BenchReport, tuple[PhoneReading, ...]]:
         """The same, and if `watched` what the phone's clocks and temperature were meanwhile."""
         adb, there = self.held.adb, self.held.folder
         if samples is not None:
@@ -114,7 +114,7 @@ class Remote:
         if not answer.ok:
             raise _failed(words, answer, self.plan, self.bundle)
 
-    def _readings(self) -> tuple[Reading, ...]:
+    def _readings(self) -> tuple[PhoneReading, ...]:
         held = self.held
         raw = held.adb.read(f"{held.folder}/{LOG}", most_bytes=_MOST_SAID)
         return parse_log(raw.decode("ascii", errors="replace"), held.cores)

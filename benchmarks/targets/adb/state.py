@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from benchmarks.reports.rounds import Reading
+from benchmarks.reports.rounds import PhoneReading
 from benchmarks.targets.adb.client import Adb
 from benchmarks.targets.adb.probe import Cores, Probe
 
@@ -144,9 +144,9 @@ def sampler(found: Probe, cores: Cores) -> str:
     )
 
 
-def parse_log(text: str, cores: Cores) -> tuple[Reading, ...]:
+def parse_log(text: str, cores: Cores) -> tuple[PhoneReading, ...]:
     """What the sampler noted, in seconds since its first line; the slowest core, the hottest zone."""
-    readings: list[Reading] = []
+    readings: list[PhoneReading] = []
     start: float | None = None
     for line in text.splitlines():
         uptime, *values = line.split()[:200] or [""]
@@ -158,6 +158,6 @@ def parse_log(text: str, cores: Cores) -> tuple[Reading, ...]:
         temperature = hottest(iter(values[len(cores.numbers) :]))
         if math.isfinite(at_s) and at_s >= start:
             readings.append(
-                Reading(at_s=round(at_s - start, 3), khz=min(clocks, default=None), celsius=temperature)
+                PhoneReading(at_s=round(at_s - start, 3), khz=min(clocks, default=None), celsius=temperature)
             )
     return tuple(readings)

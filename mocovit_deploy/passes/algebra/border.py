@@ -30,20 +30,20 @@ from mocovit_deploy.graph.edit import (
     shape_of,
 )
 from mocovit_deploy.passes.algebra.affine import Affine
-from mocovit_deploy.passes.algebra.plan import Plan, Refused, stored
+from mocovit_deploy.passes.algebra.plan import FoldPlan, Refused, stored
 
 LARGEST_CORRECTION = 1 << 16
 """Numbers in one K: 256 KB of a file."""
 
 
-def moved(graph: fx.GraphModule, layer: fx.Node, wanted: Affine) -> Plan | Refused:
+def moved(graph: fx.GraphModule, layer: fx.Node, wanted: Affine) -> FoldPlan | Refused:
     """What keeps the border of a convolution right when it takes `wanted` of its input; no edits without one.
 
     Call it before the weights are changed.
     """
     pads = zero_padding(graph, layer)
     if not any(map(any, pads)) or not bool(wanted.shift.any()):
-        return Plan((), ())
+        return FoldPlan((), ())
     border = wanted.border_for(0.0)
     return (
         _correct(graph, layer, wanted, pads)
@@ -68,7 +68,7 @@ def zero_padding(graph: fx.GraphModule, layer: fx.Node) -> list[tuple[int, int]]
 
 def _pad_explicitly(
     graph: fx.GraphModule, layer: fx.Node, pads: list[tuple[int, int]], border: float
-) -> Plan:
+) -> FoldPlan:
     def edit() -> None:
         sides = _as_sides(pads)
         source = layer.args[0]
@@ -82,12 +82,12 @@ def _pad_explicitly(
         else:
             set_argument(layer, "padding", [0] * len(pads))
 
-    return Plan((edit,), ())
+    return FoldPlan((edit,), ())
 
 
 def _correct(
     graph: fx.GraphModule, layer: fx.Node, wanted: Affine, pads: list[tuple[int, int]]
-) -> Plan | Refused:
+) -> FoldPlan | Refused:
     source = layer.args[0]
     assert isinstance(source, fx.Node)
     (_, channels, *size), (_, outputs, *out_size) = shape_of(source), shape_of(layer)
@@ -113,7 +113,7 @@ def _correct(
         corrected.meta = dict(layer.meta)
         layer.replace_all_uses_with(corrected, delete_user_cb=lambda user: user is not corrected)
 
-    return Plan((edit,), ())
+    return FoldPlan((edit,), ())
 
 
 def _correction(

@@ -28,7 +28,7 @@ from mocovit_deploy.graph.edit import (
 from mocovit_deploy.passes.algebra import affine, carry
 from mocovit_deploy.passes.algebra.affine import Affine
 from mocovit_deploy.passes.algebra.plan import (
-    Plan,
+    FoldPlan,
     Readers,
     Refused,
     channel_axis,
@@ -47,7 +47,7 @@ CONCATS = (aten.cat.default,)
 SUMS = (aten.add.Tensor, aten.sub.Tensor)
 
 
-def before(graph: fx.GraphModule, norm: fx.Node, readers: Readers) -> Plan | Refused:
+def before(graph: fx.GraphModule, norm: fx.Node, readers: Readers) -> FoldPlan | Refused:
     """Hand a BatchNorm to what computes its input: a layer, another BatchNorm, or a concat or sum of such."""
     source = norm.args[0]
     assert isinstance(source, fx.Node)
@@ -56,7 +56,7 @@ def before(graph: fx.GraphModule, norm: fx.Node, readers: Readers) -> Plan | Ref
 
 def _hand_back(
     graph: fx.GraphModule, node: fx.Node, reader: fx.Node, wanted: Affine, axis: int, readers: Readers
-) -> Plan | Refused:
+) -> FoldPlan | Refused:
     """Make `node` compute `wanted`, along `axis`, of what it computes; only `reader` may read it."""
     where = module_path(node)
     if node.target not in LAYERS + BATCH_NORMS + CONCATS + SUMS + carry.CARRIERS:
@@ -92,7 +92,7 @@ def _hand_back(
 
 def _hand_back_to_all(
     graph: fx.GraphModule, concat: fx.Node, wanted: Affine, axis: int, readers: Readers
-) -> Plan | Refused:
+) -> FoldPlan | Refused:
     """Each input of a channel concat takes its own range of the map; of another concat, the whole map."""
     parts: Any = concat.args[0]
     where = module_path(concat)
@@ -111,7 +111,7 @@ def _hand_back_to_all(
 
 def _hand_back_to_terms(
     graph: fx.GraphModule, total: fx.Node, wanted: Affine, axis: int, readers: Readers
-) -> Plan | Refused:
+) -> FoldPlan | Refused:
     """Every term takes the scale, the first of them the shift: s*(a + b) + t = (s*a + t) + s*b."""
     where = module_path(total)
     terms = list(total.args[:2])
@@ -141,7 +141,7 @@ def _hand_back_to_terms(
 
 def _scale_constant(
     graph: fx.GraphModule, read: fx.Node, value: Tensor, scaled: Affine, axis: int, readers: Readers
-) -> Plan | Refused:
+) -> FoldPlan | Refused:
     """The edit that scales a stored term, whose channels are `axis` axes from the end."""
     if readers.get(read, 1) > 1:
         return Refused(f"the stored tensor {read.target} is read more than once")
@@ -151,10 +151,10 @@ def _scale_constant(
         new = (value.double() * scaled.scale.reshape(-1, *[1] * (-axis - 1))).to(value.dtype)
     if not bool(new.isfinite().all()):
         return Refused(f"scaling the stored tensor {read.target} would overflow")
-    return Plan((lambda: set_parameter(graph, read, new),), ())
+    return FoldPlan((lambda: set_parameter(graph, read, new),), ())
 
 
-def _compose(graph: fx.GraphModule, norm: fx.Node, wanted: Affine) -> Plan | Refused:
+def _compose(graph: fx.GraphModule, norm: fx.Node, wanted: Affine) -> FoldPlan | Refused:
     """One BatchNorm that does `norm` and then `wanted`: new scale and shift, the statistics stay."""
     if why := why_not_constant(graph, norm):
         return Refused(f"follows a BatchNorm that is {why}")

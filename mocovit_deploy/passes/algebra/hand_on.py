@@ -23,7 +23,7 @@ from mocovit_deploy.graph.edit import (
 from mocovit_deploy.passes.algebra import affine, border, carry
 from mocovit_deploy.passes.algebra.affine import Affine
 from mocovit_deploy.passes.algebra.plan import (
-    Plan,
+    FoldPlan,
     Readers,
     Refused,
     channel_axis,
@@ -41,14 +41,14 @@ COPYING_PADS = ("reflect", "replicate", "circular")
 """Paddings that repeat values, so that a per-channel map may be done before or after them."""
 
 
-def after(graph: fx.GraphModule, norm: fx.Node, readers: Readers) -> Plan | Refused:
+def after(graph: fx.GraphModule, norm: fx.Node, readers: Readers) -> FoldPlan | Refused:
     """Hand a BatchNorm to everything that reads it: convolutions and linear layers, padded or not."""
     return _hand_on_to_all(graph, norm, map_of(graph, norm), 1, readers)
 
 
 def _hand_on_to_all(
     graph: fx.GraphModule, source: fx.Node, wanted: Affine, axis: int, readers: Readers
-) -> Plan | Refused:
+) -> FoldPlan | Refused:
     users = readers_of(source)
     if not users:
         return Refused("nothing reads it")
@@ -57,7 +57,7 @@ def _hand_on_to_all(
 
 def _hand_on(
     graph: fx.GraphModule, reader: fx.Node, source: fx.Node, wanted: Affine, axis: int, readers: Readers
-) -> Plan | Refused:
+) -> FoldPlan | Refused:
     """Make `reader` take `wanted`, along `axis`, of its input upon itself."""
     where = module_path(reader)
     if reader.target in PADS:
@@ -75,7 +75,7 @@ def _hand_on(
         return Refused(why)
     if axis != channel_axis(graph, reader):
         return Refused(f"normalises axis {axis}, which is not the input channel axis of {where}")
-    kept = border.moved(graph, reader, wanted) if reader.target in CONVOLUTIONS else Plan((), ())
+    kept = border.moved(graph, reader, wanted) if reader.target in CONVOLUTIONS else FoldPlan((), ())
     groups = argument(reader, "groups") if reader.target in CONVOLUTIONS else 1
     with torch.no_grad():
         weight, bias = affine.before_layer(
@@ -86,7 +86,7 @@ def _hand_on(
 
 def _hand_on_through_padding(
     graph: fx.GraphModule, pad: fx.Node, wanted: Affine, axis: int, readers: Readers
-) -> Plan | Refused:
+) -> FoldPlan | Refused:
     """A padding node before the layers: repeating ones let the map through, constant ones need its number."""
     edits: tuple[Callable[[], None], ...] = ()
     mode = argument(pad, "mode") if pad.target is aten.pad.default else "constant"
@@ -100,4 +100,4 @@ def _hand_on_through_padding(
                 f"{module_path(pad)} pads with a number that no single number before the BatchNorm gives"
             )
         edits = (lambda: set_argument(pad, "value", number),)
-    return together((Plan(edits, ()), _hand_on_to_all(graph, pad, wanted, axis, readers)))
+    return together((FoldPlan(edits, ()), _hand_on_to_all(graph, pad, wanted, axis, readers)))

@@ -1,8 +1,8 @@
 """What a fold is made of: edits decided first and done afterwards, and the questions every fold asks.
 
-`hand_back` and `hand_on` look at a per-channel map from its two sides. Each returns either a `Plan`, a list
-of edits that together replace the map exactly, or a sentence that says why there is none. Nothing is changed
-until a plan's edits are carried out.
+`hand_back` and `hand_on` look at a per-channel map from its two sides. Each returns either a `FoldPlan`,
+a list of edits that together replace the map exactly, or a `Refused` that says why there is none. Nothing
+is changed until a plan's edits are carried out.
 """
 
 from __future__ import annotations
@@ -44,14 +44,14 @@ class Refused:
 
 
 @dataclass(frozen=True)
-class Plan:
+class FoldPlan:
     """Edits that replace a per-channel map, and the module paths that take it."""
 
     edits: tuple[Callable[[], None], ...]
     takers: tuple[str, ...]
 
 
-def together(plans: Iterable[Plan | Refused]) -> Plan | Refused:
+def together(plans: Iterable[FoldPlan | Refused]) -> FoldPlan | Refused:
     """One plan that does all of them, or the first reason why one cannot be done."""
     edits: list[Callable[[], None]] = []
     takers: list[str] = []
@@ -60,10 +60,10 @@ def together(plans: Iterable[Plan | Refused]) -> Plan | Refused:
             return plan
         edits += plan.edits
         takers += plan.takers
-    return Plan(tuple(edits), tuple(takers))
+    return FoldPlan(tuple(edits), tuple(takers))
 
 
-def give(graph: fx.GraphModule, node: fx.Node, weight: Tensor, bias: Tensor) -> Plan | Refused:
+def give(graph: fx.GraphModule, node: fx.Node, weight: Tensor, bias: Tensor) -> FoldPlan | Refused:
     """The edit that sets a node's weight and bias, where they are finite."""
     if not (weight.isfinite().all() and bias.isfinite().all()):
         return Refused(
@@ -78,7 +78,7 @@ def give(graph: fx.GraphModule, node: fx.Node, weight: Tensor, bias: Tensor) -> 
         else:
             set_parameter(graph, bias_node, bias)
 
-    return Plan((edit,), (module_path(node),))
+    return FoldPlan((edit,), (module_path(node),))
 
 
 def stored(graph: fx.GraphModule, node: fx.Node, name: str) -> Any:

@@ -23,7 +23,7 @@ from benchmarks.reports.report import (
     Subject,
     TimedOperator,
 )
-from benchmarks.reports.rounds import Reading, Round
+from benchmarks.reports.rounds import PhoneReading, Round
 from mocovit_deploy.errors import UsageError
 
 EVIL = Subject(
@@ -62,7 +62,7 @@ def parsed(text: str) -> _Balanced:
 
 
 def in_rounds(make: Callable[..., LatencyReport]) -> LatencyReport:
-    readings = tuple(Reading(at_s=0.1 * n, khz=2841600 - n, celsius=30.0 + n) for n in range(5))
+    readings = tuple(PhoneReading(at_s=0.1 * n, khz=2841600 - n, celsius=30.0 + n) for n in range(5))
     good = Round(samples_ms=(10.0, 10.1, 10.2), sampling_from_s=0.01, readings=readings)
     bad = Round(samples_ms=(14.0,), sampling_from_s=0.01, rejected="the clock <dropped>")
     return make(rounds=(good, bad), samples_ms=good.samples_ms)

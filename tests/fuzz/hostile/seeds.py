@@ -125,12 +125,12 @@ def latency_report() -> Files:
         Subject,
         TimedOperator,
     )
-    from benchmarks.reports.rounds import Reading, Round
+    from benchmarks.reports.rounds import PhoneReading, Round
     from mocovit_deploy.targets import OutsideDelegate, Partitions
 
     times = (1.5, 1.6, 1.4, 1.55)
     state = {"load_1min": 0.5, "cpu0_governor": "performance"}
-    reading = Reading(at_s=0.1, khz=2_841_600, celsius=41.5)
+    reading = PhoneReading(at_s=0.1, khz=2_841_600, celsius=41.5)
     report = LatencyReport(
         subject=Subject(file="a.tflite", sha256="0" * 64, format="tflite", recipe="fp32", model="a"),
         target="host",

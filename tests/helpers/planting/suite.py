@@ -13,7 +13,7 @@ from mocovit_deploy.artifacts.artifact import Artifact
 from mocovit_deploy.artifacts.golden import Golden, read_golden
 from mocovit_deploy.artifacts.manifest import read_manifest
 from mocovit_deploy.artifacts.provenance import model_of
-from mocovit_deploy.layers.check import Reference, check_against, lowered_by, original
+from mocovit_deploy.layers.check import LayerReference, check_against, lowered_by, original
 from mocovit_deploy.layers.taps import first_divergence
 from mocovit_deploy.models.load import load_network
 from mocovit_deploy.terminal.quiet import quiet
@@ -48,11 +48,11 @@ class Case:
 
     artifact: Artifact
     golden: Golden
-    reference: Reference
+    reference: LayerReference
     norms: Variances
 
 
-def open_case(path: Path, reference: Reference | None = None) -> Case:
+def open_case(path: Path, reference: LayerReference | None = None) -> Case:
     """Raises `AssertionError` where the good file itself diverges anywhere."""
     artifact = read_manifest(path)
     golden = read_golden(artifact)
@@ -96,7 +96,7 @@ def _judged(case: Case, surgeon: Surgeon, defect: str, module: str, folder: Path
     return Outcome(case.artifact.format, defect, module, named, first.kind if first else "")
 
 
-def norms_of(artifact: Artifact, reference: Reference) -> Variances:
+def norms_of(artifact: Artifact, reference: LayerReference) -> Variances:
     """The BatchNorms of the original network, by the operation that each was folded into."""
     network = load_network(model_of(artifact)).module
     found = {}

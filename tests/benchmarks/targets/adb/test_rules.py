@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from benchmarks.reports.rounds import Reading
+from benchmarks.reports.rounds import PhoneReading
 from benchmarks.targets.adb.bounded import run_bounded
 from benchmarks.targets.adb.failures import clean, failure
 from benchmarks.targets.adb.probe import describe_clusters, parse, select
@@ -42,8 +42,8 @@ COOL = State(
 )
 
 
-def at(s: float, khz: int | None = 2841600, degrees: float | None = 35.0) -> Reading:
-    return Reading(at_s=s, khz=khz, celsius=degrees)
+def at(s: float, khz: int | None = 2841600, degrees: float | None = 35.0) -> PhoneReading:
+    return PhoneReading(at_s=s, khz=khz, celsius=degrees)
 
 
 @pytest.mark.parametrize(
@@ -152,7 +152,7 @@ def test_only_readings_taken_while_sampling_count() -> None:
         ([at(1)], COOL, 3, "it ran on cpu3, which is not among the cores asked for (prime)"),
     ],
 )
-def test_which_rounds_count(readings: list[Reading], after: State, cpu: int, why: str) -> None:
+def test_which_rounds_count(readings: list[PhoneReading], after: State, cpu: int, why: str) -> None:
     cores = select(parse(SM8150), "prime")
     assert verdict(readings, COOL, after, cores, LIMITS, cpu=cpu) == why
 
