@@ -6,6 +6,7 @@ quantized/      the files whose weights, or weights and operators, are int8
 litert_torch.py the fallback and oracle (once ai-edge-torch)
 fp16.py         the mark that lets XNNPACK compute in fp16, and weights stored in fp16
 lowering/       rewrites of the graph that were counted to pay, by arithmetic and runtime
+mark.py         where the mark lies, found without the schema's package
 flatbuffer.py   reading and writing the file's tables
 metadata.py     what a file says of itself: labels, preprocessing, licence
 contents.py     what a file consists of, read without running it

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from exporters.tflite.flatbuffer import metadata, read, set_metadata, write
+from exporters.tflite.flatbuffer import read, set_metadata, write
+from exporters.tflite.mark import place_of
 from mocovit_deploy.extras import needs_extra
 
 KEY = "reduced_precision_support"
@@ -25,14 +26,16 @@ def mark_half(model: Any) -> None:
 
 
 def allows_half(data: bytes) -> bool:
-    return metadata(read(data), KEY) == VALUE
+    """Whether the file bears the mark. Needs no package."""
+    place = place_of(data, KEY)
+    return place is not None and data[place] == VALUE
 
 
 def without_half(data: bytes) -> bytes:
-    """The file with a value in the mark's place that no runtime acts on; weights that hold its bytes stay."""
-    model = read(data)
-    set_metadata(model, KEY, b"-" * len(VALUE))
-    return write(model)
+    """A marked file with a value in the mark's place that no runtime acts on, and nothing else changed."""
+    place = place_of(data, KEY)
+    assert place is not None, "it bears the mark"
+    return data[: place.start] + b"-" * len(VALUE) + data[place.stop :]
 
 
 def store_half(data: bytes) -> bytes:

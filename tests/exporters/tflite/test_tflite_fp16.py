@@ -1,4 +1,5 @@
 import dataclasses
+import sys
 
 import numpy as np
 import pytest
@@ -150,3 +151,17 @@ def test_weights_that_hold_the_bytes_of_the_mark_are_left_alone(artifact):
     plain = without_half(write(model))
     assert not allows_half(plain)
     assert plain.count(VALUE) == 1
+    assert metadata(read(plain), KEY) == b"-" * len(VALUE), "by the generated reader"
+
+
+def test_the_mark_is_found_without_the_package_of_the_schema(artifact, monkeypatch):
+    """tflite-runtime comes without it, and checks files too."""
+    marked = allow_half(artifact.path.read_bytes())
+    monkeypatch.setitem(sys.modules, "ai_edge_litert", None)
+    assert allows_half(marked)
+    assert len(without_half(marked)) == len(marked)
+
+
+@pytest.mark.parametrize("data", [b"", b"TFL3", bytes(100), b"\xff" * 100])
+def test_other_bytes_bear_no_mark(data):
+    assert not allows_half(data)
