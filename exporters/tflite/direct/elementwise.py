@@ -43,7 +43,14 @@ _NUMPY = {
 }
 
 
+def _truths(*operands: Operand) -> bool:
+    """Are all of them tensors of truth values, which no arithmetic operator takes?"""
+    return all(isinstance(one, Value) and one.dtype == np.bool_ for one in operands)
+
+
 def add(w: Writer, x: Operand, y: Operand, alpha: float = 1) -> Value:
+    if _truths(x, y):
+        return binary(w, "LOGICAL_OR", x, y)
     return binary(w, "ADD", x, _times(w, y, alpha), w.fused())
 
 
@@ -62,6 +69,8 @@ def rsub(w: Writer, x: Operand, y: Operand, alpha: float = 1) -> Value:
 def mul(w: Writer, x: Operand, y: Operand) -> Value:
     if w.half and isinstance(x, Value) and x is y:
         return squared(w, x)
+    if _truths(x, y):
+        return binary(w, "LOGICAL_AND", x, y)
     return binary(w, "MUL", x, y, w.fused())
 
 

@@ -50,8 +50,12 @@ UNARY = {
     "rsub": lambda x: 1 - x,
     "scaled": lambda x: torch.add(x, x * 2, alpha=3),
     "log_softmax": lambda x: F.log_softmax(x, 1),
+    "truths": lambda x: ((x > -1) * (x < 1) + (x > 2)).float(),
 }
-NEVER_TAKEN = {"log_softmax": ["LOG_SOFTMAX"]}
+NEVER_TAKEN = {
+    "log_softmax": ["LOG_SOFTMAX"],
+    "truths": ["CAST", "GREATER", "LESS", "LOGICAL_AND", "LOGICAL_OR"],
+}
 
 
 def numbers(*shape):
