@@ -26,7 +26,7 @@ from mocovit_deploy.models.double import rounding_of
 from mocovit_deploy.models.load import Network
 from mocovit_deploy.parity.decide import PASS
 from mocovit_deploy.parity.half import check_half, needs_half, with_half
-from mocovit_deploy.parity.verdict import ParityReport, check_file, not_run, with_hidden
+from mocovit_deploy.parity.verdict import ParityReport, check_file, not_run, retold, with_hidden
 from mocovit_deploy.passes.result import PassResult
 from mocovit_deploy.passes.run import Pass, rewrite, run_passes
 from mocovit_deploy.quantization.calibration_set import brand_of
@@ -149,11 +149,13 @@ def write_and_prove(context: ExportContext, format_name: str, recipe: str) -> Ou
         if needs_half(report):
             with context.stages(f"fp16 arithmetic {format_name} {recipe}"):
                 report = with_half(report, check_half(exporter, artifact, golden))
+        report = retold(report, context.staging.told)
         metadata = replace(metadata, parity=report.summary())
         exporter.describe(job.path, metadata, written.inputs, written.outputs)
         artifact = replace(artifact, parity=report.as_json(), sha256=digest(job.path))
         write_manifest(artifact)
     except DeployError as error:
+        error.args = (context.staging.told(str(error)),)
         return Outcome(format_name, recipe, None, not_run(str(error)), error)
     except Exception as error:  # a defect of ours is this file's error alone; a full disk is everybody's
         if no_room(error):

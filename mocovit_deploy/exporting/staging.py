@@ -30,6 +30,10 @@ class Staging:
     folder: Path
     destination: Path
 
+    def told(self, text: str) -> str:
+        """A text about a file in it, by the file's name alone: the folder is gone when it is read."""
+        return text.replace(f"{self.folder}{os.sep}", "")
+
     def publish(self, staged_artifact: Path, *, rejected: bool = False) -> Path:
         """Move an artifact, its golden file and its manifest together to where users find them.
 

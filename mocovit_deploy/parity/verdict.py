@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -225,6 +225,16 @@ def with_hidden(report: ParityReport, hidden: tuple[HiddenBranch, ...]) -> Parit
         reason = f"{wrong.reason}; the outputs hardly show it: they change by {wrong.change:.1e} without it"
         return dataclasses.replace(report, verdict=FAIL, reason=reason, hidden=hidden)
     return dataclasses.replace(report, hidden=hidden)
+
+
+def retold(report: ParityReport, tell: Callable[[str], str]) -> ParityReport:
+    """The report with every reason in it as `tell` gives it."""
+    return dataclasses.replace(
+        report,
+        reason=tell(report.reason),
+        half=report.half and retold(report.half, tell),
+        hidden=tuple(dataclasses.replace(one, reason=tell(one.reason)) for one in report.hidden),
+    )
 
 
 def not_computed(recipe: str, arithmetic: str) -> str:

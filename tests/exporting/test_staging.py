@@ -43,6 +43,12 @@ def test_rejected_files_leave_the_old_ones(tmp_path):
     assert placed.read_text() == "bad"
 
 
+def test_texts_name_files_and_not_the_folder_that_goes(tmp_path):
+    with staged(tmp_path / "out") as staging:
+        text = f"{staging.folder / 'net.file'}: cannot be loaded; {tmp_path / 'out' / 'net.file'} stays"
+        assert staging.told(text) == f"net.file: cannot be loaded; {tmp_path / 'out' / 'net.file'} stays"
+
+
 def test_an_exception_leaves_nothing(tmp_path):
     with pytest.raises(RuntimeError), staged(tmp_path) as staging:
         stage(staging, "net.file", "half")

@@ -17,6 +17,7 @@ from mocovit_deploy.parity.verdict import (
     check_file,
     judge,
     not_run,
+    retold,
     run_golden,
     with_hidden,
 )
@@ -64,6 +65,13 @@ def test_every_flip_is_said_with_its_margin_and_passes_within_the_tolerance(caps
     print_notes("f.onnx", report)
     assert capsys.readouterr().err == f"note: f.onnx: {report.flips[0]}\n"
     assert check(artifact(), golden, Doubler()).flips == ()
+
+
+def test_every_reason_is_retold():
+    hidden = HiddenBranch("branch", 1e-6, ("branch",), "not run", "there/f.onnx: c")
+    half = dataclasses.replace(not_run("there/f.onnx: b"), hidden=(hidden,))
+    report = dataclasses.replace(not_run("there/f.onnx: a"), half=half)
+    assert "there" not in str(retold(report, lambda text: text.replace("there/", "")).as_json())
 
 
 @pytest.mark.parametrize("factor", [1 + 1e-3, 0.5, 2, -1, np.nan, np.inf])
