@@ -38,7 +38,13 @@ class Subject:
             loaded = load_network(ModelSpec(f"timm/{case.name}", input=OwnInput(size=case.size)))
             generator = torch.Generator().manual_seed(4711)
             runs = [(torch.randn(loaded.input.shape, generator=generator),) for _ in range(FRESH)]
-            names = [*loaded.input_names, *loaded.output_names, loaded.name, f"timm/{case.name}"]
+            names = [
+                *loaded.input_names,
+                *loaded.output_names,
+                "the network",
+                loaded.name,
+                f"timm/{case.name}",
+            ]
             return cls(loaded.module, runs[0], tuple(runs), _names(loaded.module, names), 0)
         from campaign import grammar
 
@@ -46,8 +52,9 @@ class Subject:
         drawn = grammar.inputs_for(module, FRESH, int(case.name))
         runs = [grammar.arguments_of(module, one) for one in drawn]
         if case.kind == "bfloat16":
-            module = module.bfloat16()
-        names = ["x", "other", "left", "right", case.kind, f"campaign.grammar:{case.kind}", *OUTPUTS]
+            module = module.bfloat16().float()  # the very weights: files compute in float32, and say so
+        inputs = ["x", "other", "left", "right"]
+        names = [*inputs, "the network", case.kind, f"campaign.grammar:{case.kind}", *OUTPUTS]
         return cls(module, runs[0], tuple(runs), _names(module, names), module.length)
 
     def judged(self, path: Path) -> dict[str, Any]:
