@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from exporters.coreml.marks import marks_of
 from exporters.coreml.read import read
-from exporters.coreml.taps import marks_of
 from mocovit_deploy.artifacts.artifact import Artifact
 from mocovit_deploy.artifacts.marks import marks_in, split
 from mocovit_deploy.artifacts.operator import ROOT_MODULE, FileOperator

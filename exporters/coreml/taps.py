@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from exporters.coreml.execute import execute
-from exporters.coreml.metadata import IN_HALF, PREFIX
+from exporters.coreml.marks import marks_of
 from exporters.coreml.program import Program
 from exporters.coreml.read import read
 from exporters.coreml.run import load
@@ -28,19 +27,6 @@ def values(artifact: Artifact) -> tuple[FileValue, ...]:
         if (value.name in marks or value.name in program.outputs) and len(shape) == len(value.shape):
             found.append(FileValue(value.name, marks_in(marks.get(value.name, "")), shape))
     return tuple(found)
-
-
-def marks_of(program: Program) -> dict[str, str]:
-    """The marks of a program's values, by name, as `write_package` stored them; none in other files."""
-    try:
-        stored = json.loads(program.metadata.get(f"{PREFIX}marks", "{}"))
-    except (ValueError, RecursionError):
-        return {}
-    if not isinstance(stored, dict):
-        return {}
-    names = [value.name for operation in program.operations for value in operation.outputs]
-    marks = {name: stored.get(name) or stored.get(name.removesuffix(IN_HALF)) for name in names}
-    return {name: str(mark) for name, mark in marks.items() if mark}
 
 
 @dataclass

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 PRECISIONS = {"fp32": "FLOAT32", "fp16": "FLOAT16"}
 """Recipes, and coremltools' names for them."""
 
+OF_TORCH = "_aten"
+"""Behind the names of operations that end in a number."""
 STORED_IN_HALF = "_to_fp16"
 """What coremltools puts behind a parameter's name when it stores it in float16."""
 NARROW = ("int8", "uint8", "int16", "uint16")
@@ -138,8 +140,27 @@ def _exported(
 
     with _refusals_of(ct):
         exported = written_for(ct, torch.export.export(marked(graph), tuple(example)))
+    _with_own_names(exported)
     found = {node.name: mark_of(node) for node in exported.graph.nodes if node.op == "call_function"}
     return exported, {name: mark for name, mark in found.items() if mark}
+
+
+def _with_own_names(exported: torch.export.ExportedProgram) -> None:
+    """Give operations names that coremltools does not give of itself, which would take their marks.
+
+    A group norm is written as several operations, the second sum of which coremltools calls `add_1`,
+    whether or not torch has an `add_1` as well; nothing that it names ends in a letter.
+    """
+    from torch.export.graph_signature import TensorArgument
+
+    renamed = {}
+    for node in exported.graph.nodes:
+        if node.op == "call_function" and node.name[-1].isdigit():
+            before = node.name
+            node.name = renamed[before] = f"{before}{OF_TORCH}"
+    for spec in exported.graph_signature.output_specs:
+        if isinstance(spec.arg, TensorArgument):
+            spec.arg.name = renamed.get(spec.arg.name, spec.arg.name)
 
 
 def _modules(

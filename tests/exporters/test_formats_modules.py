@@ -6,9 +6,9 @@ import onnx
 import pytest
 
 from exporters import coreml
+from exporters.coreml.marks import marks_of
 from exporters.coreml.metadata import PREFIX
 from exporters.coreml.read import read
-from exporters.coreml.taps import marks_of
 from exporters.onnx.write import MODULE_KEY, OPERATION_KEY
 from mocovit_deploy.exporting.pipeline import export_model
 from mocovit_deploy.models.load import load_network

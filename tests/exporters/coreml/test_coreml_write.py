@@ -10,6 +10,8 @@ import torch.nn.functional as F
 from torch import nn
 
 from exporters import coreml
+from exporters.coreml.execute import execute
+from exporters.coreml.marks import marks_of
 from exporters.coreml.read import read
 from exporters.coreml.write import DEPLOYMENT_TARGETS, coremltools, write_package
 from mocovit_deploy.artifacts.artifact import Artifact
@@ -154,6 +156,31 @@ def test_an_element_type_that_core_ml_has_not_is_a_conversion_error(tmp_path):
     outputs = (TensorSpec("features", (1, 4, 8, 8), "float64"),)
     with pytest.raises(ConversionError, match="float32 and int32 alone: output features is float64"):
         exported(Network(torch.relu), tmp_path / "n.mlpackage", outputs=outputs)
+
+
+class Norms(nn.Module):
+    """Three sums of torch's, the second of which is `add_1`, beside the sums of group norms."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.norms = nn.ModuleList(nn.GroupNorm(1, 3) for _ in range(3))
+
+    def forward(self, x):
+        for norm in self.norms:
+            x = x + norm(x)
+        return x.relu()
+
+
+def test_marks_are_of_the_values_they_name(tmp_path):
+    artifact, _ = exported(Norms(), tmp_path / "n.mlpackage")
+    program = read(artifact.path)
+    marks = {mark.partition(":")[2]: name for name, mark in marks_of(program).items()}
+    sums = [marks[name] for name in ("add", "add_1")]
+    found = execute(program, {"image": EXAMPLE.numpy()}, "fp32", wanted=sums)
+    x = EXAMPLE
+    for name in sums:
+        x = x + F.group_norm(x, 1)
+        np.testing.assert_allclose(found[name], x.numpy(), atol=1e-5)
 
 
 def test_what_coremltools_cannot_convert_is_a_conversion_error(tmp_path):

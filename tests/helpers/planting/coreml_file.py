@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from exporters.coreml.marks import marks_of
 from exporters.coreml.read import read
-from exporters.coreml.taps import marks_of
 from exporters.coreml.toolchain import coremltools
 from planting.surgery import Constant, Layer, contiguous
 
