@@ -11,6 +11,8 @@ as an exact one (1.4e-4 of the output's range on timm's efficientvit_l1), `add(x
         0.5 x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3)))     which coremltools makes one `gelu` again
     addcmul(x, a, b, value=v)  x + v a b
     addcdiv(x, a, b, value=v)  x + v a / b
+    log_sigmoid(x)             -softplus(-x)
+    pad(x, mode="circular")    the ends of x beside x, axis by axis
 
 Any other operation that it has no translator for is taken apart by torch's own decomposition, where there is
 one.
@@ -19,7 +21,7 @@ one.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -71,6 +73,8 @@ def spelled_out() -> Decompositions:
         aten.gelu.default: _gelu,
         aten.addcmul.default: _addcmul,
         aten.addcdiv.default: _addcdiv,
+        aten.log_sigmoid.default: _log_sigmoid,
+        aten.pad.default: _pad,
     }
 
 
@@ -99,3 +103,21 @@ def _addcmul(x: Any, a: Any, b: Any, *, value: float = 1) -> Any:
 
 def _addcdiv(x: Any, a: Any, b: Any, *, value: float = 1) -> Any:
     return x + (a / b if value == 1 else a / b * value)
+
+
+def _log_sigmoid(x: Any) -> Any:
+    from torch.nn.functional import softplus
+
+    return -softplus(-x)
+
+
+def _pad(x: Any, pad: Sequence[int], mode: str = "constant", _value: float | None = None) -> Any:
+    if mode != "circular":
+        return NotImplemented
+    import torch
+
+    for place in range(0, len(pad), 2):
+        axis, (before, after) = x.dim() - 1 - place // 2, pad[place : place + 2]
+        size = x.shape[axis]
+        x = torch.cat([x.narrow(axis, size - before, before), x, x.narrow(axis, 0, after)], axis)
+    return x

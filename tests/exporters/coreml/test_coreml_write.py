@@ -82,8 +82,11 @@ DROPPED_BY_COREMLTOOLS = {
     "addcmul-plain": lambda x: torch.addcmul(x, x, x.tanh()),
     "addcdiv-value": lambda x: torch.addcdiv(x, x.tanh(), x.abs() + 1, value=2.5),
     "addcdiv-plain": lambda x: torch.addcdiv(x, x.tanh(), x.abs() + 1),
+    "pad-circular": lambda x: F.pad(x, (1, 2, 0, 3), "circular"),
+    "pad-constant": lambda x: F.pad(x, (1, 2, 0, 3), "constant", 0.5),
 }
 UNKNOWN_TO_COREMLTOOLS = {
+    "log-sigmoid": F.logsigmoid,
     "celu": lambda x: F.celu(x, 0.7),
     "channel-shuffle": lambda x: F.channel_shuffle(x, 2),
     "rot90": lambda x: torch.rot90(x, 1, (2, 3)),
