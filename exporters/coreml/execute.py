@@ -25,6 +25,7 @@ from typing import Any
 
 import numpy as np
 
+from exporters.coreml.marks import module_of
 from exporters.coreml.program import Operand, Operation, Program, Value
 from exporters.coreml.semantics import REFUSALS, SEMANTICS
 from mocovit_deploy.artifacts.artifact import Array
@@ -41,17 +42,29 @@ _DTYPES = {"fp16": np.float32, "fp32": np.float32, "bool": np.bool_}
 class NotExecutable(ParityError):  # noqa: N818 (it is a state of the file, like "not run")
     """The program holds operations without reference semantics. Nothing was executed: verdict "not run".
 
-    `operations` lists (kind, output name, reason) for each of them; the message names the first few.
+    `operations` lists (kind, output name, reason) for each of them; the message names the first few, and the
+    torch module of each from `modules`, by output name.
     """
 
-    def __init__(self, operations: tuple[tuple[str, str, str], ...]) -> None:
+    def __init__(
+        self,
+        operations: tuple[tuple[str, str, str], ...],
+        modules: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
         self.operations = operations
-        shown = [f"{kind} (output {name}): {reason}" for kind, name, reason in operations[:NAMED_AT_MOST]]
+        shown = [
+            f"{kind}{_of(modules.get(name))} (output {name}): {reason}"
+            for kind, name, reason in operations[:NAMED_AT_MOST]
+        ]
         if more := len(operations) - len(shown):
             shown.append(f"and {more} more")
         super().__init__(
             f"not run, no reference semantics for {'; '.join(shown)}; run the file on macOS instead"
         )
+
+
+def _of(module: str | None) -> str:
+    return "" if module is None else f" of {module or 'the network'}"
 
 
 def require_executable(program: Program) -> None:
@@ -64,7 +77,8 @@ def require_executable(program: Program) -> None:
         if (reason := _refusal(program, operation, shapes))
     )
     if refused:
-        raise NotExecutable(refused)
+        owners = {name: module_of(program, name) for _, name, _ in refused}
+        raise NotExecutable(refused, {name: one for name, one in owners.items() if one is not None})
 
 
 def _refusal(

@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -111,6 +112,7 @@ def write_package(
         model = _convert(
             ct,
             exported,
+            marks,
             inputs=[ct.TensorType(s.name, shape=s.shape, dtype=np.dtype(s.dtype).type) for s in inputs],
             outputs=[ct.TensorType(s.name, dtype=np.dtype(s.dtype).type) for s in outputs],
             compute_precision=ct.transform.FP16ComputePrecision(fits(wide)) if wide else precision,
@@ -214,8 +216,10 @@ def _wide(exported: torch.export.ExportedProgram, example: Sequence[torch.Tensor
     return wide_values(exported.module(check_guards=False), example)
 
 
-def _convert(ct: Any, exported: torch.export.ExportedProgram, **options: Any) -> Any:
-    with _refusals_of(ct):
+def _convert(
+    ct: Any, exported: torch.export.ExportedProgram, marks: Mapping[str, str], **options: Any
+) -> Any:
+    with _refusals_of(ct, marks):
         return ct.convert(exported, convert_to="mlprogram", skip_model_load=True, **options)
 
 
@@ -256,15 +260,18 @@ def _require_widened(image: torch.fx.Node, node: torch.fx.Node) -> None:
 
 
 @contextlib.contextmanager
-def _refusals_of(ct: Any) -> Iterator[None]:
+def _refusals_of(ct: Any, marks: Mapping[str, str] = MappingProxyType({})) -> Iterator[None]:
     """Any exception of coremltools, or of torch on its behalf: the conversion has failed."""
+    from mocovit_deploy.graph.stopped import stopped_at
+
     try:
         with quiet(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     except Exception as error:
         reason = textwrap.shorten(str(error), 300, placeholder=" ...") or type(error).__name__
-        raise ConversionError(f"coremltools {ct.__version__} cannot convert the graph: {reason}") from error
+        where = stopped_at(error, marks)
+        raise ConversionError(f"coremltools {ct.__version__} cannot convert {where}: {reason}") from error
 
 
 def _require_plain_tensors(inputs: tuple[TensorSpec, ...], outputs: tuple[TensorSpec, ...]) -> None:

@@ -93,7 +93,10 @@ def _convert(graph: fx.GraphModule, example: Sequence[Tensor], job: ExportJob) -
             verbose=False,
         )
     except Exception as error:
-        raise ConversionError(f"torch.onnx.export cannot write this network: {first_line(error)}") from error
+        from mocovit_deploy.graph.stopped import stopped_at
+
+        reason = first_line(error)
+        raise ConversionError(f"torch.onnx.export cannot write {stopped_at(error)}: {reason}") from error
     assert program is not None
     return program.model_proto
 

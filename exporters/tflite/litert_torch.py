@@ -31,6 +31,7 @@ def convert(
         for spec, tensor in zip(inputs, example, strict=True)
     }
     from mocovit_deploy.graph.edit import marked
+    from mocovit_deploy.graph.stopped import stopped_at
 
     named = with_interface(marked(graph), inputs, job.outputs)
     scratch = job.path.with_name(job.path.name + ".converted")
@@ -39,7 +40,8 @@ def convert(
             litert_torch.convert(named, sample_kwargs=arguments).export(str(scratch))
         return scratch.read_bytes()
     except Exception as error:
-        raise ConversionError(f"litert-torch cannot write this network: {first_line(error)}") from error
+        reason = first_line(error)
+        raise ConversionError(f"litert-torch cannot write {stopped_at(error)}: {reason}") from error
     finally:
         Path(scratch).unlink(missing_ok=True)
 

@@ -63,12 +63,12 @@ def float_arithmetic(path: Path, interpreter_class: Any) -> str:
     marked = path.read_bytes()
     if not allows_half(marked):
         return "fp32"
-    with_mark, without = (_probe(interpreter_class, data) for data in (marked, without_half(marked)))
+    with_mark, without = (probe(interpreter_class, data) for data in (marked, without_half(marked)))
     same = all(np.array_equal(a, b) for a, b in zip(with_mark, without, strict=True))
     return "fp32" if same else "fp16"
 
 
-def _probe(interpreter_class: Any, data: bytes) -> list[Array]:
+def probe(interpreter_class: Any, data: bytes) -> list[Array]:
     """The outputs of a file for seeded random numbers."""
     generator = np.random.default_rng(0)
     interpreter = interpreter_class(model_content=data)

@@ -161,6 +161,15 @@ def test_an_element_type_that_core_ml_has_not_is_a_conversion_error(tmp_path):
         exported(Network(torch.relu), tmp_path / "n.mlpackage", outputs=outputs)
 
 
+class Inside(nn.Module):
+    def __init__(self, function) -> None:
+        super().__init__()
+        self.act = Network(function)
+
+    def forward(self, x):
+        return self.act(x)
+
+
 class Norms(nn.Module):
     """Three sums of torch's, the second of which is `add_1`, beside the sums of group norms."""
 
@@ -186,10 +195,16 @@ def test_marks_are_of_the_values_they_name(tmp_path):
         np.testing.assert_allclose(found[name], x.numpy(), atol=1e-5)
 
 
-def test_what_coremltools_cannot_convert_is_a_conversion_error(tmp_path):
-    with pytest.raises(ConversionError, match=r"coremltools .* cannot convert") as caught:
-        exported(Network(lambda x: torch.fmod(x, 0.3)), tmp_path / "n.mlpackage")
-    assert "fmod" in str(caught.value)
+@pytest.mark.parametrize(
+    ("function", "where"),
+    [
+        (lambda x: torch.fmod(x, 0.3), "act \\(fmod\\): Unsupported fx node"),
+        (lambda x: torch.stack([x[..., None]] * 2), 'act \\(stack\\): .*rank <= 5. Layer "stack"'),
+    ],
+)
+def test_what_coremltools_cannot_convert_is_an_error_that_names_the_module(function, where, tmp_path):
+    with pytest.raises(ConversionError, match=rf"coremltools .* cannot convert {where}") as caught:
+        exported(Inside(function), tmp_path / "n.mlpackage")
     assert "\n" not in str(caught.value)
     assert list(tmp_path.iterdir()) == []
 

@@ -5,7 +5,10 @@ import sys
 
 import numpy as np
 import pytest
+import torch
+from torch import nn
 
+import mocovit_deploy
 from exporters.tflite import load
 from mocovit_deploy.artifacts.golden import read_golden
 from mocovit_deploy.artifacts.manifest import read_manifest
@@ -110,6 +113,30 @@ def test_without_litert_torch_the_reason_comes_first(tmp_path, monkeypatch):
     assert isinstance(error, MissingToolError)
     assert str(error).startswith("the direct writer cannot write aten.erf of act")
     assert "litert_torch is not installed" in str(error)
+
+
+class Sorted(nn.Module):
+    """`Sorted().order` needs an operator that LiteRT does not have."""
+
+    def __init__(self):
+        super().__init__()
+        self.order = Order()
+
+    def forward(self, x):
+        return self.order(x.relu())
+
+
+class Order(nn.Module):
+    def forward(self, x):
+        return x.sort(1)[0]
+
+
+@pytest.mark.slow
+def test_where_neither_converter_can_both_reasons_are_told(tmp_path):
+    done = mocovit_deploy.export(Sorted(), torch.rand(1, 5), formats=("tflite",), output_dir=tmp_path)
+    error = str(done.files[0].error)
+    assert "the direct writer cannot write aten.sort of order: there is no TFLite operator for it" in error
+    assert "cannot run what litert-torch writes: Didn't find op for builtin opcode 'STABLEHLO_SORT'" in error
 
 
 def test_words_that_make_no_sense_are_refused(tmp_path):

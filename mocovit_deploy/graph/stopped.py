@@ -1,0 +1,46 @@
+"""Where in the network a converter stopped: at the operation that it, or torch, had in hand when it raised.
+
+Converters refuse by the name of an operation, as "Unsupported fx node prod", and a network may have fifty of
+them. They walk over the nodes of the graph one by one, and torch.export carries the mark of each (`marked`)
+through every retrace: the frames of the exception hold the node, and the node its mark.
+"""
+
+from __future__ import annotations
+
+import re
+import traceback
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+from mocovit_deploy.artifacts.marks import split
+from mocovit_deploy.graph.edit import mark_of
+
+NAMES = ("node", "n", "fx_node", "op")
+"""What torch, coremltools and litert-torch call the node in hand."""
+
+
+def stopped_at(error: BaseException, marks: Mapping[str, str] = MappingProxyType({})) -> str:
+    """The module and the operation in the innermost frame of `error` that has one: "body.2 (prod)".
+
+    Where no frame has, that of the first value that its message quotes, with `marks` by name of a value.
+    "the graph" where neither tells.
+    """
+    found = ""
+    cause: BaseException | None = error
+    while cause is not None:
+        for frame, _ in traceback.walk_tb(cause.__traceback__):
+            in_hand = (_mark(frame.f_locals.get(name)) for name in NAMES)
+            found = next(filter(None, in_hand), found)
+        cause = cause.__cause__ or cause.__context__
+    quoted = re.findall(r"[\"']([A-Za-z_]\w*)[\"']", str(error))
+    found = found or next((marks[name] for name in quoted if name in marks), "")
+    if not found:
+        return "the graph"
+    module, operation = split(found)
+    return f"{module or 'the network'} ({re.sub('_+[0-9]*$', '', operation)})"
+
+
+def _mark(value: Any) -> str:
+    """The mark of a node, of torch's or of coremltools' own graph."""
+    return mark_of(value) if isinstance(getattr(value, "meta", None), dict) else ""
