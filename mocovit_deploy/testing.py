@@ -17,7 +17,7 @@ from pathlib import Path
 from mocovit_deploy.artifacts.artifact import Artifact
 from mocovit_deploy.artifacts.manifest import read_manifest
 from mocovit_deploy.artifacts.provenance import model_of
-from mocovit_deploy.contract.accuracy_data import Question
+from mocovit_deploy.contract.accuracy_data import AccuracyData
 from mocovit_deploy.contract.check import check_bounds
 from mocovit_deploy.contract.evidence import Evidence
 from mocovit_deploy.contract.read import bounds_of, conditions_of
@@ -70,12 +70,12 @@ def assert_parity(
     return checks
 
 
-def _question(artifact: Artifact, data: str | None, bounds: dict[str, float]) -> Question | None:
+def _question(artifact: Artifact, data: str | None, bounds: dict[str, float]) -> AccuracyData | None:
     if data is None:
         return None
     if "max_accuracy_drop" not in bounds:
-        return Question(data, None)
+        return AccuracyData(data, None)
     try:
-        return Question(data, model_of(artifact))
+        return AccuracyData(data, model_of(artifact))
     except UsageError as error:
         raise UsageError(f"max_accuracy_drop asks the original network: {error}") from None

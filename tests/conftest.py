@@ -41,7 +41,7 @@ def the_core(monkeypatch: pytest.MonkeyPatch) -> None:
     from mocovit_deploy.errors import DeployError
 
     try:
-        bundle.open_bundle(bundle.place("litert"))
+        bundle.open_bundle(bundle.bundle_folder("litert"))
         find_qemu()
     except DeployError as error:
         pytest.skip(str(error))

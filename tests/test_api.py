@@ -101,7 +101,7 @@ def test_several_inputs_by_name(tmp_path):
 def test_a_file_that_fails_is_given_back_and_raises_when_asked(tmp_path, monkeypatch):
     from mocovit_deploy.parity import verdict
 
-    monkeypatch.setattr(verdict, "judge", lambda *_: verdict.not_run("for the test"))
+    monkeypatch.setattr(verdict, "judge_outputs", lambda *_: verdict.not_run("for the test"))
     result = mocovit_deploy.export(
         Pair(), [torch.randn(2, 6), torch.randn(2, 4)], formats=("onnx",), output_dir=tmp_path
     )

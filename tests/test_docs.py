@@ -108,10 +108,10 @@ def test_commands_that_documents_show_are_accepted(monkeypatch):
     from mocovit_deploy.cli import main as cli
 
     for command in (
-        "export.export",
-        "summary.summary",
-        "parity.parity",
-        "layers.layers",
+        "export.run_export",
+        "summary.run_summary",
+        "parity.run_parity",
+        "layers.run_layers",
         "contract.run_contract",
     ):
         monkeypatch.setattr(f"mocovit_deploy.cli.{command}", lambda *_, **__: 0)

@@ -14,7 +14,7 @@ from benchmarks.cli.request import BenchRequest, DoctorRequest
 from benchmarks.reports import schema
 from benchmarks.reports import text as prose
 from benchmarks.reports.advice import advise
-from benchmarks.reports.file import check_place, read, to_json, write
+from benchmarks.reports.file import check_place, read_reports, reports_json, write_reports
 from benchmarks.reports.plan import Plan
 from benchmarks.reports.report import LatencyReport, Report
 from benchmarks.targets import subject
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 _Prepared = tuple[Artifact, Plan, Context]
 
 
-def run(request: BenchRequest) -> None:
+def measure_files(request: BenchRequest) -> None:
     """Check and measure every file; write, print and judge the reports."""
     if request.benchmark_binary is not None:
         _run_benchmark_model(request, request.benchmark_binary)
@@ -49,20 +49,20 @@ def run(request: BenchRequest) -> None:
 
     reports, failed = phones.on_each(request.wanted, measure, _say)
     if request.output is not None and reports:
-        write(request.output, reports)
+        write_reports(request.output, reports)
     if request.html is not None and reports:
         _write_page(request.html, reports)
     if request.as_json:
-        print(to_json(reports), end="")
+        print(reports_json(reports), end="")
     if failed is not None:
         raise failed
     refuse_unsteady(reports)
 
 
-def page(reports: Sequence[Path], output: Path) -> None:
+def write_page(reports: Sequence[Path], output: Path) -> None:
     """Turn report files into one page."""
     check_place(output)
-    _write_page(output, [report for path in reports for report in read(path)])
+    _write_page(output, [report for path in reports for report in read_reports(path)])
 
 
 def _write_page(path: Path, reports: Sequence[Report]) -> None:
@@ -74,7 +74,7 @@ def _write_page(path: Path, reports: Sequence[Report]) -> None:
 
 def doctor(request: DoctorRequest) -> None:
     """Walk through all that measuring on a phone takes."""
-    from benchmarks.targets.adb.doctor import examine, judge
+    from benchmarks.targets.adb.doctor import examine, raise_first_failure
 
     steps = examine(
         request.wanted,
@@ -86,7 +86,7 @@ def doctor(request: DoctorRequest) -> None:
     )
     if request.as_json:
         print(schema.to_json({"schema_version": 1, "doctor": steps}), end="")
-    judge(steps)
+    raise_first_failure(steps)
 
 
 def _run_benchmark_model(request: BenchRequest, binary: Path) -> None:
@@ -94,12 +94,12 @@ def _run_benchmark_model(request: BenchRequest, binary: Path) -> None:
 
     results = []
     for path in request.files:
-        artifact, _ = subject.load(path, checked=False)
+        artifact, _ = subject.load_subject(path, checked=False)
         plan = request.plan_for(runtime_for(artifact, None))
         if request.wanted is not None:
             found = phones.run_benchmark_model(request.wanted, binary, path, plan, _say)
         else:
-            found = benchmark_model.measure(binary, path, plan)
+            found = benchmark_model.measure_averages(binary, path, plan)
         _say(f"{path.name}: {found.describe()}")
         results.append({"file": path.name, "sha256": artifact.sha256, **schema.plain(found)})
     if request.as_json:
@@ -125,14 +125,14 @@ def ab(request: BenchRequest) -> None:
         print(schema.to_json({"schema_version": 1, **document}), end="")
 
 
-def compare(old: Path, new: Path, *, fail_above: str | None, as_json: bool) -> None:
+def compare_files(old: Path, new: Path, *, fail_above: str | None, as_json: bool) -> None:
     """What moved between two reports; raises `SlowerError` for more than `fail_above`, as in "3%"."""
     from benchmarks.reports import compare as moved_between
 
     bar = None if fail_above is None else moved_between.parse_bar(fail_above)
-    comparisons = moved_between.compare(read(old), read(new))
+    comparisons = moved_between.compare_reports(read_reports(old), read_reports(new))
     for comparison in comparisons:
-        _say(f"{comparison.new_file}: {moved_between.describe(comparison)}")
+        _say(f"{comparison.new_file}: {moved_between.describe_comparison(comparison)}")
         for moved in comparison.moved:
             share = "" if moved.percent is None else f" ({moved.percent:+.3g} %)"
             amounts = f"{moved_between.amount(moved.old)} to {moved_between.amount(moved.new)}"
@@ -140,20 +140,20 @@ def compare(old: Path, new: Path, *, fail_above: str | None, as_json: bool) -> N
     if as_json:
         print(schema.to_json({"schema_version": 1, "comparisons": comparisons}), end="")
     if bar is not None:
-        moved_between.judge(comparisons, fail_above_percent=bar)
+        moved_between.refuse_slower(comparisons, fail_above_percent=bar)
 
 
 def bundle(*, runtime: str | None, deadline_s: float, as_json: bool) -> None:
     """Make the bundle of one runtime, or of all."""
-    from benchmarks.toolchain.bundle import find_or_build, place
+    from benchmarks.toolchain.bundle import bundle_folder, find_or_build_bundle
     from benchmarks.toolchain.lock import read_lock
 
     lock = read_lock()
     found = []
     for name in [runtime] if runtime else list(lock.runtimes):
         _say(f"{name} {lock.runtime(name).version} for aarch64")
-        begun, made = time.monotonic(), not place(name).is_dir()
-        one = find_or_build(lock, name, deadline_s=deadline_s)
+        begun, made = time.monotonic(), not bundle_folder(name).is_dir()
+        one = find_or_build_bundle(lock, name, deadline_s=deadline_s)
         how = f"made in {time.monotonic() - begun:.0f} s, verified" if made else "was there, verified"
         _say(f"  {one.path}  ({len(one.files)} files, {one.size_bytes / 1e6:.1f} MB, {how})")
         found.append({"runtime": name, "version": one.version, "path": str(one.path), "build": one.build})
@@ -163,9 +163,9 @@ def bundle(*, runtime: str | None, deadline_s: float, as_json: bool) -> None:
 
 def emulator(*, deadline_s: float, as_json: bool) -> None:
     """Build the emulator that counts, or find it."""
-    from benchmarks.toolchain.emulator import find_or_build
+    from benchmarks.toolchain.emulator import find_or_build_emulator
 
-    found = find_or_build(say=_say, deadline_s=deadline_s)
+    found = find_or_build_emulator(say=_say, deadline_s=deadline_s)
     _say(f"{found.identity}: counts right ({found.qemu})")
     if as_json:
         described = {"qemu": str(found.qemu), "version": found.version, "plugin": str(found.plugin)}
@@ -176,9 +176,9 @@ def calibrate(*, as_json: bool) -> None:
     """Fit modelled milliseconds to published measurements again."""
     from benchmarks.devices import latency_fit
 
-    data = latency_fit.read()
+    data = latency_fit.read_published()
     if not as_json:
-        print(latency_fit.summary(data))
+        print(latency_fit.fit_text(data))
         return
     predictions = latency_fit.leave_one_out(data.fit.pair, "bound_ms")
     document = {
@@ -192,7 +192,7 @@ def calibrate(*, as_json: bool) -> None:
 
 
 def _prepare(request: BenchRequest, path: Path) -> _Prepared:
-    artifact, golden = subject.load(path, checked=request.verify)
+    artifact, golden = subject.load_subject(path, checked=request.verify)
     plan = request.plan_for(runtime_for(artifact, request.runtime))
     verify = _judge() if request.verify else None
     context = Context(golden=golden, verify=verify, say=_say, bundle=request.bundle, device=request.device)
@@ -200,13 +200,13 @@ def _prepare(request: BenchRequest, path: Path) -> _Prepared:
 
 
 def _judge() -> Verify:
-    from mocovit_deploy.parity.verdict import judge
+    from mocovit_deploy.parity.verdict import judge_outputs
 
-    return judge
+    return judge_outputs
 
 
 def _explain(report: Report, say: Say) -> None:
-    for line in prose.describe(report):
+    for line in prose.describe_report(report):
         say(line)
     if isinstance(report, LatencyReport):
         for advice in advise(report):

@@ -18,7 +18,7 @@ from collections.abc import Sequence
 
 from benchmarks.cli.parser import build_parser
 from benchmarks.cli.request import ab_request, doctor_request, run_request
-from mocovit_deploy.cli.runner import run
+from mocovit_deploy.cli.runner import run_command
 from mocovit_deploy.terminal.deadline import deadline
 
 PROGRAM = "mocovit-bench"
@@ -26,7 +26,7 @@ PROGRAM = "mocovit-bench"
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status (docs/measuring.md lists them)."""
-    return run(PROGRAM, _command, argv)
+    return run_command(PROGRAM, _command, argv)
 
 
 def _command(words: Sequence[str]) -> int:
@@ -36,7 +36,7 @@ def _command(words: Sequence[str]) -> int:
         from benchmarks.cli import commands
 
         with deadline(measured.deadline_s):
-            (commands.run if given.command == "run" else commands.ab)(measured)
+            (commands.measure_files if given.command == "run" else commands.ab)(measured)
         return 0
     from benchmarks.cli import commands
 
@@ -44,9 +44,9 @@ def _command(words: Sequence[str]) -> int:
         with deadline(given.deadline_s):
             commands.doctor(doctor_request(given))
     elif given.command == "compare":
-        commands.compare(given.old, given.new, fail_above=given.fail_above, as_json=given.json)
+        commands.compare_files(given.old, given.new, fail_above=given.fail_above, as_json=given.json)
     elif given.command == "page":
-        commands.page(given.reports, given.output)
+        commands.write_page(given.reports, given.output)
     elif given.command == "bundle":
         commands.bundle(runtime=given.runtime, deadline_s=given.deadline_s, as_json=given.json)
     elif given.command == "emulator":

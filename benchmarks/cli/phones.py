@@ -47,7 +47,7 @@ def on_each(
     if wanted is None or not wanted.all_devices:
         with held(wanted, say) as session:
             return measure(session, say), None
-    from benchmarks.targets.adb.choose import choose
+    from benchmarks.targets.adb.choose import choose_phones
     from benchmarks.targets.adb.failures import clean
     from benchmarks.targets.adb.session import opened
 
@@ -56,7 +56,7 @@ def on_each(
         pool = stack.enter_context(ThreadPoolExecutor(max_workers=64))
         running = []
         until = math.inf if wanted.deadline_s is None else time.monotonic() + wanted.deadline_s
-        phones = choose(wanted, until)
+        phones = choose_phones(wanted, until)
         for adb in phones:
             own = _named(adb.serial, say)
             session = stack.enter_context(opened(wanted, own, adb))
@@ -90,7 +90,7 @@ def run_benchmark_model(wanted: Wanted, binary: Path, model: Path, plan: Plan, s
     from benchmarks.targets.adb.push import push
     from benchmarks.targets.adb.session import opened
     from benchmarks.targets.adb.state import RUNNING
-    from benchmarks.targets.benchmark_model import command, parse
+    from benchmarks.targets.benchmark_model import command, parse_averages
 
     with opened(wanted, say) as session:
         phone = session.hold(plan.cores or "prime")
@@ -102,4 +102,4 @@ def run_benchmark_model(wanted: Wanted, binary: Path, model: Path, plan: Plan, s
         answer = phone.adb.shell(start, deadline_s=plan.deadline_s + _GRACE_S, most_bytes=_MOST_SAID)
     if not answer.ok:
         raise StableDeviceError(f"{binary.name} failed on the phone: {answer.reason()}")
-    return parse(f"{answer.text}\n{answer.stderr}")
+    return parse_averages(f"{answer.text}\n{answer.stderr}")

@@ -86,13 +86,13 @@ class DeviceFile:
         )
 
 
-def load(name: str) -> DeviceFile:
+def load_device(name: str) -> DeviceFile:
     """The device file called `name`; `UsageError` with the names there are for any other."""
     if name not in DEVICES:
         raise unknown_choice("device", name, DEVICES)
-    return read(_FOLDER / f"{name}.toml")
+    return read_device(_FOLDER / f"{name}.toml")
 
 
-def read(path: Path) -> DeviceFile:
+def read_device(path: Path) -> DeviceFile:
     """A device file from anywhere; `UsageError` says what in it does not fit."""
-    return schema.build(DeviceFile, schema.read_toml(path), str(path))
+    return schema.build_record(DeviceFile, schema.read_toml(path), str(path))

@@ -97,9 +97,9 @@ class Errors:
     worst: float
 
 
-def read(path: Path = DATA_FILE) -> Data:
+def read_published(path: Path = DATA_FILE) -> Data:
     """The calibration data; `UsageError` says what does not fit in a file of the user's own."""
-    return schema.build(Data, schema.read_toml(path), str(path))
+    return schema.build_record(Data, schema.read_toml(path), str(path))
 
 
 def factor(pairs: Sequence[Pair], predictor: str) -> float:
@@ -139,7 +139,7 @@ def error_band_percent(data: Data | None = None) -> float:
 
     Figures of other runtimes are no part of it: they differ by what the runtimes do as well.
     """
-    data = data or read()
+    data = data or read_published()
     fitted = factor(data.fit.pair, "bound_ms")
     seen = [deviation_percent(p.measured_ms, p.modelled_ms) for p in leave_one_out(data.fit.pair, "bound_ms")]
     seen += [
@@ -150,7 +150,7 @@ def error_band_percent(data: Data | None = None) -> float:
     return max(abs(percent) for percent in seen)
 
 
-def summary(data: Data) -> str:
+def fit_text(data: Data) -> str:
     """What `mocovit-bench calibrate` prints: the factor, and its errors network by network."""
     fit = data.fit
     lines = [f"{fit.device}; measured with {fit.measured_with}, counted with {fit.counted_with}"]

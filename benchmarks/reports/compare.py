@@ -12,7 +12,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from benchmarks.reports.report import CountReport, LatencyReport, Report, differences
+from benchmarks.reports.report import CountReport, LatencyReport, Report, differing_conditions
 from benchmarks.reports.statistics import RESAMPLES, SEED, Interval, interval, resampled_median
 from mocovit_deploy.errors import SlowerError, UsageError
 
@@ -72,7 +72,7 @@ def parse_bar(text: str) -> float:
     return bar
 
 
-def compare(old: Sequence[Report], new: Sequence[Report]) -> tuple[Comparison, ...]:
+def compare_reports(old: Sequence[Report], new: Sequence[Report]) -> tuple[Comparison, ...]:
     """Compare reports file by file; one report on each side is compared whatever the files are called.
 
     Raises `UsageError` when files do not match, or where device, runtime, build, emulator or plan differ:
@@ -81,7 +81,7 @@ def compare(old: Sequence[Report], new: Sequence[Report]) -> tuple[Comparison, .
     return tuple(_one(before, after) for before, after in _matched(old, new))
 
 
-def judge(comparisons: Sequence[Comparison], *, fail_above_percent: float) -> None:
+def refuse_slower(comparisons: Sequence[Comparison], *, fail_above_percent: float) -> None:
     """Raise `SlowerError`, naming every file that is slower by more than the bar.
 
     Raises `UsageError` for a bar finer than the figures repeat: it could not be held.
@@ -94,7 +94,7 @@ def judge(comparisons: Sequence[Comparison], *, fail_above_percent: float) -> No
             )
     slower = [comparison for comparison in comparisons if not comparison.percent <= fail_above_percent]
     if slower:
-        listed = "; ".join(f"{c.new_file}: {describe(c)}" for c in slower)
+        listed = "; ".join(f"{c.new_file}: {describe_comparison(c)}" for c in slower)
         raise SlowerError(f"slower by more than {fail_above_percent:g} %: {listed}")
 
 
@@ -103,7 +103,7 @@ def amount(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
 
 
-def describe(comparison: Comparison) -> str:
+def describe_comparison(comparison: Comparison) -> str:
     """One comparison in one line."""
     c = comparison
     line = f"{c.what} {amount(c.old)} to {amount(c.new)} {c.unit} ({c.percent:+.3g} %"
@@ -143,7 +143,7 @@ def _one(old: Report, new: Report) -> Comparison:
             f"{old.subject.file}: OLD ran on {old.plan.runtime}, NEW on {new.plan.runtime}; a change of the "
             f"file shows on one runtime only, so measure OLD again with --runtime {new.plan.runtime}"
         )
-    if differing := differences(old, new):
+    if differing := differing_conditions(old, new):
         raise UsageError(
             f"{old.subject.file}: not made in the same way ({'; '.join(differing)}); measure OLD again"
         )

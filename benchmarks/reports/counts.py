@@ -111,7 +111,7 @@ class PluginOutput:
     """One per marked region, in order: for the bench, one per inference."""
 
 
-def parse(document: Any, where: str) -> PluginOutput:
+def parse_plugin_output(document: Any, where: str) -> PluginOutput:
     """The plugin's JSON, checked; `DeviceError` when it is another version's, damaged or empty.
 
     An emulated program that died before its first mark leaves no region: that is an error too, never a
@@ -123,7 +123,7 @@ def parse(document: Any, where: str) -> PluginOutput:
             f"{where}: plugin output of schema {version}, not {PLUGIN_SCHEMA_VERSION}; "
             "build it again: mocovit-bench emulator"
         )
-    output = schema.build(PluginOutput, document, where)
+    output = schema.build_record(PluginOutput, document, where)
     if output.unbalanced_marks:
         raise DeviceError(f"{where}: a region was left open or ended twice; the program did not finish")
     if not output.regions:

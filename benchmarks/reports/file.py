@@ -24,7 +24,7 @@ SCHEMA_VERSION = 3
 _MODELS = (".onnx", ".tflite", ".mlpackage")
 
 
-def to_json(reports: Sequence[Report]) -> str:
+def reports_json(reports: Sequence[Report]) -> str:
     """The document that `mocovit-bench` prints with `--json` and writes to a file."""
     return schema.to_json({"schema_version": SCHEMA_VERSION, "reports": [_plain(one) for one in reports]})
 
@@ -36,9 +36,9 @@ def _plain(report: Report) -> Any:
     return found
 
 
-def write(path: Path, reports: Sequence[Report]) -> None:
+def write_reports(path: Path, reports: Sequence[Report]) -> None:
     """Write reports to `path`; raises like `write_whole`."""
-    write_whole(path, to_json(reports))
+    write_whole(path, reports_json(reports))
 
 
 def check_place(path: Path | None) -> None:
@@ -72,11 +72,11 @@ def _measure(path: Path) -> str:
     return f"measure first: mocovit-bench run {path} --output report.json, or mocovit-bench ab OLD NEW"
 
 
-def read(path: Path) -> tuple[Report, ...]:
-    """Read what `write` wrote; `UsageError` for anything else, with the place that does not fit."""
+def read_reports(path: Path) -> tuple[Report, ...]:
+    """Read what `write_reports` wrote; `UsageError` for anything else, with the place that does not fit."""
     if path.suffix.lower() in _MODELS:
         raise UsageError(f"{path}: is a model, not a report; {_measure(path)}")
-    document = schema.read_json(path)
+    document = schema.read_document(path)
     if isinstance(document, dict) and "golden_sha256" in document:
         raise UsageError(f"{path}: is the manifest of a file, not a report; {_measure(path.with_suffix(''))}")
     version = document.get("schema_version") if isinstance(document, dict) else None
@@ -92,7 +92,7 @@ def _read_one(member: Any, where: str) -> Report:
     kind = member.get("kind") if isinstance(member, dict) else None
     if kind == "latency":
         stated = {name: value for name, value in member.items() if name != "summary"}
-        return schema.build(LatencyReport, stated, where)
+        return schema.build_record(LatencyReport, stated, where)
     if kind == "counts":
-        return schema.build(CountReport, member, where)
+        return schema.build_record(CountReport, member, where)
     raise UsageError(f"{where}: kind {kind!r:.40} is neither 'latency' nor 'counts'")

@@ -224,7 +224,7 @@ def _plan_conditions(plan: Plan) -> dict[str, str]:
     return {f"plan {name}": str(value) for name, value in fields if name not in free}
 
 
-def differences(one: Report, other: Report) -> list[str]:
+def differing_conditions(one: Report, other: Report) -> list[str]:
     """The conditions in which two reports differ, each with both values; none if they may be compared."""
     left, right = one.conditions, other.conditions
     return [

@@ -49,7 +49,7 @@ def plain(value: Any) -> Any:
     return value
 
 
-def read_json(path: Path) -> Any:
+def read_document(path: Path) -> Any:
     """The JSON document at `path`; `UsageError` if it is absent, not JSON, or holds NaN or infinity."""
     try:
         return bounded.read_json(path)
@@ -78,7 +78,7 @@ def read_toml(path: Path) -> Any:
         raise UsageError(f"{path}: cannot be read as TOML ({error})") from None
 
 
-def build(record: type[Record], value: Any, where: str) -> Record:
+def build_record(record: type[Record], value: Any, where: str) -> Record:
     """Make a `record` of a dictionary, field by field; `UsageError` names `where` it does not fit."""
     return typing.cast(Record, _value(record, value, where))
 

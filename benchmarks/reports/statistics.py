@@ -8,7 +8,7 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from benchmarks.reports.report import LatencyReport, differences
+from benchmarks.reports.report import LatencyReport, differing_conditions
 from mocovit_deploy.errors import UsageError
 
 RESAMPLES = 2000
@@ -128,7 +128,7 @@ def pool(reports: Sequence[LatencyReport]) -> tuple[float, ...]:
         raise UsageError("no reports to merge")
     first, *others = reports
     for other in others:
-        differing = differences(first, other)
+        differing = differing_conditions(first, other)
         if first.subject.sha256 != other.subject.sha256:
             differing.append(f"file ({first.subject.file} and {other.subject.file})")
         if first.engine.arithmetic != other.engine.arithmetic:

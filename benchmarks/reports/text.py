@@ -22,7 +22,7 @@ MOST_OPERATORS = 20
 """Rows printed of a report with operators: those that cost most, first."""
 
 
-def describe(report: Report) -> Iterator[str]:
+def describe_report(report: Report) -> Iterator[str]:
     """A report, line by line."""
     yield f"{report.subject.file}  ({report.subject.model}, {report.subject.recipe})"
     engine = report.engine
@@ -40,7 +40,7 @@ def describe(report: Report) -> Iterator[str]:
         yield f"  note          {warning}"
 
 
-def place(facts: Mapping[str, str]) -> str:
+def device_line(facts: Mapping[str, str]) -> str:
     """A device in one line; digests and the build of its system are left to the report."""
     bare = ("processor", "maker", "model", "soc", "machine", "abi", "clusters")
     led = {"cores": "cores", "kernel": "kernel", "android": "Android", "governor": "governor"}
@@ -58,7 +58,7 @@ def ms(value: float) -> str:
 
 def _times(report: LatencyReport) -> Iterator[str]:
     facts = report.device.facts
-    yield f"  device        {place(facts)}"
+    yield f"  device        {device_line(facts)}"
     s = summarise(report.samples_ms)
     named = {
         "p50": s.p50_ms,

@@ -29,9 +29,9 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.studies.fast_document import document, measured
-from benchmarks.studies.fast_files import Variant, count, write_ours, write_stock, write_variants
-from benchmarks.studies.study import CHECKOUT, RowError, begun, commit, parser_of, sources_digest, tools
-from benchmarks.studies.study import chosen as chosen_rows
+from benchmarks.studies.fast_files import Variant, count_file, write_ours, write_stock, write_variants
+from benchmarks.studies.study import CHECKOUT, RowError, begun, commit, parser_of, product_digest, tools
+from benchmarks.studies.study import rows_like as chosen_rows
 from benchmarks.studies.zoo_document import PRECISIONS, ROWS, Row
 from exporters.tflite.lowering.choose import LOWERINGS, MEASURED, RUNTIME, is_chosen
 from mocovit_deploy.files import digest, write_atomically
@@ -67,7 +67,7 @@ def main() -> int:
     parser = parser_of("fast", __doc__)
     parser.add_argument("--stage", choices=tuple(STAGES), help="only this one")
     given = begun(parser, [row for stage in STAGES.values() for row in stage.rows])
-    wanted = None if given.keep else sources_digest()
+    wanted = None if given.keep else product_digest()
     failed = False
     for name in STAGES if given.stage is None else (given.stage,):
         for row in chosen_rows(STAGES[name].rows, given.only):
@@ -96,7 +96,7 @@ def files_of(row: Row, folder: Path, scratch: Path) -> dict[str, Any]:
         changed = {done["name"]: len(done["changes"]) for done in one["lowering"]}
         half = one["parity"]["half"] or {}
         told = {"rewrites": changed, "notes": one["notes"], "half": half.get("reason")}
-        ours[precision] = {**count(Path(one["path"]), folder), **told}
+        ours[precision] = {**count_file(Path(one["path"]), folder), **told}
     return {"stock": stock, "ours": ours}
 
 
@@ -108,7 +108,9 @@ def _stock(row: Row, folder: Path, scratch: Path) -> dict[str, Any]:
     except (FileNotFoundError, ValueError):
         known = {}
     if known.get("tools") != tools():
-        counts = {precision: count(path, folder) for precision, path in write_stock(row, scratch).items()}
+        counts = {
+            precision: count_file(path, folder) for precision, path in write_stock(row, scratch).items()
+        }
         known = {"tools": tools(), "counts": counts}
         write_atomically(kept, json.dumps(known, indent=1).encode())
     counted: dict[str, Any] = known["counts"]
@@ -120,7 +122,7 @@ def steps_of(row: Row, folder: Path, scratch: Path) -> dict[str, Any]:
     stock = _stock(row, folder, scratch)
     steps: dict[str, Any] = {}
     for precision in PRECISIONS:
-        names = chosen(precision)
+        names = chosen_lowerings(precision)
         upto = [Variant(precision, names[:number]) for number in range(len(names) + 1)]
         paths = write_variants(row, scratch, upto)
         steps[precision] = [("litert-torch", stock[precision])]
@@ -128,7 +130,7 @@ def steps_of(row: Row, folder: Path, scratch: Path) -> dict[str, Any]:
         for variant, path in paths.items():
             if digest(path) != before:
                 label = variant.rewrites[-1] if variant.rewrites else "direct writer"
-                steps[precision].append((label, count(path, folder)))
+                steps[precision].append((label, count_file(path, folder)))
             before = digest(path)
     return steps
 
@@ -138,15 +140,15 @@ def ablation_of(row: Row, folder: Path, scratch: Path) -> dict[str, Any]:
     rewrites = [one.rewrite for one in ABLATIONS if row.model in one.models]
     pairs: dict[tuple[str, str], tuple[Variant, Variant]] = {}
     for precision in PRECISIONS:
-        names = chosen(precision)
-        for rewrite in set(rewrites) & set(allowed(precision)):
-            used = [one for one in allowed(precision) if one == rewrite or one in names]
+        names = chosen_lowerings(precision)
+        for rewrite in set(rewrites) & set(possible_lowerings(precision)):
+            used = [one for one in possible_lowerings(precision) if one == rewrite or one in names]
             left = [one for one in used if one != rewrite]
             pairs[precision, rewrite] = (Variant(precision, tuple(used)), Variant(precision, tuple(left)))
     paths = write_variants(row, scratch, list(dict.fromkeys(one for pair in pairs.values() for one in pair)))
     found: dict[str, Any] = {}
     for (precision, rewrite), pair in pairs.items():
-        with_it, without = (count(paths[one], folder) for one in pair)
+        with_it, without = (count_file(paths[one], folder) for one in pair)
         of_runtime = found.setdefault(with_it["engine"], {}).setdefault(precision, {})
         of_runtime[rewrite] = {
             "with": round(with_it["instructions"] / 1e6, 3),
@@ -155,12 +157,12 @@ def ablation_of(row: Row, folder: Path, scratch: Path) -> dict[str, Any]:
     return found
 
 
-def chosen(arithmetic: str) -> tuple[str, ...]:
+def chosen_lowerings(arithmetic: str) -> tuple[str, ...]:
     """The rewrites that files get."""
     return tuple(one.name for one in LOWERINGS if is_chosen(one, arithmetic, RUNTIME))
 
 
-def allowed(arithmetic: str) -> tuple[str, ...]:
+def possible_lowerings(arithmetic: str) -> tuple[str, ...]:
     """The rewrites that files of this arithmetic could get."""
     return tuple(one.name for one in LOWERINGS if arithmetic in one.decided)
 
@@ -195,7 +197,7 @@ def _run(folder: Path, stage: str, row: Row) -> dict[str, Any]:
         except RowError as failure:
             result["error"] = str(failure)
     sys.stderr.write(f" {time.monotonic() - start:.0f} s, {result['error'] or 'done'}\n")
-    result |= {"sources": sources_digest(), "commit": commit(), "tools": tools()}
+    result |= {"sources": product_digest(), "commit": commit(), "tools": tools()}
     write_atomically(folder / f"{stage}-{row.slug}.json", json.dumps(result, indent=1).encode())
     return result
 

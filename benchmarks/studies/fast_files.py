@@ -94,7 +94,7 @@ def write_variants(row: Row, folder: Path, variants: Sequence[Variant]) -> dict[
     return {one: folder / f"{number}.tflite" for number, one in enumerate(variants)}
 
 
-def count(path: Path, folder: Path) -> dict[str, Any]:
+def count_file(path: Path, folder: Path) -> dict[str, Any]:
     """Counts of one inference of a file, taken once for its bytes; kept in `folder`.
 
     Raises `RowError` where nothing was counted.

@@ -26,11 +26,11 @@ from benchmarks.studies.study import (
     RowError,
     begun,
     child_report,
-    chosen,
     commit,
     finished,
     parser_of,
-    sources_digest,
+    product_digest,
+    rows_like,
 )
 from benchmarks.studies.zoo_document import ROWS, Row
 from mocovit_deploy.artifacts.artifact import Array, Artifact
@@ -39,7 +39,7 @@ from mocovit_deploy.artifacts.manifest import read_manifest
 from mocovit_deploy.errors import DeployError, ParityError
 from mocovit_deploy.files import write_atomically
 from mocovit_deploy.formats import format_named
-from mocovit_deploy.parity.verdict import judge, run_golden
+from mocovit_deploy.parity.verdict import judge_outputs, predict_golden
 from mocovit_deploy.targets import RunConditions, counting_target
 
 DOCUMENT = CHECKOUT / "docs" / "half.md"
@@ -65,9 +65,9 @@ def main() -> int:
     parser = parser_of("half", __doc__, f"Expected: {MINUTES} minutes on two idle cores.")
     parser.add_argument("--unfinished", action="store_true", help="write the table though rows are missing")
     given = begun(parser, rows())
-    sources = sources_digest()
+    sources = product_digest()
     wanted = None if given.keep else sources
-    for row in chosen(rows(), given.only):
+    for row in rows_like(rows(), given.only):
         known = finished(given.folder, row, wanted)
         if known is None or known.get("error"):
             result = {**run_row(row), "sources": sources, "commit": commit()}
@@ -101,7 +101,7 @@ def compare_file(artifact: Artifact) -> dict[str, Any]:
     assert predictor is not None, "only formats with a half reference are compared"
     found: dict[str, Any] = {}
     try:
-        by_numpy = run_golden(artifact, one, predictor)
+        by_numpy = predict_golden(artifact, one, predictor)
     except ParityError as refusal:
         by_numpy = {}
         found["reference"] = {"verdict": "not run", "arithmetic": "fp16", "reason": str(refusal)}
@@ -111,15 +111,17 @@ def compare_file(artifact: Artifact) -> dict[str, Any]:
     ):
         if not outputs:
             continue
-        report = judge(artifact, one, outputs, name, arithmetic, golden)
+        report = judge_outputs(artifact, one, outputs, name, arithmetic, golden)
         finite = all(output.finite for output in report.outputs)
         error = max(output.max_error for output in report.outputs) if finite else None
         found[name] = {"verdict": report.verdict, "arithmetic": arithmetic, "error": error}
-    apart = differences(golden, run.outputs, by_numpy) if by_numpy else {}
+    apart = core_and_reference(golden, run.outputs, by_numpy) if by_numpy else {}
     return {**found, **apart, "runtime": run.runtime}
 
 
-def differences(golden: Golden, core: Mapping[str, Array], by_numpy: Mapping[str, Array]) -> dict[str, Any]:
+def core_and_reference(
+    golden: Golden, core: Mapping[str, Array], by_numpy: Mapping[str, Array]
+) -> dict[str, Any]:
     """The largest difference relative to the output's range, and the share of values with the same bits."""
     same = sum(int(np.sum(_equal(core[name], by_numpy[name]))) for name in golden.outputs)
     total = sum(np.size(core[name]) for name in golden.outputs)

@@ -46,19 +46,19 @@ def begun(parser: argparse.ArgumentParser, rows: Sequence[Row]) -> argparse.Name
     Ends with status 2 for a pattern that is like no row.
     """
     given = parser.parse_args()
-    if not chosen(rows, given.only):
+    if not rows_like(rows, given.only):
         parser.error(f"no row is like {given.only!r} (there are {', '.join(row.slug for row in rows)})")
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     given.folder.mkdir(parents=True, exist_ok=True)
     return given
 
 
-def chosen(rows: Sequence[Row], pattern: str) -> list[Row]:
+def rows_like(rows: Sequence[Row], pattern: str) -> list[Row]:
     """The rows like `pattern`, in order."""
     return [row for row in rows if fnmatch.fnmatch(row.slug, pattern)]
 
 
-def sources_digest() -> str:
+def product_digest() -> str:
     """Changes with any file that could change a row."""
     total = hashlib.sha256()
     for package in ("mocovit_deploy", "exporters"):

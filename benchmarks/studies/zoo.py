@@ -29,11 +29,11 @@ from benchmarks.studies.study import (
     RowError,
     begun,
     child_report,
-    chosen,
     commit,
     finished,
     parser_of,
-    sources_digest,
+    product_digest,
+    rows_like,
     tools,
 )
 from benchmarks.studies.zoo_document import (
@@ -61,9 +61,9 @@ def main() -> int:
     parser = parser_of("zoo", __doc__, expected)
     parser.add_argument("--unfinished", action="store_true", help="write docs/zoo.md though rows are missing")
     given = begun(parser, ROWS)
-    sources = sources_digest()
+    sources = product_digest()
     wanted = None if given.keep else sources
-    wished = chosen(ROWS, given.only)
+    wished = rows_like(ROWS, given.only)
     for number, row in enumerate(wished, 1):
         known = finished(given.folder, row, wanted)
         if known is None or known.get("error"):

@@ -7,12 +7,11 @@ import statistics
 from collections.abc import Sequence
 from typing import Any
 
-from benchmarks.reports.compare import compare, describe
+from benchmarks.reports.compare import compare_reports, describe_comparison
 from benchmarks.reports.plan import Plan
 from benchmarks.reports.report import LatencyReport
 from benchmarks.reports.statistics import PairedDifference, paired
-from benchmarks.reports.text import describe as describe_report
-from benchmarks.reports.text import ms
+from benchmarks.reports.text import describe_report, ms
 from benchmarks.targets.context import Context, MeasuringTarget, Say, refuse_unsteady
 from mocovit_deploy.artifacts.artifact import Artifact
 
@@ -23,7 +22,7 @@ Side = tuple[Artifact, Plan, Context]
 def count_both(target: MeasuringTarget, sides: Sequence[Side], say: Say) -> dict[str, Any]:
     """Count A and B, say A and what differs in B, and return both reports and their comparison.
 
-    Raises what the target and `compare` do.
+    Raises what the target and `compare_reports` do.
     """
     reports = [target.measure(*side) for side in sides]
     first, second = ([*describe_report(report)] for report in reports)
@@ -35,8 +34,8 @@ def count_both(target: MeasuringTarget, sides: Sequence[Side], say: Say) -> dict
         *(["  the rest is equal"] if len(differing) < len(first) - 1 else []),
     ):
         say(line)
-    (comparison,) = compare(reports[:1], reports[1:])
-    say(f"{comparison.old_file} against {comparison.new_file}: {describe(comparison)}")
+    (comparison,) = compare_reports(reports[:1], reports[1:])
+    say(f"{comparison.old_file} against {comparison.new_file}: {describe_comparison(comparison)}")
     return {"reports": reports, "comparison": comparison}
 
 

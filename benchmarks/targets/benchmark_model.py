@@ -13,7 +13,7 @@ from pathlib import Path
 from benchmarks.reports.plan import Plan
 from benchmarks.reports.plausible import require_times
 from mocovit_deploy.errors import StableDeviceError, TransientDeviceError, UsageError
-from mocovit_deploy.untrusted.process import run
+from mocovit_deploy.untrusted.process import run_process
 
 _NUMBER = r"[\d.]+(?:e[+-]?\d+)?"
 _TIMINGS = re.compile(
@@ -43,19 +43,21 @@ class Averages:
         return f"mean {self.mean_ms:.3f} ms of {self.runs} runs, {spread} (benchmark_model)"
 
 
-def measure(binary: Path, model: Path, plan: Plan) -> Averages:
+def measure_averages(binary: Path, model: Path, plan: Plan) -> Averages:
     """Run `binary` on `model`; raises `UsageError` when it fails or prints no timings."""
     if not binary.is_file():
         raise UsageError(f"{binary}: no such file; give the path of a benchmark_model program")
     try:
-        done = run(command(str(binary.resolve()), str(model.resolve()), plan), deadline_s=plan.deadline_s)
+        done = run_process(
+            command(str(binary.resolve()), str(model.resolve()), plan), deadline_s=plan.deadline_s
+        )
     except OSError as error:
         raise StableDeviceError(f"{binary} cannot be started ({error.strerror})") from None
     if done.timed_out:
         raise TransientDeviceError(f"{binary} did not end within {plan.deadline_s:g} s and was stopped")
     if not done.ok:
         raise UsageError(f"{binary} failed on {model}: {done.reason()}")
-    return parse(done.stdout + "\n" + done.stderr)  # versions differ in where they print
+    return parse_averages(done.stdout + "\n" + done.stderr)  # versions differ in where they print
 
 
 def command(binary: str, model: str, plan: Plan) -> list[str]:
@@ -72,7 +74,7 @@ def command(binary: str, model: str, plan: Plan) -> list[str]:
     ]
 
 
-def parse(text: str) -> Averages:
+def parse_averages(text: str) -> Averages:
     """Read benchmark_model's output; `UsageError` when it has no timings, never an empty result."""
     timings = _TIMINGS.search(text)
     counts = list(_COUNT.finditer(text))  # the warm-up's line, then the runs'

@@ -32,7 +32,7 @@ class Judged(Protocol):
 
 
 Verify = Callable[[Artifact, Golden, Mapping[str, Array], str, str], Judged]
-"""(artifact, golden, outputs, runtime, arithmetic) -> verdict: `mocovit_deploy.parity.verdict.judge`."""
+"""(artifact, golden, outputs, runtime, arithmetic) -> verdict, as `parity.verdict.judge_outputs`."""
 
 
 @dataclass(frozen=True)

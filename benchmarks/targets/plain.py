@@ -43,7 +43,7 @@ def present_bundle(plan: Plan, conditions: RunConditions) -> Path | None:
     """
     if conditions.fetch:
         return None
-    place = bundles.place(plan.runtime)
+    place = bundles.bundle_folder(plan.runtime)
     if not place.is_dir():
         raise MissingToolError(f"no bundle of {plan.runtime} is installed; run: mocovit-bench bundle")
     return place

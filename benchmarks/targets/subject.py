@@ -16,7 +16,7 @@ FORMATS = {".tflite": "tflite", ".onnx": "onnx"}
 """What the runtimes here execute, by suffix."""
 
 
-def load(path: Path, *, checked: bool) -> tuple[Artifact, Golden | None]:
+def load_subject(path: Path, *, checked: bool) -> tuple[Artifact, Golden | None]:
     """The artifact at `path`, and its golden file.
 
     A file without a manifest can be measured only unchecked: then nothing says what it should compute.

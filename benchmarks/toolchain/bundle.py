@@ -22,7 +22,7 @@ from typing import Any
 
 from benchmarks.toolchain.cache import building, cache_root
 from benchmarks.toolchain.compile import compile_bench, compile_clock, sources_digest, zig_cc
-from benchmarks.toolchain.debian import fetch_packages, unpack
+from benchmarks.toolchain.debian import fetch_packages, unpack_package
 from benchmarks.toolchain.lock import LOCK_FILE, Lock, Wheel, read_lock
 from benchmarks.toolchain.wheels import extract_library
 from mocovit_deploy.errors import DeployError, UsageError
@@ -80,7 +80,7 @@ class Bundle:
         ]
 
 
-def find_or_build(lock: Lock, runtime: str, *, deadline_s: float) -> Bundle:
+def find_or_build_bundle(lock: Lock, runtime: str, *, deadline_s: float) -> Bundle:
     """The bundle of `runtime` from the user's cache folder, made there first if it is not.
 
     Raises `UsageError` for an unknown runtime or a cached bundle that was altered, `MissingToolError` where
@@ -88,24 +88,24 @@ def find_or_build(lock: Lock, runtime: str, *, deadline_s: float) -> Bundle:
     when the disk is full.
     """
     wheel = lock.runtime(runtime)
-    final = place(runtime)
+    final = bundle_folder(runtime)
     if not final.is_dir():
         with building(final) as folder:
             _fill(folder, lock, runtime, wheel, deadline_s=deadline_s)
     return open_bundle(final)
 
 
-def chosen(path: Path | None, runtime: str, *, deadline_s: float) -> Bundle:
-    """The bundle of the user's own at `path`, or ours; raises like `find_or_build` and `open_bundle`."""
+def bundle_at(path: Path | None, runtime: str, *, deadline_s: float) -> Bundle:
+    """The user's own bundle at `path`, or ours; raises like `find_or_build_bundle` and `open_bundle`."""
     if path is None:
-        return find_or_build(read_lock(), runtime, deadline_s=deadline_s)
+        return find_or_build_bundle(read_lock(), runtime, deadline_s=deadline_s)
     found = open_bundle(path)
     if found.runtime != runtime:
         raise UsageError(f"{path}: a bundle of {found.runtime}, but {runtime} was asked for")
     return found
 
 
-def place(runtime: str) -> Path:
+def bundle_folder(runtime: str) -> Path:
     """Where the bundle of `runtime` is kept. The folder's name changes with all that goes into it."""
     ingredients = LOCK_FILE.read_bytes() + sources_digest().encode() + str(SCHEMA_VERSION).encode()
     key = hashlib.sha256(ingredients).hexdigest()[:16]
@@ -205,7 +205,7 @@ def _add_system(folder: Path, lock: Lock, *, deadline_s: float) -> list[dict[str
             deadline_s=deadline_s,
         )
         for package in packages:
-            unpack(package, root, deadline_s=deadline_s)
+            unpack_package(package, root, deadline_s=deadline_s)
             licence = root / "usr/share/doc" / package.name / "copyright"
             if licence.is_file():  # a package may link to another's folder instead
                 shutil.copyfile(licence, folder / "licenses" / f"{package.name}-copyright")

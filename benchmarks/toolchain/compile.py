@@ -16,7 +16,7 @@ from benchmarks.toolchain.cache import building, cache_root
 from benchmarks.toolchain.lock import Compiler, Lock
 from benchmarks.toolchain.wheels import install_tool
 from mocovit_deploy.errors import DeployError, StableDeviceError
-from mocovit_deploy.untrusted.process import run
+from mocovit_deploy.untrusted.process import run_process
 
 SOURCES = Path(__file__).parents[1] / "native"
 BENCH_PARTS = (
@@ -85,7 +85,7 @@ def compile_clock(compiler: Sequence[str], output: Path, *, deadline_s: float) -
 
 def _compile(command: Sequence[str], *, deadline_s: float) -> None:
     zig_cache = str(cache_root() / "tools" / "zig-cache")
-    done = run(
+    done = run_process(
         command,
         deadline_s=min(deadline_s, _COMPILE_S),
         environment={"ZIG_GLOBAL_CACHE_DIR": zig_cache, "ZIG_LOCAL_CACHE_DIR": zig_cache},

@@ -22,7 +22,7 @@ from pathlib import Path
 
 from mocovit_deploy.errors import DeployError, MissingToolError, TransientDeviceError, UsageError
 from mocovit_deploy.files import digest
-from mocovit_deploy.untrusted.process import Finished, run
+from mocovit_deploy.untrusted.process import Finished, run_process
 
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 _SOURCES = Path("/etc/apt")
@@ -89,9 +89,9 @@ def fetch_source(name: str, *, suite: str, into: Path, deadline_s: float) -> tup
     return tuple(Fetched(name, version, suite, "source", digest(path), path) for path in files)
 
 
-def unpack(package: Fetched, into: Path, *, deadline_s: float) -> None:
+def unpack_package(package: Fetched, into: Path, *, deadline_s: float) -> None:
     """Extract the files of a binary package below `into`, without running any of its scripts."""
-    done = run([_program("dpkg-deb"), "--extract", package.path, into], deadline_s=deadline_s)
+    done = run_process([_program("dpkg-deb"), "--extract", package.path, into], deadline_s=deadline_s)
     if not done.ok:
         raise DeployError(f"{package.path.name} cannot be unpacked: {done.reason()}")
 
@@ -194,7 +194,7 @@ def _private_apt(suite: str, architecture: str, *, source: bool, deadline_s: flo
 
 
 def _apt(argv: Sequence[str], *, deadline_s: float, cwd: Path | None = None) -> Finished:
-    done = run(argv, deadline_s=deadline_s, cwd=cwd, environment={"LC_ALL": "C"})
+    done = run_process(argv, deadline_s=deadline_s, cwd=cwd, environment={"LC_ALL": "C"})
     if not done.ok:
         said = [line for line in done.stderr.splitlines() if line.startswith("E:")]
         raise TransientDeviceError(

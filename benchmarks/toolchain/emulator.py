@@ -25,7 +25,7 @@ from benchmarks.toolchain.cache import building, cache_root
 from benchmarks.toolchain.qemu import Say
 from mocovit_deploy.errors import DeployError, DeviceError, MissingToolError, UsageError
 from mocovit_deploy.files import digest
-from mocovit_deploy.untrusted.process import run
+from mocovit_deploy.untrusted.process import run_process
 
 PLUGIN_SOURCES = Path(__file__).parents[1] / "native" / "counting"
 QEMU_VARIABLE = "MOCOVIT_QEMU"
@@ -78,7 +78,7 @@ class Emulator:
         ]
 
 
-def find(*, deadline_s: float = BUILD_DEADLINE_S) -> Emulator:
+def find_emulator(*, deadline_s: float = BUILD_DEADLINE_S) -> Emulator:
     """An emulator that is ready for use, compiling the plugin (a second) if its sources have changed.
 
     Raises `MissingToolError` when there is none: then `mocovit-bench emulator` makes one.
@@ -91,18 +91,18 @@ def find(*, deadline_s: float = BUILD_DEADLINE_S) -> Emulator:
     raise MissingToolError("counting needs an emulator that loads plugins; run: mocovit-bench emulator")
 
 
-def find_or_build(*, say: Say, deadline_s: float = BUILD_DEADLINE_S) -> Emulator:
-    """Like `find`, but fetch and build what is missing; `say` is told what is being done, line by line."""
+def find_or_build_emulator(*, say: Say, deadline_s: float = BUILD_DEADLINE_S) -> Emulator:
+    """Like `find_emulator`, but fetch and build what is missing; `say` gets each step, line by line."""
     own = _own_qemu()
     if own is None and (named := os.environ.get(QEMU_VARIABLE)):
         oldest = ".".join(map(str, OLDEST_QEMU))
         say(f"{named} runs files but cannot count (it loads no plugins, or is older than {oldest}): not used")
     if own is None and _built() is None:
-        emulator_build.build(_home("qemu"), deadline_s=deadline_s, say=say)
+        emulator_build.build_qemu(_home("qemu"), deadline_s=deadline_s, say=say)
     elif own is not None and _headers() is None:
         say(f"using {own.path} (qemu {own.version}), which loads plugins")
         emulator_build.fetch_headers_only(_home("headers"), deadline_s=deadline_s, say=say)
-    return find(deadline_s=deadline_s)
+    return find_emulator(deadline_s=deadline_s)
 
 
 def self_check(emulator: Emulator) -> None:
@@ -112,10 +112,10 @@ def self_check(emulator: Emulator) -> None:
         program.write_bytes(qemu_check.elf(qemu_check.PROGRAM))
         program.chmod(0o755)
         command = emulator.command(cpu="cortex-a76", output=output, hottest=0)
-        done = run([*command, program], deadline_s=_CHECK_S)
+        done = run_process([*command, program], deadline_s=_CHECK_S)
         if not done.ok or not output.is_file():
             raise DeployError(f"{emulator.qemu} does not run the counting plugin: {done.reason()}")
-        regions = counts.parse(schema.read_json(output), str(output)).regions
+        regions = counts.parse_plugin_output(schema.read_document(output), str(output)).regions
     if regions != (qemu_check.EXPECTED,):
         raise DeployError(
             f"{emulator.identity} miscounts a known program ({regions[0].instructions} instructions, not "
@@ -128,7 +128,7 @@ def read_counts(output: Path) -> tuple[counts.Counts, ...]:
     """The marked regions of one run; `DeviceError` when the program ended without writing them whole."""
     if not output.is_file():
         raise DeviceError(f"{output}: the emulated program left no counts")
-    return counts.parse(schema.read_json(output), str(output)).regions
+    return counts.parse_plugin_output(schema.read_document(output), str(output)).regions
 
 
 def plugin_digest(sources: Path) -> str:
@@ -144,7 +144,7 @@ def compile_plugin(sources: Path, include: Path, output: Path, *, deadline_s: fl
     compiler = shutil.which("cc")
     if compiler is None:
         raise MissingToolError("the counting plugin needs a C compiler; run: apt-get install gcc")
-    done = run(
+    done = run_process(
         [
             compiler,
             *_FLAGS,
@@ -221,9 +221,9 @@ def _own_qemu() -> _Own | None:
         raise UsageError(f"{QEMU_VARIABLE}={named}: no such program; name a qemu-aarch64, or unset it")
     if not found or not Path(found).is_file():
         return None
-    if "-plugin" not in run([found, "--help"], deadline_s=_CHECK_S).stdout:
+    if "-plugin" not in run_process([found, "--help"], deadline_s=_CHECK_S).stdout:
         return None
-    said = run([found, "--version"], deadline_s=_CHECK_S).stdout
+    said = run_process([found, "--version"], deadline_s=_CHECK_S).stdout
     version = re.search(r"version ((\d+)\.(\d+)[.\d]*)", said)
     if version is None or (int(version[2]), int(version[3])) < OLDEST_QEMU:
         return None

@@ -22,10 +22,10 @@ from pathlib import Path
 
 from benchmarks.reports import schema
 from benchmarks.toolchain.cache import building, cache_root
-from benchmarks.toolchain.debian import fetch_packages, fetch_source, unpack
+from benchmarks.toolchain.debian import fetch_packages, fetch_source, unpack_package
 from mocovit_deploy.errors import DeployError, MissingToolError, TransientDeviceError
 from mocovit_deploy.files import digest
-from mocovit_deploy.untrusted.process import run
+from mocovit_deploy.untrusted.process import run_process
 
 Say = Callable[[str], None]
 
@@ -92,7 +92,7 @@ class _Steps:
     def run(
         self, argv: Sequence[str | Path], environment: Mapping[str, str], cwd: Path | None = None
     ) -> None:
-        done = run(argv, deadline_s=self.left_s(), cwd=cwd, environment=environment)
+        done = run_process(argv, deadline_s=self.left_s(), cwd=cwd, environment=environment)
         if done.ok:
             return
         self.log.parent.mkdir(parents=True, exist_ok=True)
@@ -101,7 +101,7 @@ class _Steps:
         raise DeployError(f"building the emulator failed at {Path(argv[0]).name}: see {self.log}")
 
 
-def build(final: Path, *, deadline_s: float, say: Say) -> None:
+def build_qemu(final: Path, *, deadline_s: float, say: Say) -> None:
     """Build qemu into the folder `final`, whole or not at all; takes about four minutes on two cores.
 
     `say` is told what is being done, a line at a time. Raises `MissingToolError` for what has to be
@@ -184,7 +184,7 @@ def _fetch_headers(work: Path, architecture: str, triplet: str, steps: _Steps) -
         into=downloads,
         deadline_s=steps.left_s(),
     ):
-        unpack(package, prefix, deadline_s=steps.left_s())
+        unpack_package(package, prefix, deadline_s=steps.left_s())
     # Some packages keep the library in /lib and link to it from /usr/lib by an absolute path.
     libraries = prefix / "usr" / "lib" / triplet
     for member in (prefix / "lib" / triplet).glob("*"):

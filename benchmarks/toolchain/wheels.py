@@ -12,7 +12,7 @@ from pathlib import Path
 from benchmarks.toolchain.cache import building
 from benchmarks.toolchain.lock import Compiler, Wheel
 from mocovit_deploy.errors import DeployError, MissingToolError, TransientDeviceError
-from mocovit_deploy.untrusted.process import run
+from mocovit_deploy.untrusted.process import run_process
 
 
 def extract_library(wheel: Wheel, into: Path, *, deadline_s: float) -> None:
@@ -57,7 +57,7 @@ def _pip(words: Sequence[str], package: str, version: str, digests: Sequence[str
         requirements.write(f"{package}=={version} {hashes}\n")
         requirements.flush()
         command, *options = words
-        done = run(
+        done = run_process(
             [
                 sys.executable,
                 "-m",

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from examples.digits import words
 from examples.digits.train import CHECKPOINT
 from mocovit_deploy.cli.parsers import Parser
-from mocovit_deploy.cli.runner import run
+from mocovit_deploy.cli.runner import run_command
 from mocovit_deploy.errors import UsageError, unknown_choice
 from mocovit_deploy.files import size_bytes
 from mocovit_deploy.formats import FORMATS, format_named
@@ -149,4 +149,4 @@ def _conclude(found: Sequence[Row]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(run(PROGRAM, command))
+    sys.exit(run_command(PROGRAM, command))

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from examples.digits import words
 from mocovit_deploy.cli.parsers import Parser
-from mocovit_deploy.cli.runner import run
+from mocovit_deploy.cli.runner import run_command
 from mocovit_deploy.spec import InputSpec, ModelSpec
 
 if TYPE_CHECKING:
@@ -78,10 +78,10 @@ def build(spec: ModelSpec) -> nn.Module:
     """The network with its own initial weights, which depend on `spec.seed` alone."""
     import torch
 
-    from mocovit_deploy.models.source import source_of
+    from mocovit_deploy.models.source import source_for
 
     torch.manual_seed(spec.seed)
-    network: nn.Module = source_of(spec.name).build(spec)
+    network: nn.Module = source_for(spec.name).build(spec)
     return network
 
 
@@ -194,4 +194,4 @@ def command(arguments: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(run(PROGRAM, command))
+    sys.exit(run_command(PROGRAM, command))

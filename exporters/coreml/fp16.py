@@ -18,7 +18,7 @@ def fits(wide: Mapping[str, float]) -> Callable[[Any], bool]:
     return selected
 
 
-def note(wide: Mapping[str, float]) -> str:
+def overflow_note(wide: Mapping[str, float]) -> str:
     """What a user of the file should know."""
     return f"{len(wide)} values stay in fp32: they reach {max(wide.values()):.1e}, and fp16 ends at 65504"
 

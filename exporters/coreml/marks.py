@@ -9,7 +9,7 @@ import json
 
 from exporters.coreml.metadata import IN_HALF, PREFIX
 from exporters.coreml.program import Program
-from mocovit_deploy.artifacts.marks import split
+from mocovit_deploy.artifacts.marks import split_mark
 
 
 def marks_of(program: Program) -> dict[str, str]:
@@ -23,7 +23,7 @@ def module_of(program: Program, name: str) -> str | None:
     None in files that were not written here.
     """
     if mark := marks_of(program).get(name):
-        return split(mark)[0]
+        return split_mark(mark)[0]
     return _stored(program, "modules").get(name)
 
 

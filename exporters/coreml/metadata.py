@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from exporters.coreml.toolchain import coremltools, quiet
+from exporters.coreml.toolchain import coremltools, quiet_coremltools
 from mocovit_deploy.errors import ConversionError
 from mocovit_deploy.files import write_atomically
 from mocovit_deploy.ship.metadata import FileMetadata
@@ -22,7 +22,7 @@ SPECIFICATION = Path("Data", "com.apple.CoreML", "model.mlmodel")
 """Where an .mlpackage keeps the protocol buffer; weights lie beside it."""
 
 
-def set_metadata(description: Any, metadata: FileMetadata) -> None:
+def fill_description(description: Any, metadata: FileMetadata) -> None:
     """Fill in the `description.metadata` of a Core ML specification, in place of what it said."""
     fields = description.metadata
     fields.author, fields.license = metadata.author, metadata.licence
@@ -41,11 +41,11 @@ def describe(
     """
     ct = coremltools()
     file = path / SPECIFICATION
-    with quiet():
+    with quiet_coremltools():
         specification = ct.proto.Model_pb2.Model()
         specification.ParseFromString(file.read_bytes())
         before = specification.mlProgram.SerializeToString(deterministic=True)
-        set_metadata(specification.description, metadata)
+        fill_description(specification.description, metadata)
         data = specification.SerializeToString(deterministic=True)
         again = ct.proto.Model_pb2.Model.FromString(data)
     if again.mlProgram.SerializeToString(deterministic=True) != before:

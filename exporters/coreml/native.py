@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from exporters.coreml.toolchain import coremltools, quiet
+from exporters.coreml.toolchain import coremltools, quiet_coremltools
 from mocovit_deploy.artifacts.artifact import Array, Artifact
 from mocovit_deploy.errors import MissingToolError, ParityError, unknown_choice
 
@@ -49,7 +49,7 @@ def load_native(artifact: Artifact, compute_units: str) -> NativePredictor:
         raise MissingToolError("Core ML runs on macOS only; here, use the numpy reference (load)")
     ct = coremltools()
     try:
-        with quiet():
+        with quiet_coremltools():
             model = ct.models.MLModel(str(artifact.path), compute_units=ct.ComputeUnit[compute_units])
     except (OSError, RuntimeError, ValueError) as error:
         raise ParityError(f"{artifact.path}: Core ML does not load it ({error})") from error

@@ -1,4 +1,4 @@
-"""A saved Core ML program as plain data: what `read` makes and `execute` runs. Numpy only.
+"""A saved Core ML program as plain data: what `read_program` makes and `execute` runs. Numpy only.
 
 Values are named, as in the file. A constant is the Python or numpy value itself: arrays of floats are
 always float32 here (every float16 number is a float32 number), in all files; what the file

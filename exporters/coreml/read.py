@@ -14,11 +14,11 @@ import numpy as np
 
 from exporters.coreml.package import require_contained
 from exporters.coreml.program import Constant, Operand, Operation, Program, Value
-from exporters.coreml.toolchain import coremltools, quiet
+from exporters.coreml.toolchain import coremltools, quiet_coremltools
 from mocovit_deploy.errors import UsageError
 
 
-def read(path: Path) -> Program:
+def read_program(path: Path) -> Program:
     """Read the program of an `.mlpackage`, weights included.
 
     Raises `UsageError` when the folder is not a readable ML program with one function, `MissingToolError`
@@ -29,7 +29,7 @@ def read(path: Path) -> Program:
         raise UsageError(f"{path}: no such .mlpackage folder")
     try:
         require_contained(path)
-        with quiet():
+        with quiet_coremltools():
             function, metadata = _main_function(ct, path)
     # A damaged file makes coremltools, protobuf or the blob reader fail, with anything.
     except Exception as error:

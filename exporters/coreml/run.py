@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from exporters.coreml.execute import execute, require_executable
 from exporters.coreml.program import Program
-from exporters.coreml.read import read
+from exporters.coreml.read import read_program
 from exporters.coreml.toolchain import coremltools
 from mocovit_deploy.artifacts.artifact import Array, Artifact
 
@@ -30,7 +30,7 @@ def load(artifact: Artifact) -> ReferencePredictor:
     Needs coremltools (to read), not torch. Raises `NotExecutable` at once when an operation has no reference
     semantics, `UsageError` when the file cannot be read, `MissingToolError` without coremltools.
     """
-    program = read(artifact.path)
+    program = read_program(artifact.path)
     require_executable(program)
     runtime = f"numpy reference of coremltools {coremltools().__version__} MIL"
     return ReferencePredictor(program, runtime, program.arithmetic)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from exporters.coreml.execute import execute
 from exporters.coreml.marks import marks_of
 from exporters.coreml.program import Program
-from exporters.coreml.read import read
+from exporters.coreml.read import read_program
 from exporters.coreml.run import load
 from mocovit_deploy.artifacts.artifact import Array, Artifact
 from mocovit_deploy.artifacts.marks import FileValue, marks_in
@@ -19,7 +19,7 @@ def values(artifact: Artifact) -> tuple[FileValue, ...]:
 
     Raises `UsageError` for a folder that is not a Core ML program.
     """
-    program = read(artifact.path)
+    program = read_program(artifact.path)
     marks = marks_of(program)
     found = []
     for value in (value for operation in program.operations for value in operation.outputs):
@@ -30,7 +30,7 @@ def values(artifact: Artifact) -> tuple[FileValue, ...]:
 
 
 @dataclass
-class _Opened:
+class TappedPredictor:
     """The numpy reference, stopping at the values asked for."""
 
     program: Program
@@ -45,7 +45,7 @@ class _Opened:
         return execute(self.program, taken, self.arithmetic, wanted=self.wanted, given=given)
 
 
-def load_inside(artifact: Artifact, names: Sequence[str], given: Sequence[str]) -> _Opened:
+def load_inside(artifact: Artifact, names: Sequence[str], given: Sequence[str]) -> TappedPredictor:
     """The file in the numpy reference, returning `names` too and taking `given`."""
     plain = load(artifact)
-    return _Opened(plain.program, plain.runtime, plain.arithmetic, frozenset(names), frozenset(given))
+    return TappedPredictor(plain.program, plain.runtime, plain.arithmetic, frozenset(names), frozenset(given))

@@ -34,7 +34,7 @@ def coremltools() -> ModuleType:
     """The package, imported at the first call. Raises `MissingToolError` when it is not installed."""
     if imported := sys.modules.get("coremltools"):
         return imported
-    with _absent(PROBED_IN_VAIN), quiet():
+    with _absent(PROBED_IN_VAIN), quiet_coremltools():
         return needs_extra("coremltools", "coreml")
 
 
@@ -53,7 +53,7 @@ def _absent(names: tuple[str, ...]) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def quiet() -> Iterator[None]:
+def quiet_coremltools() -> Iterator[None]:
     """Swallow what coremltools prints in passing: progress bars, and warnings of every version it meets.
 
     Its errors are exceptions, which pass.

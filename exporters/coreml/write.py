@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from exporters.coreml.decompositions import written_for
-from exporters.coreml.fp16 import fits, note
+from exporters.coreml.fp16 import fits, overflow_note
 from exporters.coreml.metadata import IN_HALF, PREFIX
-from exporters.coreml.toolchain import coremltools, quiet, uncollected
-from mocovit_deploy.artifacts.marks import modules_of, split
+from exporters.coreml.toolchain import coremltools, quiet_coremltools, uncollected
+from mocovit_deploy.artifacts.marks import modules_of, split_mark
 from mocovit_deploy.errors import ConversionError, UsageError, unknown_choice
 from mocovit_deploy.spec import BATCH, TensorSpec
 
@@ -129,7 +129,7 @@ def write_package(
         package = Path(scratch) / "model.mlpackage"
         model.save(str(package))
         package.rename(path)
-    return (note(wide),) if wide else ()
+    return (overflow_note(wide),) if wide else ()
 
 
 def _exported(
@@ -181,7 +181,7 @@ def _modules(
         steps.append((reads, makes))
         for name in makes:
             if text := marks.get(name) or marks.get(name.removesuffix(IN_HALF)):
-                known[name] = split(text)[0]
+                known[name] = split_mark(text)[0]
     values = {value for reads, _ in steps for value in reads}
     owned = {
         value: owners[name] for value in values if (name := value.removesuffix(STORED_IN_HALF)) in owners
@@ -197,7 +197,7 @@ def _modules_of_outputs(
 
     returned: Any = exported.graph.output_node().args[0]
     pairs = zip(outputs, returned, strict=True)
-    return {spec.name: split(mark_of(node))[0] for spec, node in pairs if node.op == "call_function"}
+    return {spec.name: split_mark(mark_of(node))[0] for spec, node in pairs if node.op == "call_function"}
 
 
 def _owners(exported: torch.export.ExportedProgram) -> dict[str, str]:
@@ -265,7 +265,7 @@ def _refusals_of(ct: Any, marks: Mapping[str, str] = MappingProxyType({})) -> It
     from mocovit_deploy.graph.stopped import stopped_at
 
     try:
-        with quiet(), warnings.catch_warnings():
+        with quiet_coremltools(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     except Exception as error:

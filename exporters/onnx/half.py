@@ -22,7 +22,7 @@ from exporters.semantics.correlation import correlate
 from exporters.semantics.half import sums
 from exporters.semantics.half.arithmetic import Half
 from exporters.semantics.half.convolution import convolve
-from exporters.semantics.spatial import Pads, extent, padded, positions, resolve_pads
+from exporters.semantics.spatial import Pads, extent, padded, resolve_pads, window_places
 from mocovit_deploy.artifacts.artifact import Array, Artifact
 from mocovit_deploy.errors import ConversionError, ParityError, first_line
 from mocovit_deploy.extras import needs_extra
@@ -154,7 +154,7 @@ def conv(
     around: Pads = resolve_pads(
         _AUTO[auto_pad or ""], _pairs(pads or (0,) * 2 * len(kernel)), space, window, steps
     )
-    out = positions(space, around, window, steps)
+    out = window_places(space, around, window, steps)
     images = padded(x, around, 0.0)
     if x.dtype == Half:
         return convolve(images, weight, bias, steps, spread, group or 1, out, plain=True)

@@ -38,7 +38,7 @@ def values(artifact: Artifact) -> tuple[FileValue, ...]:
     return tuple(found)
 
 
-class _Opened:
+class TappedPredictor:
     """The changed file: values go in under their own names, halves become what it takes."""
 
     def __init__(self, run: OnnxRuntime, given: Sequence[str], types: Mapping[str, Any]) -> None:
@@ -55,7 +55,7 @@ class _Opened:
         return self._run(passed)
 
 
-def load_inside(artifact: Artifact, names: Sequence[str], given: Sequence[str]) -> _Opened:
+def load_inside(artifact: Artifact, names: Sequence[str], given: Sequence[str]) -> TappedPredictor:
     """The file in ONNX Runtime with `names` among its outputs and `given` among its inputs."""
     onnx = needs_extra("onnx", "onnx")
     model = _inferred(artifact)
@@ -70,7 +70,7 @@ def load_inside(artifact: Artifact, names: Sequence[str], given: Sequence[str]) 
         onnx.helper.make_value_info(name, types[name]) for name in names if name not in outputs
     )
     model.graph.input.extend(onnx.helper.make_value_info(replaced[name], types[name]) for name in given)
-    return _Opened(OnnxRuntime(*session(model.SerializeToString(), artifact.path)), given, types)
+    return TappedPredictor(OnnxRuntime(*session(model.SerializeToString(), artifact.path)), given, types)
 
 
 def _inferred(artifact: Artifact) -> Any:

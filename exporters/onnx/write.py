@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from exporters.onnx.run import import_onnxruntime
-from mocovit_deploy.artifacts.marks import marks_in, modules_of, split
+from mocovit_deploy.artifacts.marks import marks_in, modules_of, split_mark
 from mocovit_deploy.errors import ConversionError, UsageError, first_line
 from mocovit_deploy.extras import needs_extra
 from mocovit_deploy.formats import ExportJob, Written
@@ -172,7 +172,7 @@ def _grouped(model: Any) -> list[str]:
 def _name_modules(model: Any, marks: Mapping[str, str]) -> None:
     """Write the torch module beside every node, and the operation beside those that the graph has too."""
     nodes = model.graph.node
-    known = {value: split(text)[0] for value, text in marks.items()}
+    known = {value: split_mark(text)[0] for value, text in marks.items()}
     parameters = [tensor.name for tensor in model.graph.initializer if "." in tensor.name]
     owners = {name: name.rpartition(".")[0] for name in parameters}
     modules = modules_of([(node.input, node.output) for node in nodes], known, owners)
@@ -180,7 +180,7 @@ def _name_modules(model: Any, marks: Mapping[str, str]) -> None:
         del node.metadata_props[:]
         node.metadata_props.add(key=MODULE_KEY, value=module)
         if text := next((marks[output] for output in node.output if output in marks), None):
-            node.metadata_props.add(key=OPERATION_KEY, value=split(text)[1])
+            node.metadata_props.add(key=OPERATION_KEY, value=split_mark(text)[1])
 
 
 def _mark(node: Any) -> str:

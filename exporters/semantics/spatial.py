@@ -51,7 +51,7 @@ def extent(kernel: Sequence[int], dilations: Sequence[int]) -> tuple[int, ...]:
     return tuple((k - 1) * int(d) + 1 for k, d in zip(kernel, dilations, strict=True))
 
 
-def positions(
+def window_places(
     space: Sequence[int], pads: Pads, window: Sequence[int], strides: Sequence[int]
 ) -> tuple[int, ...]:
     """How many places a window of `window` samples takes along each axis."""

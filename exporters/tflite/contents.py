@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from mocovit_deploy.artifacts.artifact import Artifact
-from mocovit_deploy.artifacts.marks import marks_in, split
+from mocovit_deploy.artifacts.marks import marks_in, split_mark
 from mocovit_deploy.artifacts.operator import ROOT_MODULE, FileOperator
 from mocovit_deploy.errors import UsageError
 from mocovit_deploy.extras import needs_extra
@@ -99,7 +99,7 @@ def _operators(model: Any, schema: Any) -> tuple[FileOperator, ...]:
             FileOperator(
                 index=index,
                 kind=kind,
-                where=module_path(name, kind),
+                where=module_of_output(name, kind),
                 dtype=_dtype(output, schema),
                 output=name,
                 half_weights=half,
@@ -164,7 +164,7 @@ def _text(raw: bytes | None) -> str:
 _WEIGHTED = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "TRANSPOSE_CONV")
 
 
-def module_path(tensor_name: str, kind: str) -> str:
+def module_of_output(tensor_name: str, kind: str) -> str:
     """The torch module in the name of an operator's output, or the name itself.
 
     mocovit-export writes marks, litert_torch by itself the classes of modules:
@@ -181,7 +181,7 @@ def module_path(tensor_name: str, kind: str) -> str:
     """
     place = -1 if kind in _WEIGHTED else 0
     if marks := marks_in(tensor_name):
-        return split(marks[place])[0] or ROOT_MODULE
+        return split_mark(marks[place])[0] or ROOT_MODULE
     paths = re.findall(r"([^;]+);[0-9]*(?:;|$)", tensor_name)
     if not paths:
         return tensor_name

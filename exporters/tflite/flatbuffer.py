@@ -1,7 +1,8 @@
 """Read a TFLite file's tables, change them, write them again: the one place that writes flatbuffers.
 
 ai-edge-quantizer keeps weights outside the tables (`Buffer.offset`, `Buffer.size`), where packing the tables
-again would silently drop them and the 1.4.0 runtime does not look. `read` brings every such buffer inside.
+again would silently drop them and the 1.4.0 runtime does not look. `read_model` brings every such
+buffer inside.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ INSIDE = 1
 """`Buffer.offset` of 0 or 1 means that the bytes, if any, are in the tables (schema.fbs of LiteRT)."""
 
 
-def read(data: bytes) -> Any:
+def read_model(data: bytes) -> Any:
     """The tables of a TFLite file as `ModelT`, every buffer inside; `ConversionError` for any other file."""
     schema = needs_extra("ai_edge_litert.schema_py_generated", "tflite")
     if data[4:8] != IDENTIFIER:
@@ -37,7 +38,7 @@ def read(data: bytes) -> Any:
     return model
 
 
-def write(model: Any) -> bytes:
+def model_bytes(model: Any) -> bytes:
     """The file of these tables."""
     flatbuffers = needs_extra("flatbuffers", "tflite")
     held = [buffer.data for buffer in model.buffers]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from exporters.tflite.flatbuffer import read, set_metadata, write
+from exporters.tflite.flatbuffer import model_bytes, read_model, set_metadata
 from exporters.tflite.mark import place_of
 from mocovit_deploy.extras import needs_extra
 
@@ -15,9 +15,9 @@ VALUE = b"fp16accfp16"
 
 def allow_half(data: bytes) -> bytes:
     """The file, marked so that XNNPACK computes it in fp16 where the processor can."""
-    model = read(data)
+    model = read_model(data)
     mark_half(model)
-    return write(model)
+    return model_bytes(model)
 
 
 def mark_half(model: Any) -> None:

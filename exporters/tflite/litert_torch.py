@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from torch import Tensor, fx
 
 
-def convert(
+def convert_float(
     graph: fx.GraphModule, example: Sequence[Tensor], job: ExportJob, inputs: tuple[TensorSpec, ...]
 ) -> bytes:
     """The fp32 file of `graph`, with the given inputs, which may be NHWC, and `job.outputs`.

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from exporters.tflite.flatbuffer import metadata as stored
-from exporters.tflite.flatbuffer import read, set_metadata, write
+from exporters.tflite.flatbuffer import model_bytes, read_model, set_metadata
 from mocovit_deploy.errors import ConversionError
 from mocovit_deploy.extras import needs_extra
 from mocovit_deploy.files import write_atomically
@@ -61,10 +61,10 @@ def describe(
     """
     data = without_archive(path.read_bytes())
     entry = description(metadata, inputs, outputs)
-    model = read(data)
+    model = read_model(data)
     if stored(model, ENTRY) != entry:
         set_metadata(model, ENTRY, entry)
-        described = write(model)
+        described = model_bytes(model)
         _require_equal_buffers(path, data, described)
         data = described
     write_atomically(path, data + archive(data, metadata))
@@ -82,7 +82,7 @@ def without_archive(data: bytes) -> bytes:
 
 def _require_equal_buffers(path: Path, before: bytes, after: bytes) -> None:
     """Raise `ConversionError` unless the buffers of tensors are the same bytes in the same order."""
-    old, new = read(before), read(after)
+    old, new = read_model(before), read_model(after)
     for number, (one, other) in enumerate(zip(old.buffers, new.buffers, strict=False)):
         if number in {entry.buffer for entry in old.metadata or []}:
             continue

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from exporters.tflite.flatbuffer import read, write
+from exporters.tflite.flatbuffer import model_bytes, read_model
 from exporters.tflite.run import arithmetic_of, interpreter
 from mocovit_deploy.artifacts.artifact import Array, Artifact
 from mocovit_deploy.artifacts.marks import FileValue, marks_in
@@ -48,13 +48,13 @@ def values(artifact: Artifact) -> tuple[FileValue, ...]:
     return tuple(found)
 
 
-class _Opened:
+class TappedPredictor:
     """The changed file in the installed interpreter: values go in and come out under their own names."""
 
     def __init__(self, artifact: Artifact, model: Any, inputs: Sequence[str], outputs: Sequence[str]) -> None:
         interpreter_class, self.runtime = interpreter()
         try:
-            self._interpreter = interpreter_class(model_content=write(model))
+            self._interpreter = interpreter_class(model_content=model_bytes(model))
             self._interpreter.allocate_tensors()
             self.arithmetic = arithmetic_of(artifact.path, interpreter_class, self._interpreter)
         except (ValueError, RuntimeError) as error:
@@ -92,7 +92,7 @@ def _real(array: Array, details: Mapping[str, Any]) -> Array:
     return real
 
 
-def load_inside(artifact: Artifact, names: Sequence[str], given: Sequence[str]) -> _Opened:
+def load_inside(artifact: Artifact, names: Sequence[str], given: Sequence[str]) -> TappedPredictor:
     """The file in the installed runtime, with `names` among its outputs and `given` among its inputs."""
     model = _tables(artifact)
     graph = model.subgraphs[0]
@@ -112,12 +112,12 @@ def load_inside(artifact: Artifact, names: Sequence[str], given: Sequence[str]) 
     taken = [known[int(index)] for index in graph.inputs]
     graph.inputs, graph.outputs = np.array(inputs, np.int32), np.array(outputs, np.int32)
     model.signatureDefs = []
-    return _Opened(artifact, model, [*taken, *given], [known[index] for index in outputs])
+    return TappedPredictor(artifact, model, [*taken, *given], [known[index] for index in outputs])
 
 
 def _tables(artifact: Artifact) -> Any:
     try:
-        model = read(artifact.path.read_bytes())
+        model = read_model(artifact.path.read_bytes())
     except ConversionError as error:
         raise ConversionError(f"{artifact.path}: {error}") from None
     # The bindings raise any type over a damaged file.

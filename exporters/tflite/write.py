@@ -12,7 +12,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from exporters.tflite.direct.unsupported import UnsupportedError
-from exporters.tflite.flatbuffer import write
+from exporters.tflite.flatbuffer import model_bytes
 from exporters.tflite.fp16 import allow_half, mark_half, store_half
 from exporters.tflite.run import interpreter, probe
 from mocovit_deploy.errors import ConversionError, MissingToolError, first_line
@@ -70,13 +70,13 @@ def _directly(graph: fx.GraphModule, job: ExportJob, inputs: tuple[TensorSpec, .
     model = written(graph, inputs, job.outputs, half=half, half_weights=half_weights)
     if half:
         mark_half(model)
-    return write(model)
+    return model_bytes(model)
 
 
 def _through_litert_torch(
     graph: fx.GraphModule, example: Sequence[Tensor], job: ExportJob, inputs: tuple[TensorSpec, ...]
 ) -> bytes:
-    from exporters.tflite.litert_torch import convert as through
+    from exporters.tflite.litert_torch import convert_float as through
 
     data = through(graph, example, job, inputs)
     if job.recipe == "fp16_weights":

@@ -52,7 +52,7 @@ def read_labelled(name: str, image: InputSpec, images: int | None) -> Labelled:
     Raises `UsageError` for a function or a file that is not there or fails, and for arrays that do not fit.
     """
     if name.endswith(".npz"):
-        arrays = read_arrays(Path(name), ("images", "labels"), ())
+        arrays = read_labelled_arrays(Path(name), ("images", "labels"), ())
         found = (arrays["images"], arrays["labels"])
     else:
         found = _from_function(name, image, images)
@@ -90,7 +90,7 @@ def _from_function(name: str, image: InputSpec, images: int | None) -> tuple[Arr
     return pictures, labels
 
 
-def read_arrays(path: Path, needed: Sequence[str], welcome: Sequence[str]) -> dict[str, Array]:
+def read_labelled_arrays(path: Path, needed: Sequence[str], welcome: Sequence[str]) -> dict[str, Array]:
     """The arrays of an .npz by name: all of `needed`, and those of `welcome` that it holds.
 
     Raises `UsageError` for a file that is not there, is not an .npz, lacks one, or unpacks to too much.

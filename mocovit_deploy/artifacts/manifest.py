@@ -12,7 +12,7 @@ from typing import Any
 
 from mocovit_deploy.artifacts.artifact import Artifact
 from mocovit_deploy.artifacts.install import finish
-from mocovit_deploy.artifacts.manifest_rules import check
+from mocovit_deploy.artifacts.manifest_rules import check_manifest
 from mocovit_deploy.errors import UsageError
 from mocovit_deploy.files import write_atomically
 from mocovit_deploy.spec import Preprocessing, TensorSpec
@@ -59,7 +59,7 @@ def read_manifest(artifact_path: Path) -> Artifact:
     if version != SCHEMA_VERSION:
         raise UsageError(f"{path}: manifest schema {version!r:.40}, this version reads {SCHEMA_VERSION}")
     try:
-        check(document)
+        check_manifest(document)
         return _artifact_from(document, artifact_path)
     except (KeyError, TypeError) as error:
         raise UsageError(f"{path}: not a manifest ({error!r:.200}); export again") from None

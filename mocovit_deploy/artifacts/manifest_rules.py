@@ -37,7 +37,7 @@ LONGEST_NAME = 500
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
-def check(document: Mapping[str, Any]) -> None:
+def check_manifest(document: Mapping[str, Any]) -> None:
     """`ValueError` that names the field, for a value that cannot be; `KeyError` for one that is absent."""
     for key in ("format", "recipe", "model", "weights"):
         _text(document[key], key)

@@ -37,7 +37,7 @@ def mark(module: str, operation: str) -> str:
     return f"{module}:{operation}"
 
 
-def split(text: str) -> tuple[str, str]:
+def split_mark(text: str) -> tuple[str, str]:
     """The module and the operation of a mark.
 
     >>> split("blocks.3.se.reduce:conv2d_21")

@@ -59,7 +59,7 @@ LIVE = "live module "
 """What stands before the name of a module that a Python program handed over: it cannot be built again."""
 
 
-def source_of(request: ExportRequest) -> dict[str, Any]:
+def provenance_of(request: ExportRequest) -> dict[str, Any]:
     """What a request asks for, as plain data that compares: words, digests of its files, versions.
 
     Files that are missing are left out; their loader says so.

@@ -9,7 +9,7 @@ from pathlib import Path
 from mocovit_deploy.contract.check import check_contract
 from mocovit_deploy.contract.read import read_contract
 from mocovit_deploy.contract.reports import as_json, junit, markdown
-from mocovit_deploy.contract.reports.text import text
+from mocovit_deploy.contract.reports.text import as_text
 from mocovit_deploy.contract.result import ContractResult
 from mocovit_deploy.errors import UsageError
 from mocovit_deploy.files import write_atomically
@@ -37,7 +37,7 @@ def run_contract(
             sys.stderr.write(f"note: {file.subject}: {note}\n")
     if report_dir is not None:
         _write(report_dir, result)
-    sys.stdout.write(_json(result) if as_json_report else text(result))
+    sys.stdout.write(_json(result) if as_json_report else as_text(result))
     for file, check in result.rows:
         if check.verdict != PASS:
             sys.stderr.write(f"{file.subject}: {check.verdict}: {check.reason}\n")

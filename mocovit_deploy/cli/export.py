@@ -20,7 +20,7 @@ from mocovit_deploy.cli.output import (
 from mocovit_deploy.exporting.refuse import refuse_impossible
 from mocovit_deploy.extras import import_torch
 from mocovit_deploy.models.probe import probe_files
-from mocovit_deploy.models.source import source_of
+from mocovit_deploy.models.source import source_for
 from mocovit_deploy.spec import ExportRequest, Preprocessing
 from mocovit_deploy.terminal.printable import printable
 from mocovit_deploy.terminal.progress import Stages
@@ -28,7 +28,7 @@ from mocovit_deploy.terminal.quiet import quiet
 from mocovit_deploy.terminal.table import table
 
 if TYPE_CHECKING:
-    from mocovit_deploy.exporting.pipeline import Export
+    from mocovit_deploy.exporting.pipeline import ExportOutcome
     from mocovit_deploy.exporting.prove import Outcome
 
 
@@ -36,12 +36,12 @@ CHANGES_SHOWN = 3
 """Of each rewrite of a file, on the terminal."""
 
 
-def export(request: ExportRequest, *, as_json: bool, verbose: bool) -> int:
+def run_export(request: ExportRequest, *, as_json: bool, verbose: bool) -> int:
     """Export, check, print; the exit status is the first failure's."""
     with quiet(not verbose) as stderr:
         stages = Stages(terminal(stderr))
         with stages("request"):
-            source_of(request.model.name)
+            source_for(request.model.name)
             refuse_impossible(request)
         with stages("files"):
             probe_files(request.model, verbose)
@@ -91,7 +91,7 @@ def _assumption(how: Preprocessing) -> str:
     )
 
 
-def _export_text(done: Export, stages: Stages, request: ExportRequest) -> str:
+def _export_text(done: ExportOutcome, stages: Stages, request: ExportRequest) -> str:
     lines = [f"{done.network.name}, weights {done.network.weights}"]
     for proof in done.passes.proofs:
         error = "nothing to prove" if proof.error is None else f"float64 error {proof.error:.1e}"
@@ -131,8 +131,8 @@ def _lowering_lines(outcome: Outcome) -> list[str]:
     return [f"rewritten for {outcome.format} {outcome.recipe}:", *lines] if lines else []
 
 
-def _export_json(done: Export, stages: Stages) -> dict[str, Any]:
-    from mocovit_deploy.graph.edit import BATCH_NORMS, count
+def _export_json(done: ExportOutcome, stages: Stages) -> dict[str, Any]:
+    from mocovit_deploy.graph.edit import BATCH_NORMS, count_calls
 
     return {
         "schema_version": REPORT_SCHEMA_VERSION,
@@ -141,7 +141,7 @@ def _export_json(done: Export, stages: Stages) -> dict[str, Any]:
         "trained": done.network.trained,
         "batch_norms": {
             "before": done.batch_norms_captured,
-            "after": count(done.passes.graph, *BATCH_NORMS),
+            "after": count_calls(done.passes.graph, *BATCH_NORMS),
         },
         "passes": [
             {

@@ -21,7 +21,7 @@ from mocovit_deploy.terminal.table import table
 ROOT = "(network)"
 
 
-def layers(files: Sequence[Path], *, bisect: bool, as_json: bool, verbose: bool) -> int:
+def run_layers(files: Sequence[Path], *, bisect: bool, as_json: bool, verbose: bool) -> int:
     """Check the layers of files; all are checked before any failure ends the command."""
     reports: list[tuple[Path, LayerReport]] = []
     errors: list[DeployError] = []
@@ -46,7 +46,7 @@ def layers(files: Sequence[Path], *, bisect: bool, as_json: bool, verbose: bool)
         print_json({"schema_version": REPORT_SCHEMA_VERSION, "files": documents})
     else:
         for path, report in reports:
-            sys.stdout.write(f"{path}: {report.runtime}, {report.arithmetic}\n\n{render(report)}\n")
+            sys.stdout.write(f"{path}: {report.runtime}, {report.arithmetic}\n\n{layers_text(report)}\n")
     for later in errors[1:]:
         sys.stderr.write(f"{later}\n")
     if errors:
@@ -54,7 +54,7 @@ def layers(files: Sequence[Path], *, bisect: bool, as_json: bool, verbose: bool)
     return 0
 
 
-def render(report: LayerReport) -> str:
+def layers_text(report: LayerReport) -> str:
     """Every layer, those the file has no value of with the reason, and the verdict last, where eyes are."""
     bisected = any(reading.alone for reading in report.readings)
     header = ["layer", "operation", "in the file", "max error", "SQNR", "cosine"]

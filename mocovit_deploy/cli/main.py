@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mocovit_deploy.cli.parsers import export_parser, parity_parser
-from mocovit_deploy.cli.runner import run
+from mocovit_deploy.cli.runner import run_command
 from mocovit_deploy.errors import UsageError
 
 
@@ -20,12 +20,12 @@ def _export(words: Sequence[str]) -> int:
     require_honoured(given)
     request = export_request(given)
     if given.summary:
-        from mocovit_deploy.cli.summary import summary
+        from mocovit_deploy.cli.summary import run_summary
 
-        return summary(request, as_json=given.json, verbose=given.verbose)
-    from mocovit_deploy.cli.export import export
+        return run_summary(request, as_json=given.json, verbose=given.verbose)
+    from mocovit_deploy.cli.export import run_export
 
-    return export(request, as_json=given.json, verbose=given.verbose)
+    return run_export(request, as_json=given.json, verbose=given.verbose)
 
 
 def _parity(words: Sequence[str]) -> int:
@@ -44,12 +44,12 @@ def _parity(words: Sequence[str]) -> int:
             from mocovit_deploy.extras import import_torch
 
             import_torch()
-            from mocovit_deploy.cli.layers import layers
+            from mocovit_deploy.cli.layers import run_layers
 
-            return layers(given.files, bisect=given.bisect, as_json=given.json, verbose=given.verbose)
-        from mocovit_deploy.cli.parity import parity
+            return run_layers(given.files, bisect=given.bisect, as_json=given.json, verbose=given.verbose)
+        from mocovit_deploy.cli.parity import run_parity
 
-        return parity(
+        return run_parity(
             given.files,
             given.target or "host",
             deadline_s=given.deadline_s,
@@ -78,8 +78,8 @@ def _parity(words: Sequence[str]) -> int:
 
 
 def export_main() -> int:
-    return run("mocovit-export", _export)
+    return run_command("mocovit-export", _export)
 
 
 def parity_main() -> int:
-    return run("mocovit-parity", _parity)
+    return run_command("mocovit-parity", _parity)

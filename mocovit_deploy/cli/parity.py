@@ -23,14 +23,14 @@ from mocovit_deploy.errors import DeployError, ParityError, unknown_choice
 from mocovit_deploy.files import digest
 from mocovit_deploy.parity.decide import PASS
 from mocovit_deploy.parity.sandboxed import check_here
-from mocovit_deploy.parity.verdict import ParityReport, judge, not_run
+from mocovit_deploy.parity.verdict import ParityReport, judge_outputs, not_run
 from mocovit_deploy.targets import HOST, TARGETS, RunConditions, load_target
 from mocovit_deploy.terminal.printable import printable
 from mocovit_deploy.terminal.quiet import quiet
 from mocovit_deploy.terminal.table import table
 
 
-def parity(
+def run_parity(
     files: Sequence[Path], target: str, *, as_json: bool, verbose: bool, deadline_s: float | None = None
 ) -> int:
     """Check files from what lies beside them; all are checked before any failure ends the command.
@@ -93,4 +93,4 @@ def _check_on(
 def _run_on(target: str, artifact: Artifact, golden: Golden, deadline_s: float | None) -> ParityReport:
     conditions = RunConditions() if deadline_s is None else RunConditions(deadline_s=deadline_s)
     run = load_target(target).run_golden(artifact, golden, conditions)
-    return judge(artifact, golden, run.outputs, run.runtime, run.arithmetic)
+    return judge_outputs(artifact, golden, run.outputs, run.runtime, run.arithmetic)

@@ -54,7 +54,7 @@ class WatchedOutput:
         return getattr(self.stream, name)
 
 
-def run(program: str, command: Command, words: Sequence[str] | None = None) -> int:
+def run_command(program: str, command: Command, words: Sequence[str] | None = None) -> int:
     """Run `command` on `words` (those of the process if None) and return the exit status."""
     given = sys.argv[1:] if words is None else list(words)
     if sys.stderr is None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from mocovit_deploy.cli.output import REPORT_SCHEMA_VERSION, print_json
 from mocovit_deploy.extras import import_torch
 from mocovit_deploy.models.probe import probe_files
-from mocovit_deploy.models.source import source_of
+from mocovit_deploy.models.source import source_for
 from mocovit_deploy.spec import ExportRequest
 from mocovit_deploy.terminal.quiet import quiet
 
@@ -16,15 +16,15 @@ if TYPE_CHECKING:
     from mocovit_deploy.models.load import Network
 
 
-def summary(request: ExportRequest, *, as_json: bool, verbose: bool) -> int:
+def run_summary(request: ExportRequest, *, as_json: bool, verbose: bool) -> int:
     """Print parameters, MACs and activation bytes, layer by layer."""
     with quiet(not verbose):
-        source_of(request.model.name)
+        source_for(request.model.name)
         probe_files(request.model, verbose)
         import_torch()
 
         from mocovit_deploy.graph.capture import capture
-        from mocovit_deploy.graph.cost import render, summarize
+        from mocovit_deploy.graph.cost import cost_text, summarize
         from mocovit_deploy.models.load import load_network
         from mocovit_deploy.passes.deploy_hooks import run_deploy_hooks
 
@@ -43,7 +43,7 @@ def summary(request: ExportRequest, *, as_json: bool, verbose: bool) -> int:
         )
     else:
         shapes = ", ".join(f"{n} {'x'.join(map(str, shape))}" for n, shape in _input_shapes(network).items())
-        sys.stdout.write(f"{network.name} at {shapes}\n\n{render(counted)}\n")
+        sys.stdout.write(f"{network.name} at {shapes}\n\n{cost_text(counted)}\n")
     return 0
 
 

@@ -14,7 +14,7 @@ _Asked = tuple[InputSpec, int | None]
 
 
 @dataclass
-class Question:
+class AccuracyData:
     """The images that `name` names (a function or an .npz), and the network that files are held against."""
 
     name: str

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
-from mocovit_deploy.contract.accuracy_data import Question
+from mocovit_deploy.contract.accuracy_data import AccuracyData
 from mocovit_deploy.contract.bounds import metric_named
 from mocovit_deploy.contract.evidence import Evidence
 from mocovit_deploy.contract.files import MISSING, Made, Pair, make, refusal
@@ -40,7 +40,7 @@ def check_contract(contract: Contract, output_dir: Path, *, fresh: bool, say: Sa
         begun = time.perf_counter()
         made = make(model, output_dir, fresh=fresh, stages=Stages())
         say(f"  {_counted(made)} in {time.perf_counter() - begun:.0f} s")
-        question = Question(model.data, model.request.model) if model.data else None
+        question = AccuracyData(model.data, model.request.model) if model.data else None
         for entry in model.files:
             files.append(_file(model, entry, made[entry.format, entry.precision], question))
             say(f"  {_told(files[-1])}")
@@ -61,7 +61,7 @@ def _told(file: FileResult) -> str:
     return f"{file.title} {file.how}{f' ({file.path})' if file.path else ''}: {said}, {seconds:.0f} s"
 
 
-def _file(model: ModelEntry, entry: FileEntry, made: Made, question: Question | None) -> FileResult:
+def _file(model: ModelEntry, entry: FileEntry, made: Made, question: AccuracyData | None) -> FileResult:
     artifact, notes = made.artifact, made.notes
     if artifact is None:
         error = made.error or ParityError(MISSING)
@@ -96,7 +96,7 @@ def check_bounds(evidence: Evidence, bounds: Bounds) -> tuple[Check, ...]:
 def _timed(metric: Metric, limit: float, evidence: Evidence) -> Check:
     start = time.perf_counter()
     try:
-        check = judge(metric, limit, metric.measure(evidence))
+        check = judge_metric(metric, limit, metric.measure(evidence))
     except DeployError as error:
         check = _not_run(metric, limit, error)
     except Exception as error:  # noqa: BLE001 - a defect of ours, or of a runtime: said, and the rest goes on
@@ -104,7 +104,7 @@ def _timed(metric: Metric, limit: float, evidence: Evidence) -> Check:
     return dataclasses.replace(check, seconds=time.perf_counter() - start)
 
 
-def judge(metric: Metric, limit: float, found: Measured) -> Check:
+def judge_metric(metric: Metric, limit: float, found: Measured) -> Check:
     """Pass, fail, or not run where an output that never changes would pass as well."""
     shown, bound = metric.unit.show(found.value), metric.shown_bound(limit)
     margin = metric.margin(found.value, limit)

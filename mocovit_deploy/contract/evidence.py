@@ -15,12 +15,12 @@ from mocovit_deploy.accuracy.evaluate import Classes
 from mocovit_deploy.accuracy.labelled import Labelled
 from mocovit_deploy.artifacts.artifact import Array, Artifact
 from mocovit_deploy.artifacts.golden import Golden, read_golden
-from mocovit_deploy.contract.accuracy_data import Question
+from mocovit_deploy.contract.accuracy_data import AccuracyData
 from mocovit_deploy.errors import ParityError, UsageError
 from mocovit_deploy.files import size_bytes
 from mocovit_deploy.formats import Predictor, format_named
 from mocovit_deploy.parity.compare import Difference
-from mocovit_deploy.parity.verdict import ParityReport, differences, run_golden
+from mocovit_deploy.parity.verdict import ParityReport, differences, predict_golden
 from mocovit_deploy.targets import (
     HOST,
     GoldenRun,
@@ -55,7 +55,7 @@ class Evidence:
         self,
         artifact: Artifact,
         conditions: Conditions,
-        question: Question | None = None,
+        question: AccuracyData | None = None,
         exported: ParityReport | None = None,
     ) -> None:
         """`exported` is what was found when the file was exported, just now and here."""
@@ -115,7 +115,7 @@ class Evidence:
 
     def _run_in(self, predictor: Predictor) -> tuple[tuple[Difference, ...], str, str]:
         try:
-            ran = run_golden(self.artifact, self.golden, predictor)
+            ran = predict_golden(self.artifact, self.golden, predictor)
         except KeyError as error:
             raise self._other_outputs(error) from None
         return self._compared(ran), predictor.runtime, predictor.arithmetic
@@ -200,7 +200,7 @@ class Evidence:
         return f"{self._predictor.runtime}, {self._predictor.arithmetic}"
 
     @property
-    def _asked(self) -> Question:
+    def _asked(self) -> AccuracyData:
         if self._question is None:
             raise UsageError(f"{self.artifact.path}: accuracy needs labelled images; name them with data")
         return self._question

@@ -17,7 +17,7 @@ from typing import Any
 from mocovit_deploy.artifacts.artifact import Artifact
 from mocovit_deploy.artifacts.golden import golden_path
 from mocovit_deploy.artifacts.manifest import read_manifest
-from mocovit_deploy.artifacts.provenance import source_of
+from mocovit_deploy.artifacts.provenance import provenance_of
 from mocovit_deploy.contract.read import ModelEntry
 from mocovit_deploy.errors import DeployError, ParityError, UsageError, internal
 from mocovit_deploy.extras import import_torch
@@ -49,15 +49,15 @@ def make(model: ModelEntry, output_dir: Path, *, fresh: bool, stages: Stages) ->
     by one call. `fresh` exports them all."""
     pairs = model.request.files
     folder = output_dir / model.name
-    found = {} if fresh else find(model, (folder, output_dir))
+    found = {} if fresh else find_made(model, (folder, output_dir))
     missing = tuple(pair for pair in pairs if pair not in found)
     made = _export(model, missing, folder, stages) if missing else {}
     return {pair: found.get(pair) or made[pair] for pair in pairs}
 
 
-def find(model: ModelEntry, folders: Iterable[Path]) -> dict[Pair, Made]:
+def find_made(model: ModelEntry, folders: Iterable[Path]) -> dict[Pair, Made]:
     """The files of a model that were made before, the first folder's first."""
-    source = source_of(model.request)
+    source = provenance_of(model.request)
     found: dict[Pair, Made] = {}
     for folder in folders:
         for artifact in _artifacts(folder):

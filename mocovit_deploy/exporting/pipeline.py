@@ -12,14 +12,14 @@ from mocovit_deploy.exporting.prove import ExportContext, Outcome, run_original,
 from mocovit_deploy.exporting.refuse import refuse_impossible
 from mocovit_deploy.exporting.staging import staged
 from mocovit_deploy.graph.capture import capture
-from mocovit_deploy.graph.edit import BATCH_NORMS, count
+from mocovit_deploy.graph.edit import BATCH_NORMS, count_calls
 from mocovit_deploy.models.load import Network, load_network
 from mocovit_deploy.passes.deploy_hooks import after_deploy_hooks
 from mocovit_deploy.passes.result import PassResult
 from mocovit_deploy.passes.run import run_passes, standard_passes
 from mocovit_deploy.quantization.calibration import read_calibration
 from mocovit_deploy.quantization.observe import observe
-from mocovit_deploy.quantization.recipes import named
+from mocovit_deploy.quantization.recipes import recipe_named
 from mocovit_deploy.quantization.scheme import Scheme, scheme_of, weights_scheme, with_input_means
 from mocovit_deploy.ship.metadata import require_fitting_labels
 from mocovit_deploy.spec import ExportRequest
@@ -27,7 +27,7 @@ from mocovit_deploy.terminal.progress import Stages
 
 
 @dataclass(frozen=True)
-class Export:
+class ExportOutcome:
     """Everything one call of `export_model` did."""
 
     network: Network
@@ -39,7 +39,7 @@ class Export:
     """None if no recipe asked for quantizes."""
 
 
-def export_model(request: ExportRequest, stages: Stages, live: Network | None = None) -> Export:
+def export_model(request: ExportRequest, stages: Stages, live: Network | None = None) -> ExportOutcome:
     """Export one network to every format and precision asked for, and prove each file.
 
     A file takes its name only after its verdict; one that fails goes to `rejected/` in the output folder,
@@ -80,12 +80,12 @@ def export_model(request: ExportRequest, stages: Stages, live: Network | None = 
             scheme=scheme,
         )
         outcomes = [write_and_prove(context, name, recipe) for name, recipe in request.files]
-    return Export(network, passes, count(original, *BATCH_NORMS), tuple(outcomes), scheme)
+    return ExportOutcome(network, passes, count_calls(original, *BATCH_NORMS), tuple(outcomes), scheme)
 
 
 def _scheme(request: ExportRequest, network: Network, graph: fx.GraphModule, stages: Stages) -> Scheme | None:
     """How the graph is quantized, if a recipe asked for quantizes it: made once for all files."""
-    recipes = [named(recipe) for _, recipe in request.files]
+    recipes = [recipe_named(recipe) for _, recipe in request.files]
     if request.calibration is None or not any(recipe.is_static for recipe in recipes):
         return weights_scheme(graph) if any(recipe.quantizes for recipe in recipes) else None
     with stages("calibration images"):
@@ -104,7 +104,7 @@ def _scheme(request: ExportRequest, network: Network, graph: fx.GraphModule, sta
         return with_input_means(scheme, graph, observed) if request.calibration.bias_correction else scheme
 
 
-def worst_error(export: Export) -> DeployError | None:
+def worst_error(export: ExportOutcome) -> DeployError | None:
     """The error that decides the exit status of a whole call: conversion, then parity, then the rest."""
     errors = [outcome.error for outcome in export.outcomes if outcome.error is not None]
     return min(errors, key=lambda error: error.exit_status, default=None)

@@ -15,7 +15,7 @@ from torch import Tensor, fx
 from mocovit_deploy.artifacts.artifact import Array, Artifact, as_taken
 from mocovit_deploy.artifacts.golden import Golden, golden_path, write_golden
 from mocovit_deploy.artifacts.manifest import write_manifest
-from mocovit_deploy.artifacts.provenance import source_of
+from mocovit_deploy.artifacts.provenance import provenance_of
 from mocovit_deploy.errors import ConversionError, DeployError, ParityError, internal, no_room
 from mocovit_deploy.exporting.inside import FP32, with_rewrites
 from mocovit_deploy.exporting.staging import Staging
@@ -30,7 +30,7 @@ from mocovit_deploy.parity.verdict import ParityReport, check_file, not_run, ret
 from mocovit_deploy.passes.result import PassResult
 from mocovit_deploy.passes.run import Pass, rewrite, run_passes
 from mocovit_deploy.quantization.calibration_set import brand_of
-from mocovit_deploy.quantization.recipes import named
+from mocovit_deploy.quantization.recipes import recipe_named
 from mocovit_deploy.quantization.scheme import Scheme
 from mocovit_deploy.ship.app_code import write_app_code
 from mocovit_deploy.ship.metadata import FileMetadata
@@ -249,7 +249,7 @@ def _artifact(
             for proof in lowered.proofs
             if proof.changes
         ),
-        source=source_of(context.request),
+        source=provenance_of(context.request),
     )
 
 
@@ -272,5 +272,5 @@ def _job(context: ExportContext, recipe: str, file_name: str) -> ExportJob:
         dynamic_batch=request.dynamic_batch,
         minimum_deployment_target=request.minimum_deployment_target,
         converter=request.converter,
-        scheme=context.scheme if named(recipe).quantizes else None,
+        scheme=context.scheme if recipe_named(recipe).quantizes else None,
     )

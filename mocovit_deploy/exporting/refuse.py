@@ -9,7 +9,7 @@ from mocovit_deploy.errors import MissingToolError, UsageError, unknown_choice
 from mocovit_deploy.formats import FORMATS, format_named
 from mocovit_deploy.models.probe import require_files
 from mocovit_deploy.passes import PASSES
-from mocovit_deploy.quantization.recipes import named
+from mocovit_deploy.quantization.recipes import recipe_named
 from mocovit_deploy.spec import CONVERTERS, LAYOUTS, RANGE_RULES, ExportRequest
 
 
@@ -41,7 +41,7 @@ def refuse_impossible(request: ExportRequest) -> None:
         exporter = format_named(name)
         if recipe not in exporter.RECIPES:
             raise _unknown_precision(recipe, name)
-        if named(recipe).is_static and request.calibration is None:
+        if recipe_named(recipe).is_static and request.calibration is None:
             raise UsageError(
                 f"{recipe} takes ranges of activations from images: give --calibration FOLDER, FILE.npz or "
                 "module:function; or --calibration random to measure speed alone"

@@ -57,10 +57,10 @@ def capture(module: nn.Module, example: Sequence[Tensor], dynamic_batch: bool = 
         for child, mode in modes:
             child.training = mode
     assert isinstance(raw, fx.GraphModule)
-    return flatten(raw)
+    return inline_subgraphs(raw)
 
 
-def flatten(raw: fx.GraphModule) -> fx.GraphModule:
+def inline_subgraphs(raw: fx.GraphModule) -> fx.GraphModule:
     """Inline sub-graphs and replace in-place operations; an ordinary `GraphModule` comes back."""
     raw.graph._tracer_cls = None  # torch.export's own tracer cannot be built again when a pickle is read
     graph = fx.GraphModule(raw, raw.graph)

@@ -20,7 +20,7 @@ from mocovit_deploy.graph.edit import (
     TRANSPOSED_CONVOLUTIONS,
     argument,
     aten,
-    constant,
+    constant_tensor,
     module_path,
     returns_view,
     shape_of,
@@ -128,7 +128,7 @@ def macs_of(graph: fx.GraphModule, node: fx.Node) -> tuple[int, int]:
         left, right = node.args[:2]
         assert isinstance(left, fx.Node)
         macs = math.prod(shape_of(node)) * shape_of(left)[-1]
-        stored = constant(graph, left) is not None or constant(graph, right) is not None
+        stored = constant_tensor(graph, left) is not None or constant_tensor(graph, right) is not None
         return (macs, 0) if stored else (0, macs)
     if node.target in ATTENTION:
         query, key, value = (shape_of(argument(node, name)) for name in ("query", "key", "value"))
@@ -137,7 +137,7 @@ def macs_of(graph: fx.GraphModule, node: fx.Node) -> tuple[int, int]:
     return 0, 0
 
 
-def render(summary: CostSummary) -> str:
+def cost_text(summary: CostSummary) -> str:
     """The table that `mocovit-export --summary` prints."""
     header = ("layer", "output", "parameters", "MACs", "attention MACs", "activation bytes")
     rows = [

@@ -82,7 +82,7 @@ def nodes_calling(graph: fx.GraphModule, *targets: Any) -> Iterator[fx.Node]:
             yield node
 
 
-def count(graph: fx.GraphModule, *targets: Any) -> int:
+def count_calls(graph: fx.GraphModule, *targets: Any) -> int:
     """How many nodes call one of `targets`."""
     return sum(1 for _ in nodes_calling(graph, *targets))
 
@@ -107,7 +107,7 @@ def attribute(graph: fx.GraphModule, target: str) -> Tensor:
     return value
 
 
-def constant(graph: fx.GraphModule, node: Any) -> Tensor | None:
+def constant_tensor(graph: fx.GraphModule, node: Any) -> Tensor | None:
     """The tensor behind a `get_attr` node, or None where the node is not one."""
     if isinstance(node, fx.Node) and node.op == "get_attr":
         return attribute(graph, str(node.target))

@@ -11,14 +11,16 @@ from mocovit_deploy.graph.edit import (
     CONVOLUTIONS,
     argument,
     aten,
-    constant,
+    constant_tensor,
     module_path,
     shape_of,
     value_of,
 )
 
 
-def call(before: fx.Node, target: Any, arguments: tuple[Any, ...], like: fx.Node, **options: Any) -> fx.Node:
+def insert_call(
+    before: fx.Node, target: Any, arguments: tuple[Any, ...], like: fx.Node, **options: Any
+) -> fx.Node:
     """A new call of `target`, placed before `before`; what is recorded of `like`'s module is recorded of it.
 
     Its shape and dtype are those that the operation gives for the recorded ones of its arguments.
@@ -70,15 +72,15 @@ def supplant(node: fx.Node, replacement: fx.Node) -> None:
     drop(node)
 
 
-def weights(graph: fx.GraphModule, layer: fx.Node) -> tuple[Tensor, Tensor] | None:
+def layer_weights(graph: fx.GraphModule, layer: fx.Node) -> tuple[Tensor, Tensor] | None:
     """The weight of a convolution or linear layer and its bias, zeros where it has none; or None.
 
     None stands for a weight or bias that is computed.
     """
-    weight, bias = constant(graph, argument(layer, "weight")), argument(layer, "bias")
-    if weight is None or (bias is not None and constant(graph, bias) is None):
+    weight, bias = constant_tensor(graph, argument(layer, "weight")), argument(layer, "bias")
+    if weight is None or (bias is not None and constant_tensor(graph, bias) is None):
         return None
-    stored = constant(graph, bias)
+    stored = constant_tensor(graph, bias)
     return weight.detach(), weight.new_zeros(weight.shape[0]) if stored is None else stored.detach()
 
 
@@ -93,12 +95,12 @@ def layer_like(
     stored = [store(graph, before, f"{name}_weight", weight, like)]
     stored.append(None if bias is None else store(graph, before, f"{name}_bias", bias, like))  # type: ignore[arg-type]
     if like.target not in CONVOLUTIONS:
-        return call(before, like.target, (x, *stored), like)
+        return insert_call(before, like.target, (x, *stored), like)
     groups = argument(like, "groups")
     if groups > 1 and weight.shape[1] == 1:
         groups = weight.shape[0]
     how = [argument(like, name) for name in ("stride", "padding", "dilation")]
-    return call(before, like.target, (x, *stored, *how, groups), like)
+    return insert_call(before, like.target, (x, *stored, *how, groups), like)
 
 
 def with_weights(graph: fx.GraphModule, layer: fx.Node, weight: Tensor, bias: Tensor | None) -> fx.Node:
@@ -131,12 +133,12 @@ def is_depthwise(graph: fx.GraphModule, node: Any) -> bool:
 
 def is_convolution(graph: fx.GraphModule, node: Any) -> bool:
     """A two-dimensional convolution with constant weights?"""
-    return calls(node, aten.conv2d.default) and weights(graph, node) is not None
+    return calls(node, aten.conv2d.default) and layer_weights(graph, node) is not None
 
 
 def is_linear(graph: fx.GraphModule, node: Any) -> bool:
     """A linear layer with constant weights?"""
-    return calls(node, aten.linear.default) and weights(graph, node) is not None
+    return calls(node, aten.linear.default) and layer_weights(graph, node) is not None
 
 
 def only_reader(node: fx.Node) -> fx.Node | None:
@@ -154,17 +156,17 @@ def _pads(node: fx.Node) -> bool:
 
 
 __all__ = [
-    "call",
     "calls",
     "drop",
+    "insert_call",
     "is_convolution",
     "is_depthwise",
     "is_linear",
     "is_pointwise",
     "layer_like",
+    "layer_weights",
     "only_reader",
     "store",
     "supplant",
-    "weights",
     "with_weights",
 ]

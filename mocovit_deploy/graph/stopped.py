@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
-from mocovit_deploy.artifacts.marks import split
+from mocovit_deploy.artifacts.marks import split_mark
 from mocovit_deploy.graph.edit import mark_of
 
 NAMES = ("node", "n", "fx_node", "op")
@@ -37,7 +37,7 @@ def stopped_at(error: BaseException, marks: Mapping[str, str] = MappingProxyType
     found = found or next((marks[name] for name in quoted if name in marks), "")
     if not found:
         return "the graph"
-    module, operation = split(found)
+    module, operation = split_mark(found)
     return f"{module or 'the network'} ({re.sub('_+[0-9]*$', '', operation)})"
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from mocovit_deploy.artifacts.artifact import Artifact
 from mocovit_deploy.artifacts.golden import Golden
 from mocovit_deploy.errors import DeployError, ParityError
-from mocovit_deploy.layers.check import LayerReference, check_against, describe
+from mocovit_deploy.layers.check import LayerReference, check_against, describe_reading
 from mocovit_deploy.layers.original import Layer
 from mocovit_deploy.layers.sensitivity import Branch
 from mocovit_deploy.layers.symptoms import MISPLACED
@@ -75,7 +75,9 @@ def _judged(
             unseen.append(layer.module)
         pending += [name for name in layer.reads if name in branch.members]
     if wrong := next((one for one in ends if one.diverges), None):
-        return _hidden(branch, FAIL, f"{describe(wrong)}, at the end of a branch of {_names(branch.modules)}")
+        return _hidden(
+            branch, FAIL, f"{describe_reading(wrong)}, at the end of a branch of {_names(branch.modules)}"
+        )
     if unseen or not ends:
         where = ", ".join(unseen or [branch.module])
         return _hidden(branch, NOT_RUN, f"no value in the file can be taken for {where}")

@@ -21,7 +21,7 @@ from mocovit_deploy.layers.original import Missing, Trace
 from mocovit_deploy.layers.taps import LayerReading, find_taps, first_divergence, missing_after, read_taps
 from mocovit_deploy.layers.trace import trace
 from mocovit_deploy.models.load import Network, load_network
-from mocovit_deploy.parity.compare import compare
+from mocovit_deploy.parity.compare import compare_output
 from mocovit_deploy.parity.decide import FAIL, PASS, Verdict
 from mocovit_deploy.parity.tolerance import LAYER_TOLERANCES, SAME_NETWORK
 from mocovit_deploy.parity.verdict import not_computed, without_nan
@@ -150,7 +150,7 @@ def _require_same_network(artifact: Artifact, golden: Golden, reference: LayerRe
             raise ParityError(
                 f"{artifact.path}: layers not run: output {name} is not computed in floating point"
             )
-        difference = compare(name, golden.outputs[name][chosen], np.stack(inside.values[operation]))
+        difference = compare_output(name, golden.outputs[name][chosen], np.stack(inside.values[operation]))
         if not (difference.finite and difference.max_error <= SAME_NETWORK):
             raise UsageError(
                 f"{artifact.path}: {artifact.model} as it is now gives another {name} than when this file "
@@ -201,7 +201,7 @@ def _check(
     divergence = first_divergence(readings)
     verdict, reason = PASS, f"{len(readings)} layers within {bound:.0e} of their range"
     if divergence is not None:
-        verdict, reason = FAIL, f"first divergence: {describe(divergence)}"
+        verdict, reason = FAIL, f"first divergence: {describe_reading(divergence)}"
     samples = tuple(golden.names[i] for i in reference.samples)
     return LayerReport(
         verdict,
@@ -216,7 +216,7 @@ def _check(
     )
 
 
-def describe(reading: LayerReading) -> str:
+def describe_reading(reading: LayerReading) -> str:
     """A reading in one sentence: the torch module first."""
     decisive = reading.alone or reading.carried
     error = f"off by {decisive.max_error:.1e} of its range" if decisive.finite else "not finite"

@@ -48,7 +48,7 @@ def merged_after(layers: Sequence[Layer], present: frozenset[str]) -> dict[str, 
     return {layer.operation: tuple(chain(layer)) for layer in layers}
 
 
-def nearest(choices: Sequence[Array], found: Array) -> int:
+def nearest_choice(choices: Sequence[Array], found: Array) -> int:
     """The number of the choice that is nearest to `found`, relative to the size of both; the first of equals.
 
     A value of another size is far away, however wrong both are: scales are told apart behind a defect too.

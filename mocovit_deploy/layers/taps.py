@@ -15,13 +15,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from mocovit_deploy.artifacts.artifact import Array
-from mocovit_deploy.artifacts.marks import FileValue, split
+from mocovit_deploy.artifacts.marks import FileValue, split_mark
 from mocovit_deploy.formats import Predictor
 from mocovit_deploy.layers.arrange import Arrangement, arrangements
-from mocovit_deploy.layers.merged import merged_after, nearest
+from mocovit_deploy.layers.merged import merged_after, nearest_choice
 from mocovit_deploy.layers.original import Layer, Missing, Trace
 from mocovit_deploy.layers.symptoms import kind_of
-from mocovit_deploy.parity.compare import Difference, compare
+from mocovit_deploy.parity.compare import Difference, compare_output
 
 AFFINE = ("layer_norm", "group_norm", "batch_norm", "mul", "add", "sub", "div")
 """Operations whose scale and shift a converter may move into the layer that reads them."""
@@ -50,7 +50,7 @@ class Tap:
 
 @dataclass(frozen=True)
 class LayerReading:
-    """What one tap shows. `max_error` and the rest are as in `compare`, relative to the layer's own range."""
+    """What one tap shows. `max_error` and the rest are as in `compare_output`, relative to its range."""
 
     tap: Tap
     span: tuple[str, ...]
@@ -74,7 +74,7 @@ def find_taps(trace: Trace, values: Sequence[FileValue]) -> tuple[tuple[Tap, ...
     merged_into: dict[str, Layer] = {}
     moved_into: dict[str, Layer] = {}
     for value in values:
-        marked = [split(mark)[1] for mark in value.marks]
+        marked = [split_mark(mark)[1] for mark in value.marks]
         known = sorted({one for one in marked if one in place}, key=lambda one: -place[one])
         known = [trace.outputs[value.name]] if value.name in trace.outputs else known
         if not known:
@@ -163,11 +163,11 @@ def read_taps(
     for tap in taps:
         operation, wanted = tap.layer.operation, expected[tap.layer.operation]
         judged = _stack(tap, carried)
-        decisive = carried_difference = compare(operation, wanted, judged)
+        decisive = carried_difference = compare_output(operation, wanted, judged)
         difference = None
         if alone is not None:
             judged = _stack(tap, alone)
-            decisive = difference = compare(operation, wanted, judged)
+            decisive = difference = compare_output(operation, wanted, judged)
         diverges = not (decisive.finite and decisive.max_error <= bound)
         kind = ""
         if diverges:
@@ -184,7 +184,7 @@ def _settled(tap: Tap, expected: Mapping[str, Array], runs: Sequence[Mapping[str
     if len(choices) == 1:
         return tap
     values = [expected[layer.operation] * np.float32(factor) for layer, factor in choices]
-    layer, factor = choices[nearest(values, _stack(tap, runs))]
+    layer, factor = choices[nearest_choice(values, _stack(tap, runs))]
     return replace(tap, layer=layer, factor=factor)
 
 
@@ -215,7 +215,7 @@ def _as_another_output(
     for name, operation in trace.outputs.items() if trace.is_output(tap.layer) else ():
         wanted = expected.get(operation)
         if operation != tap.layer.operation and wanted is not None and wanted.shape == found.shape:
-            difference = compare(name, wanted, found)
+            difference = compare_output(name, wanted, found)
             if difference.finite and difference.max_error <= bound:
                 return f"these are the values of output {name}: outputs swapped"
     return ""

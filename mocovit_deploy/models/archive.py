@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from mocovit_deploy.untrusted.read import LARGEST_DOCUMENT, parse_json
-from mocovit_deploy.untrusted.zip import Damaged, stored
+from mocovit_deploy.untrusted.zip import Damaged, open_stored_zip
 
 _MEMBERS = re.compile(
     # torch 2.8 and newer, below a folder of the archive's name
@@ -108,7 +108,7 @@ _CONTAINERS = (
 
 def require_plain_program(path: Path) -> None:
     """Raise `Damaged` unless the archive at `path` holds a program and nothing that could run code."""
-    with stored(path) as archive:
+    with open_stored_zip(path) as archive:
         names = archive.namelist()
         for name in names:
             if not _MEMBERS.fullmatch(name):

@@ -16,7 +16,7 @@ from mocovit_deploy.models.layouts import layout_of, renamed
 from mocovit_deploy.models.statedict import AVERAGED, find_state_dict, is_average, without_wrappers
 from mocovit_deploy.terminal.printable import printable
 from mocovit_deploy.untrusted.read import LARGEST_FILE, size_of
-from mocovit_deploy.untrusted.zip import Damaged, stored
+from mocovit_deploy.untrusted.zip import Damaged, open_stored_zip
 
 _ZIP = b"PK\3\4"
 
@@ -121,7 +121,7 @@ def _check_container(path: Path) -> None:
         if stream.read(len(_ZIP)) != _ZIP:
             size_of(path, LARGEST_FILE)
             return
-    with stored(path):
+    with open_stored_zip(path):
         pass
 
 

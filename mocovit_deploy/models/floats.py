@@ -19,7 +19,7 @@ from torch.utils import _pytree as pytree
 from mocovit_deploy.errors import ConversionError, first_line
 from mocovit_deploy.graph.capture import capture
 from mocovit_deploy.graph.edit import in_single
-from mocovit_deploy.parity.compare import compare
+from mocovit_deploy.parity.compare import compare_output
 
 
 def in_float32(module: nn.Module, example: Sequence[Tensor], name: str) -> tuple[nn.Module, str]:
@@ -84,4 +84,4 @@ def _distance(
         [leaf.double().numpy()[None] for leaf in pytree.tree_leaves(side) if isinstance(leaf, Tensor)]
         for side in (expected, found)
     ]
-    return max((compare("", *pair).max_error for pair in zip(*sides, strict=True)), default=None)
+    return max((compare_output("", *pair).max_error for pair in zip(*sides, strict=True)), default=None)

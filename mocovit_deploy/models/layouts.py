@@ -18,7 +18,7 @@ Replacement = str | Callable[[re.Match[str]], str]
 
 
 @dataclass(frozen=True)
-class Layout:
+class CheckpointLayout:
     """One repository's names."""
 
     name: str
@@ -46,7 +46,7 @@ EFFICIENTVIT_HEAD: tuple[tuple[str, Replacement], ...] = (
 
 LAYOUTS = (
     # efficientvit/models/efficientvit/backbone.py: EfficientViTBackbone
-    Layout(
+    CheckpointLayout(
         "EfficientViT B (mit-han-lab/efficientvit)",
         r"^backbone\.input_stem\.op_list\.",
         (
@@ -57,7 +57,7 @@ LAYOUTS = (
         ),
     ),
     # The same file: EfficientViTLargeBackbone, whose first stage is the stem.
-    Layout(
+    CheckpointLayout(
         "EfficientViT L (mit-han-lab/efficientvit)",
         r"^backbone\.stages\.0\.op_list\.0\.conv\.",
         (
@@ -68,7 +68,7 @@ LAYOUTS = (
         ),
     ),
     # cvnets/models/classification/mobilevit.py, cvnets/modules/{mobilenetv2,mobilevit_block,transformer}.py
-    Layout(
+    CheckpointLayout(
         "MobileViT (apple/ml-cvnets)",
         r"^layer_\d+\.\d+\.local_rep\.",
         (
@@ -98,7 +98,7 @@ LAYOUTS = (
 )
 
 
-def layout_of(given: Iterable[str], wanted: Iterable[str]) -> Layout | None:
+def layout_of(given: Iterable[str], wanted: Iterable[str]) -> CheckpointLayout | None:
     """The official layout that `given` keys are in, where the network's own keys are not."""
     given, wanted = list(given), list(wanted)
     for layout in LAYOUTS:
@@ -108,7 +108,7 @@ def layout_of(given: Iterable[str], wanted: Iterable[str]) -> Layout | None:
     return None
 
 
-def renamed(given: Mapping[str, Tensor], layout: Layout) -> dict[str, Tensor]:
+def renamed(given: Mapping[str, Tensor], layout: CheckpointLayout) -> dict[str, Tensor]:
     """The same values under timm's names; two that would get one name keep their own."""
     new = {key: layout.translate(key) for key in given}
     taken = list(new.values())

@@ -22,7 +22,7 @@ from mocovit_deploy.models.inputs import Inputs, inputs_of, path_of
 from mocovit_deploy.models.modes import require_one_mode
 from mocovit_deploy.models.names import name_inputs, name_outputs, parameters_of
 from mocovit_deploy.models.seeded import enliven, seeded
-from mocovit_deploy.models.source import source_of
+from mocovit_deploy.models.source import source_for
 from mocovit_deploy.spec import InputSpec, ModelSpec, Preprocessing
 
 
@@ -62,7 +62,7 @@ def load_network(spec: ModelSpec) -> Network:
     Raises `UsageError` for an unknown name, an argument it does not take, or a checkpoint that does not fit;
     `ConversionError` where the network does not run on its own inputs.
     """
-    source = source_of(spec.name)
+    source = source_for(spec.name)
     with seeded(spec.seed):
         built = source.build(spec)
         own = source.own_input(spec, built)

@@ -38,8 +38,8 @@ def probe_files(model: ModelSpec, verbose: bool) -> None:
         "checkpoint": None if model.checkpoint is None else str(model.checkpoint),
         "prefer_ema": model.prefer_ema,
     }
-    sandbox.call(
-        "mocovit_deploy.models.probe:probe",
+    sandbox.call_in_child(
+        "mocovit_deploy.models.probe:probe_in_child",
         arguments,
         sandbox.limits_for(*files),
         subject=" and ".join(map(str, files)),
@@ -48,7 +48,7 @@ def probe_files(model: ModelSpec, verbose: bool) -> None:
     )
 
 
-def probe(model: str, checkpoint: str | None, prefer_ema: bool) -> None:
+def probe_in_child(model: str, checkpoint: str | None, prefer_ema: bool) -> None:
     """Read `checkpoint`, and `model` if it is a program, and run that once: the child's side.
 
     Raises what their readers raise. torch is imported here, and so in the child alone.

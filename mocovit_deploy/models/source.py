@@ -13,7 +13,7 @@ from mocovit_deploy.models import SOURCES, WEIGHT_SUFFIXES, Source
 from mocovit_deploy.user_functions import functions_in
 
 
-def source_of(name: str) -> Source:
+def source_for(name: str) -> Source:
     """The source that knows `name`; `UsageError` with the closest names where none does."""
     sources = [cast("Source", importlib.import_module(f"mocovit_deploy.models.{one}")) for one in SOURCES]
     for source in sources:

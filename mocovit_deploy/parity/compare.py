@@ -47,7 +47,7 @@ class Difference:
     """The original gives the same on all samples, of which there are several."""
 
 
-def compare(
+def compare_output(
     output: str, expected: Array, found: Array, single: Array | None = None, whole: Array | None = None
 ) -> Difference:
     """Compare one output over all samples; all are (samples, ...), of the same shape.

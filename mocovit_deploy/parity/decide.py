@@ -53,7 +53,7 @@ def decide(
     if tolerance.min_varying_db is not None:
         return _decide_quantized(outputs, tolerance, tolerance.min_varying_db)
     varying = [one for one in outputs if not one.constant] or outputs
-    if why := _first(_why_nothing(one, whole or golden, allowed(one, tolerance)) for one in varying):
+    if why := _first(_why_nothing(one, whole or golden, allowed_error(one, tolerance)) for one in varying):
         return NOT_RUN, why
     return PASS, _words(outputs, tolerance)
 
@@ -80,7 +80,7 @@ def _decide_quantized(
     )
 
 
-def allowed(one: Difference, tolerance: Tolerance) -> float:
+def allowed_error(one: Difference, tolerance: Tolerance) -> float:
     """How far an output may be from the float64 original's, relative to its range."""
     if by_own_rounding(one, tolerance):
         return OWN_ROUNDING.multiple * (one.own_error or 0.0)
@@ -97,7 +97,7 @@ def _why_wrong(one: Difference, golden: Golden, tolerance: Tolerance) -> str:
     sample = golden.names[one.worst_sample]
     if not one.finite:
         return f"{one.output} is NaN or infinite on {sample}"
-    if one.max_error <= allowed(one, tolerance):
+    if one.max_error <= allowed_error(one, tolerance):
         return ""
     whose = "magnitude" if one.constant else "range"
     own = "" if one.own_error is None else f"; torch's own float32 error is {one.own_error:.1e}"

@@ -22,7 +22,7 @@ from mocovit_deploy.errors import DeployError, ParityError, UsageError, unknown_
 from mocovit_deploy.formats import Format, HalfPredictor
 from mocovit_deploy.parity.decide import PASS
 from mocovit_deploy.parity.tolerance import MIXED
-from mocovit_deploy.parity.verdict import ParityReport, judge, not_run, run_golden
+from mocovit_deploy.parity.verdict import ParityReport, judge_outputs, not_run, predict_golden
 from mocovit_deploy.targets import RunConditions, counting_target
 
 VARIABLE = "MOCOVIT_HALF"
@@ -108,7 +108,7 @@ def check_on_the_core(artifact: Artifact, golden: Golden, macs: int) -> ParityRe
             raise
         return None
     where = f"{run.runtime} on {_CORE_NAME}"
-    found = judge(artifact, chosen.some, run.outputs, where, run.arithmetic, chosen.whole)
+    found = judge_outputs(artifact, chosen.some, run.outputs, where, run.arithmetic, chosen.whole)
     return replace(found, reason=f"{_words(run.arithmetic)} on {_CORE_NAME}: {found.reason}")
 
 
@@ -134,8 +134,10 @@ def check_in_reference(artifact: Artifact, golden: Golden, predictor: HalfPredic
 def _judged(artifact: Artifact, golden: Golden, predictor: HalfPredictor) -> ParityReport:
     each_s = predictor.macs * _REFERENCE_S * (2 if artifact.dynamic_batch else 1)
     chosen = _choose(golden, int(BUDGET_S / max(each_s, 1e-3)))
-    outputs = run_golden(artifact, chosen.some, predictor)
-    found = judge(artifact, chosen.some, outputs, predictor.runtime, predictor.arithmetic, chosen.whole)
+    outputs = predict_golden(artifact, chosen.some, predictor)
+    found = judge_outputs(
+        artifact, chosen.some, outputs, predictor.runtime, predictor.arithmetic, chosen.whole
+    )
     return replace(found, reason=f"{_words(predictor.arithmetic)} in the {predictor.runtime}: {found.reason}")
 
 

@@ -31,13 +31,13 @@ def check_here(path: Path, *, verbose: bool, deadline_s: float | None) -> tuple[
     What passes in fp32 and is made for fp16 is then checked in half precision: on the emulated core where it
     is installed, else in the numpy reference, in another child.
 
-    `deadline_s` replaces the time that a file of its size may take. Raises what `check` raises, and
+    `deadline_s` replaces the time that a file of its size may take. Raises what `check_file` raises, and
     `ParityError` for a crash, a hang or too much memory.
     """
     limits = sandbox.limits_for(path, golden_path(path), deadline_s=deadline_s)
 
     def call(check: str) -> dict[str, Any]:
-        return sandbox.call(  # type: ignore[no-any-return]
+        return sandbox.call_in_child(  # type: ignore[no-any-return]
             f"{__name__}:{check}",
             {"path": str(path)},
             limits,
@@ -46,19 +46,19 @@ def check_here(path: Path, *, verbose: bool, deadline_s: float | None) -> tuple[
             verbose=verbose,
         )
 
-    found = call("check")
+    found = call("child_check")
     report = report_from(found["report"])
     if found["half_macs"] is not None:
         artifact = read_manifest(path)
         with quiet(not verbose):
             half = check_on_the_core(artifact, read_golden(artifact), found["half_macs"])
         if half is None:
-            half = report_from(call("check_half")["report"])
+            half = report_from(call("child_check_half")["report"])
         report = with_half(report, half)
     return report, found["changed"]
 
 
-def check(path: str) -> dict[str, Any]:
+def child_check(path: str) -> dict[str, Any]:
     """Read, run and judge the file at `path`; raises the errors of its manifest, golden file and runtime.
 
     The result is {"report": the `ParityReport`, "changed": whether the file is not the one exported,
@@ -81,17 +81,17 @@ def check(path: str) -> dict[str, Any]:
     }
 
 
-def check_half(path: str) -> dict[str, Any]:
-    """Run the file at `path` in the half-precision reference and judge it; as `check` otherwise."""
+def child_check_half(path: str) -> dict[str, Any]:
+    """Run the file at `path` in the half-precision reference and judge it; as `child_check` otherwise."""
     artifact = read_manifest(Path(path))
     predictor = format_named(artifact.format).load_half(artifact)
-    assert predictor is not None, "`check` found one"
+    assert predictor is not None, "`child_check` found one"
     report = check_in_reference(artifact, read_golden(artifact), predictor)
     return {"report": dataclasses.asdict(report)}
 
 
 def report_from(document: Mapping[str, Any]) -> ParityReport:
-    """The report that `check` made plain data of."""
+    """The report that `child_check` made plain data of."""
     tolerance = document["tolerance"]
     return ParityReport(
         **{

@@ -14,7 +14,7 @@ from mocovit_deploy.artifacts.artifact import Array, Artifact
 from mocovit_deploy.artifacts.golden import Golden
 from mocovit_deploy.errors import ConversionError, DeployError, ParityError, first_line
 from mocovit_deploy.formats import Format, Predictor
-from mocovit_deploy.parity.compare import Difference, compare
+from mocovit_deploy.parity.compare import Difference, compare_output
 from mocovit_deploy.parity.decide import FAIL, NOT_RUN, PASS, Verdict, decide
 from mocovit_deploy.parity.flips import flips
 from mocovit_deploy.parity.tolerance import MEANT_ARITHMETIC, MIXED, TOLERANCES, Tolerance
@@ -77,10 +77,10 @@ class ParityReport:
         }
 
 
-def check(artifact: Artifact, golden: Golden, predictor: Predictor) -> ParityReport:
+def check_predictor(artifact: Artifact, golden: Golden, predictor: Predictor) -> ParityReport:
     """Run every golden input through `predictor` and compare with the original network's outputs."""
-    found = run_golden(artifact, golden, predictor)
-    return judge(artifact, golden, found, predictor.runtime, predictor.arithmetic)
+    found = predict_golden(artifact, golden, predictor)
+    return judge_outputs(artifact, golden, found, predictor.runtime, predictor.arithmetic)
 
 
 def check_file(exporter: Format, artifact: Artifact, golden: Golden) -> ParityReport:
@@ -88,9 +88,9 @@ def check_file(exporter: Format, artifact: Artifact, golden: Golden) -> ParityRe
 
     Both must pass: what comes back is the first report that does not, or else the platform's.
     """
-    report = check(artifact, golden, _loaded(exporter, artifact))
+    report = check_predictor(artifact, golden, _loaded(exporter, artifact))
     platform = exporter.load_platform(artifact) if report.verdict == PASS else None
-    return report if platform is None else check(artifact, golden, platform)
+    return report if platform is None else check_predictor(artifact, golden, platform)
 
 
 def _loaded(exporter: Format, artifact: Artifact) -> Predictor:
@@ -104,7 +104,7 @@ def _loaded(exporter: Format, artifact: Artifact) -> Predictor:
         raise ConversionError(f"{artifact.path}: cannot be loaded ({reason})") from error
 
 
-def run_golden(artifact: Artifact, golden: Golden, predictor: Predictor) -> dict[str, Array]:
+def predict_golden(artifact: Artifact, golden: Golden, predictor: Predictor) -> dict[str, Array]:
     """The outputs of a file for all golden inputs, each (samples, ...).
 
     A file with a free batch also runs all samples as one batch; should that differ from running them one
@@ -159,7 +159,7 @@ def _stacked(arrays: list[Array], name: str) -> Array:
     return np.stack(arrays) if arrays else np.zeros(0)
 
 
-def judge(
+def judge_outputs(
     artifact: Artifact,
     golden: Golden,
     found: Mapping[str, Array],
@@ -204,7 +204,7 @@ def differences(
     Raises `KeyError` for an output that is absent, `ValueError` for one of another shape.
     """
     return tuple(
-        compare(
+        compare_output(
             name,
             golden.exact(name),
             np.asarray(found[name]),

@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import fx
 
-from mocovit_deploy.graph.edit import cleanup, count, nodes_calling, share_graph
+from mocovit_deploy.graph.edit import cleanup, count_calls, nodes_calling, share_graph
 from mocovit_deploy.passes.result import Change, PassResult
 
 Rewrite = Callable[[fx.GraphModule, fx.Node], Change | None]
@@ -16,7 +16,7 @@ Rewrite = Callable[[fx.GraphModule, fx.Node], Change | None]
 
 def at_each(graph: fx.GraphModule, targets: tuple[Any, ...], rewrite_at: Rewrite) -> PassResult:
     """A new graph, rewritten at each call of `targets`, in order. Without one it is `graph` itself."""
-    if not count(graph, *targets):
+    if not count_calls(graph, *targets):
         return PassResult(graph)
     graph = share_graph(graph)
     done = [rewrite_at(graph, node) for node in nodes_calling(graph, *targets)]

@@ -31,7 +31,7 @@ from mocovit_deploy.graph.edit import (
     module_path,
     shape_of,
 )
-from mocovit_deploy.graph.insert import call, calls, supplant
+from mocovit_deploy.graph.insert import calls, insert_call, supplant
 from mocovit_deploy.passes.at_each import at_each
 from mocovit_deploy.passes.result import Change, PassResult
 
@@ -101,7 +101,7 @@ def _not_negative(node: Any) -> bool:
 
 def _bounded(quotient: fx.Node, found: _Attention) -> fx.Node:
     def do(target: Any, *arguments: Any) -> fx.Node:
-        return call(quotient, target, arguments, quotient)
+        return insert_call(quotient, target, arguments, quotient)
 
     def turned(x: fx.Node) -> fx.Node:
         return do(aten.transpose.int, x, -1, -2)

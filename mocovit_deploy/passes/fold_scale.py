@@ -28,7 +28,7 @@ from mocovit_deploy.graph.edit import (
     argument,
     attribute,
     cleanup,
-    constant,
+    constant_tensor,
     copy_graph,
     module_path,
     replace,
@@ -87,7 +87,7 @@ def _rescale(
 
 
 def _multiply(graph: fx.GraphModule, read: object, factor: float) -> None:
-    stored = constant(graph, read)
+    stored = constant_tensor(graph, read)
     if stored is None or factor == 1:
         return
     assert isinstance(read, fx.Node)

@@ -45,7 +45,7 @@ from mocovit_deploy.graph.edit import (
 from mocovit_deploy.passes.algebra import kernels
 from mocovit_deploy.passes.algebra.branches import is_branch, kernel_of, per_axis, why_unfit
 from mocovit_deploy.passes.algebra.kernels import Kernel
-from mocovit_deploy.passes.algebra.plan import Readers, Refused, stored
+from mocovit_deploy.passes.algebra.plan import Readers, Refused, argument_tensor
 from mocovit_deploy.passes.algebra.sums import Sum, Term, roots_of, sum_at
 from mocovit_deploy.passes.fold_batchnorm import fold, plan_for
 from mocovit_deploy.passes.result import Change, PassResult, Refusal
@@ -133,7 +133,7 @@ def _merge(graph: fx.GraphModule, total: Sum, branches: tuple[Term, ...], source
     """The one convolution for `branches`, or why there is none."""
     with torch.no_grad():
         parts = {branch: kernel_of(graph, branch, source) for branch in branches}
-        kernel = kernels.add([parts[branch] for branch in branches])
+        kernel = kernels.add_kernels([parts[branch] for branch in branches])
     convolutions = [b for b in branches if b.node is not source and b.node.target in CONVOLUTIONS]
     host = max(convolutions, key=lambda branch: parts[branch].weight.numel()).node
     paths = ("identity" if branch.node is source else module_path(branch.node) for branch in branches)
@@ -141,7 +141,7 @@ def _merge(graph: fx.GraphModule, total: Sum, branches: tuple[Term, ...], source
     cost, allowed = kernel.weight.numel(), sum(part.weight.numel() for part in parts.values())
     if cost > allowed:
         return Refused(f"{names}: one kernel for all would have {cost} weights, more than their {allowed}")
-    stored_as = stored(graph, host, "weight").dtype
+    stored_as = argument_tensor(graph, host, "weight").dtype
     weight, bias = kernel.weight.to(stored_as), kernel.bias.to(stored_as)
     if not (weight.isfinite().all() and bias.isfinite().all()):
         return Refused(f"{names}: merging them would overflow: a variance is too close to zero")

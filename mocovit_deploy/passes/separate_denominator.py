@@ -25,7 +25,7 @@ from mocovit_deploy.graph.edit import (
     module_path,
     shape_of,
 )
-from mocovit_deploy.graph.insert import call, calls, only_reader, supplant
+from mocovit_deploy.graph.insert import calls, insert_call, only_reader, supplant
 from mocovit_deploy.passes.at_each import at_each
 from mocovit_deploy.passes.result import Change, PassResult
 
@@ -56,7 +56,7 @@ class _Attention:
 
 def _separated(quotient: fx.Node, found: _Attention) -> fx.Node:
     def do(target: Any, *arguments: Any) -> fx.Node:
-        return call(quotient, target, arguments, quotient)
+        return insert_call(quotient, target, arguments, quotient)
 
     def turned(x: fx.Node) -> fx.Node:
         return do(aten.transpose.int, x, -1, -2)

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mocovit_deploy.accuracy.labelled import read_arrays
+from mocovit_deploy.accuracy.labelled import read_labelled_arrays
 from mocovit_deploy.artifacts.artifact import Array
 from mocovit_deploy.errors import DeployError, UsageError, first_line
 from mocovit_deploy.extras import needs_extra
@@ -58,7 +58,7 @@ def read_calibration(
         return _checked(source, dict(zip(names, random(request.images), strict=True)), notes)
     notes = []
     if source.endswith(".npz") and image is None:
-        arrays = read_arrays(Path(source), names, ())
+        arrays = read_labelled_arrays(Path(source), names, ())
         return _checked(
             source, {name: _runs(source, name, arrays[name], request.images) for name in names}, ()
         )
@@ -141,7 +141,7 @@ def _tensors(source: str, pictures: Array, image: InputSpec) -> Array:
 
 
 def _from_npz(path: Path) -> Array:
-    arrays = read_arrays(path, ("images",), ("labels",))
+    arrays = read_labelled_arrays(path, ("images",), ("labels",))
     if "labels" in arrays and len(arrays["labels"]) != len(arrays["images"]):
         raise UsageError(f"{path}: {len(arrays['images'])} images for {len(arrays['labels'])} labels")
     return arrays["images"]

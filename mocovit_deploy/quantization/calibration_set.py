@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from mocovit_deploy.artifacts.artifact import Array
-from mocovit_deploy.quantization.recipes import named
+from mocovit_deploy.quantization.recipes import recipe_named
 
 RANDOM = "random"
 """The word of --calibration for made-up inputs."""
@@ -40,5 +40,5 @@ class CalibrationSet:
 
 def brand_of(calibration: CalibrationSet | None, recipe: str) -> str:
     """What the name of a file says of ranges that no image of the user's was looked at for."""
-    is_branded = calibration is not None and calibration.is_random and named(recipe).is_static
+    is_branded = calibration is not None and calibration.is_random and recipe_named(recipe).is_static
     return "_random_calibration" if is_branded else ""

@@ -76,6 +76,6 @@ RECIPES = (
 """In the order in which they are listed to a user. What a format can have of them is its own `RECIPES`."""
 
 
-def named(name: str) -> Recipe:
+def recipe_named(name: str) -> Recipe:
     """The recipe of that name. Raises `KeyError` for any other: names from users are checked by formats."""
     return {recipe.name: recipe for recipe in RECIPES}[name]

@@ -26,7 +26,7 @@ from mocovit_deploy.graph.edit import (
     TRANSPOSED_CONVOLUTIONS,
     argument,
     aten,
-    constant,
+    constant_tensor,
     returns_view,
 )
 from mocovit_deploy.quantization.calibration_set import CalibrationSet
@@ -162,7 +162,7 @@ def weight_grids(graph: fx.GraphModule) -> dict[str, Grid]:
         if axis is None:
             continue
         parameter = argument(node, "weight")
-        weights = constant(graph, parameter)
+        weights = constant_tensor(graph, parameter)
         if weights is not None:
             grids[str(parameter.target)] = weight_grid(numbers_of(weights), axis)
     return grids

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mocovit_deploy.untrusted.read import LARGEST_FILE
-from mocovit_deploy.untrusted.zip import Damaged, stored
+from mocovit_deploy.untrusted.zip import Damaged, open_stored_zip
 
 KINDS = "biufU"
 """Of element types: numbers and text. Objects are pickles, which run code; the others are never written."""
@@ -29,7 +29,7 @@ def read_arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
     Raises `Damaged` for anything else: compressed members, an array whose header and bytes disagree, an
     element type not in `KINDS`; `OSError` where the file cannot be read.
     """
-    with stored(path, LARGEST_FILE) as archive:
+    with open_stored_zip(path, LARGEST_FILE) as archive:
         return {
             member.filename.removesuffix(_SUFFIX): _array(archive.read(member), member.filename)
             for member in archive.infolist()

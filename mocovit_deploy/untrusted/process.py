@@ -44,7 +44,7 @@ class Finished:
         return f"exit status {self.status}, and no message"
 
 
-def run(
+def run_process(
     argv: Sequence[str | Path],
     *,
     deadline_s: float,

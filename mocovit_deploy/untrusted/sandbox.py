@@ -4,7 +4,7 @@ Runtimes and readers of formats are C++: a damaged file can make one crash, loop
 child that ends the child, and the command says one line and goes on. Arguments and results are plain JSON
 data, so nothing the child says is executed here.
 
-    call("mocovit_deploy.parity.sandboxed:check", {"path": "a.onnx"}, limits, subject="a.onnx", ...)
+    call_in_child("mocovit_deploy.parity.sandboxed:child_check", {"path": "a.onnx"}, limits, ...)
 
 The child is a new interpreter, not a fork: a fork is not safe where Apple's frameworks are loaded. `-P` keeps
 the current folder, which may be the one the file came in, out of the module path.
@@ -63,7 +63,7 @@ def limits_for(*paths: Path, deadline_s: float | None = None) -> SandboxLimits:
     return SandboxLimits(seconds=seconds, memory_bytes=BASE_MEMORY_BYTES + MEMORY_FACTOR * size)
 
 
-def call(
+def call_in_child(
     target: str,
     arguments: Mapping[str, Any],
     limits: SandboxLimits,
@@ -77,7 +77,7 @@ def call(
     The errors of `errors.py` that it raises are raised here again. A crash, a time-out and too much memory
     raise `failure`, which names `subject`. With `verbose`, what the child printed goes to stderr.
     """
-    from mocovit_deploy.untrusted.process import run
+    from mocovit_deploy.untrusted.process import run_process
 
     with tempfile.TemporaryDirectory(prefix="mocovit-guarded-") as folder:
         answer = Path(folder) / "answer.json"
@@ -91,7 +91,7 @@ def call(
             "parent": os.getpid(),
         }
         argv = [sys.executable, "-P", "-m", "mocovit_deploy.untrusted.sandbox", json.dumps(order)]
-        done = run(argv, deadline_s=limits.seconds)
+        done = run_process(argv, deadline_s=limits.seconds)
         if verbose:
             sys.stderr.write(done.stdout + done.stderr)
         told = answer.read_bytes() if answer.exists() else b""

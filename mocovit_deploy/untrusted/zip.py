@@ -30,7 +30,7 @@ class Damaged(ValueError):  # noqa: N818 - a state of the file
 
 
 @contextmanager
-def stored(path: Path, at_most: int = LARGEST_ARCHIVE) -> Iterator[zipfile.ZipFile]:
+def open_stored_zip(path: Path, at_most: int = LARGEST_ARCHIVE) -> Iterator[zipfile.ZipFile]:
     """A zip file whose members are all stored and named plainly.
 
     Raises `Damaged`, also for what goes wrong while members are read; `OSError` as it comes.

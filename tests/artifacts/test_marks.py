@@ -1,11 +1,11 @@
 import pytest
 
-from mocovit_deploy.artifacts.marks import mark, marks_in, modules_of, split
+from mocovit_deploy.artifacts.marks import mark, marks_in, modules_of, split_mark
 
 
 @pytest.mark.parametrize(("module", "operation"), [("blocks.3.up.primary.0", "conv2d_18"), ("", "relu_1")])
 def test_there_and_back(module, operation):
-    assert split(mark(module, operation)) == (module, operation)
+    assert split_mark(mark(module, operation)) == (module, operation)
 
 
 @pytest.mark.parametrize(

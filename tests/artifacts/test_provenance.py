@@ -11,7 +11,7 @@ from mocovit_deploy.artifacts.provenance import (
     code_digest,
     model_from_json,
     model_of,
-    source_of,
+    provenance_of,
 )
 from mocovit_deploy.errors import UsageError
 from mocovit_deploy.files import digest
@@ -51,7 +51,7 @@ def artifact_of(spec, folder):
         Preprocessing(),
         digest(path),
         "0" * 64,
-        source=source_of(ExportRequest(spec)),
+        source=provenance_of(ExportRequest(spec)),
     )
     write_manifest(made)
     return read_manifest(path)
@@ -64,7 +64,7 @@ def test_a_network_comes_back_from_a_manifest_equal(spec, tmp_path):
 
 def test_every_field_of_a_model_is_in_the_manifest():
     names = {field.name for field in dataclasses.fields(ModelSpec)} - set(NOT_REMEMBERED)
-    assert set(source_of(ExportRequest(ModelSpec()))["model"]) == names
+    assert set(provenance_of(ExportRequest(ModelSpec()))["model"]) == names
 
 
 def test_a_checkpoint_is_known_by_its_digest_and_another_one_is_refused(tmp_path, monkeypatch):
@@ -88,21 +88,21 @@ def test_the_users_own_file_is_known_by_its_digest(name, tmp_path, monkeypatch):
     Path("nets").mkdir()
     Path("nets/__init__.py").write_text("raise ValueError('imported')")
     Path("nets/mine.py").write_text("raise ValueError('imported')")
-    before = source_of(ExportRequest(ModelSpec(name)))
+    before = provenance_of(ExportRequest(ModelSpec(name)))
     assert list(before["files"].values()) == [digest(tmp_path / "nets" / "mine.py")]
     Path("nets/mine.py").write_text("changed")
-    assert source_of(ExportRequest(ModelSpec(name))) != before
+    assert provenance_of(ExportRequest(ModelSpec(name))) != before
 
 
 def test_a_module_that_is_not_there_has_no_file():
-    assert source_of(ExportRequest(ModelSpec("nowhere.at_all:net")))["files"] == {}
+    assert provenance_of(ExportRequest(ModelSpec("nowhere.at_all:net")))["files"] == {}
 
 
 def test_options_of_an_export_are_part_of_its_source():
-    plain = source_of(ExportRequest(ModelSpec()))
-    assert source_of(ExportRequest(ModelSpec())) == plain
+    plain = provenance_of(ExportRequest(ModelSpec()))
+    assert provenance_of(ExportRequest(ModelSpec())) == plain
     for change in ({"layout": "nchw"}, {"opset": 17}, {"without": ("fold_scale",)}, {"simplify": False}):
-        assert source_of(ExportRequest(ModelSpec(), **change)) != plain
+        assert provenance_of(ExportRequest(ModelSpec(), **change)) != plain
     assert json.loads(json.dumps(plain)) == plain
     assert plain["code_sha256"] == code_digest()
 
@@ -134,7 +134,7 @@ def test_a_damaged_source_is_one_line(damage, tmp_path):
 
 
 def test_an_unknown_kind_of_input_is_refused():
-    document = source_of(ExportRequest(ModelSpec()))["model"] | {"input": {"kind": "guessed"}}
+    document = provenance_of(ExportRequest(ModelSpec()))["model"] | {"input": {"kind": "guessed"}}
     with pytest.raises(ValueError, match="guessed"):
         model_from_json(document)
 
@@ -152,6 +152,6 @@ def test_an_unknown_kind_of_input_is_refused():
     ],
 )
 def test_a_field_of_another_type_is_refused(field, value):
-    document = source_of(ExportRequest(ModelSpec()))["model"] | {field: value}
+    document = provenance_of(ExportRequest(ModelSpec()))["model"] | {field: value}
     with pytest.raises((TypeError, ValueError)):
         model_from_json(document)

@@ -78,6 +78,6 @@ def count_report() -> Callable[..., CountReport]:
 @pytest.fixture(scope="session")
 def counting_emulator() -> Emulator:
     try:
-        return emulator.find()
+        return emulator.find_emulator()
     except MissingToolError as missing:
         pytest.skip(f"no emulator that counts is built: {missing}")

@@ -45,7 +45,7 @@ max_transposes = 20
 
 
 def run(capfd, *words):
-    status = cli.run("mocovit-parity", cli._parity, [str(word) for word in words])
+    status = cli.run_command("mocovit-parity", cli._parity, [str(word) for word in words])
     out, err = capfd.readouterr()
     return status, out, err
 

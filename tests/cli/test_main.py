@@ -22,7 +22,7 @@ HELPERS = str(Path(__file__).parents[1] / "helpers")
 def run(capfd, *words, program="export"):
     """Exit status, stdout, stderr of a command run in this process."""
     main = {"export": cli._export, "parity": cli._parity}[program]
-    status = cli.run(f"mocovit-{program}", main, [str(word) for word in words])
+    status = cli.run_command(f"mocovit-{program}", main, [str(word) for word in words])
     out, err = capfd.readouterr()
     return status, out, err
 
@@ -31,7 +31,10 @@ def run(capfd, *words, program="export"):
 def exported(tmp_path_factory):
     folder = tmp_path_factory.mktemp("cli")
     assert (
-        cli.run("mocovit-export", cli._export, [*TINY, "--format", "onnx", "--output-dir", str(folder)]) == 0
+        cli.run_command(
+            "mocovit-export", cli._export, [*TINY, "--format", "onnx", "--output-dir", str(folder)]
+        )
+        == 0
     )
     return folder / "tiny_32_fp32.onnx"
 
@@ -268,12 +271,12 @@ def test_an_internal_error_is_one_line_with_a_hint(capfd):
     def broken(_words):
         raise ZeroDivisionError("division by zero")
 
-    assert cli.run("mocovit-export", broken, []) == 1
+    assert cli.run_command("mocovit-export", broken, []) == 1
     assert capfd.readouterr().err == (
         "mocovit-export: internal error: ZeroDivisionError: division by zero; "
         "run again with --verbose for the traceback\n"
     )
-    assert cli.run("mocovit-export", broken, ["--verbose"]) == 1
+    assert cli.run_command("mocovit-export", broken, ["--verbose"]) == 1
     assert "Traceback" in capfd.readouterr().err
 
 
@@ -305,7 +308,7 @@ def test_help_has_examples_and_statuses_and_imports_nothing_heavy(program):
 
 def test_version(capfd):
     with pytest.raises(SystemExit) as caught:
-        cli.run("mocovit-export", cli._export, ["--version"])
+        cli.run_command("mocovit-export", cli._export, ["--version"])
     assert caught.value.code in (0, None)
     assert capfd.readouterr().out.startswith("mocovit-export 0.")
 

@@ -25,7 +25,9 @@ def files(tmp_path_factory):
 
 
 def test_half_precision_is_computed_and_judged(files, capfd):
-    status = cli.run("mocovit-parity", cli._parity, [*map(str, files), "--target", "emulated", "--json"])
+    status = cli.run_command(
+        "mocovit-parity", cli._parity, [*map(str, files), "--target", "emulated", "--json"]
+    )
     out, err = capfd.readouterr()
     assert status == 0, err
     full, half = json.loads(out)["files"]
@@ -36,5 +38,5 @@ def test_half_precision_is_computed_and_judged(files, capfd):
 
 
 def test_an_unknown_target_is_a_usage_error(capfd):
-    assert cli.run("mocovit-parity", cli._parity, ["a.tflite", "--target", "emulate"]) == 2
+    assert cli.run_command("mocovit-parity", cli._parity, ["a.tflite", "--target", "emulate"]) == 2
     assert "did you mean 'emulated'" in capfd.readouterr().err

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from mocovit_deploy.cli.runner import INTERRUPTED, run
+from mocovit_deploy.cli.runner import INTERRUPTED, run_command
 from mocovit_deploy.errors import ConversionError, OutputError, UsageError
 from mocovit_deploy.terminal.interrupts import raise_if_interrupted
 from mocovit_deploy.terminal.progress import Stages
@@ -65,7 +65,7 @@ def raising(error):
     ],
 )
 def test_one_line_and_its_status(error, status, line, capsys):
-    assert run("p", raising(error), []) == status
+    assert run_command("p", raising(error), []) == status
     said = capsys.readouterr().err
     assert said.startswith(line)
     assert said.count("\n") == 1
@@ -78,12 +78,12 @@ def test_a_full_disk_at_the_root_of_another_error(capsys):
         except OSError as error:
             raise RuntimeError("cannot save") from error
 
-    assert run("p", work, []) == OutputError.exit_status
+    assert run_command("p", work, []) == OutputError.exit_status
     assert "No space left on device; make room there" in capsys.readouterr().err
 
 
 def test_json_says_a_failure_too(capsys):
-    assert run("p", raising(UsageError("no such file")), ["--json"]) == 2
+    assert run_command("p", raising(UsageError("no such file")), ["--json"]) == 2
     document = json.loads(capsys.readouterr().out)
     assert document == {
         "schema_version": 1,
@@ -99,7 +99,7 @@ def test_a_report_that_was_printed_stays_the_only_document(capsys):
         print('{"report": 1}')
         raise UsageError("and yet")
 
-    assert run("p", work, ["--json"]) == 2
+    assert run_command("p", work, ["--json"]) == 2
     assert json.loads(capsys.readouterr().out) == {"report": 1}
 
 
@@ -129,7 +129,7 @@ def test_an_interrupt_that_a_library_swallows_still_ends_with_130(capsys):
         with Stages()("next"):
             raise AssertionError("never reached")
 
-    assert run("p", work, []) == INTERRUPTED
+    assert run_command("p", work, []) == INTERRUPTED
     assert capsys.readouterr().err == "p: interrupted\n"
     raise_if_interrupted()  # forgotten by now
 
@@ -143,8 +143,8 @@ def test_a_swallowed_interrupt_of_a_command_that_then_ends(capsys):
             pass
         return 0
 
-    assert run("p", work, []) == INTERRUPTED
-    assert run("p", lambda _words: 0, []) == 0
+    assert run_command("p", work, []) == INTERRUPTED
+    assert run_command("p", lambda _words: 0, []) == 0
 
 
 @pytest.mark.parametrize("program", PROGRAMS)
@@ -210,12 +210,12 @@ def test_the_first_ten_details_of_an_error_and_all_with_verbose(capsys):
     def fails(_words):
         raise UsageError("a.pt: does not fit", [f"missing {number}" for number in range(320)])
 
-    assert run("mocovit-export", fails, []) == 2
+    assert run_command("mocovit-export", fails, []) == 2
     lines = capsys.readouterr().err.splitlines()
     assert lines[0] == "mocovit-export: error: a.pt: does not fit"
     assert lines[1:11] == [f"  missing {number}" for number in range(10)]
     assert lines[11:] == ["  and 310 more; --verbose lists them all"]
-    assert run("mocovit-export", fails, ["--verbose"]) == 2
+    assert run_command("mocovit-export", fails, ["--verbose"]) == 2
     assert capsys.readouterr().err.count("\n  missing ") == 320
-    assert run("mocovit-export", fails, ["--json"]) == 2
+    assert run_command("mocovit-export", fails, ["--json"]) == 2
     assert len(json.loads(capsys.readouterr().out)["details"]) == 320

@@ -15,9 +15,9 @@ from mocovit_deploy.accuracy.labelled import Labelled
 from mocovit_deploy.artifacts.artifact import Artifact
 from mocovit_deploy.artifacts.golden import Golden, golden_path, read_golden, write_golden
 from mocovit_deploy.artifacts.manifest import read_manifest, write_manifest
-from mocovit_deploy.contract.accuracy_data import Question
+from mocovit_deploy.contract.accuracy_data import AccuracyData
 from mocovit_deploy.contract.bounds import METRICS, metric_named
-from mocovit_deploy.contract.check import check_bounds, judge
+from mocovit_deploy.contract.check import check_bounds, judge_metric
 from mocovit_deploy.contract.evidence import Conditions, Evidence
 from mocovit_deploy.contract.metric import Measured
 from mocovit_deploy.errors import MissingToolError, ParityError, UsageError
@@ -154,7 +154,7 @@ PAIRS = {
 
 
 @dataclasses.dataclass
-class Known(Question):
+class Known(AccuracyData):
     """Images of one colour each, and labels that the sound file gives: the original is always right."""
 
     right: np.ndarray | None = None
@@ -174,10 +174,10 @@ def evidence(artifact, conditions, right=None):
 
 def needs_emulator():
     try:
-        emulator.find()
+        emulator.find_emulator()
     except MissingToolError as error:
         pytest.skip(str(error))
-    if not bundles.place("litert").is_dir():
+    if not bundles.bundle_folder("litert").is_dir():
         pytest.skip("no bundle of litert in the cache folder; run: mocovit-bench bundle")
 
 
@@ -210,7 +210,7 @@ def test_a_bound_holds_of_a_sound_file_and_fails_on_a_worse_one(metric, tmp_path
 @pytest.mark.parametrize("metric", METRICS, ids=lambda metric: metric.word)
 def test_nan_fails_every_bound(metric):
     limit = 1.0 if metric.unit.whole else 0.5
-    assert judge(metric, limit, Measured(float("nan"), "test")).verdict == FAIL
+    assert judge_metric(metric, limit, Measured(float("nan"), "test")).verdict == FAIL
 
 
 @pytest.mark.parametrize("metric", METRICS, ids=lambda metric: metric.word)
@@ -234,8 +234,8 @@ def test_a_bound_that_a_constant_output_meets_is_not_run(word, tmp_path):
     metric = metric_named(word)
     found = metric.measure(evidence(colours(tmp_path), Conditions()))
     assert found.constant is not None
-    assert judge(metric, found.constant, found).verdict == NOT_RUN
-    assert isinstance(judge(metric, found.constant, found).error, ParityError)
+    assert judge_metric(metric, found.constant, found).verdict == NOT_RUN
+    assert isinstance(judge_metric(metric, found.constant, found).error, ParityError)
 
 
 @pytest.mark.parametrize("word", ["max_error", "min_sqnr_db"])
@@ -274,7 +274,7 @@ def test_counting_without_an_emulator_is_not_run(monkeypatch):
     def absent(**_options):
         raise MissingToolError("counting needs an emulator that loads plugins; run: mocovit-bench emulator")
 
-    monkeypatch.setattr(emulator, "find", absent)
+    monkeypatch.setattr(emulator, "find_emulator", absent)
     (check,) = check_bounds(evidence(read_manifest(MODELS / "tiny.tflite"), COUNTED), [("instructions", 1.0)])
     assert (check.verdict, check.error.exit_status) == (NOT_RUN, 8)
     assert "mocovit-bench emulator" in check.reason

@@ -13,7 +13,7 @@ pytest.importorskip("torch", reason="torch is not installed")
 from mocovit_deploy.artifacts.golden import golden_path
 from mocovit_deploy.artifacts.manifest import manifest_path
 from mocovit_deploy.contract import files as build
-from mocovit_deploy.contract.files import EXPORTED, FOUND, MISSING, find, make
+from mocovit_deploy.contract.files import EXPORTED, FOUND, MISSING, find_made, make
 from mocovit_deploy.contract.read import read_contract
 from mocovit_deploy.errors import ConversionError, MissingToolError, UsageError
 from mocovit_deploy.exporting.pipeline import export_model
@@ -58,7 +58,7 @@ def copied(made, tmp_path):
 
 
 def found(folder, entry):
-    return find(entry, (folder / "net", folder))
+    return find_made(entry, (folder / "net", folder))
 
 
 def test_what_was_exported_is_found_and_not_exported_again(made, monkeypatch):

@@ -11,12 +11,12 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from mocovit_deploy.contract.bounds import metric_named
-from mocovit_deploy.contract.check import judge
+from mocovit_deploy.contract.check import judge_metric
 from mocovit_deploy.contract.metric import Measured
 from mocovit_deploy.contract.reports.as_json import as_json
 from mocovit_deploy.contract.reports.junit import junit
 from mocovit_deploy.contract.reports.markdown import LARGEST, markdown
-from mocovit_deploy.contract.reports.text import text
+from mocovit_deploy.contract.reports.text import as_text
 from mocovit_deploy.contract.result import Check, ContractResult, FileResult
 from mocovit_deploy.errors import (
     AccuracyError,
@@ -29,8 +29,10 @@ from mocovit_deploy.errors import (
 )
 from mocovit_deploy.parity.decide import FAIL, NOT_RUN, PASS
 
-HELD = judge(metric_named("max_error"), 1e-5, Measured(4.7e-7, "onnxruntime 1.31.1, fp32", "logits on a"))
-MISSED = judge(
+HELD = judge_metric(
+    metric_named("max_error"), 1e-5, Measured(4.7e-7, "onnxruntime 1.31.1, fp32", "logits on a")
+)
+MISSED = judge_metric(
     metric_named("max_partitions"), 1.0, Measured(13, "litert 2.3.0", "a | b\n<c> `d` @you \x1b[0m")
 )
 ABSENT = Check(
@@ -47,8 +49,8 @@ def result(*checks, notes=("computed in fp32 here",)):
 
 
 def test_json_is_whole_and_has_no_nan():
-    infinite = judge(metric_named("min_sqnr_db"), 10.0, Measured(math.inf, "x"))
-    broken = judge(metric_named("max_error"), 1e-5, Measured(math.nan, "x"))
+    infinite = judge_metric(metric_named("min_sqnr_db"), 10.0, Measured(math.inf, "x"))
+    broken = judge_metric(metric_named("max_error"), 1e-5, Measured(math.nan, "x"))
     report = as_json(result(HELD, MISSED, ABSENT, infinite, broken))
     json.dumps(report, allow_nan=False)
     assert (report["verdict"], report["exit_status"]) == ("fail", 4)
@@ -126,7 +128,7 @@ def test_markdown_fits_into_a_comment(check):
 
 
 def test_a_table_for_a_terminal():
-    told = text(result(HELD, MISSED))
+    told = as_text(result(HELD, MISSED))
     assert "max_partitions at most 1" in told
     assert told.endswith("parity.toml: 2 of 3 bounds hold, 1 failed, 12 s\n")
 

@@ -14,7 +14,7 @@ import pytest
 from examples.digits import data, exported, judge, report
 from mocovit_deploy.accuracy.evaluate import Drop, Evaluation
 from mocovit_deploy.artifacts.artifact import Artifact
-from mocovit_deploy.cli.runner import run
+from mocovit_deploy.cli.runner import run_command
 from mocovit_deploy.errors import AccuracyError, ConversionError, ParityError, UsageError
 from mocovit_deploy.formats import FORMATS, format_named
 from mocovit_deploy.spec import BATCH, Preprocessing, TensorSpec
@@ -126,7 +126,7 @@ def test_the_most_basic_failure_decides() -> None:
     "words", [["onnx"], ["--images", "0"], ["--images", "99999"], ["--images-of", "coreml"], ["onx:fp32"]]
 )
 def test_mistakes_are_one_line(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(report.PROGRAM, report.command, words) == 2
+    assert run_command(report.PROGRAM, report.command, words) == 2
     assert len(capsys.readouterr().err.splitlines()) == 1
 
 
@@ -136,7 +136,7 @@ def test_exported_files_are_as_right_as_the_network(
 ) -> None:
     pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
     words = ["onnx:fp32", "--images", "200", "--max-drop", "3", "--json", "--output-dir", str(tmp_path)]
-    assert run(report.PROGRAM, report.command, words) == 0
+    assert run_command(report.PROGRAM, report.command, words) == 0
     document: dict[str, Any] = json.loads(capsys.readouterr().out)
     (row,) = document["files"]
     assert Path(row["path"]).is_file()

@@ -14,7 +14,7 @@ import torch
 from examples.digits import data, train
 from examples.digits.training import Recipe
 from examples.digits.training import train as run
-from mocovit_deploy.cli.runner import run as program
+from mocovit_deploy.cli.runner import run_command as program
 from mocovit_deploy.errors import DeployError
 from mocovit_deploy.parity.samples import FloatArray
 from mocovit_deploy.spec import InputSpec, ModelSpec

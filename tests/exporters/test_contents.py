@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from bare_files import operators_of
 
-from exporters.tflite.contents import module_path, read_interface
+from exporters.tflite.contents import module_of_output, read_interface
 from mocovit_deploy.artifacts.operator import FileOperator, by_kind
 from mocovit_deploy.errors import UsageError
 
@@ -92,7 +92,7 @@ def test_the_interface_has_the_signatures_names_and_its_quantization() -> None:
     ],
 )
 def test_the_module_is_read_from_a_tensors_name(kind: str, name: str, module: str) -> None:
-    assert module_path(name, kind) == module
+    assert module_of_output(name, kind) == module
 
 
 @pytest.mark.parametrize("length", [0, 7, 8, 40, 2000, 5000])

@@ -16,8 +16,8 @@ from mocovit_deploy.errors import DeployError, UsageError
 from mocovit_deploy.exporting.pipeline import export_model
 from mocovit_deploy.files import digest
 from mocovit_deploy.formats import FORMATS, format_named
-from mocovit_deploy.parity.verdict import check, run_golden
-from mocovit_deploy.quantization.recipes import named
+from mocovit_deploy.parity.verdict import check_predictor, predict_golden
+from mocovit_deploy.quantization.recipes import recipe_named
 from mocovit_deploy.spec import CalibrationRequest, ExportRequest, InputSpec, ModelSpec
 from mocovit_deploy.terminal.progress import Stages
 
@@ -71,7 +71,7 @@ def test_the_file_the_manifest_and_the_golden_file(exported, name, recipe):
 @pytest.mark.parametrize(("name", "recipe"), PAIRS)
 def test_the_check_can_be_repeated_from_the_files(exported, name, recipe):
     artifact = read_manifest(exported[name, recipe])
-    report = check(artifact, read_golden(artifact), format_named(name).load(artifact))
+    report = check_predictor(artifact, read_golden(artifact), format_named(name).load(artifact))
     assert report.verdict == "pass"
     assert report.outputs[0].max_error <= report.tolerance.max_error
 
@@ -80,10 +80,10 @@ def test_the_check_can_be_repeated_from_the_files(exported, name, recipe):
 def test_golden_outputs_of_another_network_fail(exported, name, recipe):
     artifact = read_manifest(exported[name, recipe])
     golden = read_golden(artifact)
-    factor = np.float32(2.0 if named(recipe).quantizes else 1.02)
+    factor = np.float32(2.0 if recipe_named(recipe).quantizes else 1.02)
     nudged = {key: value * factor for key, value in golden.outputs.items()}
     predictor = format_named(name).load(artifact)
-    assert check(artifact, dataclasses.replace(golden, outputs=nudged), predictor).verdict == "fail"
+    assert check_predictor(artifact, dataclasses.replace(golden, outputs=nudged), predictor).verdict == "fail"
 
 
 @pytest.mark.parametrize(("name", "recipe"), PAIRS)
@@ -92,11 +92,11 @@ def test_nudged_weights_fail(exported, name, recipe, tmp_path):
     source = read_manifest(exported[name, recipe])
     surgeon = SURGEONS[name](source.path)
     layer = surgeon.layers()[0]
-    layer.weight = layer.weight * (-1.5 if named(recipe).quantizes else 1.5)
+    layer.weight = layer.weight * (-1.5 if recipe_named(recipe).quantizes else 1.5)
     surgeon.put_back(layer)
     changed = dataclasses.replace(source, path=tmp_path / source.path.name)
     surgeon.save(changed.path)
-    report = check(changed, read_golden(source), format_named(name).load(changed))
+    report = check_predictor(changed, read_golden(source), format_named(name).load(changed))
     assert report.verdict == "fail"
 
 
@@ -127,9 +127,9 @@ def test_load_and_import_need_no_torch(exported, name):
         "from pathlib import Path\nfrom mocovit_deploy.formats import format_named\n"
         "from mocovit_deploy.artifacts.golden import read_golden\n"
         "from mocovit_deploy.artifacts.manifest import read_manifest\n"
-        "from mocovit_deploy.parity.verdict import check\n"
+        "from mocovit_deploy.parity.verdict import check_predictor\n"
         "a = read_manifest(Path(sys.argv[2]))\n"
-        "print(check(a, read_golden(a), format_named(sys.argv[1]).load(a)).verdict)"
+        "print(check_predictor(a, read_golden(a), format_named(sys.argv[1]).load(a)).verdict)"
     )
     command = [sys.executable, "-c", code, name, str(exported[name, "fp32"])]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)
@@ -216,5 +216,5 @@ def test_one_formats_defect_is_its_own_error_and_the_next_goes_on(tiny_request, 
 def test_batched_outputs_are_compared(exported):
     artifact = read_manifest(exported["onnx", "fp32"])
     golden = read_golden(artifact)
-    outputs = run_golden(artifact, golden, format_named("onnx").load(artifact))
+    outputs = predict_golden(artifact, golden, format_named("onnx").load(artifact))
     assert outputs["logits"].shape == (len(golden), 1, 10)

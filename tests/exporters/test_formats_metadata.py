@@ -15,7 +15,7 @@ from mocovit_deploy.errors import ConversionError
 from mocovit_deploy.exporting.pipeline import export_model
 from mocovit_deploy.files import digest
 from mocovit_deploy.formats import FORMATS, format_named
-from mocovit_deploy.parity.sandboxed import check
+from mocovit_deploy.parity.sandboxed import child_check
 from mocovit_deploy.ship.metadata import FileMetadata
 from mocovit_deploy.spec import ExportRequest, InputSpec, ModelSpec, Preprocessing
 from mocovit_deploy.terminal.progress import Stages
@@ -81,7 +81,7 @@ def test_everything_is_said_and_the_manifest_knows_the_file(exported, name):
     artifact = read_manifest(exported[name])
     assert artifact.sha256 == digest(exported[name])
     assert artifact.source["options"]["labels"] == list(LABELS)
-    assert check(str(exported[name]))["report"]["verdict"] == "pass"
+    assert child_check(str(exported[name]))["report"]["verdict"] == "pass"
 
 
 def test_core_ml_has_fields_of_its_own(exported):
@@ -126,8 +126,8 @@ def test_a_tflite_file_that_would_change_is_refused(exported, monkeypatch, tmp_p
         largest.data = np.asarray(largest.data) + 1
         return write(model)
 
-    write = tflite.write
-    monkeypatch.setattr(tflite, "write", damaging)
+    write = tflite.model_bytes
+    monkeypatch.setattr(tflite, "model_bytes", damaging)
     metadata = FileMetadata(model="m", recipe="fp32", weights="w", preprocessing=Preprocessing())
     with pytest.raises(ConversionError, match=r"buffer \d+ would change"):
         tflite.describe(copy, metadata, artifact.inputs, artifact.outputs)
@@ -182,6 +182,8 @@ def test_labels_that_do_not_fit_end_before_anything_is_written(tmp_path):
 
     (tmp_path / "labels.txt").write_text("a\nb\n")
     words = ["--model", "tiny_networks:tiny", "--image-size", "32", "--output-dir", str(tmp_path / "out")]
-    status = cli.run("mocovit-export", cli._export, [*words, "--labels", str(tmp_path / "labels.txt")])
+    status = cli.run_command(
+        "mocovit-export", cli._export, [*words, "--labels", str(tmp_path / "labels.txt")]
+    )
     assert status == 2
     assert not list(Path(tmp_path / "out").glob("tiny*"))

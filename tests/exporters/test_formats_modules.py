@@ -8,7 +8,7 @@ import pytest
 from exporters import coreml
 from exporters.coreml.marks import marks_of
 from exporters.coreml.metadata import PREFIX
-from exporters.coreml.read import read
+from exporters.coreml.read import read_program
 from exporters.onnx.write import MODULE_KEY, OPERATION_KEY
 from mocovit_deploy.exporting.pipeline import export_model
 from mocovit_deploy.models.load import load_network
@@ -53,7 +53,7 @@ def test_every_onnx_node_names_its_module(files, recipe):
 @pytest.mark.parametrize("recipe", ["fp32", "fp16"])
 def test_every_core_ml_operation_names_its_module(files, recipe):
     modules, found = files
-    program = read(found["coreml", recipe].path)
+    program = read_program(found["coreml", recipe].path)
     named = {value: mark.rpartition(":")[0] for value, mark in marks_of(program).items()}
     named |= json.loads(program.metadata[f"{PREFIX}modules"])
     assert coreml.values(found["coreml", recipe])

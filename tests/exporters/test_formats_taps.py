@@ -10,7 +10,7 @@ from planting.suite import SURGEONS, open_case, plant, swap
 
 from mocovit_deploy.artifacts.golden import read_golden
 from mocovit_deploy.artifacts.manifest import read_manifest
-from mocovit_deploy.artifacts.marks import split
+from mocovit_deploy.artifacts.marks import split_mark
 from mocovit_deploy.errors import ParityError, UsageError
 from mocovit_deploy.exporting.pipeline import export_model
 from mocovit_deploy.formats import FORMATS, format_named
@@ -45,7 +45,7 @@ def cases(paths):
 @pytest.mark.parametrize("name", FORMATS)
 def test_values_bear_the_marks_of_their_modules(paths, name):
     values = format_named(name).values(read_manifest(paths[name]))
-    modules = {split(mark)[0] for value in values for mark in value.marks}
+    modules = {split_mark(mark)[0] for value in values for mark in value.marks}
     assert {"body.stem.0", "body.ghost.up.primary.0", "body.ghost.se.reduce"} <= modules
     assert {"body.transformer.attention", "body.transformer.down.cheap.0"} <= modules
     names = [value.name for value in values]
@@ -59,7 +59,7 @@ def test_values_can_be_seen_and_replaced(paths, name):
     sample = {key: array[0] for key, array in read_golden(artifact).inputs.items()}
     exporter = format_named(name)
     where = "body.ghost.up.primary.0"
-    value = next(v for v in exporter.values(artifact) if where in [split(mark)[0] for mark in v.marks])
+    value = next(v for v in exporter.values(artifact) if where in [split_mark(mark)[0] for mark in v.marks])
     plain = exporter.load_inside(artifact, [value.name], [])
     seen = plain(sample)
     assert seen[value.name].shape == value.shape
@@ -112,15 +112,15 @@ def test_poolings_of_litert_torch_are_followed(tmp_path):
 
 
 def test_a_body_of_an_operator_is_no_obstacle(paths, tmp_path):
-    from exporters.tflite.flatbuffer import read, write
+    from exporters.tflite.flatbuffer import model_bytes, read_model
 
     artifact = read_manifest(paths["tflite"])
-    model = read(artifact.path.read_bytes())
+    model = read_model(artifact.path.read_bytes())
     body = copy.deepcopy(model.subgraphs[0])
     body.operators = []
     model.subgraphs.append(body)
     several = dataclasses.replace(artifact, path=tmp_path / "several.tflite")
-    several.path.write_bytes(write(model))
+    several.path.write_bytes(model_bytes(model))
     values = format_named("tflite").values(several)
     assert values == format_named("tflite").values(artifact)
     sample = {key: array[0] for key, array in read_golden(artifact).inputs.items()}
@@ -170,7 +170,9 @@ def test_an_overflow_in_half_precision_is_named(tmp_path):
     request = ExportRequest(model, ("coreml",), ("fp16",), output_dir=tmp_path)
     artifact = export_model(request, Stages()).outcomes[0].artifact
     surgeon = SURGEONS["coreml"](artifact.path)
-    layer = next(one for one in surgeon.layers() if split(one.mark)[0] == "body.transformer.up.primary.0")
+    layer = next(
+        one for one in surgeon.layers() if split_mark(one.mark)[0] == "body.transformer.up.primary.0"
+    )
     layer.weight = layer.weight * (6e4 / abs(layer.weight).max())  # still a float16 number
     surgeon.put_back(layer)
     loud = dataclasses.replace(artifact, path=tmp_path / "loud.mlpackage")

@@ -6,7 +6,7 @@ import torch
 
 from mocovit_deploy.errors import ConversionError
 from mocovit_deploy.graph.capture import capture
-from mocovit_deploy.graph.edit import BATCH_NORMS, count, module_path, nodes_calling
+from mocovit_deploy.graph.edit import BATCH_NORMS, count_calls, module_path, nodes_calling
 from mocovit_deploy.models.load import load_network
 from mocovit_deploy.passes.run import run_passes
 from mocovit_deploy.spec import InputSpec, ModelSpec
@@ -20,7 +20,7 @@ def test_it_computes_the_same_and_its_norms_fold(name):
     with torch.no_grad():
         assert torch.equal(network.module(*image), graph(*image))
     assert network.input_names == ("image",)
-    assert count(run_passes(graph, image).graph, *BATCH_NORMS) == 0
+    assert count_calls(run_passes(graph, image).graph, *BATCH_NORMS) == 0
 
 
 def test_layers_name_their_modules():

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from exporters.tflite.direct.write import written
-from exporters.tflite.flatbuffer import write
+from exporters.tflite.flatbuffer import model_bytes
 from mocovit_deploy.graph.capture import capture
 from mocovit_deploy.spec import TensorSpec
 
@@ -55,7 +55,7 @@ def agree(
         for i, x in enumerate(inputs)
     ]
     outputs = [TensorSpec(f"out_{i}", tuple(y.shape), "float32") for i, y in enumerate(results)]
-    data = write(written(graph, specs, outputs, **how))
+    data = model_bytes(written(graph, specs, outputs, **how))
     found, operators = run(data, {f"in_{i}": _in_file(x, nchw).numpy() for i, x in enumerate(inputs)})
     for i, result in enumerate(results):
         expected, got = result.numpy(), found[f"out_{i}"]

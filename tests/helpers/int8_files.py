@@ -11,7 +11,7 @@ from direct_files import Calling
 from torch import Tensor, nn
 
 from exporters.tflite.direct.write import written
-from exporters.tflite.flatbuffer import write
+from exporters.tflite.flatbuffer import model_bytes
 from exporters.tflite.quantized.decide import usual
 from exporters.tflite.quantized.grids import tensor_grids
 from exporters.tflite.quantized.tables import Tables
@@ -64,7 +64,7 @@ class Int8File:
                 if all(t in self.grids for t in (*self.tables.computed(one), *one.outputs))
             }
         self.model = quantized(model, self.grids, self.chosen, self.scheme)
-        self.data = write(self.model)
+        self.data = model_bytes(self.model)
         self.inputs = {f"in_{i}": _in_file(x).numpy() for i, x in enumerate(inputs)}
 
     @property

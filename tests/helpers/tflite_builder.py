@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from exporters.tflite.flatbuffer import set_metadata, write
+from exporters.tflite.flatbuffer import model_bytes, set_metadata
 from exporters.tflite.fp16 import KEY, VALUE
 from mocovit_deploy.artifacts.artifact import Array
 
@@ -140,7 +140,7 @@ class TfliteBuilder:
         self.model.signatureDefs = [signature]
         if half:
             set_metadata(self.model, KEY, VALUE)
-        return write(self.model)
+        return model_bytes(self.model)
 
 
 def _named(name: str, index: int) -> Any:

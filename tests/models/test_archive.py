@@ -13,7 +13,7 @@ from hostile.crafted import zipped
 from mocovit_deploy.errors import ConversionError, UsageError
 from mocovit_deploy.models import program
 from mocovit_deploy.models.archive import require_plain_program
-from mocovit_deploy.models.probe import probe
+from mocovit_deploy.models.probe import probe_in_child
 from mocovit_deploy.spec import ModelSpec
 from mocovit_deploy.untrusted.zip import Damaged
 
@@ -32,7 +32,7 @@ def case(tmp_path, monkeypatch):
 def test_programs_of_torch_are_read(files, case):
     (case / "seed.pt2").write_bytes(files["seed.pt2"])
     require_plain_program(case / "seed.pt2")
-    probe("seed.pt2", None, prefer_ema=False)
+    probe_in_child("seed.pt2", None, prefer_ema=False)
 
 
 @pytest.mark.parametrize("what", CRAFTED)
@@ -102,5 +102,5 @@ def test_a_program_that_does_not_run_is_said_in_one_line(case):
     exported = torch.export.export(Asks(), (torch.zeros(1),))
     torch.export.save(exported, case / "seed.pt2")
     with pytest.raises(ConversionError, match=r"seed\.pt2 does not run on its example inputs") as caught:
-        probe("seed.pt2", None, prefer_ema=False)
+        probe_in_child("seed.pt2", None, prefer_ema=False)
     assert "\n" not in str(caught.value)

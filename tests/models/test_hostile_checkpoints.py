@@ -9,7 +9,7 @@ from torch import nn
 
 from mocovit_deploy.errors import UsageError
 from mocovit_deploy.models.checkpoint import load_checkpoint
-from mocovit_deploy.untrusted.sandbox import SandboxLimits, call
+from mocovit_deploy.untrusted.sandbox import SandboxLimits, call_in_child
 
 ENDLESS = ("a key that is hashed for ever", "10^11 bytes of bytearray")
 """Only a child can read these: see the tests of the guard below."""
@@ -49,8 +49,8 @@ def test_a_child_reads_what_never_ends(what, said, seconds, tmp_path):
     arguments = {"model": "mocovit_1_0", "checkpoint": str(path), "prefer_ema": False}
     limits = SandboxLimits(seconds=seconds, memory_bytes=2 << 30)
     with pytest.raises(UsageError, match=said):
-        call(
-            "mocovit_deploy.models.probe:probe",
+        call_in_child(
+            "mocovit_deploy.models.probe:probe_in_child",
             arguments,
             limits,
             subject=path,

@@ -10,7 +10,7 @@ import pytest
 
 from mocovit_deploy.graph.capture import capture
 from mocovit_deploy.graph.cost import summarize
-from mocovit_deploy.graph.edit import BATCH_NORMS, count, module_path, nodes_calling
+from mocovit_deploy.graph.edit import BATCH_NORMS, count_calls, module_path, nodes_calling
 from mocovit_deploy.models.load import load_network
 from mocovit_deploy.passes.run import run_passes
 from mocovit_deploy.spec import ModelSpec, OwnInput
@@ -77,7 +77,7 @@ def test_system(name, size, parameters, macs, batch_norms):
     if macs is not None:
         assert millions(total.macs, macs[0]), total.macs
         assert millions(total.macs + total.attention_macs, macs[1]), total.attention_macs
-    assert count(graph, *BATCH_NORMS) == batch_norms
+    assert count_calls(graph, *BATCH_NORMS) == batch_norms
 
     passes = run_passes(graph, example)
     left = {module_path(node) for node in nodes_calling(passes.graph, *BATCH_NORMS)}

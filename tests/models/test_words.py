@@ -18,7 +18,7 @@ HALF = ("--model", "mocovit_0_5")
 def spec_of(monkeypatch):
     """The `ModelSpec` that `mocovit-export WORDS` asks for."""
     asked = []
-    monkeypatch.setattr(commands, "export", lambda request, **_: asked.append(request.model) or 0)
+    monkeypatch.setattr(commands, "run_export", lambda request, **_: asked.append(request.model) or 0)
 
     def parse(*words):
         assert cli._export(list(words)) == 0
@@ -90,7 +90,7 @@ def test_mistakes_end_in_one_message_and_their_status(words, message, tmp_path, 
 
     torch.save({"weight": picture(size=4)}, tmp_path / "bare.pt")
     monkeypatch.chdir(tmp_path)
-    assert cli.run("mocovit-export", cli._export, words) == UsageError.exit_status
+    assert cli.run_command("mocovit-export", cli._export, words) == UsageError.exit_status
     out, err = capfd.readouterr()
     assert out == ""
     assert message in err

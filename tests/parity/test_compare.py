@@ -3,13 +3,13 @@ import math
 import numpy as np
 import pytest
 
-from mocovit_deploy.parity.compare import compare
+from mocovit_deploy.parity.compare import compare_output
 
 EXPECTED = np.random.default_rng(0).normal(size=(8, 1, 10)).astype(np.float32)
 
 
 def test_equal_arrays():
-    d = compare("y", EXPECTED, EXPECTED.copy())
+    d = compare_output("y", EXPECTED, EXPECTED.copy())
     assert d.finite
     assert d.max_abs == d.max_error == d.rmse == 0
     assert d.sqnr_db == math.inf
@@ -20,7 +20,7 @@ def test_equal_arrays():
 def test_the_numbers_are_what_they_say():
     found = EXPECTED.copy()
     found[3, 0, 2] += 0.5
-    d = compare("y", EXPECTED, found)
+    d = compare_output("y", EXPECTED, found)
     spread = float(EXPECTED.max() - EXPECTED.min())
     assert d.max_abs == pytest.approx(0.5, rel=1e-6)
     assert d.max_error == pytest.approx(0.5 / spread, rel=1e-6)
@@ -33,7 +33,7 @@ def test_the_numbers_are_what_they_say():
 
 @pytest.mark.parametrize("factor", [0, 0.5, 1.5, 2, 10, -1])
 def test_a_scaled_output_is_seen(factor):
-    assert compare("y", EXPECTED, EXPECTED * factor).max_error > 0.1
+    assert compare_output("y", EXPECTED, EXPECTED * factor).max_error > 0.1
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
@@ -43,7 +43,7 @@ def test_nan_and_infinity_are_never_near_anything(value, side):
     bad[2] = value
     expected = bad if side in ("expected", "both") else EXPECTED
     found = bad if side in ("found", "both") else EXPECTED
-    d = compare("y", expected, found)
+    d = compare_output("y", expected, found)
     assert not d.finite
     assert math.isnan(d.max_error)
     if side != "expected":
@@ -51,23 +51,23 @@ def test_nan_and_infinity_are_never_near_anything(value, side):
 
 
 def test_nothing_is_not_near_nothing():
-    assert not compare("y", np.zeros((0, 3)), np.zeros((0, 3))).finite
+    assert not compare_output("y", np.zeros((0, 3)), np.zeros((0, 3))).finite
 
 
 def test_another_shape_is_another_network():
     with pytest.raises(ValueError, match="shape"):
-        compare("y", EXPECTED, EXPECTED[..., :5])
+        compare_output("y", EXPECTED, EXPECTED[..., :5])
 
 
 def test_top1_agreement():
     found = EXPECTED.copy()
     found[0, 0] = -found[0, 0]
-    assert compare("y", EXPECTED, found).top1_agreement == pytest.approx(7 / 8)
-    assert compare("y", EXPECTED[..., None], EXPECTED[..., None]).top1_agreement is None
+    assert compare_output("y", EXPECTED, found).top1_agreement == pytest.approx(7 / 8)
+    assert compare_output("y", EXPECTED[..., None], EXPECTED[..., None]).top1_agreement is None
 
 
 def test_liveliness():
     constant = np.broadcast_to(np.arange(10.0), (8, 1, 10)).copy()
-    assert compare("y", constant, constant).liveliness == 0
+    assert compare_output("y", constant, constant).liveliness == 0
     constant[3, 0, 0] = 4.5
-    assert compare("y", constant, constant).liveliness == pytest.approx(0.5)
+    assert compare_output("y", constant, constant).liveliness == pytest.approx(0.5)

@@ -7,7 +7,7 @@ from mocovit_deploy.artifacts.artifact import Artifact
 from mocovit_deploy.artifacts.golden import Golden
 from mocovit_deploy.parity.decide import FAIL, NOT_RUN, PASS
 from mocovit_deploy.parity.tolerance import LIVELINESS, OWN_ROUNDING, TOLERANCES
-from mocovit_deploy.parity.verdict import judge
+from mocovit_deploy.parity.verdict import judge_outputs
 
 NAMES = ("one", "two", "three")
 EXACT = np.random.default_rng(0).uniform(-1, 1, size=(3, 1, 6))
@@ -20,7 +20,7 @@ WHERE[2, 0, 3] = np.ptp(EXACT)
 
 def verdict(golden, found):
     artifact = Artifact("f", "onnx", "fp32", "m", "w", (), (), None, "", "")
-    return judge(artifact, golden, found, "test", "fp32")
+    return judge_outputs(artifact, golden, found, "test", "fp32")
 
 
 def golden(own=None, integers=None, **more):
@@ -151,7 +151,7 @@ QUANTIZED = [key for key, one in TOLERANCES.items() if one.min_varying_db is not
 
 def quantized_verdict(key, found, original=EXACT):
     artifact = Artifact("f", *key[:2], "m", "w", (), (), None, "", "")
-    return judge(artifact, Golden(NAMES, {"x": EXACT}, {"y": original}), {"y": found}, "test", key[2])
+    return judge_outputs(artifact, Golden(NAMES, {"x": EXACT}, {"y": original}), {"y": found}, "test", key[2])
 
 
 @pytest.mark.parametrize("key", QUANTIZED, ids=" ".join)

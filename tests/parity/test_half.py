@@ -221,7 +221,7 @@ def test_ranges_are_those_of_all_samples(tmp_path: Path) -> None:
     wide = Golden(golden.names, golden.inputs, {"y": golden.outputs["y"] * times})
     found = {"y": golden.outputs["y"][:1] + 0.01}
     alone, of_all = (
-        half.judge(described, golden.some([0]), found, "", "fp16", whole).outputs[0]
+        half.judge_outputs(described, golden.some([0]), found, "", "fp16", whole).outputs[0]
         for whole in (golden.some([0]), wide)
     )
     assert alone.max_abs == of_all.max_abs

@@ -13,12 +13,12 @@ from mocovit_deploy.parity.sandboxed import report_from
 from mocovit_deploy.parity.tolerance import TOLERANCES, Tolerance
 from mocovit_deploy.parity.verdict import (
     HiddenBranch,
-    check,
     check_file,
-    judge,
+    check_predictor,
+    judge_outputs,
     not_run,
+    predict_golden,
     retold,
-    run_golden,
     with_hidden,
 )
 from mocovit_deploy.spec import BATCH, Preprocessing, TensorSpec
@@ -45,7 +45,7 @@ class Doubler:
 
 
 def test_pass():
-    report = check(artifact(), GOLDEN, Doubler())
+    report = check_predictor(artifact(), GOLDEN, Doubler())
     assert report.verdict == "pass"
     assert report.tolerance.max_error == 1e-5
     assert (report.runtime, report.arithmetic, report.samples) == ("test 1.0", "fp32", NAMES)
@@ -58,13 +58,13 @@ def test_every_flip_is_said_with_its_margin_and_passes_within_the_tolerance(caps
     def swap(y):
         return np.where(np.isclose(y, 8.0, atol=1e-4), 16.0 - 2e-5 - y, y)
 
-    report = check(artifact(), golden, Doubler(swap))
+    report = check_predictor(artifact(), golden, Doubler(swap))
     assert report.verdict == "pass"
     assert report.flips == ("y on two: class 3, the original says 2 with a margin of 2.0e-06 of the range",)
     assert report_from(dataclasses.asdict(report)).flips == report.flips
     print_notes("f.onnx", report)
     assert capsys.readouterr().err == f"note: f.onnx: {report.flips[0]}\n"
-    assert check(artifact(), golden, Doubler()).flips == ()
+    assert check_predictor(artifact(), golden, Doubler()).flips == ()
 
 
 def test_every_reason_is_retold():
@@ -76,7 +76,7 @@ def test_every_reason_is_retold():
 
 @pytest.mark.parametrize("factor", [1 + 1e-3, 0.5, 2, -1, np.nan, np.inf])
 def test_fail(factor):
-    report = check(artifact(), GOLDEN, Doubler(lambda y: y * np.float32(factor)))
+    report = check_predictor(artifact(), GOLDEN, Doubler(lambda y: y * np.float32(factor)))
     assert report.verdict == "fail"
     assert any(name in report.reason for name in NAMES)
 
@@ -87,30 +87,30 @@ def test_a_single_wrong_number_fails():
         y.flat[0] += 1e-3
         return y
 
-    assert check(artifact(), GOLDEN, Doubler(spoil)).verdict == "fail"
+    assert check_predictor(artifact(), GOLDEN, Doubler(spoil)).verdict == "fail"
 
 
 def test_nan_on_both_sides_fails():
     poisoned = Golden(NAMES, {"x": INPUTS}, {"y": np.full_like(INPUTS, np.nan)})
-    assert check(artifact(), poisoned, Doubler(lambda y: y * np.nan)).verdict == "fail"
+    assert check_predictor(artifact(), poisoned, Doubler(lambda y: y * np.nan)).verdict == "fail"
 
 
 def test_an_arithmetic_without_a_tolerance_is_not_run():
-    report = judge(artifact(), GOLDEN, {"y": INPUTS * 2}, "test", "fp8")
+    report = judge_outputs(artifact(), GOLDEN, {"y": INPUTS * 2}, "test", "fp8")
     assert report.verdict == "not run"
     assert "no tolerance for onnx fp32 computed in fp8" in report.reason
 
 
 def test_outputs_that_ignore_the_input_prove_nothing():
     dead = Golden(NAMES, {"x": INPUTS}, {"y": np.broadcast_to(np.arange(4.0, dtype=np.float32), (3, 1, 4))})
-    report = judge(artifact(), dead, {"y": dead.outputs["y"]}, "test", "fp32")
+    report = judge_outputs(artifact(), dead, {"y": dead.outputs["y"]}, "test", "fp32")
     assert report.verdict == "not run"
     assert "hardly depends on the input" in report.reason
 
 
 def test_an_empty_golden_file_proves_nothing():
     empty = Golden((), {"x": INPUTS[:0]}, {})
-    assert judge(artifact(), empty, {}, "test", "fp32").verdict == "not run"
+    assert judge_outputs(artifact(), empty, {}, "test", "fp32").verdict == "not run"
 
 
 class WrongInBatches(Doubler):
@@ -124,14 +124,14 @@ class WrongInBatches(Doubler):
 
 
 def test_a_free_batch_is_tried_as_one_batch():
-    assert check(artifact(BATCH), GOLDEN, Doubler()).verdict == "pass"
+    assert check_predictor(artifact(BATCH), GOLDEN, Doubler()).verdict == "pass"
     for wrong in (0.1, np.nan):
-        assert check(artifact(BATCH), GOLDEN, WrongInBatches(wrong)).verdict == "fail"
-        assert check(artifact(1), GOLDEN, WrongInBatches(wrong)).verdict == "pass"
+        assert check_predictor(artifact(BATCH), GOLDEN, WrongInBatches(wrong)).verdict == "fail"
+        assert check_predictor(artifact(1), GOLDEN, WrongInBatches(wrong)).verdict == "pass"
 
 
 def test_run_golden_stacks_the_samples():
-    assert np.array_equal(run_golden(artifact(), GOLDEN, Doubler())["y"], INPUTS * 2)
+    assert np.array_equal(predict_golden(artifact(), GOLDEN, Doubler())["y"], INPUTS * 2)
 
 
 class Exporter:
@@ -155,7 +155,7 @@ def test_a_platforms_own_runtime_must_pass_too(ours, platforms, verdict):
 
 
 def test_reports_are_json_even_with_nan():
-    report = check(artifact(), GOLDEN, Doubler(lambda y: y * np.nan))
+    report = check_predictor(artifact(), GOLDEN, Doubler(lambda y: y * np.nan))
     text = json.dumps(report.as_json(), allow_nan=False)
     assert json.loads(text)["outputs"][0]["max_error"] is None
     assert not_run("because").as_json()["verdict"] == "not run"
@@ -179,7 +179,7 @@ def test_a_tolerance_has_no_defaults_and_cannot_change():
 )
 def test_what_the_outputs_hide_decides_too(verdicts, expected):
     hidden = tuple(HiddenBranch("a.b", 3e-7, ("a", "a.b"), Verdict(one), f"it is {one}") for one in verdicts)
-    report = with_hidden(check(artifact(), GOLDEN, Doubler()), hidden)
+    report = with_hidden(check_predictor(artifact(), GOLDEN, Doubler()), hidden)
     assert report.verdict == expected
     assert ("it is fail; the outputs hardly show it" in report.reason) == (expected == "fail")
     assert report_from(dataclasses.asdict(report)) == report

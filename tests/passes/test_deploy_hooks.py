@@ -102,11 +102,17 @@ def test_on_the_command_line_files_are_judged_against_the_network_as_it_was(tmp_
         "def wrong():\n    return Scaled(0.5)\n"
     )
     words = ["--image-size", "32", "--deploy-hooks", "--format", "onnx", "--output-dir", str(tmp_path)]
-    assert cli.run("mocovit-export", cli._export, ["--model", f"{tmp_path / 'own.py'}:right", *words]) == 0
+    assert (
+        cli.run_command("mocovit-export", cli._export, ["--model", f"{tmp_path / 'own.py'}:right", *words])
+        == 0
+    )
     assert "deploy_hooks        1 changed, float64 error 0.0e+00" in capfd.readouterr().out
     before = (tmp_path / "right_32_fp32.onnx").read_bytes()
-    assert cli.run("mocovit-export", cli._export, ["--model", f"{tmp_path / 'own.py'}:wrong", *words]) == 3
+    assert (
+        cli.run_command("mocovit-export", cli._export, ["--model", f"{tmp_path / 'own.py'}:wrong", *words])
+        == 3
+    )
     assert capfd.readouterr().err.count("\n") == 1
-    assert cli.run("mocovit-export", cli._export, ["--model", "tiny_networks:tiny", *words]) == 2
+    assert cli.run_command("mocovit-export", cli._export, ["--model", "tiny_networks:tiny", *words]) == 2
     assert "leave it out" in capfd.readouterr().err
     assert (tmp_path / "right_32_fp32.onnx").read_bytes() == before

@@ -384,13 +384,13 @@ def test_what_stays_refused_is_reported():
 
 
 def test_a_branch_out_of_the_centre_does_not_pass_the_proof(monkeypatch):
-    right = kernels.add
+    right = kernels.add_kernels
 
     def off_by_one(parts):
         merged = right(parts)
         return Kernel(**{**vars(merged), "weight": merged.weight.roll(1, dims=2)})
 
-    monkeypatch.setattr(kernels, "add", off_by_one)
+    monkeypatch.setattr(kernels, "add_kernels", off_by_one)
     graph = capture(randomise_batchnorm(RepVGG(4)), [picture(channels=4, size=8)])
     with pytest.raises(ConversionError, match="pass merge_branches changes what the network computes"):
         run_passes(graph, [picture(channels=4, size=8)])
@@ -424,7 +424,7 @@ def _run(kernel, x):
 @settings(max_examples=60, deadline=None, derandomize=True)
 def test_the_sum_of_kernels_computes_the_sum(parts, size):
     x = picture(channels=4, size=size, batch=2).double()
-    merged = kernels.add(parts)
+    merged = kernels.add_kernels(parts)
     expected = sum(_run(part, x) for part in parts)
     assert relative_error([expected], [_run(merged, x)]) <= 1e-12
     assert merged.groups == min(part.groups for part in parts)

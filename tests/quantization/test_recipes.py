@@ -5,7 +5,7 @@ import re
 import pytest
 
 from mocovit_deploy.parity.tolerance import MEANT_ARITHMETIC
-from mocovit_deploy.quantization.recipes import DYNAMIC, FLOAT, RECIPES, STATIC, WEIGHT_ONLY, named
+from mocovit_deploy.quantization.recipes import DYNAMIC, FLOAT, RECIPES, STATIC, WEIGHT_ONLY, recipe_named
 
 NAME = re.compile(r"(static|dynamic|weight_only)_wi8_a(i8|i16|fp32)(_fp16)?")
 STORED = {"i8": "int8", "i16": "int16", "fp32": "fp32"}
@@ -24,12 +24,12 @@ def test_every_recipe_is_named_once_and_says_what_it_means():
     assert len({recipe.name for recipe in RECIPES}) == len(RECIPES)
     assert {recipe.ranges for recipe in RECIPES} == {FLOAT, STATIC, DYNAMIC, WEIGHT_ONLY}
     assert all(recipe.meaning for recipe in RECIPES)
-    assert named("fp16_weights").meaning == "weights in fp16; computed in fp16"
-    assert named("dynamic_wi8_afp32").meaning.startswith(
+    assert recipe_named("fp16_weights").meaning == "weights in fp16; computed in fp16"
+    assert recipe_named("dynamic_wi8_afp32").meaning.startswith(
         "int8 weights; int8 activations with ranges measured"
     )
 
 
 def test_what_a_recipe_is_made_for_is_what_its_islands_say():
     for name, arithmetic in MEANT_ARITHMETIC.items():
-        assert ("fp16" in arithmetic) == (named(name).islands == "fp16")
+        assert ("fp16" in arithmetic) == (recipe_named(name).islands == "fp16")

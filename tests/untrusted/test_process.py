@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from mocovit_deploy.untrusted.process import run
+from mocovit_deploy.untrusted.process import run_process
 
 
 def test_output_and_status_are_kept() -> None:
-    done = run(
+    done = run_process(
         [sys.executable, "-c", "import sys; print('out'); print('why', file=sys.stderr); sys.exit(3)"],
         deadline_s=30,
     )
@@ -22,7 +22,7 @@ def test_output_and_status_are_kept() -> None:
 
 
 def test_a_death_by_signal_is_named() -> None:
-    done = run([sys.executable, "-c", "import os; os.kill(os.getpid(), 11)"], deadline_s=30)
+    done = run_process([sys.executable, "-c", "import os; os.kill(os.getpid(), 11)"], deadline_s=30)
     assert done.status == -11
     assert "SIGSEGV" in done.reason()
 
@@ -35,7 +35,7 @@ def test_a_child_that_hangs_is_ended_with_all_that_it_started() -> None:
         "time.sleep(60)\n"
     )
     begun = time.monotonic()
-    done = run([sys.executable, "-c", program], deadline_s=2)
+    done = run_process([sys.executable, "-c", program], deadline_s=2)
     assert done.timed_out
     assert not done.ok
     assert time.monotonic() - begun < 20
@@ -49,7 +49,7 @@ def test_a_child_that_hangs_is_ended_with_all_that_it_started() -> None:
 
 def test_a_missing_program_is_an_error_at_once() -> None:
     with pytest.raises(FileNotFoundError):
-        run(["/no/such/program"], deadline_s=5)
+        run_process(["/no/such/program"], deadline_s=5)
 
 
 def _alive(pid: int) -> bool:

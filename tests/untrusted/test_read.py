@@ -17,7 +17,7 @@ from mocovit_deploy.errors import UsageError
 from mocovit_deploy.terminal.printable import printable
 from mocovit_deploy.untrusted.npz import read_arrays
 from mocovit_deploy.untrusted.read import check_folder, parse_json, read_bytes, size_of
-from mocovit_deploy.untrusted.zip import Damaged, stored
+from mocovit_deploy.untrusted.zip import Damaged, open_stored_zip
 
 
 @pytest.mark.parametrize(
@@ -83,7 +83,7 @@ def test_a_folder_with_links_or_pipes_is_no_package(tmp_path):
 )
 def test_archives_that_are_refused(members, method, said, tmp_path):
     (tmp_path / "a.zip").write_bytes(crafted.zipped(members, method))
-    with pytest.raises(Damaged, match=said), stored(tmp_path / "a.zip"):
+    with pytest.raises(Damaged, match=said), open_stored_zip(tmp_path / "a.zip"):
         pass
 
 
@@ -92,10 +92,10 @@ def test_an_archive_that_is_cut_off_or_lies(tmp_path):
     path = tmp_path / "a.zip"
     for data in (b"", b"PK", whole[:-1], whole[:-23] + b"\xff" * 23, whole + b"x"):
         path.write_bytes(data)
-        with pytest.raises(Damaged), stored(path) as archive:
+        with pytest.raises(Damaged), open_stored_zip(path) as archive:
             archive.read("a")
     path.write_bytes(whole)
-    with stored(path) as archive:
+    with open_stored_zip(path) as archive:
         assert archive.read("a") == b"12345"
 
 
@@ -103,7 +103,10 @@ def test_a_directory_of_gigabytes_is_not_read(tmp_path):
     end = bytearray(crafted.zipped({}))
     end[12:16] = (1 << 30).to_bytes(4, "little")
     (tmp_path / "a.zip").write_bytes(end)
-    with pytest.raises(Damaged, match="directory of 1,073,741,824 bytes"), stored(tmp_path / "a.zip"):
+    with (
+        pytest.raises(Damaged, match="directory of 1,073,741,824 bytes"),
+        open_stored_zip(tmp_path / "a.zip"),
+    ):
         pass
 
 

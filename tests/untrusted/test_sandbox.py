@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from mocovit_deploy import errors
-from mocovit_deploy.untrusted.sandbox import SandboxLimits, call, limits_for
+from mocovit_deploy.untrusted.sandbox import SandboxLimits, call_in_child, limits_for
 
 LIMITS = SandboxLimits(seconds=60, memory_bytes=1 << 30)
 VICTIMS = """
@@ -48,7 +48,7 @@ def victims(tmp_path, monkeypatch):
 
 
 def called(name, limits=LIMITS, **arguments):
-    return call(
+    return call_in_child(
         f"victims:{name}", arguments, limits, subject="a.onnx", failure=errors.ParityError, verbose=False
     )
 

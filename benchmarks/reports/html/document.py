@@ -17,10 +17,10 @@ from benchmarks.reports.text import ms
 
 def write_page(path: Path, reports: Sequence[Report]) -> None:
     """Write `reports` to `path` as a page; raises like `write_whole`."""
-    write_whole(path, page(reports))
+    write_whole(path, html_page(reports))
 
 
-def page(reports: Sequence[Report]) -> str:
+def html_page(reports: Sequence[Report]) -> str:
     """The whole page as text. Times and counts may be on one page, never on one axis."""
     title = reports[0].subject.file if len(reports) == 1 else f"{len(reports)} reports"
     timed = [report for report in reports if isinstance(report, LatencyReport)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from benchmarks.reports.html.svg import WIDTH, Scale, dot, figure, line, plot, rect, text, ticks
+from benchmarks.reports.html.svg import WIDTH, Scale, dot, figure, line, plot, rect, text_element, ticks
 from benchmarks.reports.rounds import Round
 from benchmarks.reports.statistics import percentile
 
@@ -44,8 +44,11 @@ def samples_over_time(rounds: Sequence[Round]) -> str:
     for n, (unit, kind, points) in enumerate(told):
         parts += _lane(points, kind, unit, across, top=bottom + 8 + 56 * n)
     height = bottom + 8 + 56 * len(told)
-    parts += [text(across(value), height + 14, f"{value:g}", anchor="middle") for value in ticks(0, end_s, 8)]
-    parts.append(text(WIDTH - _RIGHT, height + 32, "seconds measured", anchor="end"))
+    parts += [
+        text_element(across(value), height + 14, f"{value:g}", anchor="middle")
+        for value in ticks(0, end_s, 8)
+    ]
+    parts.append(text_element(WIDTH - _RIGHT, height + 32, "seconds measured", anchor="end"))
     return plot(height + 38, parts, f"{len(every)} samples in {len(rounds)} rounds over {end_s:.1f} seconds")
 
 
@@ -73,7 +76,7 @@ def _warmup(each: _Placed, across: Scale, bottom: float) -> list[str]:
         return []
     found = [rect(left, _TOP, right - left, bottom - _TOP, "warm", "load and warm-up, not counted")]
     if right - left > 58:
-        found.append(text((left + right) / 2, bottom - 6, "warm-up", anchor="middle"))
+        found.append(text_element((left + right) / 2, bottom - 6, "warm-up", anchor="middle"))
     return found
 
 
@@ -102,7 +105,7 @@ def _lane(
     said = figure(low) if low == high else f"{figure(low)} to {figure(high)}"
     return [
         line([(_LEFT, top + 50), (WIDTH - _RIGHT, top + 50)], "axis"),
-        text(_LEFT, top + 10, f"{said} {unit}"),
+        text_element(_LEFT, top + 10, f"{said} {unit}"),
         line(drawn, kind),
     ]
 
@@ -125,8 +128,8 @@ def _grid(down: Scale, unit: str) -> list[str]:
     found = []
     for value in ticks(down.low, down.high, 5):
         found.append(line([(_LEFT, down(value)), (WIDTH - _RIGHT, down(value))], "axis"))
-        found.append(text(_LEFT - 6, down(value) + 4, f"{value:g}", anchor="end"))
-    found.append(text(2, _TOP - 6, unit))
+        found.append(text_element(_LEFT - 6, down(value) + 4, f"{value:g}", anchor="end"))
+    found.append(text_element(2, _TOP - 6, unit))
     return found
 
 
@@ -144,12 +147,13 @@ def distributions(named: Sequence[tuple[str, Sequence[float]]]) -> str:
         middle = across(percentile(samples, 50))
         parts.append(line([(middle, top + 18), (middle, top + 80)], "median"))
         said = f": p50 {figure(percentile(samples, 50))} ms"
-        parts.append(text(2, top + 12, _cut(name, _LETTERS - len(said)) + said, kind="strong"))
+        parts.append(text_element(2, top + 12, _cut(name, _LETTERS - len(said)) + said, kind="strong"))
     height = 8 + 92.0 * len(named)
     parts += [
-        text(across(value), height + 10, f"{value:g}", anchor="middle") for value in ticks(low, high, 7)
+        text_element(across(value), height + 10, f"{value:g}", anchor="middle")
+        for value in ticks(low, high, 7)
     ]
-    parts.append(text(WIDTH - _RIGHT, height + 28, "milliseconds", anchor="end"))
+    parts.append(text_element(WIDTH - _RIGHT, height + 28, "milliseconds", anchor="end"))
     return plot(height + 34, parts, f"distribution of the samples of {len(named)} reports")
 
 
@@ -182,8 +186,8 @@ def bars(rows: Sequence[tuple[str, float, str]], *, kind: str, label: str) -> st
     parts: list[str] = []
     for n, (name, amount, said) in enumerate(rows):
         top = 34.0 * n
-        parts.append(text(2, top + 13, _cut(name, _LETTERS - len(said)), kind="strong"))
-        parts.append(text(WIDTH - _RIGHT, top + 13, said, anchor="end"))
+        parts.append(text_element(2, top + 13, _cut(name, _LETTERS - len(said)), kind="strong"))
+        parts.append(text_element(WIDTH - _RIGHT, top + 13, said, anchor="end"))
         parts.append(rect(2, top + 18, across(amount) - 2, 9, kind, f"{name}: {said}"))
     return plot(34.0 * len(rows) + 4, parts, label)
 

@@ -39,7 +39,7 @@ def ticks(low: float, high: float, count: int) -> list[float]:
     return [n * step for n in range(first, last + 1)]
 
 
-def number(value: float) -> str:
+def coordinate(value: float) -> str:
     """A coordinate, with two digits at most."""
     if not math.isfinite(value):
         raise ValueError(f"{value} is no coordinate")
@@ -51,29 +51,30 @@ def figure(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
 
 
-def text(x: float, y: float, words: str, *, anchor: str = "start", kind: str = "") -> str:
+def text_element(x: float, y: float, words: str, *, anchor: str = "start", kind: str = "") -> str:
     chosen = f' class="{kind}"' if kind else ""
-    return f'<text x="{number(x)}" y="{number(y)}" text-anchor="{anchor}"{chosen}>{escape(words)}</text>'
+    return (
+        f'<text x="{coordinate(x)}" y="{coordinate(y)}" text-anchor="{anchor}"{chosen}>{escape(words)}</text>'
+    )
 
 
 def rect(x: float, y: float, width: float, height: float, kind: str, title: str = "") -> str:
-    box = (
-        f'x="{number(x)}" y="{number(y)}" width="{number(max(width, 0.5))}" height="{number(max(height, 0))}"'
-    )
+    size = f'width="{coordinate(max(width, 0.5))}" height="{coordinate(max(height, 0))}"'
+    box = f'x="{coordinate(x)}" y="{coordinate(y)}" {size}'
     return f'<rect {box} class="{kind}">{f"<title>{escape(title)}</title>" if title else ""}</rect>'
 
 
 def dot(x: float, y: float, kind: str) -> str:
-    return f'<circle cx="{number(x)}" cy="{number(y)}" r="1.8" class="{kind}"/>'
+    return f'<circle cx="{coordinate(x)}" cy="{coordinate(y)}" r="1.8" class="{kind}"/>'
 
 
 def line(points: Sequence[tuple[float, float]], kind: str) -> str:
-    joined = " ".join(f"{number(x)},{number(y)}" for x, y in points)
+    joined = " ".join(f"{coordinate(x)},{coordinate(y)}" for x, y in points)
     return f'<polyline points="{joined}" class="{kind}"/>'
 
 
 def plot(height: float, parts: Sequence[str], label: str) -> str:
     """A whole drawing, with words for those who cannot see it."""
     inside = "".join(parts)
-    box = f'viewBox="0 0 {WIDTH} {number(height)}"'
+    box = f'viewBox="0 0 {WIDTH} {coordinate(height)}"'
     return f'<svg {box} role="img" aria-label="{escape(label, quote=True)}">{inside}</svg>'

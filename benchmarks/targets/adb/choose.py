@@ -12,7 +12,7 @@ from benchmarks.targets.adb.locate import find_adb
 from mocovit_deploy.errors import DeviceError, StableDeviceError, TransientDeviceError
 
 
-def choose(wanted: Wanted, until: float = math.inf) -> tuple[Adb, ...]:
+def choose_phones(wanted: Wanted, until: float = math.inf) -> tuple[Adb, ...]:
     """One adb for each phone that is meant, every one of them ready.
 
     Raises `StableDeviceError` when there is none, when several might be meant, or for one that does not trust

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.targets.adb.bounded import Said, run_bounded
-from benchmarks.targets.adb.failures import clean, failure, last_line
+from benchmarks.targets.adb.failures import adb_failure, clean, last_line
 from mocovit_deploy.errors import StableDeviceError, TransientDeviceError
 
 MOST_BYTES = 1 << 20
@@ -86,7 +86,7 @@ class Adb:
         """Start adb's server unless it runs; raises `TransientDeviceError` when it does not start."""
         said = self._run(["start-server"], deadline_s=_SERVER_S, what="adb's server")
         if said.status:
-            raise failure("adb's server", _text(said))
+            raise adb_failure("adb's server", _text(said))
 
     def version(self) -> str:
         said = self._run(["version"], deadline_s=_SERVER_S, what="adb version")
@@ -97,7 +97,7 @@ class Adb:
         """Every phone the server knows, ready or not."""
         said = self._run(["devices"], deadline_s=_SERVER_S, what="adb devices")
         if said.status:
-            raise failure("adb devices", _text(said))
+            raise adb_failure("adb devices", _text(said))
         # A serial may hold blanks: the tab is what ends it.
         rows = (line.rpartition("\t") for line in _text(said).splitlines() if "\t" in line)
         return tuple(Listed(serial, state.strip()) for serial, _, state in rows)
@@ -107,7 +107,7 @@ class Adb:
         said = self._run(["connect", address], deadline_s=_CONNECT_S, what=f"adb connect {address}")
         # adb exits 0 here, also after a failure.
         if said.status or not any(word in _text(said) for word in ("connected to", "already connected")):
-            raise failure(f"adb connect {clean(address)}", _text(said))
+            raise adb_failure(f"adb connect {clean(address)}", _text(said))
 
     def reconnect(self, address: str, *, wait_s: float) -> None:
         """Connect to a wireless phone again, until it is ready or `wait_s` has passed.
@@ -147,7 +147,7 @@ class Adb:
         said = self._run(["shell", whole], deadline_s=deadline_s, what=self.serial, most_bytes=most_bytes)
         output, found, status = said.stdout.rpartition(f"\n{mark} ".encode())
         if not found or not status.strip().isdigit():
-            raise failure(self.serial, said.stderr.decode(errors="replace") or _text(said))
+            raise adb_failure(self.serial, said.stderr.decode(errors="replace") or _text(said))
         return Answer(int(status), output, said.stderr.decode("utf-8", errors="replace"))
 
     def read(self, path: str, *, most_bytes: int, deadline_s: float = _SHELL_S) -> bytes:
@@ -168,7 +168,7 @@ class Adb:
         words = [str(file.absolute()) for file in files]
         said = self._run(["push", *words, remote], deadline_s=deadline_s, what=what)
         if said.status:
-            raise failure(what, _text(said))
+            raise adb_failure(what, _text(said))
 
     def _run(
         self, arguments: Sequence[str], *, deadline_s: float, what: str, most_bytes: int = MOST_BYTES

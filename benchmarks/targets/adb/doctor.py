@@ -16,12 +16,12 @@ from pathlib import Path
 from benchmarks.devices.wanted import Wanted
 from benchmarks.reports.plan import Plan
 from benchmarks.targets import subject
-from benchmarks.targets.adb.choose import choose
+from benchmarks.targets.adb.choose import choose_phones
 from benchmarks.targets.adb.client import Adb, quoted
 from benchmarks.targets.adb.failures import clean
 from benchmarks.targets.adb.locate import find_adb
 from benchmarks.targets.adb.measuring import profile_golden
-from benchmarks.targets.adb.probe import describe_clusters, probe
+from benchmarks.targets.adb.probe import describe_clusters, probe_phone
 from benchmarks.targets.adb.push import push
 from benchmarks.targets.adb.session import Held, Session, opened
 from benchmarks.targets.context import Context, Say, Verify, verdict_of
@@ -38,7 +38,7 @@ _NO_LOADER = (
 
 
 @dataclass(frozen=True)
-class Step:
+class DoctorStep:
     """One step, and what it showed, or why it failed or was not taken."""
 
     name: str
@@ -67,32 +67,32 @@ class _Walk:
     def bundle(self) -> Bundle:
         """The bundle; made on first use."""
         if self.opened_bundle is None:
-            self.opened_bundle = bundles.chosen(self.bundle_path, "litert", deadline_s=self.deadline_s)
+            self.opened_bundle = bundles.bundle_at(self.bundle_path, "litert", deadline_s=self.deadline_s)
         return self.opened_bundle
 
 
 def examine(
     wanted: Wanted, *, cores: str | None, bundle: Path | None, verify: Verify, say: Say, deadline_s: float
-) -> tuple[Step, ...]:
+) -> tuple[DoctorStep, ...]:
     """Take every step whose needs were met; each is said as it is taken. Raises nothing a phone can cause."""
-    found: dict[str, Step] = {}
+    found: dict[str, DoctorStep] = {}
     with opened(wanted, say) as session:
         walk = _Walk(session, cores or "prime", bundle, verify, deadline_s)
         for name, (needs, take) in STEPS.items():
             missing = next((need for need in needs if not found[need].ok), None)
             if missing is not None:
-                step, word = Step(name, False, f"not taken: needs {missing}"), "-"
+                step, word = DoctorStep(name, False, f"not taken: needs {missing}"), "-"
             else:
                 try:
-                    step, word = Step(name, True, take(walk)), "ok"
+                    step, word = DoctorStep(name, True, take(walk)), "ok"
                 except DeployError as error:
-                    step, word = Step(name, False, str(error), error.exit_status), "FAILED"
+                    step, word = DoctorStep(name, False, str(error), error.exit_status), "FAILED"
             found[name] = step
             say(f"{word:<7} {step.name:<17} {step.said}")
     return tuple(found.values())
 
 
-def judge(steps: Sequence[Step]) -> None:
+def raise_first_failure(steps: Sequence[DoctorStep]) -> None:
     """Raise a `DeployError` with the exit status of the first step that failed, if one did."""
     failed = [step for step in steps if step.exit_status]
     if not failed:
@@ -114,8 +114,8 @@ def _bundle(walk: _Walk) -> str:
 
 def _phone(walk: _Walk) -> str:
     session = walk.session
-    session.adb = choose(session.wanted, session.until)[0]
-    told = probe(session.adb).properties
+    session.adb = choose_phones(session.wanted, session.until)[0]
+    told = probe_phone(session.adb).properties
     return (
         f"{clean(session.adb.serial)}: {told['maker']} {told['model']}, {told['soc'] or told['board']}, "
         f"Android {told['android']}"
@@ -156,7 +156,7 @@ def _bench(walk: _Walk) -> str:
 
 
 def _inference(walk: _Walk) -> str:
-    artifact, golden = subject.load(MODEL, checked=True)
+    artifact, golden = subject.load_subject(MODEL, checked=True)
     bundle = walk.bundle
     context = Context(golden=golden, verify=walk.verify, say=_quiet, bundle=bundle.path, session=walk.session)
     plan = Plan(runtime=bundle.runtime, cores=walk.cores, deadline_s=walk.deadline_s)

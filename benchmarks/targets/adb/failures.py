@@ -39,7 +39,7 @@ _TRANSIENT = (
 _PIECE = 200
 
 
-def failure(what: str, said: str) -> DeviceError:
+def adb_failure(what: str, said: str) -> DeviceError:
     """The error for adb failing at `what` with the words `said`."""
     line = _telling(said)
     for pattern, advice in _STABLE:

@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from benchmarks.targets.adb.client import Adb, quoted
-from benchmarks.targets.adb.failures import clean, failure
+from benchmarks.targets.adb.failures import adb_failure, clean
 from benchmarks.targets.adb.state import RUNNING
 from mocovit_deploy.errors import DeviceError, StableDeviceError, TransientDeviceError
 from mocovit_deploy.untrusted.process import end_group
@@ -96,12 +96,12 @@ def _refused(adb: Adb, folder: str, said: bytes) -> DeviceError:
         )
     text = said.decode("utf-8", errors="replace")
     if "mkdir" in text:
-        return StableDeviceError(str(failure(f"{clean(folder)} on the phone cannot be made", text)))
+        return StableDeviceError(str(adb_failure(f"{clean(folder)} on the phone cannot be made", text)))
     if not text.strip():
         return TransientDeviceError(
             f"{clean(adb.serial)}: no answer within {_START_S:g} s; is the phone awake?"
         )
-    return failure(clean(adb.serial), text)
+    return adb_failure(clean(adb.serial), text)
 
 
 def _script(folder: str, *, keep: bool, governors: Mapping[int, str], root: tuple[str, ...]) -> str:

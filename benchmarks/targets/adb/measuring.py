@@ -110,7 +110,7 @@ def _session(context: Context) -> Iterator[Session]:
 
 @contextmanager
 def _prepared(artifact: Artifact, plan: Plan, context: Context, held: Held) -> Iterator[Remote]:
-    bundle = bundles.chosen(context.bundle, plan.runtime, deadline_s=plan.deadline_s)
+    bundle = bundles.bundle_at(context.bundle, plan.runtime, deadline_s=plan.deadline_s)
     copied = push(held.adb, f"{held.folder}/bundle", bundle.loaded_paths, executable=True)
     model = f"model-{artifact.sha256[:16]}{artifact.path.suffix}"
     second = push(held.adb, held.folder, {model: artifact.path})

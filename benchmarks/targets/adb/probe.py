@@ -65,9 +65,9 @@ class Probe:
         )
 
 
-def probe(adb: Adb) -> Probe:
+def probe_phone(adb: Adb) -> Probe:
     """Ask a phone what it is. Raises `StableDeviceError` for one that has no 64-bit ARM cores."""
-    found = parse(adb.shell(_SCRIPT).text)
+    found = parse_probe(adb.shell(_SCRIPT).text)
     abi = found.properties["abi"]
     if abi != "arm64-v8a":
         raise StableDeviceError(
@@ -76,7 +76,7 @@ def probe(adb: Adb) -> Probe:
     return found
 
 
-def parse(text: str) -> Probe:
+def parse_probe(text: str) -> Probe:
     """Read the probe's answer; lines that are not of its form are passed over."""
     properties = dict.fromkeys([*_PROPERTIES, "kernel", "uid"], "")
     max_khz: dict[int, int] = {}
@@ -121,7 +121,7 @@ class Cores:
         return f"{sum(1 << core for core in self.numbers):x}"
 
 
-def select(found: Probe, asked: str) -> Cores:
+def select_cores(found: Probe, asked: str) -> Cores:
     """The cores that "prime", "big", "little" or a hexadecimal mask mean on this phone.
 
     prime is the fastest cluster, little the slowest, big all but the slowest; where there is one cluster,

@@ -18,8 +18,8 @@ from benchmarks.targets.bench.process import (
     OUTPUT,
     REPORT,
     BenchReport,
+    bench_failure,
     bench_words,
-    failure,
     read_report,
 )
 from benchmarks.toolchain.bundle import Bundle
@@ -140,7 +140,7 @@ def _failed(words: Sequence[str], answer: Answer, plan: Plan, bundle: Bundle) ->
         return StableDeviceError("the phone's storage is full; make room, or give --remote-folder elsewhere")
     ended_by_signal = 128 < answer.status <= 128 + _LAST_SIGNAL
     status = 128 - answer.status if ended_by_signal else answer.status
-    found = failure(Finished(tuple(words), status, answer.text, answer.stderr), plan)
+    found = bench_failure(Finished(tuple(words), status, answer.text, answer.stderr), plan)
     if isinstance(found, TransientDeviceError):
         return StableDeviceError(str(found))
     return found

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from benchmarks.devices.wanted import Wanted
 from benchmarks.targets.adb import probe as probes
-from benchmarks.targets.adb.choose import choose
+from benchmarks.targets.adb.choose import choose_phones
 from benchmarks.targets.adb.client import Adb, quoted
 from benchmarks.targets.adb.failures import clean
 from benchmarks.targets.adb.keeper import Keeper, end_bench, start_keeper
@@ -60,11 +60,11 @@ class Session:
         self.until = math.inf if seconds is None else time.monotonic() + seconds
 
     def hold(self, cores: str) -> Held:
-        """The phone, taken now if it is not; raises what `choose`, `probe` and `start_keeper` do."""
+        """The phone, taken if it is not; raises like `choose_phones`, `probe_phone` and `start_keeper`."""
         if self._held is not None and self._held.cores.name == cores:
             return self._held
         self.drop()
-        adb = self.adb or choose(self.wanted, self.until)[0]
+        adb = self.adb or choose_phones(self.wanted, self.until)[0]
         self._held = _take(adb, self.wanted, cores)
         self.adb = adb
         return self._held
@@ -106,8 +106,8 @@ def _take(adb: Adb, wanted: Wanted, asked: str) -> Held:
             f"--remote-folder {wanted.remote_folder!r}: give an absolute path on the phone, without "
             f"{' and '.join(_SEPARATORS)}, at which the loader would cut it"
         )
-    found = probes.probe(adb)
-    cores = probes.select(found, asked)
+    found = probes.probe_phone(adb)
+    cores = probes.select_cores(found, asked)
     _check_binding(adb, cores)
     governors = governors_to_fix(found.governors, cores)
     root = _root(adb, found) if wanted.use_root and governors else None

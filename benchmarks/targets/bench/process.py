@@ -15,7 +15,7 @@ from typing import Any
 
 from benchmarks.reports.plan import Plan
 from mocovit_deploy.errors import DeployError, StableDeviceError, TransientDeviceError, UsageError
-from mocovit_deploy.untrusted.process import Finished, run
+from mocovit_deploy.untrusted.process import Finished, run_process
 
 SCHEMA_VERSION = 1
 INPUT, OUTPUT, REPORT = "input.bin", "output.bin", "report.json"
@@ -30,7 +30,7 @@ _PIECES_IN_A_LINE = 300
 
 
 @dataclass(frozen=True)
-class Tensor:
+class BenchTensor:
     """An input or output as the runtime describes it."""
 
     name: str
@@ -50,8 +50,8 @@ class BenchReport:
     warmup_ms: tuple[float, ...]
     samples_ms: tuple[float, ...]
     peak_memory_bytes: int
-    inputs: tuple[Tensor, ...]
-    outputs: tuple[Tensor, ...]
+    inputs: tuple[BenchTensor, ...]
+    outputs: tuple[BenchTensor, ...]
     profile: tuple[Any, ...]
     """One member per profiled inference (benchmarks/operators/profile.py reads them)."""
 
@@ -84,11 +84,13 @@ def run_bench(
     """
     words = [*command, *bench_words(model, plan, options, samples=samples, folder="")]
     try:
-        done = run(words, deadline_s=plan.deadline_s + _GRACE_S, cwd=folder, memory_bytes=memory_bytes)
+        done = run_process(
+            words, deadline_s=plan.deadline_s + _GRACE_S, cwd=folder, memory_bytes=memory_bytes
+        )
     except OSError as error:
         raise StableDeviceError(f"{command[0]} cannot be started ({error.strerror})") from None
     if not done.ok:
-        raise failure(done, plan)
+        raise bench_failure(done, plan)
     return read_report(folder / REPORT)
 
 
@@ -108,7 +110,7 @@ def bench_words(
     ]
 
 
-def failure(done: Finished, plan: Plan) -> DeployError:
+def bench_failure(done: Finished, plan: Plan) -> DeployError:
     """What to raise for a bench that failed, by its exit status, in the bench's and the runtime's words."""
     said = _last_words(done)
     if done.timed_out or done.status == _DEADLINE:
@@ -163,6 +165,6 @@ def read_report(path: Path) -> BenchReport:
     return found
 
 
-def _tensor(document: Mapping[str, Any]) -> Tensor:
+def _tensor(document: Mapping[str, Any]) -> BenchTensor:
     shape = tuple(int(size) for size in document["shape"])
-    return Tensor(str(document["name"]), str(document["dtype"]), shape, int(document["bytes"]))
+    return BenchTensor(str(document["name"]), str(document["dtype"]), shape, int(document["bytes"]))

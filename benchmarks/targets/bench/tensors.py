@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.targets.bench.process import INPUT, OUTPUT, Tensor
+from benchmarks.targets.bench.process import INPUT, OUTPUT, BenchTensor
 from exporters.tflite.contents import FileTensor, Quantization, read_interface
 from mocovit_deploy.artifacts.artifact import Array, Artifact
 from mocovit_deploy.artifacts.golden import Golden
@@ -75,10 +75,10 @@ def write_inputs(folder: Path, golden: Golden, tensors: Sequence[FileTensor], *,
     with (folder / INPUT).open("wb") as stream:
         for sample in range(samples):
             for tensor in tensors:
-                stream.write(_little_endian(stored(golden.inputs[tensor.name][sample], tensor)))
+                stream.write(_little_endian(as_stored(golden.inputs[tensor.name][sample], tensor)))
 
 
-def stored(array: Array, tensor: FileTensor) -> Array:
+def as_stored(array: Array, tensor: FileTensor) -> Array:
     """`array` as the file's own tensor holds it; `UsageError` for a quantized type that is none."""
     quantization = tensor.quantization
     if (
@@ -95,7 +95,7 @@ def stored(array: Array, tensor: FileTensor) -> Array:
 
 
 def real(array: Array, quantization: Quantization | None, wanted: np.dtype[Any]) -> Array:
-    """The inverse of `stored`, where the golden file holds real numbers and the file integers."""
+    """The inverse of `as_stored`, where the golden file holds real numbers and the file integers."""
     if (
         quantization is None
         or not np.issubdtype(wanted, np.floating)
@@ -105,11 +105,11 @@ def real(array: Array, quantization: Quantization | None, wanted: np.dtype[Any])
     return ((array.astype(np.float64) - quantization.zero_point) * quantization.scale).astype(wanted)
 
 
-def check_types(artifact: Artifact, golden: Golden, order: Order, tensors: Sequence[Tensor]) -> None:
+def check_types(artifact: Artifact, golden: Golden, order: Order, tensors: Sequence[BenchTensor]) -> None:
     """`UsageError` unless what was written is what the runtime's tensors hold, in type and shape."""
     for named, tensor in zip(order.inputs, tensors, strict=True):
         array = golden.inputs[named.name]
-        written = stored(array[0], named).dtype.name
+        written = as_stored(array[0], named).dtype.name
         if (written, array.shape[1:]) != (tensor.dtype, tensor.shape):
             raise UsageError(
                 f"{artifact.path}: input {named.name} is {tensor.dtype} {list(tensor.shape)} in the runtime, "
@@ -118,7 +118,7 @@ def check_types(artifact: Artifact, golden: Golden, order: Order, tensors: Seque
 
 
 def read_outputs(
-    folder: Path, golden: Golden, order: Order, tensors: Sequence[Tensor]
+    folder: Path, golden: Golden, order: Order, tensors: Sequence[BenchTensor]
 ) -> Mapping[str, Array]:
     """The outputs of every sample, by name, with the samples as the first axis, in the golden file's types.
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from benchmarks.toolchain import emulator
 from mocovit_deploy.errors import MissingToolError, StableDeviceError
-from mocovit_deploy.untrusted.process import run
+from mocovit_deploy.untrusted.process import run_process
 
 OLDEST = (7, 2)
 NAMES = ("qemu-aarch64", "qemu-aarch64-static")
@@ -44,7 +44,7 @@ def find_qemu() -> Qemu:
         if path and (version := _version(path)):
             return Qemu(Path(path), version)
     try:
-        built = emulator.find()
+        built = emulator.find_emulator()
     except MissingToolError:
         raise MissingToolError(
             "no qemu that runs aarch64 programs; run: apt-get install qemu-user, or: mocovit-bench emulator"
@@ -54,7 +54,7 @@ def find_qemu() -> Qemu:
 
 def check_cpu(qemu: Path, cpu: str) -> None:
     """`StableDeviceError` when this qemu does not know the core (cortex-a55 came with 8.0)."""
-    known = run([qemu, "-cpu", "help"], deadline_s=_ASK_S).stdout.split()
+    known = run_process([qemu, "-cpu", "help"], deadline_s=_ASK_S).stdout.split()
     if cpu not in known:
         raise StableDeviceError(f"{qemu} does not know {cpu}; choose another --cpu, or a newer qemu")
 
@@ -62,7 +62,7 @@ def check_cpu(qemu: Path, cpu: str) -> None:
 def _version(path: str) -> str | None:
     """The version of a qemu-aarch64 that is new enough; None for anything else."""
     try:
-        said = run([path, "--version"], deadline_s=_ASK_S).stdout
+        said = run_process([path, "--version"], deadline_s=_ASK_S).stdout
     except OSError:
         return None
     found = re.search(r"qemu-aarch64\S* version ((\d+)\.(\d+)[.\d]*)", said)

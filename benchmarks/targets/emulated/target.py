@@ -49,8 +49,8 @@ def measure(artifact: Artifact, plan: Plan, context: Context) -> CountReport:
     refuses or a broken bundle, `MissingToolError` without an emulator that counts, `TransientDeviceError` at
     the deadline.
     """
-    counter = emulator.find()
-    model = device.load(context.device or DEFAULT_DEVICE)
+    counter = emulator.find_emulator()
+    model = device.load_device(context.device or DEFAULT_DEVICE)
     operators = format_named(artifact.format).operators(artifact)
     per_op = plan.per_op and plan.runtime != "onnxruntime"
     with _prepared(artifact, plan, context, Qemu(counter.qemu, counter.version)) as place:
@@ -147,7 +147,7 @@ def _counter_unless_named() -> Emulator | None:
     if os.environ.get(VARIABLE):
         return None
     try:
-        return emulator.find()
+        return emulator.find_emulator()
     except MissingToolError:
         return None
 
@@ -226,7 +226,7 @@ def _prepared(artifact: Artifact, plan: Plan, context: Context, qemu: Qemu) -> I
     if plan.cpu is None:
         raise UsageError("the emulated target needs a core to play; give --cpu")
     check_cpu(qemu.path, plan.cpu)
-    bundle = bundles.chosen(context.bundle, plan.runtime, deadline_s=plan.deadline_s)
+    bundle = bundles.bundle_at(context.bundle, plan.runtime, deadline_s=plan.deadline_s)
     with tempfile.TemporaryDirectory(prefix="mocovit-emulated-") as name:
         folder = Path(name)
         (folder / _BUNDLE).symlink_to(bundle.path)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from exporters.semantics.correlation import correlate
-from exporters.semantics.spatial import Index, extent, padded, positions, resolve_pads, shifts
+from exporters.semantics.spatial import Index, extent, padded, resolve_pads, shifts, window_places
 from mocovit_deploy.artifacts.artifact import Array
 
 
@@ -25,7 +25,7 @@ def conv(
     kernel = weight.shape[2:]
     window = extent(kernel, dilations)
     pads = resolve_pads(pad_type, pad, x.shape[2:], window, strides)
-    out = positions(x.shape[2:], pads, window, strides)
+    out = window_places(x.shape[2:], pads, window, strides)
     x = padded(x, pads, 0.0)
     y = correlate(x, weight, strides, dilations, groups, out)
     return y if bias is None else _add_bias(y, bias)

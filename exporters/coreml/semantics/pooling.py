@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from exporters.semantics.spatial import Pads, padded, positions, resolve_pads, shifts
+from exporters.semantics.spatial import Pads, padded, resolve_pads, shifts, window_places
 from mocovit_deploy.artifacts.artifact import Array
 
 
@@ -72,7 +72,7 @@ def _geometry(
     space = x.shape[2:]
     pads = resolve_pads(pad_type, pad, space, kernel, strides)
     if not ceil_mode:
-        return pads, positions(space, pads, kernel, strides)
+        return pads, window_places(space, pads, kernel, strides)
     out, extended = [], []
     for size, (before, after), covered, step in zip(space, pads, kernel, strides, strict=True):
         window, stride = int(covered), int(step)

@@ -19,7 +19,7 @@ SMALLEST = 2.0**-14
 """The smallest normal fp16 number."""
 
 
-def constant(value: float) -> Any:
+def nearest_half(value: float) -> Any:
     """The fp16 number nearest to `value`."""
     return Half(value)
 

@@ -14,12 +14,12 @@ from exporters.semantics.half.arithmetic import (
     Half,
     add,
     bits,
-    constant,
     divide,
     fma,
     larger,
     masked,
     multiply,
+    nearest_half,
     reciprocal_estimate,
     reciprocal_root_estimate,
     reciprocal_root_step,
@@ -62,7 +62,7 @@ def exp_of_non_positive(x: Array) -> Array:
 
 def sigmoid(x: Array) -> Array:
     """`f16-vsigmoid-neonfp16arith-rr2-p2-nr1fma`."""
-    one = constant(1)
+    one = nearest_half(1)
     z = np.abs(x)
     n = fma(z, -_LOG2E, _MAGIC)
     power = shifted_left(n, 10)
@@ -79,37 +79,37 @@ def sigmoid(x: Array) -> Array:
 
 def exp(x: Array) -> Array:
     """`f16-vexp-neonfp16arith-poly-3`."""
-    z = smaller(larger(multiply(x, constant(1.4423828)), constant(-15)), constant(16))
-    whole = subtract(add(constant(1536), z), constant(1536))
+    z = smaller(larger(multiply(x, nearest_half(1.4423828)), nearest_half(-15)), nearest_half(16))
+    whole = subtract(add(nearest_half(1536), z), nearest_half(1536))
     r = subtract(z, whole)
-    power = shifted_left(add(whole, constant(1039)), 10)
-    p = fma(r, constant(0.05517578), constant(0.24255371))
-    p = fma(r, fma(r, p, constant(0.6933594)), constant(1))
+    power = shifted_left(add(whole, nearest_half(1039)), 10)
+    p = fma(r, nearest_half(0.05517578), nearest_half(0.24255371))
+    p = fma(r, fma(r, p, nearest_half(0.6933594)), nearest_half(1))
     return multiply(power, p)
 
 
 def log(x: Array) -> Array:
     """`f16-vlog-neonfp16arith-rational-1-3-div`."""
-    one = constant(1)
-    x = multiply(x, constant(1.41421356))
-    signed = np.where(x == 0, constant(-0.0), x)
+    one = nearest_half(1)
+    x = multiply(x, nearest_half(1.41421356))
+    signed = np.where(x == 0, nearest_half(-0.0), x)
     shifted = np.right_shift(signed.view(np.int16) & np.int16(-1024), np.int16(5))
-    exponent = subtract((shifted | constant(32).view(np.int16)).view(Half), constant(47))
+    exponent = subtract((shifted | nearest_half(32).view(np.int16)).view(Half), nearest_half(47))
     mantissa = ((x.view(np.uint16) & np.uint16(0x03FF)) | np.uint16(0x3C00)).view(Half)
-    r = subtract(multiply(mantissa, constant(0.70710678)), one)
-    q = fma(r, constant(4.8828125e-2), constant(-8.8439941406e-2))
-    q = fma(r, fma(r, q, constant(4.9951171875e-1)), one)
-    return fma(exponent, constant(0.69314718), divide(r, q))
+    r = subtract(multiply(mantissa, nearest_half(0.70710678)), one)
+    q = fma(r, nearest_half(4.8828125e-2), nearest_half(-8.8439941406e-2))
+    q = fma(r, fma(r, q, nearest_half(4.9951171875e-1)), one)
+    return fma(exponent, nearest_half(0.69314718), divide(r, q))
 
 
 def tanh(x: Array) -> Array:
     """`f16-vtanh-neonfp16arith-rational-5-4-div`."""
-    one = constant(1)
-    x = larger(constant(-4.5), smaller(constant(4.5), x))
+    one = nearest_half(1)
+    x = larger(nearest_half(-4.5), smaller(nearest_half(4.5), x))
     square = multiply(x, x)
-    p = fma(square, constant(8.1062316895e-04), constant(1.0632324219e-01))
+    p = fma(square, nearest_half(8.1062316895e-04), nearest_half(1.0632324219e-01))
     p = multiply(x, fma(square, p, one))
-    q = fma(square, constant(1.4091491699e-02), constant(4.3945312500e-01))
+    q = fma(square, nearest_half(1.4091491699e-02), nearest_half(4.3945312500e-01))
     return divide(p, fma(square, q, one))
 
 
@@ -132,26 +132,26 @@ def gelu_by_tanh(x: Array) -> Array:
 
 def _gelu(x: Array, limit: float, numerator: tuple[float, ...], denominator: tuple[float, ...]) -> Array:
     """x / 2 * (1 + p / q): p odd and q even polynomials of x, held within the limit."""
-    one = constant(1)
-    z = larger(constant(-limit), smaller(constant(limit), x))
+    one = nearest_half(1)
+    z = larger(nearest_half(-limit), smaller(nearest_half(limit), x))
     square = multiply(z, z)
-    a1, a3, a5 = map(constant, numerator)
-    b2, b4 = map(constant, denominator)
+    a1, a3, a5 = map(nearest_half, numerator)
+    b2, b4 = map(nearest_half, denominator)
     p = multiply(z, fma(square, fma(square, a5, a3), a1))
     q = fma(square, fma(square, b4, b2), one)
-    return multiply(multiply(x, constant(0.5)), add(divide(p, q), one))
+    return multiply(multiply(x, nearest_half(0.5)), add(divide(p, q), one))
 
 
 def hard_swish(x: Array) -> Array:
     """`f16-vhswish-neonfp16arith`; its clamp compares bit patterns as integers."""
-    shifted = add(x, constant(3)).view(np.int16)
-    clamped = np.minimum(np.maximum(shifted, np.int16(0)), constant(6).view(np.int16)).view(Half)
+    shifted = add(x, nearest_half(3)).view(np.int16)
+    clamped = np.minimum(np.maximum(shifted, np.int16(0)), nearest_half(6).view(np.int16)).view(Half)
     return multiply(clamped, multiply(x, bits(0x3155)))
 
 
 def elu(x: Array, alpha: float) -> Array:
     """`f16-velu-neonfp16arith-rr1-p3`."""
-    minus_alpha = -constant(alpha)
+    minus_alpha = -nearest_half(alpha)
     z = larger(x, bits(0xC829))
     n = fma(z, _LOG2E, _MAGIC)
     power = shifted_left(n, 10)
@@ -161,11 +161,11 @@ def elu(x: Array, alpha: float) -> Array:
     t = multiply(t, power)
     power = fma(-power, minus_alpha, minus_alpha)
     e = fma(-fma(p, t, t), minus_alpha, power)
-    return np.where(np.signbit(x), e, multiply(x, constant(1)))
+    return np.where(np.signbit(x), e, multiply(x, nearest_half(1)))
 
 
 def leaky_relu(x: Array, slope: float) -> Array:
-    return np.where(np.signbit(x), multiply(x, constant(slope)), x)
+    return np.where(np.signbit(x), multiply(x, nearest_half(slope)), x)
 
 
 def reciprocal_root(x: Array) -> Array:

@@ -15,7 +15,7 @@ from exporters.tflite.direct.activation import softmax
 from exporters.tflite.direct.arithmetic import binary
 from exporters.tflite.direct.axes import Value
 from exporters.tflite.direct.elementwise import HUGE, HUGE_IN_HALF
-from exporters.tflite.direct.linear import product
+from exporters.tflite.direct.linear import batch_matmul
 from exporters.tflite.direct.unsupported import UnsupportedError
 from exporters.tflite.direct.writer import Operations, Writer, aten
 
@@ -35,12 +35,12 @@ def attention(
         raise UnsupportedError("several queries to one key (enable_gqa)")
     factor = q.shape[-1] ** -0.5 if scale is None else scale
     q = q if factor == 1 else binary(w, "MUL", q, factor)
-    scores = product(w, q, k.seen_as((*k.logical[:-2], k.logical[-1], k.logical[-2])))
+    scores = batch_matmul(w, q, k.seen_as((*k.logical[:-2], k.logical[-1], k.logical[-2])))
     if causal:
         mask = w.constant(np.tril(np.ones((q.shape[-2], k.shape[-2]), np.bool_)))
     if mask is not None:
         scores = binary(w, "ADD", scores, _added(w, mask))
-    return product(w, softmax(w, scores, -1), v)
+    return batch_matmul(w, softmax(w, scores, -1), v)
 
 
 def _added(w: Writer, mask: Value) -> Value:

@@ -70,12 +70,12 @@ def matmul(w: Writer, a: Value, b: Value) -> Value:
         return linear(w, a, _transposed(b))
     if b.rank == 2 and a.rank > 2:
         flattened = a.seen_as((flat(a.logical[:-1]), a.logical[-1]))
-        y = product(w, flattened.seen_as(((), *flattened.logical)), b.seen_as(((), *b.logical)))
+        y = batch_matmul(w, flattened.seen_as(((), *flattened.logical)), b.seen_as(((), *b.logical)))
         return w.layout.reshape_view(y, [*a.shape[:-1], b.shape[-1]])
-    return product(w, a, b)
+    return batch_matmul(w, a, b)
 
 
-def product(w: Writer, a: Value, b: Value) -> Value:
+def batch_matmul(w: Writer, a: Value, b: Value) -> Value:
     """a (..., M, K) @ b (..., K, N), batches broadcast, as one BATCH_MATMUL."""
     rank = max(a.rank, b.rank)
     a = a.seen_as([()] * (rank - a.rank) + list(a.logical))
@@ -118,7 +118,7 @@ def _cheapest(
 
 def baddbmm(w: Writer, bias: Value, x: Value, y: Value, beta: float = 1, alpha: float = 1) -> Value:
     """beta * bias + alpha * x @ y"""
-    made = product(w, x, y)
+    made = batch_matmul(w, x, y)
     made = made if alpha == 1 else binary(w, "MUL", made, alpha)
     return binary(w, "ADD", made, bias if beta == 1 else binary(w, "MUL", bias, beta)) if beta else made
 
@@ -132,7 +132,7 @@ OPERATIONS: Operations = {
     aten.addmm.default: addmm,
     aten.mm.default: matmul,
     aten.matmul.default: matmul,
-    aten.bmm.default: product,
+    aten.bmm.default: batch_matmul,
     aten.baddbmm.default: baddbmm,
     aten.mv.default: matmul,
     aten.dot.default: matmul,

@@ -23,7 +23,7 @@ from torch import fx
 from exporters.tflite.direct.arithmetic import binary
 from exporters.tflite.direct.axes import Array, Value, axes_of, flat
 from exporters.tflite.direct.convolution import padded_for
-from exporters.tflite.direct.linear import product
+from exporters.tflite.direct.linear import batch_matmul
 from exporters.tflite.direct.padding import filled_around
 from exporters.tflite.direct.reduction import reduced
 from exporters.tflite.direct.unsupported import UnsupportedError
@@ -185,7 +185,7 @@ def pixels_mixed(w: Writer, x: Value, weights: Array, out: Sequence[int]) -> Val
     n, c, h, width = x.logical
     pixels = x.seen_as((n, flat((h, width)), c))
     matrix = w.constant(np.asarray(weights, np.float32), name="pixels")
-    y = product(w, matrix.seen_as(((), *matrix.logical)), pixels)
+    y = batch_matmul(w, matrix.seen_as(((), *matrix.logical)), pixels)
     rows_columns = y.shape[1]
     assert rows_columns == out[0] * out[1]
     y = w.layout.reshape_view(y, [y.shape[0], *out, y.shape[2]])

@@ -22,12 +22,12 @@ from exporters.tflite.lowering.axes import MOVES, moved, positions
 from mocovit_deploy.graph.edit import (
     argument,
     aten,
-    constant,
+    constant_tensor,
     module_path,
     set_argument,
     shape_of,
 )
-from mocovit_deploy.graph.insert import is_linear, is_pointwise, only_reader, weights, with_weights
+from mocovit_deploy.graph.insert import is_linear, is_pointwise, layer_weights, only_reader, with_weights
 from mocovit_deploy.passes.at_each import at_each
 from mocovit_deploy.passes.result import Change, PassResult
 
@@ -37,7 +37,7 @@ def absorb_layer_norm(graph: fx.GraphModule) -> PassResult:
 
 
 def _absorb_at(graph: fx.GraphModule, norm: fx.Node) -> Change | None:
-    scale, shift = (constant(graph, argument(norm, name)) for name in ("weight", "bias"))
+    scale, shift = (constant_tensor(graph, argument(norm, name)) for name in ("weight", "bias"))
     if scale is None or len(argument(norm, "normalized_shape")) != 1:
         return None
     layers = _readers(graph, norm)
@@ -67,7 +67,7 @@ def _readers(graph: fx.GraphModule, norm: fx.Node) -> list[fx.Node]:
 
 
 def _absorb(graph: fx.GraphModule, layer: fx.Node, scale: Tensor, shift: Tensor) -> None:
-    found = weights(graph, layer)
+    found = layer_weights(graph, layer)
     assert found is not None
     weight, bias = (tensor.double() for tensor in found)
     along = scale.double().reshape(1, -1, *[1] * (weight.ndim - 2))

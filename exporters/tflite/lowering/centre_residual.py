@@ -27,13 +27,20 @@ from mocovit_deploy.graph.edit import (
     argument,
     aten,
     cleanup,
-    count,
+    count_calls,
     module_path,
     nodes_calling,
     shape_of,
     share_graph,
 )
-from mocovit_deploy.graph.insert import call, is_linear, is_pointwise, supplant, weights, with_weights
+from mocovit_deploy.graph.insert import (
+    insert_call,
+    is_linear,
+    is_pointwise,
+    layer_weights,
+    supplant,
+    with_weights,
+)
 from mocovit_deploy.passes.result import Change, PassResult
 
 NORM = aten.layer_norm.default
@@ -41,7 +48,7 @@ SUM = aten.add.Tensor
 
 
 def centre_residual(graph: fx.GraphModule) -> PassResult:
-    if not count(graph, NORM):
+    if not count_calls(graph, NORM):
         return PassResult(graph)
     graph = share_graph(graph)
     changes = []
@@ -123,7 +130,7 @@ def _is_conv(node: fx.Node) -> bool:
 
 
 def _centre(graph: fx.GraphModule, writer: fx.Node) -> None:
-    found = weights(graph, writer)
+    found = layer_weights(graph, writer)
     assert found is not None
     centred = [(one.double() - one.double().mean(0, keepdim=True)).to(one.dtype) for one in found]
     with_weights(graph, writer, *centred)
@@ -131,7 +138,7 @@ def _centre(graph: fx.GraphModule, writer: fx.Node) -> None:
 
 def _without_mean(norm: fx.Node) -> None:
     shape, weight, bias, eps = (argument(norm, n) for n in ("normalized_shape", "weight", "bias", "eps"))
-    y = call(norm, aten.rms_norm.default, (norm.args[0], shape, weight, eps), norm)
+    y = insert_call(norm, aten.rms_norm.default, (norm.args[0], shape, weight, eps), norm)
     if bias is not None:
-        y = call(norm, SUM, (y, bias), norm)
+        y = insert_call(norm, SUM, (y, bias), norm)
     supplant(norm, y)

@@ -23,7 +23,14 @@ from mocovit_deploy.graph.edit import (
     module_path,
     shape_of,
 )
-from mocovit_deploy.graph.insert import call, is_depthwise, is_pointwise, layer_like, supplant, weights
+from mocovit_deploy.graph.insert import (
+    insert_call,
+    is_depthwise,
+    is_pointwise,
+    layer_like,
+    layer_weights,
+    supplant,
+)
 from mocovit_deploy.passes.at_each import at_each
 from mocovit_deploy.passes.result import Change, PassResult
 
@@ -67,18 +74,18 @@ def _keeps_size(graph: fx.GraphModule, node: object) -> bool:
 def _double(
     graph: fx.GraphModule, concat: fx.Node, dense: fx.Node, cheap: fx.Node, activation: fx.Node | None
 ) -> None:
-    wide, kernels = weights(graph, dense), weights(graph, cheap)
+    wide, kernels = layer_weights(graph, dense), layer_weights(graph, cheap)
     assert wide is not None
     assert kernels is not None
     twice = [torch.cat((one, one)) for one in wide]
     y = layer_like(graph, concat, dense, argument(dense, "input"), *twice)
     if activation is not None:
-        y = call(concat, RELU, (y,), activation)
+        y = insert_call(concat, RELU, (y,), activation)
     kernel, bias = kernels
     both = (torch.cat((_identity(kernel), kernel)), torch.cat((torch.zeros_like(bias), bias)))
     y = layer_like(graph, concat, cheap, y, *both)
     if activation is not None:
-        y = call(concat, RELU, (y,), concat)
+        y = insert_call(concat, RELU, (y,), concat)
     supplant(concat, y)
 
 

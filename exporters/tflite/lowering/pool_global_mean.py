@@ -22,7 +22,7 @@ from mocovit_deploy.graph.edit import (
     module_path,
     shape_of,
 )
-from mocovit_deploy.graph.insert import call, supplant
+from mocovit_deploy.graph.insert import insert_call, supplant
 from mocovit_deploy.passes.at_each import at_each
 from mocovit_deploy.passes.result import Change, PassResult
 
@@ -43,7 +43,7 @@ def _pool_at(graph: fx.GraphModule, mean: fx.Node) -> Change | None:
         return None
     y = x
     for size in sizes:
-        y = call(mean, aten.avg_pool2d.default, (y, list(size), list(size)), mean)
+        y = insert_call(mean, aten.avg_pool2d.default, (y, list(size), list(size)), mean)
     text = " then ".join(f"{height}x{width}" for height, width in sizes)
     change = Change(module_path(mean), f"by pooling {text}")
     supplant(mean, y)

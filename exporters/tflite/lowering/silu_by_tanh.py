@@ -16,12 +16,12 @@ from torch import fx
 
 from mocovit_deploy.graph.edit import aten, module_path
 from mocovit_deploy.graph.insert import (
-    call,
+    insert_call,
     is_convolution,
     is_linear,
+    layer_weights,
     only_reader,
     supplant,
-    weights,
     with_weights,
 )
 from mocovit_deploy.passes.at_each import at_each
@@ -38,11 +38,11 @@ def _halve_at(graph: fx.GraphModule, silu: fx.Node) -> Change | None:
         return None
     if not (is_convolution(graph, layer) or is_linear(graph, layer)):
         return None
-    found = weights(graph, layer)
+    found = layer_weights(graph, layer)
     assert found is not None
     half = with_weights(graph, layer, *(one / 2 for one in found))
-    curve = call(silu, aten.tanh.default, (half,), silu)
-    product = call(silu, aten.mul.Tensor, (half, curve), silu)
+    curve = insert_call(silu, aten.tanh.default, (half,), silu)
+    product = insert_call(silu, aten.mul.Tensor, (half, curve), silu)
     change = Change(module_path(silu), f"by tanh, the half in {module_path(layer)}")
-    supplant(silu, call(silu, aten.add.Tensor, (half, product), silu))
+    supplant(silu, insert_call(silu, aten.add.Tensor, (half, product), silu))
     return change

@@ -22,7 +22,7 @@ from collections.abc import Sequence
 import torch
 from torch import fx
 
-from exporters.tflite.lowering.squeeze_excite import SqueezeExcite, squeeze_excite
+from exporters.tflite.lowering.squeeze_excite import SqueezeExciteMatch, squeeze_excite
 from mocovit_deploy.graph.edit import (
     argument,
     aten,
@@ -30,13 +30,13 @@ from mocovit_deploy.graph.edit import (
     shape_of,
 )
 from mocovit_deploy.graph.insert import (
-    call,
+    insert_call,
     is_depthwise,
     is_pointwise,
     layer_like,
+    layer_weights,
     only_reader,
     supplant,
-    weights,
 )
 from mocovit_deploy.passes.at_each import at_each
 from mocovit_deploy.passes.result import Change, PassResult
@@ -77,7 +77,7 @@ def _widens(layer: fx.Node) -> bool:
 
 def _cut(graph: fx.GraphModule, layer: fx.Node, at: int) -> list[tuple[torch.Tensor, torch.Tensor]]:
     """Weight and bias of the first `at` outputs of a layer, and of the others."""
-    found = weights(graph, layer)
+    found = layer_weights(graph, layer)
     assert found is not None
     weight, bias = found
     return [(weight[:at], bias[:at]), (weight[at:], bias[at:])]
@@ -91,28 +91,30 @@ def _through_depthwise(graph: fx.GraphModule, layer: fx.Node, halves: Halves) ->
     return first, second
 
 
-def _through_gate(graph: fx.GraphModule, block: SqueezeExcite, halves: Halves) -> Halves:
-    means = [call(block.mean, block.mean.target, (h, *block.mean.args[1:]), block.mean) for h in halves]
-    supplant(block.mean, call(block.mean, aten.cat.default, (means, 1), block.mean))
+def _through_gate(graph: fx.GraphModule, block: SqueezeExciteMatch, halves: Halves) -> Halves:
+    means = [
+        insert_call(block.mean, block.mean.target, (h, *block.mean.args[1:]), block.mean) for h in halves
+    ]
+    supplant(block.mean, insert_call(block.mean, aten.cat.default, (means, 1), block.mean))
     cut = _cut(graph, block.expand, shape_of(halves[0])[1])
     first, second = (_gated(graph, block, half, stored) for half, stored in zip(halves, cut, strict=True))
     return first, second
 
 
 def _gated(
-    graph: fx.GraphModule, block: SqueezeExcite, half: fx.Node, stored: Sequence[torch.Tensor]
+    graph: fx.GraphModule, block: SqueezeExciteMatch, half: fx.Node, stored: Sequence[torch.Tensor]
 ) -> fx.Node:
     weight, bias = stored
     y = layer_like(graph, block.product, block.expand, argument(block.expand, "input"), weight, bias)
-    gate = call(block.product, block.gate.target, (y, *block.gate.args[1:]), block.gate)
-    return call(block.product, aten.mul.Tensor, (half, gate), block.product)
+    gate = insert_call(block.product, block.gate.target, (y, *block.gate.args[1:]), block.gate)
+    return insert_call(block.product, aten.mul.Tensor, (half, gate), block.product)
 
 
 def _summed(graph: fx.GraphModule, layer: fx.Node, halves: Halves) -> fx.Node:
-    found = weights(graph, layer)
+    found = layer_weights(graph, layer)
     assert found is not None
     weight, bias = found
     at = shape_of(halves[0])[1]
     first = layer_like(graph, layer, layer, halves[0], weight[:, :at], bias)
     second = layer_like(graph, layer, layer, halves[1], weight[:, at:], torch.zeros_like(bias))
-    return call(layer, aten.add.Tensor, (first, second), layer)
+    return insert_call(layer, aten.add.Tensor, (first, second), layer)

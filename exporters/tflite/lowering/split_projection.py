@@ -25,7 +25,7 @@ from mocovit_deploy.graph.edit import (
     module_path,
     shape_of,
 )
-from mocovit_deploy.graph.insert import call, is_linear, layer_like, only_reader, weights
+from mocovit_deploy.graph.insert import insert_call, is_linear, layer_like, layer_weights, only_reader
 from mocovit_deploy.passes.at_each import at_each
 from mocovit_deploy.passes.result import Change, PassResult
 
@@ -58,7 +58,7 @@ def _split(
     graph: fx.GraphModule, unbind: fx.Node, layer: fx.Node, shape: tuple[int, ...], order: list[int]
 ) -> bool:
     """Make the three layers; did q take the scale?"""
-    found = weights(graph, layer)
+    found = layer_weights(graph, layer)
     assert found is not None
     parts = {int(part.args[1]): part for part in unbind.users if part.target is operator.getitem}  # type: ignore[arg-type]
     scaled = _take_scale(parts.get(0))
@@ -68,8 +68,8 @@ def _split(
         if index == 0 and scaled:
             weight, bias = weight * shape[4] ** -0.5, bias * shape[4] ** -0.5
         y = layer_like(graph, unbind, layer, argument(layer, "input"), weight, bias)
-        y = call(unbind, aten.reshape.default, (y, [*shape[:2], *shape[3:]]), layer)
-        y = call(unbind, aten.permute.default, (y, [axis - (axis > 2) for axis in order]), layer)
+        y = insert_call(unbind, aten.reshape.default, (y, [*shape[:2], *shape[3:]]), layer)
+        y = insert_call(unbind, aten.permute.default, (y, [axis - (axis > 2) for axis in order]), layer)
         part.replace_all_uses_with(y)
     return scaled
 

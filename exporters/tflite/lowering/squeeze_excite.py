@@ -15,7 +15,7 @@ PRODUCT = aten.mul.Tensor
 
 
 @dataclass(frozen=True)
-class SqueezeExcite:
+class SqueezeExciteMatch:
     """x * gate(expand(act(reduce(mean(x)))))"""
 
     mean: fx.Node
@@ -24,7 +24,7 @@ class SqueezeExcite:
     product: fx.Node
 
 
-def squeeze_excite(graph: fx.GraphModule, x: fx.Node) -> SqueezeExcite | None:
+def squeeze_excite(graph: fx.GraphModule, x: fx.Node) -> SqueezeExciteMatch | None:
     """The block that reads `x`, if nothing else does."""
     readers = list(x.users)
     mean = next((one for one in readers if one.target in MEANS and _is_global(one, x)), None)
@@ -34,7 +34,7 @@ def squeeze_excite(graph: fx.GraphModule, x: fx.Node) -> SqueezeExcite | None:
     expand, gate = _last_two(mean, product)
     if expand is None or gate is None or gate.target not in GATES or not is_pointwise(graph, expand):
         return None
-    return SqueezeExcite(mean, expand, gate, product)
+    return SqueezeExciteMatch(mean, expand, gate, product)
 
 
 def _is_global(mean: fx.Node, x: fx.Node) -> bool:

@@ -22,7 +22,7 @@ from mocovit_deploy.graph.edit import (
     module_path,
     shape_of,
 )
-from mocovit_deploy.graph.insert import call
+from mocovit_deploy.graph.insert import insert_call
 from mocovit_deploy.passes.at_each import at_each
 from mocovit_deploy.passes.result import Change, PassResult
 
@@ -40,7 +40,7 @@ def _transpose_at(graph: fx.GraphModule, chunk: fx.Node) -> Change | None:
         return None
     if len(shape_of(argument(reshape, "self"))) != 4 or len(shape_of(reshape)) != 4:
         return None
-    laid = call(transpose, aten.clone.default, (reshape,), reshape)
+    laid = insert_call(transpose, aten.clone.default, (reshape,), reshape)
     laid.meta["lay_out"] = True
     transpose.replace_input_with(reshape, laid)
     return Change(module_path(chunk), "what it is cut from transposed as a whole")

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from exporters.tflite.flatbuffer import read, write
+from exporters.tflite.flatbuffer import model_bytes, read_model
 from exporters.tflite.quantized.decide import usual
 from exporters.tflite.quantized.grids import tensor_grids
 from exporters.tflite.quantized.tables import Tables
@@ -15,7 +15,7 @@ from exporters.tflite.quantized.weights import with_stored_weights
 from exporters.tflite.quantized.write import quantized
 from exporters.tflite.write import Converted, convert
 from mocovit_deploy.formats import ExportJob, Written
-from mocovit_deploy.quantization.recipes import DYNAMIC, named
+from mocovit_deploy.quantization.recipes import DYNAMIC, recipe_named
 from mocovit_deploy.quantization.scheme import Scheme
 from mocovit_deploy.spec import TensorSpec
 
@@ -35,9 +35,9 @@ def export_quantized(
     The float file is made first, in the arithmetic of the operators that stay float. Raises what
     `exporters.tflite.write.convert` does.
     """
-    recipe = named(job.recipe)
+    recipe = recipe_named(job.recipe)
     converted = convert(graph, example, replace(job, recipe=recipe.islands), inputs)
-    model = read(converted.data)
+    model = read_model(converted.data)
     if not recipe.is_static:
         stored = with_stored_weights(model, scheme.weights, dynamic=recipe.ranges == DYNAMIC)
         return _written(job, inputs, converted, stored, {})
@@ -52,13 +52,13 @@ def export_quantized(
 def _written(
     job: ExportJob, inputs: tuple[TensorSpec, ...], converted: Converted, model: Any, said: dict[str, Any]
 ) -> Written:
-    job.path.write_bytes(write(model))
+    job.path.write_bytes(model_bytes(model))
     return Written(
         inputs=inputs,
         outputs=job.outputs,
         tools=converted.tools,
         notes=converted.notes,
-        quantization={"recipe": named(job.recipe).meaning, **said},
+        quantization={"recipe": recipe_named(job.recipe).meaning, **said},
     )
 
 

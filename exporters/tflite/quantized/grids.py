@@ -20,7 +20,7 @@ import numpy as np
 
 from exporters.tflite.quantized.support import FIXED, FIXED_GRIDS, INPUT, int8_support
 from exporters.tflite.quantized.tables import Operator, Tables
-from mocovit_deploy.artifacts.marks import marks_in, split
+from mocovit_deploy.artifacts.marks import marks_in, split_mark
 from mocovit_deploy.quantization.grid import Grid, activation_grid
 from mocovit_deploy.quantization.scheme import Scheme
 
@@ -74,7 +74,7 @@ def values_of(tables: Tables) -> dict[str, int]:
     for tensor in tables.activations():
         marks = marks_in(tables.name(tensor))
         if marks:
-            found[split(marks[0])[1]] = tensor
+            found[split_mark(marks[0])[1]] = tensor
     return found
 
 

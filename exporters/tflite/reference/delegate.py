@@ -82,7 +82,7 @@ FP16, FP32, WIDENED = "fp16", "fp32", "widened"
 """WIDENED is float32 within a piece in fp16."""
 
 
-def pieces(program: Program) -> tuple[int | None, ...]:
+def delegate_pieces(program: Program) -> tuple[int | None, ...]:
     """For each step the piece of XNNPACK's that it is in, or None where the runtime's own kernel does it."""
     taken = [taken_by_xnnpack(program, step) for step in program.steps]
     found: list[int | None] = [None] * len(taken)
@@ -114,7 +114,7 @@ def pieces(program: Program) -> tuple[int | None, ...]:
 
 def arithmetics(program: Program) -> tuple[str, ...]:
     """What each step computes its floats in: `FP16`, `FP32` or `WIDENED`."""
-    where = pieces(program)
+    where = delegate_pieces(program)
     half = {piece for piece in where if piece is not None} if program.marked else set()
     for step, piece in zip(program.steps, where, strict=True):
         if not any(_is_float(program, index) for index in (*step.inputs, *step.outputs)):
@@ -142,7 +142,7 @@ def lost_constants(program: Program) -> tuple[str, ...]:
     made_by = {index: number for number, step in enumerate(program.steps) for index in step.outputs}
     reads = Counter(index for step in program.steps for index in step.inputs)
     reads.update(program.outputs.values())
-    where, computed = pieces(program), arithmetics(program)
+    where, computed = delegate_pieces(program), arithmetics(program)
     found = []
     for number, step in enumerate(program.steps):
         if step.kind not in ("MUL", "DIV") or computed[number] == FP32:

@@ -10,7 +10,7 @@ from exporters.semantics.correlation import correlate
 from exporters.semantics.half import sums
 from exporters.semantics.half.arithmetic import Half
 from exporters.semantics.half.convolution import convolve
-from exporters.semantics.spatial import Index, extent, padded, positions, resolve_pads, shifts
+from exporters.semantics.spatial import Index, extent, padded, resolve_pads, shifts, window_places
 from exporters.tflite.reference.elementwise import activated
 from exporters.tflite.reference.program import Step
 from mocovit_deploy.artifacts.artifact import Array
@@ -40,7 +40,7 @@ def _conv(step: Step, x: Array, weight: Array, bias: Array | None, groups: int) 
     images = np.moveaxis(x, -1, 1)
     window = extent(weight.shape[2:], dilations)
     pads = resolve_pads(PADDING[options.padding], (), images.shape[2:], window, strides)
-    out = positions(images.shape[2:], pads, window, strides)
+    out = window_places(images.shape[2:], pads, window, strides)
     images = padded(images, pads, 0.0)
     if x.dtype != Half:
         y = correlate(images, weight, strides, dilations, groups, out)

@@ -35,7 +35,7 @@ def activated(y: Array, options: Any) -> Array:
 def clamp(x: Array, low: float, high: float) -> Array:
     """Between two numbers; NaN stays NaN."""
     if x.dtype == Half:
-        return half.smaller(half.larger(x, half.constant(low)), half.constant(high))
+        return half.smaller(half.larger(x, half.nearest_half(low)), half.nearest_half(high))
     return np.minimum(np.maximum(x, np.float32(low)), np.float32(high))
 
 
@@ -60,7 +60,7 @@ def _squared_difference(a: Array, b: Array) -> Array:
 
 
 def _prelu(a: Array, slope: Array) -> Array:
-    return np.where(a < 0, half.multiply(a, slope), half.multiply(a, half.constant(1)))
+    return np.where(a < 0, half.multiply(a, slope), half.multiply(a, half.nearest_half(1)))
 
 
 def _no_half_kernel(_a: Array, _b: Array) -> Array:

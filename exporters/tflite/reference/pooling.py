@@ -10,7 +10,7 @@ import numpy as np
 from exporters.semantics.half import arithmetic as half
 from exporters.semantics.half import reductions
 from exporters.semantics.half.arithmetic import Half
-from exporters.semantics.spatial import Pads, padded, positions, resolve_pads, shifts
+from exporters.semantics.spatial import Pads, padded, resolve_pads, shifts, window_places
 from exporters.tflite.reference.dense import PADDING
 from exporters.tflite.reference.elementwise import activated
 from exporters.tflite.reference.program import Step
@@ -22,7 +22,7 @@ def _geometry(step: Step, x: Array) -> tuple[Array, tuple[int, int], tuple[int, 
     images = np.moveaxis(x, -1, 1)
     kernel, strides = (options.filterHeight, options.filterWidth), (options.strideH, options.strideW)
     pads = resolve_pads(PADDING[options.padding], (), images.shape[2:], kernel, strides)
-    return images, kernel, strides, pads, positions(images.shape[2:], pads, kernel, strides)
+    return images, kernel, strides, pads, window_places(images.shape[2:], pads, kernel, strides)
 
 
 def average_pool_2d(step: Step, x: Array) -> Array:

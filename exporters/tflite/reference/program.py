@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from exporters.tflite.flatbuffer import metadata, read
+from exporters.tflite.flatbuffer import metadata, read_model
 from exporters.tflite.fp16 import KEY, VALUE
 from mocovit_deploy.artifacts.artifact import Array
 from mocovit_deploy.errors import ConversionError, first_line
@@ -76,7 +76,7 @@ def read_program(path: Path) -> Program:
     """Raises `ConversionError` for a file that is not TFLite."""
     schema = needs_extra("ai_edge_litert.schema_py_generated", "tflite")
     try:
-        model = read(path.read_bytes())
+        model = read_model(path.read_bytes())
         return _program(model, schema)
     except ConversionError as error:
         raise ConversionError(f"{path}: {error}") from None

@@ -8,7 +8,7 @@ from mocovit_deploy.terminal.table import table
 HEADER = ("file", "bound", "measured", "margin", "verdict")
 
 
-def text(result: ContractResult) -> str:
+def as_text(result: ContractResult) -> str:
     rows = [
         (file.subject, check.name, check.measured, check.margin, check.verdict) for file, check in result.rows
     ]

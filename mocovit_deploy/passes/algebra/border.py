@@ -30,13 +30,13 @@ from mocovit_deploy.graph.edit import (
     shape_of,
 )
 from mocovit_deploy.passes.algebra.affine import Affine
-from mocovit_deploy.passes.algebra.plan import FoldPlan, Refused, stored
+from mocovit_deploy.passes.algebra.plan import FoldPlan, Refused, argument_tensor
 
 LARGEST_CORRECTION = 1 << 16
 """Numbers in one K: 256 KB of a file."""
 
 
-def moved(graph: fx.GraphModule, layer: fx.Node, wanted: Affine) -> FoldPlan | Refused:
+def move_border(graph: fx.GraphModule, layer: fx.Node, wanted: Affine) -> FoldPlan | Refused:
     """What keeps the border of a convolution right when it takes `wanted` of its input; no edits without one.
 
     Call it before the weights are changed.
@@ -54,7 +54,7 @@ def moved(graph: fx.GraphModule, layer: fx.Node, wanted: Affine) -> FoldPlan | R
 
 def zero_padding(graph: fx.GraphModule, layer: fx.Node) -> list[tuple[int, int]]:
     """Zeros before and after each spatial axis, as the convolution adds them."""
-    sizes = stored(graph, layer, "weight").shape[2:]
+    sizes = argument_tensor(graph, layer, "weight").shape[2:]
     axes = len(sizes)
     padding: Any = argument(layer, "padding")
     if padding == "valid":
@@ -100,7 +100,7 @@ def _correct(
             f"{where} pads with zeros, no single number is zero after the BatchNorm, and correcting the "
             f"border would take {numbers:,} numbers"
         )
-    weight = stored(graph, layer, "weight")
+    weight = argument_tensor(graph, layer, "weight")
     with torch.no_grad():
         correction = _correction(layer, weight, wanted, size, pads).to(weight.dtype)
     if not bool(correction.isfinite().all()):

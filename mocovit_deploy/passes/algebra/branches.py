@@ -17,10 +17,10 @@ from mocovit_deploy.passes.algebra.affine import Affine
 from mocovit_deploy.passes.algebra.kernels import Kernel
 from mocovit_deploy.passes.algebra.plan import (
     Readers,
+    argument_tensor,
     is_transposed,
     map_of,
     reader_name,
-    stored,
     why_not_constant,
     why_not_own,
 )
@@ -45,7 +45,7 @@ def why_unfit(
         return why_not_constant(graph, branch)
     if why := why_not_own(graph, branch, readers):
         return why
-    if len(shape_of(branch)) != stored(graph, branch, "weight").dim():
+    if len(shape_of(branch)) != argument_tensor(graph, branch, "weight").dim():
         return "a convolution of a single image without a batch axis"
     if is_transposed(branch):
         return "a transposed convolution"
@@ -67,7 +67,7 @@ def _kernel_of(graph: fx.GraphModule, branch: fx.Node, source: fx.Node) -> Kerne
         return kernels.of_channels(Affine(ones, torch.zeros_like(ones)), axes)
     if branch.target in BATCH_NORMS:
         return kernels.of_channels(map_of(graph, branch), axes)
-    weight, bias = stored(graph, branch, "weight").double(), stored(graph, branch, "bias")
+    weight, bias = argument_tensor(graph, branch, "weight").double(), argument_tensor(graph, branch, "bias")
     padding = _padding_of(graph, branch)
     assert padding is not None, "decided before"
     return Kernel(
@@ -83,7 +83,7 @@ def _kernel_of(graph: fx.GraphModule, branch: fx.Node, source: fx.Node) -> Kerne
 def _padding_of(graph: fx.GraphModule, conv: fx.Node) -> tuple[int, ...] | None:
     """Zeros before (and after) each axis; None where "same" has to add more after than before."""
     mode = argument(conv, "padding")
-    sizes = stored(graph, conv, "weight").shape[2:]
+    sizes = argument_tensor(graph, conv, "weight").shape[2:]
     if mode == "valid":
         return (0,) * len(sizes)
     if mode != "same":

@@ -20,7 +20,7 @@ from mocovit_deploy.graph.edit import (
     LAYERS,
     argument,
     aten,
-    constant,
+    constant_tensor,
     module_path,
     set_parameter,
     shape_of,
@@ -31,13 +31,13 @@ from mocovit_deploy.passes.algebra.plan import (
     FoldPlan,
     Readers,
     Refused,
+    argument_tensor,
     channel_axis,
     give,
     is_transposed,
     map_of,
     reader_name,
     readers_of,
-    stored,
     together,
     why_not_constant,
     why_not_own,
@@ -85,7 +85,7 @@ def _hand_back(
     transposed = argument(node, "groups") if is_transposed(node) else None
     with torch.no_grad():
         weight, bias = affine.after_layer(
-            stored(graph, node, "weight"), stored(graph, node, "bias"), wanted, transposed
+            argument_tensor(graph, node, "weight"), argument_tensor(graph, node, "bias"), wanted, transposed
         )
     return give(graph, node, weight, bias)
 
@@ -118,7 +118,7 @@ def _hand_back_to_terms(
     plain = all(isinstance(term, fx.Node) for term in terms) and argument(total, "alpha") == 1
     if not plain or terms[0] is terms[1]:
         return Refused(f"follows {total.target} of {where}, not a convolution or linear layer")
-    if constant(graph, terms[0]) is not None:  # the shift goes into a layer
+    if constant_tensor(graph, terms[0]) is not None:  # the shift goes into a layer
         terms.reverse()
         if total.target is aten.sub.Tensor:  # k - a: the shift that becomes s*(k - a) + t is -t
             wanted = Affine(wanted.scale, -wanted.shift)
@@ -126,7 +126,7 @@ def _hand_back_to_terms(
     plans = []
     for term, part in zip(terms, (wanted, scaled), strict=True):
         assert isinstance(term, fx.Node)
-        stored_term = constant(graph, term)
+        stored_term = constant_tensor(graph, term)
         if stored_term is not None:
             plans.append(
                 _scale_constant(graph, term, stored_term, scaled, axis - len(shape_of(total)), readers)
@@ -158,7 +158,7 @@ def _compose(graph: fx.GraphModule, norm: fx.Node, wanted: Affine) -> FoldPlan |
     """One BatchNorm that does `norm` and then `wanted`: new scale and shift, the statistics stay."""
     if why := why_not_constant(graph, norm):
         return Refused(f"follows a BatchNorm that is {why}")
-    gamma, beta = stored(graph, norm, "weight"), stored(graph, norm, "bias")
+    gamma, beta = argument_tensor(graph, norm, "weight"), argument_tensor(graph, norm, "bias")
     if gamma is None or beta is None:
         return Refused(f"follows the BatchNorm {module_path(norm)}, which has no scale and shift to take it")
     with torch.no_grad():

@@ -26,12 +26,12 @@ from mocovit_deploy.passes.algebra.plan import (
     FoldPlan,
     Readers,
     Refused,
+    argument_tensor,
     channel_axis,
     give,
     is_transposed,
     map_of,
     readers_of,
-    stored,
     together,
     why_not_own,
 )
@@ -75,11 +75,11 @@ def _hand_on(
         return Refused(why)
     if axis != channel_axis(graph, reader):
         return Refused(f"normalises axis {axis}, which is not the input channel axis of {where}")
-    kept = border.moved(graph, reader, wanted) if reader.target in CONVOLUTIONS else FoldPlan((), ())
+    kept = border.move_border(graph, reader, wanted) if reader.target in CONVOLUTIONS else FoldPlan((), ())
     groups = argument(reader, "groups") if reader.target in CONVOLUTIONS else 1
     with torch.no_grad():
         weight, bias = affine.before_layer(
-            stored(graph, reader, "weight"), stored(graph, reader, "bias"), wanted, groups
+            argument_tensor(graph, reader, "weight"), argument_tensor(graph, reader, "bias"), wanted, groups
         )
     return together((kept, give(graph, reader, weight, bias)))
 

@@ -54,7 +54,7 @@ def of_channels(affine: Affine, axes: int) -> Kernel:
     return Kernel(affine.scale.reshape(-1, 1, *ones), affine.shift, ones, (0,) * axes, ones, channels)
 
 
-def add(kernels: Sequence[Kernel]) -> Kernel:
+def add_kernels(kernels: Sequence[Kernel]) -> Kernel:
     """The one convolution that computes the sum of `kernels`, on the coarsest grid that holds all their taps.
 
     All have the same stride, as many channels in and out, and give outputs of one size on their one image;

@@ -21,7 +21,7 @@ from mocovit_deploy.graph.edit import (
     add_parameter,
     argument,
     aten,
-    constant,
+    constant_tensor,
     module_path,
     set_argument,
     set_parameter,
@@ -81,9 +81,9 @@ def give(graph: fx.GraphModule, node: fx.Node, weight: Tensor, bias: Tensor) -> 
     return FoldPlan((edit,), (module_path(node),))
 
 
-def stored(graph: fx.GraphModule, node: fx.Node, name: str) -> Any:
+def argument_tensor(graph: fx.GraphModule, node: fx.Node, name: str) -> Any:
     """The tensor behind a node's argument, or None."""
-    return constant(graph, argument(node, name))
+    return constant_tensor(graph, argument(node, name))
 
 
 def is_transposed(node: fx.Node) -> bool:
@@ -97,7 +97,7 @@ def channel_axis(graph: fx.GraphModule, layer: fx.Node) -> int | None:
     rank = len(shape_of(layer))
     if layer.target in LINEARS:
         return rank - 1
-    return 1 if layer.target in BATCH_NORMS or rank == stored(graph, layer, "weight").dim() else None
+    return 1 if layer.target in BATCH_NORMS or rank == argument_tensor(graph, layer, "weight").dim() else None
 
 
 def readers_of(node: fx.Node) -> list[fx.Node]:
@@ -112,7 +112,7 @@ def reader_name(node: fx.Node) -> str:
 def map_of(graph: fx.GraphModule, norm: fx.Node) -> Affine:
     """The affine map a BatchNorm with stored statistics is."""
     mean, variance, gamma, beta = (
-        stored(graph, norm, name) for name in ("running_mean", "running_var", "weight", "bias")
+        argument_tensor(graph, norm, name) for name in ("running_mean", "running_var", "weight", "bias")
     )
     with torch.no_grad():
         return affine.of_batchnorm(mean, variance, gamma, beta, argument(norm, "eps"))
@@ -124,7 +124,7 @@ def why_not_own(graph: fx.GraphModule, node: fx.Node, readers: Readers) -> str |
         value = argument(node, name)
         if value is None:
             continue
-        if constant(graph, value) is None:
+        if constant_tensor(graph, value) is None:
             return f"the {name} of {module_path(node)} is computed by the network, not stored"
         if readers.get(value, 1) > 1:
             return f"{module_path(node)} is called more than once, or shares its {name}"
@@ -139,6 +139,6 @@ def why_not_constant(graph: fx.GraphModule, norm: fx.Node) -> str | None:
         return "without running statistics (track_running_stats=False)"
     for name in ("running_mean", "running_var", "weight", "bias"):
         value = argument(norm, name)
-        if value is not None and constant(graph, value) is None:
+        if value is not None and constant_tensor(graph, value) is None:
             return f"its {name} is computed by the network, not stored"
     return None

@@ -28,7 +28,7 @@ from mocovit_deploy.graph.edit import (
     LAYERS,
     argument,
     aten,
-    constant,
+    constant_tensor,
     count_readers,
     module_path,
     value_of,
@@ -74,8 +74,8 @@ def constant_factor(graph: fx.GraphModule, node: fx.Node) -> float | None:
     if node.target not in FACTORS or not isinstance(node.args[0], fx.Node):
         return None
     other: Any = node.args[1]
-    stored = constant(graph, other)
-    if stored is not None and stored.numel() == 1 and constant(graph, node.args[0]) is None:
+    stored = constant_tensor(graph, other)
+    if stored is not None and stored.numel() == 1 and constant_tensor(graph, node.args[0]) is None:
         other = stored.item()
     if not isinstance(other, int | float) or not _like(node, node.args[0]):
         return None
@@ -172,7 +172,9 @@ def _holds(graph: fx.GraphModule, region: Region, operation: fx.Node, tensor: fx
     if kind == "layer":
         data = argument(operation, "input")
         parameters = [argument(operation, "weight"), argument(operation, "bias")]
-        stored = all(p is None or (constant(graph, p) is not None and region.owns(p)) for p in parameters)
+        stored = all(
+            p is None or (constant_tensor(graph, p) is not None and region.owns(p)) for p in parameters
+        )
         return not stored or tensor not in (operation, data) or tensor in parameters
     return kind == "other"
 

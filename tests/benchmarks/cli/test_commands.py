@@ -21,7 +21,7 @@ import pytest
 
 from benchmarks.cli.main import main
 from benchmarks.cli.parser import EXAMPLES, build_parser
-from benchmarks.reports.file import read, write
+from benchmarks.reports.file import read_reports, write_reports
 from benchmarks.reports.report import CountReport
 from benchmarks.targets import host
 from benchmarks.targets.context import MeasuringTarget
@@ -114,7 +114,7 @@ def test_the_report_goes_to_standard_output_and_prose_does_not(
     assert report["kind"] == "latency"
     assert len(report["samples_ms"]) == 3
     assert "p50" in captured.err
-    assert len(read(kept)) == 1
+    assert len(read_reports(kept)) == 1
 
 
 def test_a_file_changed_since_its_export_is_refused(tiny: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -198,8 +198,8 @@ def test_compare_fails_above_the_bar(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], count_report: Callable[..., CountReport]
 ) -> None:
     old, new = tmp_path / "old.json", tmp_path / "new.json"
-    write(old, [count_report(1000)])
-    write(new, [count_report(1040)])
+    write_reports(old, [count_report(1000)])
+    write_reports(new, [count_report(1040)])
     words = ["compare", str(old), str(new), "--fail-above"]
     assert main([*words, "5%"]) == 0
     assert main([*words, "3%"]) == 6

@@ -17,16 +17,16 @@ SNAPDRAGON = Path(device.__file__).with_name("snapdragon_855.toml")
 def test_every_file_is_listed_and_loads() -> None:
     assert {path.stem for path in SNAPDRAGON.parent.glob("*.toml")} == set(device.DEVICES)
     for name in device.DEVICES:
-        assert device.load(name).name == name
+        assert device.load_device(name).name == name
 
 
 def test_unknown_device_suggests_a_close_one() -> None:
     with pytest.raises(UsageError, match="did you mean 'snapdragon_855'"):
-        device.load("snapdragon855")
+        device.load_device("snapdragon855")
 
 
 def test_topology_of_the_snapdragon_855() -> None:
-    found = device.load("snapdragon_855")
+    found = device.load_device("snapdragon_855")
     assert [(c.core, c.cores) for c in found.cluster] == [
         ("cortex-a76", 1),
         ("cortex-a76", 3),
@@ -38,7 +38,7 @@ def test_topology_of_the_snapdragon_855() -> None:
 
 def test_modelled_milliseconds(count_report: Callable[..., CountReport]) -> None:
     counts = count_report(3 * 2_841_600).counts  # a third of a cycle each: 2 841 600 cycles, 1 ms
-    modelled = device.load("snapdragon_855").modelled(counts, "cortex-a76")
+    modelled = device.load_device("snapdragon_855").modelled(counts, "cortex-a76")
     assert modelled is not None
     assert modelled.bound_ms == pytest.approx(1.0)
     assert modelled.modelled_ms == pytest.approx(modelled.factor)
@@ -50,7 +50,7 @@ def test_modelled_milliseconds(count_report: Callable[..., CountReport]) -> None
 def test_cores_without_calibration_get_no_milliseconds(
     count_report: Callable[..., CountReport], core: str
 ) -> None:
-    assert device.load("snapdragon_855").modelled(count_report().counts, core) is None
+    assert device.load_device("snapdragon_855").modelled(count_report().counts, core) is None
 
 
 @pytest.mark.parametrize(
@@ -71,9 +71,9 @@ def test_device_file_that_does_not_fit(tmp_path: Path, old: str, new: str, compl
     path = tmp_path / "device.toml"
     path.write_text(text.replace(old, new, 1), encoding="utf-8")
     with pytest.raises(UsageError, match=complaint):
-        device.read(path)
+        device.read_device(path)
 
 
 def test_absent_device_file(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no such file"):
-        device.read(tmp_path / "absent.toml")
+        device.read_device(tmp_path / "absent.toml")

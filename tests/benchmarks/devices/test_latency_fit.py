@@ -35,7 +35,7 @@ def test_network_left_out_is_not_seen() -> None:
 
 def test_errors_of_the_sixteen_networks() -> None:
     """The numbers of the record: 5.7 % mean, 3.3 % median, 23.7 % worst; instructions alone do worse."""
-    pairs = calibration.read().fit.pair
+    pairs = calibration.read_published().fit.pair
     assert len(pairs) == 16
     by_bound = errors(leave_one_out(pairs, "bound_ms"))
     by_instructions = errors(leave_one_out(pairs, "million_instructions"))
@@ -45,12 +45,12 @@ def test_errors_of_the_sixteen_networks() -> None:
 
 
 def test_device_file_holds_the_fitted_factor() -> None:
-    model = device.load("snapdragon_855").model[0]
-    assert model.factor == round(factor(calibration.read().fit.pair, "bound_ms"), 3)
+    model = device.load_device("snapdragon_855").model[0]
+    assert model.factor == round(factor(calibration.read_published().fit.pair, "bound_ms"), 3)
 
 
 def test_band_is_the_worst_of_both_tables() -> None:
-    data = calibration.read()
+    data = calibration.read_published()
     fitted = factor(data.fit.pair, "bound_ms")
     left = [deviation_percent(p.measured_ms, p.modelled_ms) for p in leave_one_out(data.fit.pair, "bound_ms")]
     same = [
@@ -69,19 +69,19 @@ def test_deviation_is_a_share_of_the_modelled_figure() -> None:
 
 
 def test_rows_of_the_same_runtime_come_first() -> None:
-    same = [row.same_runtime for row in calibration.read().published]
+    same = [row.same_runtime for row in calibration.read_published().published]
     assert same == sorted(same, reverse=True)
 
 
 def test_every_figure_names_both_runtimes_and_its_source() -> None:
-    for row in calibration.read().published:
+    for row in calibration.read_published().published:
         assert row.counted_with
         assert row.published_with
         assert row.source
 
 
 def test_document_holds_the_tables() -> None:
-    data, text = calibration.read(), DOCUMENT.read_text(encoding="utf-8")
+    data, text = calibration.read_published(), DOCUMENT.read_text(encoding="utf-8")
     assert calibration.left_out_table(data) in text
     same = calibration.published_table(data, same_runtime=True)
     others = calibration.published_table(data, same_runtime=False)
@@ -92,8 +92,8 @@ def test_document_holds_the_tables() -> None:
 
 
 def test_summary_names_every_network_and_the_band() -> None:
-    data = calibration.read()
-    text = calibration.summary(data)
+    data = calibration.read_published()
+    text = calibration.fit_text(data)
     assert all(text.count(p.net) >= 2 for p in data.fit.pair)
     assert "mean 5.7 %, median 3.3 %, worst 23.7 %" in text
     assert text.splitlines()[-1] == "error band of modelled figures: 49 %"

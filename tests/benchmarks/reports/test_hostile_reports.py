@@ -13,10 +13,10 @@ from hostile import crafted, seeds
 from benchmarks.cli.main import main
 from benchmarks.devices import latency_fit as calibration
 from benchmarks.reports import schema as records
-from benchmarks.reports.file import read
+from benchmarks.reports.file import read_reports
 from benchmarks.reports.statistics import bootstrap_median
-from benchmarks.targets.bench.tensors import stored
-from benchmarks.targets.benchmark_model import parse
+from benchmarks.targets.bench.tensors import as_stored
+from benchmarks.targets.benchmark_model import parse_averages
 from benchmarks.toolchain import lock
 from exporters.tflite.contents import FileTensor, Quantization
 from mocovit_deploy.errors import UsageError
@@ -65,7 +65,7 @@ def test_reports_that_cannot_be(document, tmp_path, capsys):
 def test_crafted_reports(what, files, tmp_path):
     (tmp_path / "seed.json").write_bytes(files["seed.json"])
     with pytest.raises(UsageError) as caught:
-        read(tmp_path / "seed.json")
+        read_reports(tmp_path / "seed.json")
     assert len(str(caught.value).splitlines()) == 1
 
 
@@ -81,7 +81,7 @@ def test_a_name_in_a_report_is_not_printed_raw(tmp_path, capsys):
 
 
 def test_a_defect_of_ours_is_one_line_and_status_1(monkeypatch, capsys, tmp_path):
-    monkeypatch.setattr("benchmarks.cli.commands.read", lambda _path: {}["lost"])
+    monkeypatch.setattr("benchmarks.cli.commands.read_reports", lambda _path: {}["lost"])
     assert main(["compare", "a", "b"]) == 1
     said = capsys.readouterr().err.splitlines()
     assert len(said) == 1
@@ -92,7 +92,7 @@ def test_a_defect_of_ours_is_one_line_and_status_1(monkeypatch, capsys, tmp_path
 def test_crafted_toml(what, files, tmp_path):
     (tmp_path / "seed.toml").write_bytes(files["seed.toml"])
     start = time.process_time()
-    for reading in (lock.read_lock, calibration.read, records.read_toml):
+    for reading in (lock.read_lock, calibration.read_published, records.read_toml):
         with pytest.raises(UsageError, match=r"cannot be read as TOML"):
             reading(tmp_path / "seed.toml")
     assert time.process_time() - start < 5
@@ -112,7 +112,7 @@ def test_a_calibration_of_nothing_measured(figure, tmp_path):
     assert damaged != text
     (tmp_path / "a.toml").write_text(damaged)
     with pytest.raises(UsageError, match="must be a positive number"):
-        calibration.read(tmp_path / "a.toml")
+        calibration.read_published(tmp_path / "a.toml")
 
 
 def test_a_bootstrap_of_a_million_samples_ends():
@@ -125,11 +125,11 @@ def test_a_bootstrap_of_a_million_samples_ends():
 @pytest.mark.parametrize("number", ["1.2.3", "1e999", "." * 5, "9" * 400])
 def test_timings_that_are_none(number):
     text = seeds.benchmark_model_text()["seed.txt"].decode()
-    assert parse(text).runs == 105
+    assert parse_averages(text).runs == 105
     with pytest.raises(UsageError, match="timings that are none"):
-        parse(text.replace("40213", number))
+        parse_averages(text.replace("40213", number))
     with pytest.raises(UsageError, match="timings that are none"):
-        parse(text.replace("count=105", f"count={'9' * 5000}"))
+        parse_averages(text.replace("count=105", f"count={'9' * 5000}"))
 
 
 def test_text_in_an_onnx_file_may_be_no_text(tmp_path):
@@ -150,7 +150,7 @@ def test_a_quantized_type_that_is_none(dtype):
     tensor = FileTensor("x", dtype, Quantization(0.5, 3))
     given = np.zeros(2, np.float16)
     with pytest.raises(UsageError, match="x is quantized in"):
-        stored(given, tensor)
+        as_stored(given, tensor)
 
 
 def test_a_tensors_name_is_not_printed_raw(tmp_path, capsys):

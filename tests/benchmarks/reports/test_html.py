@@ -12,9 +12,9 @@ import pytest
 
 from benchmarks.cli.main import main
 from benchmarks.reports import file as reports
-from benchmarks.reports.html.document import page, write_page
+from benchmarks.reports.html.document import html_page, write_page
 from benchmarks.reports.html.plots import bars, samples_over_time
-from benchmarks.reports.html.svg import number, ticks
+from benchmarks.reports.html.svg import coordinate, ticks
 from benchmarks.reports.report import (
     CountedOperator,
     CountReport,
@@ -73,7 +73,7 @@ def test_a_page_of_everything_is_whole_and_alone(
 ) -> None:
     timed = TimedOperator(index=0, kind="CONV<2D>", where="a & b", partition=None, mean_ms=0.5)
     counted = CountedOperator(index=0, kind="CONV_2D", where="stem", partition=None, instructions=9)
-    text = page(
+    text = html_page(
         [
             latency_report(subject=EVIL, warnings=("<i>hot</i>",), operators=(timed,), target="host"),
             in_rounds(latency_report),
@@ -106,26 +106,26 @@ def test_a_page_of_counts_does_not_speak_of_latency(count_report: Callable[..., 
         source="somewhere",
         error_band_percent=49.0,
     )
-    text = page([count_report(modelled=modelled)]).lower()
+    text = html_page([count_report(modelled=modelled)]).lower()
     assert "latency" not in text
     assert "not measured" in text
     assert "off by up to 49 %" in text
 
 
 def test_rejected_rounds_are_shown_and_named(latency_report: Callable[..., LatencyReport]) -> None:
-    text = page([in_rounds(latency_report)])
+    text = html_page([in_rounds(latency_report)])
     assert 'class="void"' in text
     assert "round 2: the clock &lt;dropped&gt;" in text
     assert "GHz" in text
 
 
 def test_devices_do_not_share_an_axis(latency_report: Callable[..., LatencyReport]) -> None:
-    text = page([latency_report(), latency_report(target="host"), latency_report(target="host")])
+    text = html_page([latency_report(), latency_report(target="host"), latency_report(target="host")])
     assert text.count("<h3>Distribution,") == 2
 
 
 def test_no_result_is_said_first(latency_report: Callable[..., LatencyReport]) -> None:
-    assert "No result." in page([latency_report(unsteady="it throttled")])
+    assert "No result." in html_page([latency_report(unsteady="it throttled")])
 
 
 def test_plots_take_a_single_sample() -> None:
@@ -138,14 +138,14 @@ def test_ticks_are_round_and_inside() -> None:
     assert ticks(0.32, 0.41, 4) == pytest.approx([0.34, 0.36, 0.38, 0.4]) or len(ticks(0.32, 0.41, 4)) >= 2
     assert ticks(3, 3, 5) == [3]
     with pytest.raises(ValueError, match="no coordinate"):
-        number(float("nan"))
+        coordinate(float("nan"))
 
 
 def test_reports_become_a_page(
     tmp_path: Path, latency_report: Callable[..., LatencyReport], capsys: pytest.CaptureFixture[str]
 ) -> None:
     kept, html = tmp_path / "r.json", tmp_path / "r.html"
-    reports.write(kept, [in_rounds(latency_report)])
+    reports.write_reports(kept, [in_rounds(latency_report)])
     assert main(["page", str(kept), "--output", str(html)]) == 0
     parsed(html.read_text())
     with pytest.raises(UsageError, match="cannot be written"):
@@ -153,12 +153,12 @@ def test_reports_become_a_page(
 
 
 def test_reports_of_one_file_are_told_apart(latency_report: Callable[..., LatencyReport]) -> None:
-    text = page([latency_report(), latency_report(target="host")])
+    text = html_page([latency_report(), latency_report(target="host")])
     for name in ("1. net.tflite", "2. net.tflite"):
         assert f"<h2>{name}</h2>" in text
         assert f"<td>{name}</td>" in text
         assert f"{name}: p50" in text
-    assert "<h2>net.tflite</h2>" in page([latency_report()])
+    assert "<h2>net.tflite</h2>" in html_page([latency_report()])
 
 
 def test_the_axis_of_times_is_close_to_samples_that_lie_together() -> None:

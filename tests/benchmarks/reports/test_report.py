@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from benchmarks.reports import file as report
-from benchmarks.reports.counts import HotBlock, Tick, parse, typical
+from benchmarks.reports.counts import HotBlock, Tick, parse_plugin_output, typical
 from benchmarks.reports.plan import Plan, counting_plan
 from benchmarks.reports.report import (
     CountedOperator,
@@ -88,8 +88,8 @@ def test_latency_report_survives_the_disk(
         tools=tool_versions(),
     )
     path = tmp_path / "report.json"
-    report.write(path, [full, latency_report(peak_memory_bytes=None)])
-    assert report.read(path) == (full, latency_report(peak_memory_bytes=None))
+    report.write_reports(path, [full, latency_report(peak_memory_bytes=None)])
+    assert report.read_reports(path) == (full, latency_report(peak_memory_bytes=None))
     written = json.loads(path.read_text())["reports"][0]
     assert written["summary"]["p50_ms"] == summarise(full.samples_ms).p50_ms
 
@@ -98,12 +98,12 @@ def test_count_report_survives_the_disk(count_report: Callable[..., CountReport]
     operator = CountedOperator(index=0, kind="CONV_2D", where="stem", partition=None, instructions=9)
     full = count_report(partitions=PARTITIONS, operators=(operator,), modelled=MODELLED)
     path = tmp_path / "report.json"
-    report.write(path, [full])
-    assert report.read(path) == (full,)
+    report.write_reports(path, [full])
+    assert report.read_reports(path) == (full,)
 
 
 def test_count_report_has_no_place_for_a_measured_time(count_report: Callable[..., CountReport]) -> None:
-    text = report.to_json([count_report(modelled=MODELLED)])
+    text = report.reports_json([count_report(modelled=MODELLED)])
     assert "latency" not in text.lower()
     document = json.loads(text)["reports"][0]
     assert document["emulated"] is True
@@ -159,11 +159,11 @@ def damaged(document: dict[str, Any], place: str, value: Any) -> dict[str, Any]:
 def test_damaged_reports_are_refused_with_the_place(
     latency_report: Callable[..., LatencyReport], tmp_path: Path, place: str, value: Any, complaint: str
 ) -> None:
-    document = damaged(json.loads(report.to_json([latency_report()])), place, value)
+    document = damaged(json.loads(report.reports_json([latency_report()])), place, value)
     path = tmp_path / "report.json"
     path.write_text(json.dumps(document))
     with pytest.raises(UsageError, match=complaint):
-        report.read(path)
+        report.read_reports(path)
 
 
 @pytest.mark.parametrize("text", ["", "{", "[" * 100_000, "[]", "null", '{"schema_version": NaN}', "\xff"])
@@ -171,14 +171,14 @@ def test_files_that_are_no_reports(tmp_path: Path, text: str) -> None:
     path = tmp_path / "report.json"
     path.write_bytes(text.encode("latin-1"))
     with pytest.raises(UsageError, match=r"report\.json"):
-        report.read(path)
+        report.read_reports(path)
 
 
 def test_absent_files(tmp_path: Path, latency_report: Callable[..., LatencyReport]) -> None:
     with pytest.raises(UsageError, match="no such file"):
-        report.read(tmp_path / "absent.json")
+        report.read_reports(tmp_path / "absent.json")
     with pytest.raises(UsageError, match="cannot be written"):
-        report.write(tmp_path / "absent" / "report.json", [latency_report()])
+        report.write_reports(tmp_path / "absent" / "report.json", [latency_report()])
 
 
 def plugin_output(count_report: Callable[..., CountReport], **changes: Any) -> dict[str, Any]:
@@ -191,7 +191,7 @@ def plugin_output(count_report: Callable[..., CountReport], **changes: Any) -> d
 
 
 def test_plugin_output_is_read(count_report: Callable[..., CountReport]) -> None:
-    (region,) = parse(plugin_output(count_report), "here").regions
+    (region,) = parse_plugin_output(plugin_output(count_report), "here").regions
     assert region.cycle_bound("cortex-a76") == 1000 / 3
     assert region.total_macs == 0
     assert (region.ticks[0].number, region.hottest[0].words) == (1, ("d503201f",))
@@ -201,10 +201,10 @@ def test_wrong_sums_are_refused(count_report: Callable[..., CountReport]) -> Non
     document = plugin_output(count_report)
     document["regions"][0]["instructions"] += 1
     with pytest.raises(UsageError, match="classes add up to 1000, not 1001"):
-        parse(document, "here")
+        parse_plugin_output(document, "here")
     del document["regions"][0]["by_class"]["branch"]
     with pytest.raises(UsageError, match="not those of this version"):
-        parse(document, "here")
+        parse_plugin_output(document, "here")
 
 
 @pytest.mark.parametrize(
@@ -219,7 +219,7 @@ def test_plugin_output_that_is_none(
     count_report: Callable[..., CountReport], changes: dict[str, Any], complaint: str
 ) -> None:
     with pytest.raises(DeviceError, match=complaint):
-        parse(plugin_output(count_report, **changes), "here")
+        parse_plugin_output(plugin_output(count_report, **changes), "here")
 
 
 def test_typical_region_is_the_median(count_report: Callable[..., CountReport]) -> None:

@@ -10,11 +10,11 @@ from typing import Any, cast
 
 import pytest
 
-from benchmarks.reports.compare import compare
-from benchmarks.reports.file import read
+from benchmarks.reports.compare import compare_reports
+from benchmarks.reports.file import read_reports
 from benchmarks.reports.plan import counting_plan
 from benchmarks.reports.report import CountedOperator, CountReport
-from benchmarks.reports.text import MOST_OPERATORS, describe
+from benchmarks.reports.text import MOST_OPERATORS, describe_report
 from benchmarks.targets.ab import count_both
 from mocovit_deploy.errors import UsageError
 
@@ -26,7 +26,7 @@ def test_the_costliest_operators_first_and_the_rest_in_one_line(count_report: Co
         CountedOperator(index=n, kind="ADD", where=f"layer{n}", partition=0, instructions=n)
         for n in range(263)
     )
-    lines = list(describe(count_report(operators=operators)))
+    lines = list(describe_report(count_report(operators=operators)))
     rows = [line for line in lines if "  ADD  layer" in line]
     assert len(rows) == MOST_OPERATORS
     assert rows[0].endswith("layer262")
@@ -42,7 +42,7 @@ def test_ab_says_of_the_second_file_what_differs(count_report: Count, instructio
     said: list[str] = []
     sides: Any = [(None, None, None)] * 2
     count_both(cast(Any, SimpleNamespace(measure=lambda *_: next(reports))), sides, said.append)
-    whole = list(describe(first))
+    whole = list(describe_report(first))
     assert said[: len(whole)] == whole
     header, *differing, rest, comparison = said[len(whole) :]
     assert header.startswith("other.tflite")
@@ -57,12 +57,12 @@ def test_compare_says_what_to_do_with_other_files(tmp_path: Path) -> None:
     with pytest.raises(
         UsageError, match="is the manifest of a file, not a report; measure first: mocovit-bench run"
     ):
-        read(tmp_path / "a.tflite.json")
+        read_reports(tmp_path / "a.tflite.json")
     with pytest.raises(UsageError, match=r"a\.onnx: is a model, not a report; measure first"):
-        read(tmp_path / "a.onnx")
+        read_reports(tmp_path / "a.onnx")
 
 
 def test_two_runtimes_do_not_compare_and_one_line_says_why(count_report: Count) -> None:
     other = count_report(plan=counting_plan(runtime="onnxruntime"))
     with pytest.raises(UsageError, match="OLD ran on litert, NEW on onnxruntime; .* --runtime onnxruntime"):
-        compare([count_report()], [other])
+        compare_reports([count_report()], [other])

@@ -4,9 +4,9 @@ import tomllib
 import pytest
 
 from benchmarks.studies import fast, fast_files
-from benchmarks.studies.fast import ABLATIONS, STAGES, allowed, chosen
+from benchmarks.studies.fast import ABLATIONS, STAGES, chosen_lowerings, possible_lowerings
 from benchmarks.studies.fast_document import document, measured
-from benchmarks.studies.fast_files import brief, count
+from benchmarks.studies.fast_files import brief, count_file
 from benchmarks.studies.study import RowError
 from benchmarks.studies.zoo_document import ROWS
 from exporters.tflite.lowering.choose import COUNTED, LOWERINGS
@@ -31,7 +31,7 @@ def test_every_rewrite_that_counts_decide_on_is_counted_somewhere():
     decided = {one.name for one in LOWERINGS if COUNTED in one.decided.values()}
     assert {one.rewrite for one in ABLATIONS} == decided
     for arithmetic in ("fp32", "fp16"):
-        assert set(chosen(arithmetic)) <= set(allowed(arithmetic))
+        assert set(chosen_lowerings(arithmetic)) <= set(possible_lowerings(arithmetic))
 
 
 def test_the_document_has_a_line_for_each_network_and_names_the_others():
@@ -75,10 +75,10 @@ def test_a_file_is_counted_once(tmp_path, monkeypatch):
     monkeypatch.setattr(fast_files, "_counted", lambda path: calls.append(path) or COUNTED_FILE)
     file = tmp_path / "a.tflite"
     file.write_bytes(b"a")
-    assert count(file, tmp_path) == count(file, tmp_path) == COUNTED_FILE
+    assert count_file(file, tmp_path) == count_file(file, tmp_path) == COUNTED_FILE
     assert len(calls) == 1
     file.write_bytes(b"b")
-    count(file, tmp_path)
+    count_file(file, tmp_path)
     assert len(calls) == 2
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.studies import zoo
-from benchmarks.studies.study import RowError, child_report, finished, sources_digest
+from benchmarks.studies.study import RowError, child_report, finished, product_digest
 from benchmarks.studies.zoo import run_row, worst
 from benchmarks.studies.zoo_document import (
     FILES_HEADER,
@@ -147,7 +147,7 @@ def test_small_networks_through_the_line(row, tmp_path):
 
 def test_it_goes_on_where_it_was_killed(tmp_path):
     """A finished row is not run again; a run that is interrupted leaves no child and no files."""
-    sources = sources_digest()
+    sources = product_digest()
     done, todo = (row for row in ROWS if row.model in ("mocovit_0_5", "mocovit_1_3"))
     before = json.dumps({**RESULT, "sources": sources, "error": None})
     (tmp_path / f"{done.slug}.json").write_text(before)

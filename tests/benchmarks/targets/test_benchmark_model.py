@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.reports.plan import Plan
-from benchmarks.targets.benchmark_model import measure, parse
+from benchmarks.targets.benchmark_model import measure_averages, parse_averages
 from mocovit_deploy.errors import TransientDeviceError, UsageError
 
 # ruff: noqa: E501 - recorded text
@@ -42,18 +42,18 @@ FAILED = "ERROR: Failed to apply GPU delegate.\nBenchmarking failed.\n"
 
 
 def test_the_timed_runs_are_read_not_the_warm_up() -> None:
-    found = parse(PI_2021)
+    found = parse_averages(PI_2021)
     assert (found.runs, found.mean_ms, found.min_ms, found.max_ms) == (50, 33.0718, 32.687, 33.239)
     assert (found.init_ms, found.first_inference_ms, found.warmup_mean_ms) == (3.501, 156.677, 43.2681)
 
 
 def test_newer_output_with_percentiles_is_read() -> None:
-    found = parse(PHONE_2025)
+    found = parse_averages(PHONE_2025)
     assert (found.runs, found.mean_ms, found.max_ms) == (25, 145.528, 195.121)
 
 
 def test_one_run_and_exponents_are_read() -> None:
-    found = parse(SLOW_ONE)
+    found = parse_averages(SLOW_ONE)
     assert (found.runs, found.min_ms, found.max_ms, found.warmup_mean_ms) == (1, 84.59, 84.59, 9992.42)
 
 
@@ -62,7 +62,7 @@ def test_one_run_and_exponents_are_read() -> None:
 )
 def test_no_match_is_an_error(text: str) -> None:
     with pytest.raises(UsageError, match="no timings"):
-        parse(text)
+        parse_averages(text)
 
 
 def program(folder: Path, body: str) -> Path:
@@ -76,14 +76,17 @@ def test_a_program_is_run_and_read(tmp_path: Path) -> None:
     binary = program(
         tmp_path, f"import sys\nassert any(a.startswith('--graph=') for a in sys.argv)\nprint({PI_2021!r})"
     )
-    assert measure(binary, tmp_path / "m.tflite", Plan(min_s=0, warmup_min_s=0, deadline_s=30)).runs == 50
+    assert (
+        measure_averages(binary, tmp_path / "m.tflite", Plan(min_s=0, warmup_min_s=0, deadline_s=30)).runs
+        == 50
+    )
 
 
 def test_a_program_that_fails_or_hangs_is_an_error(tmp_path: Path) -> None:
     plan = Plan(min_s=0, warmup_min_s=0, deadline_s=1)
     with pytest.raises(UsageError, match="no good"):
-        measure(program(tmp_path, "import sys; sys.exit('no good')"), tmp_path / "m", plan)
+        measure_averages(program(tmp_path, "import sys; sys.exit('no good')"), tmp_path / "m", plan)
     with pytest.raises(TransientDeviceError, match="did not end"):
-        measure(program(tmp_path, "import time; time.sleep(60)"), tmp_path / "m", plan)
+        measure_averages(program(tmp_path, "import time; time.sleep(60)"), tmp_path / "m", plan)
     with pytest.raises(UsageError, match="no such file"):
-        measure(tmp_path / "absent", tmp_path / "m", plan)
+        measure_averages(tmp_path / "absent", tmp_path / "m", plan)

@@ -13,13 +13,13 @@ from pathlib import Path
 import pytest
 
 from benchmarks.reports.counts import CLASSES, MAC_WIDTHS, Counts
-from benchmarks.reports.file import read, to_json, write
+from benchmarks.reports.file import read_reports, reports_json, write_reports
 from benchmarks.reports.plan import counting_plan
 from benchmarks.targets.context import Context, ProfiledRun
 from benchmarks.targets.emulated import qemu
 from benchmarks.targets.emulated import target as emulated
 from benchmarks.targets.emulated.prefix import CORES, write_prefix
-from benchmarks.targets.subject import load
+from benchmarks.targets.subject import load_subject
 from benchmarks.toolchain import bundle as bundles
 from mocovit_deploy.errors import (
     MissingToolError,
@@ -35,7 +35,7 @@ MODEL_OF = {"litert": "tiny.tflite", "tflite": "tiny.tflite", "onnxruntime": "ti
 
 
 def need_bundle(runtime: str) -> None:
-    if not bundles.place(runtime).is_dir():
+    if not bundles.bundle_folder(runtime).is_dir():
         pytest.skip(f"no bundle of {runtime} in the cache folder; run: mocovit-bench bundle")
     pytest.importorskip("ai_edge_litert", reason="ai-edge-litert is not installed")
 
@@ -60,7 +60,7 @@ def context_of(name: str, worst: float = 1e-5) -> tuple[emulated.Artifact, Conte
         off = max(float(np.abs(found[k] - e).max() / np.ptp(e)) for k, e in golden.outputs.items())
         return Judged("pass" if off <= worst else "fail", f"{off:.1e}")
 
-    artifact, golden = load(MODELS / name, checked=True)
+    artifact, golden = load_subject(MODELS / name, checked=True)
     return artifact, Context(golden=golden, verify=judge, say=lambda _: None)
 
 
@@ -136,14 +136,14 @@ def test_the_report_claims_no_measured_time(tmp_path: Path) -> None:
     need_bundle("litert")
     artifact, context = context_of("tiny.tflite")
     report = emulated.measure(artifact, counting_plan(), context)
-    text = to_json([report])
+    text = reports_json([report])
     assert "latency" not in text.lower()
     document = json.loads(text)["reports"][0]
     assert document["emulated"] is True
     times = {key for key in _keys(document) if key.endswith(("_ms", "_us", "_ns"))}
     assert times == {"modelled_ms", "bound_ms"}
-    write(tmp_path / "report.json", [report])
-    assert read(tmp_path / "report.json") == (report,)
+    write_reports(tmp_path / "report.json", [report])
+    assert read_reports(tmp_path / "report.json") == (report,)
 
 
 def _keys(document: object) -> set[str]:
@@ -177,7 +177,7 @@ def test_a_bundle_of_another_runtime_is_refused() -> None:
     artifact, context = context_of("tiny.tflite")
     with pytest.raises(UsageError, match="a bundle of tflite"):
         emulated.profile_golden(
-            artifact, counting_plan(), dataclasses.replace(context, bundle=bundles.place("tflite"))
+            artifact, counting_plan(), dataclasses.replace(context, bundle=bundles.bundle_folder("tflite"))
         )
 
 
@@ -248,7 +248,7 @@ def test_words_do_not_change_length_with_the_machine(tmp_path: Path, monkeypatch
         emulated, "run_bench", lambda command, model, *_, **__: seen.append([*command, model])
     )
     monkeypatch.setattr(emulated, "check_cpu", lambda *_: None)
-    bundle = bundles.open_bundle(bundles.place("litert"))
+    bundle = bundles.open_bundle(bundles.bundle_folder("litert"))
     place = emulated._Place(tmp_path, bundle, qemu.Qemu(Path("qemu"), "10"))
     emulated._Execute(place, counting_plan())([], samples=None)
     program = seen[0][seen[0].index("-L") + 2 :]

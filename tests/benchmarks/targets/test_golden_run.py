@@ -11,9 +11,9 @@ from tflite_builder import TfliteBuilder
 
 from benchmarks.reports.plan import Plan, counting_plan
 from benchmarks.targets.bench.golden_run import keep_first_sample, run_samples
-from benchmarks.targets.bench.process import INPUT, OUTPUT, BenchReport, Tensor
+from benchmarks.targets.bench.process import INPUT, OUTPUT, BenchReport, BenchTensor
 from benchmarks.toolchain import bundle
-from exporters.tflite.flatbuffer import read, write
+from exporters.tflite.flatbuffer import model_bytes, read_model
 from exporters.tflite.run import load
 from mocovit_deploy.artifacts.artifact import Array, Artifact
 from mocovit_deploy.artifacts.golden import Golden
@@ -32,11 +32,11 @@ def artifact(folder: Path) -> tuple[Artifact, Golden]:
         "scores": file.op("ADD", [zebra, apple], SHAPE),
         "boxes": file.op("SUB", [zebra, apple], SHAPE),
     }
-    model = read(file.file(outputs, half=False))
+    model = read_model(file.file(outputs, half=False))
     model.signatureDefs[0].inputs.reverse()
     model.signatureDefs[0].outputs.reverse()
     path = folder / "order.tflite"
-    path.write_bytes(write(model))
+    path.write_bytes(model_bytes(model))
     inputs = {
         name: np.random.default_rng(n).standard_normal((2, *SHAPE)).astype(np.float32)
         for n, name in enumerate(("zebra", "apple"))
@@ -80,7 +80,7 @@ def test_litert_in_this_environment(tmp_path: Path) -> None:
 def test_the_runtimes_of_targets(target: str, runtime: str, tmp_path: Path) -> None:
     if target == "emulated":
         try:
-            bundle.open_bundle(bundle.place(runtime))
+            bundle.open_bundle(bundle.bundle_folder(runtime))
         except DeployError as error:
             pytest.skip(str(error))
     made, golden = artifact(tmp_path)
@@ -101,7 +101,8 @@ class Runtime:
         found = computed(given["zebra"], given["apple"])
         np.stack([found[name] for name in self.outputs], axis=1).tofile(self.folder / OUTPUT)
         sides = (
-            tuple(Tensor(name, "float32", SHAPE, 16) for name in side) for side in (self.inputs, self.outputs)
+            tuple(BenchTensor(name, "float32", SHAPE, 16) for name in side)
+            for side in (self.inputs, self.outputs)
         )
         return BenchReport("", 0, 1.0, 1.0, (), (), 0, *sides, ([],))
 
@@ -130,7 +131,7 @@ def test_a_runtime_that_names_other_tensors_is_refused(tmp_path: Path) -> None:
     class Renaming(Runtime):
         def __call__(self, options: Sequence[str], *, samples: int | None) -> BenchReport:
             report = super().__call__(options, samples=samples)
-            other = tuple(Tensor("other", one.dtype, one.shape, one.bytes) for one in report.outputs[:1])
+            other = tuple(BenchTensor("other", one.dtype, one.shape, one.bytes) for one in report.outputs[:1])
             return BenchReport(
                 "", 0, 1.0, 1.0, (), (), 0, report.inputs, (*other, *report.outputs[1:]), ([],)
             )

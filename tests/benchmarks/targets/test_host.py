@@ -13,9 +13,9 @@ import pytest
 
 from benchmarks.reports.plan import Plan
 from benchmarks.targets import host
-from benchmarks.targets.bench.tensors import real, stored
+from benchmarks.targets.bench.tensors import as_stored, real
 from benchmarks.targets.context import Context
-from benchmarks.targets.subject import load
+from benchmarks.targets.subject import load_subject
 from exporters.tflite.contents import FileTensor, Quantization
 from mocovit_deploy.artifacts.artifact import Array, Artifact
 from mocovit_deploy.artifacts.golden import Golden
@@ -49,7 +49,7 @@ def within(share: float) -> Callable[..., Judged]:
 
 
 def prepared(name: str, share: float = 1e-5) -> tuple[Artifact, Context]:
-    artifact, golden = load(MODELS / name, checked=True)
+    artifact, golden = load_subject(MODELS / name, checked=True)
     return artifact, Context(golden=golden, verify=within(share), say=lambda _: None)
 
 
@@ -191,9 +191,9 @@ def test_real_numbers_and_the_files_integers_are_inverse() -> None:
     quantization = Quantization(scale=0.1, zero_point=-3)
     tensor = FileTensor("x", "int8", quantization)
     values = np.array([-100.0, -0.31, 0.0, 0.26, 100.0], np.float32)
-    integers = stored(values, tensor)
+    integers = as_stored(values, tensor)
     assert integers.tolist() == [-128, -6, -3, 0, 127]
     back = real(integers, quantization, np.dtype(np.float32))
     assert np.abs(back[1:4] - values[1:4]).max() <= 0.05 + 1e-6
-    assert stored(integers, tensor) is integers
+    assert as_stored(integers, tensor) is integers
     assert real(integers, quantization, np.dtype(np.int8)) is integers

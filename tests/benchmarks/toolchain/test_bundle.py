@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.toolchain import bundle as bundles
-from benchmarks.toolchain.bundle import CLOCK, LOADER, find_or_build, open_bundle
+from benchmarks.toolchain.bundle import CLOCK, LOADER, find_or_build_bundle, open_bundle
 from benchmarks.toolchain.cache import building, cache_root
 from benchmarks.toolchain.lock import read_lock
 from mocovit_deploy.errors import DeployError, StableDeviceError, TransientDeviceError, UsageError
@@ -112,7 +112,7 @@ def rewrite(folder: Path, name: str, data: bytes) -> None:
 
 def test_an_unknown_runtime_lists_the_known() -> None:
     with pytest.raises(UsageError, match="did you mean 'litert'"):
-        find_or_build(read_lock(), "litrt", deadline_s=5)
+        find_or_build_bundle(read_lock(), "litrt", deadline_s=5)
 
 
 def test_every_runtime_of_the_plan_is_locked() -> None:
@@ -136,7 +136,7 @@ def test_what_cannot_be_fetched_leaves_nothing(tmp_path: Path, monkeypatch: pyte
     ):
         monkeypatch.setenv(variable, value)
     with pytest.raises(TransientDeviceError, match="cannot be fetched") as caught:
-        find_or_build(read_lock(), "tflite", deadline_s=60)
+        find_or_build_bundle(read_lock(), "tflite", deadline_s=60)
     assert caught.value.exit_status == 7
     assert list((tmp_path / "mocovit-deploy" / "bundles").iterdir()) == []
 
@@ -193,7 +193,7 @@ def test_a_bundle_is_built_and_found_again(
     if real_tools.is_dir():  # the compiler is 411 MB; one copy serves
         (tmp_path / "mocovit-deploy").mkdir()
         (tmp_path / "mocovit-deploy" / "tools").symlink_to(real_tools)
-    built = find_or_build(read_lock(), runtime, deadline_s=900)
+    built = find_or_build_bundle(read_lock(), runtime, deadline_s=900)
     assert 5e6 < built.size_bytes < 40e6
     record = json.loads((built.path / "bundle.json").read_text())
     assert {package["package"] for package in record["sources"]["debian"]} == {
@@ -205,5 +205,5 @@ def test_a_bundle_is_built_and_found_again(
     assert elf[:4] == b"\x7fELF"
     assert int.from_bytes(elf[18:20], "little") == 183  # EM_AARCH64
     monkeypatch.setattr(bundles, "_fill", lambda *_, **__: pytest.fail("built twice"))
-    assert find_or_build(read_lock(), runtime, deadline_s=5).build == built.build
+    assert find_or_build_bundle(read_lock(), runtime, deadline_s=5).build == built.build
     assert [path.name for path in built.path.parent.iterdir()] == [built.path.name]

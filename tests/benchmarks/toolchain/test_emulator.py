@@ -15,7 +15,7 @@ from benchmarks.toolchain import qemu_check as emulator_check
 from benchmarks.toolchain.emulator import Emulator
 from benchmarks.toolchain.qemu_check import EXPECTED, PROGRAM
 from mocovit_deploy.errors import DeployError, DeviceError, MissingToolError, TransientDeviceError, UsageError
-from mocovit_deploy.untrusted.process import Finished, run
+from mocovit_deploy.untrusted.process import Finished, run_process
 
 START, REGION, STOP, EXIT = PROGRAM[:5], PROGRAM[5:14], PROGRAM[14:19], PROGRAM[19:]
 NOP = 0xD503201F
@@ -29,7 +29,9 @@ def execute(
     program = folder / "program"
     program.write_bytes(emulator_check.elf(words))
     program.chmod(0o755)
-    return run([*emulator_.command(cpu="cortex-a76", output=output, hottest=hottest), program], deadline_s=30)
+    return run_process(
+        [*emulator_.command(cpu="cortex-a76", output=output, hottest=hottest), program], deadline_s=30
+    )
 
 
 def test_known_program_is_counted_to_the_last_instruction(
@@ -178,7 +180,7 @@ def fake_qemu(folder: Path, *, version: str, plugins: bool) -> None:
 @pytest.mark.usefixtures("bare_machine")
 def test_without_an_emulator_the_message_says_what_to_run() -> None:
     with pytest.raises(MissingToolError, match="run: mocovit-bench emulator") as caught:
-        emulator.find()
+        emulator.find_emulator()
     assert caught.value.exit_status == 8
 
 
@@ -186,7 +188,7 @@ def test_without_an_emulator_the_message_says_what_to_run() -> None:
 def test_unfit_qemu_of_the_user_is_not_taken(bare_machine: Path, version: str, plugins: bool) -> None:
     fake_qemu(bare_machine, version=version, plugins=plugins)
     with pytest.raises(MissingToolError):
-        emulator.find()
+        emulator.find_emulator()
 
 
 def test_qemu_of_the_user_is_taken_only_if_it_counts(bare_machine: Path, tmp_path: Path) -> None:
@@ -199,13 +201,13 @@ def test_qemu_of_the_user_is_taken_only_if_it_counts(bare_machine: Path, tmp_pat
     (include / "include").mkdir(parents=True)
     (include / "include" / "qemu-plugin.h").write_text("")
     with pytest.raises(DeployError, match=r"does not (compile|run)"):
-        emulator.find()
+        emulator.find_emulator()
 
 
 def test_a_name_of_nothing_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("MOCOVIT_QEMU", str(tmp_path / "qemu"))
     with pytest.raises(UsageError, match="no such program; name a qemu-aarch64"):
-        emulator.find()
+        emulator.find_emulator()
 
 
 def test_qemu_of_the_user_counts(
@@ -219,7 +221,7 @@ def test_qemu_of_the_user_counts(
     shutil.copytree(headers, home / "include")
     monkeypatch.setenv("PATH", f"{bare_machine}:/usr/bin:/bin")
     monkeypatch.setenv("MOCOVIT_QEMU", str(counting_emulator.qemu))
-    found = emulator.find_or_build(say=lambda _: None)
+    found = emulator.find_or_build_emulator(say=lambda _: None)
     assert found.identity == counting_emulator.identity
     assert found.qemu == counting_emulator.qemu
     assert found.plugin.is_relative_to(tmp_path)
@@ -237,12 +239,12 @@ def test_altered_emulator_is_refused(
         program.write(b"\0")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     with pytest.raises(UsageError, match="not as it was built"):
-        emulator.find()
+        emulator.find_emulator()
 
 
 def test_build_names_the_packages_it_needs(bare_machine: Path, tmp_path: Path) -> None:
     with pytest.raises(MissingToolError, match=r"apt-get install gcc pkg-config"):
-        emulator_build.build(tmp_path / "final", deadline_s=60, say=lambda _: None)
+        emulator_build.build_qemu(tmp_path / "final", deadline_s=60, say=lambda _: None)
     assert bare_machine.is_dir()
 
 
@@ -263,7 +265,7 @@ def test_failed_build_leaves_nothing_but_a_log(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(emulator_build, "fetch_source", fetch_rubbish)
     final = tmp_path / "cache" / "mocovit-deploy" / "emulator" / "qemu-x"
     with pytest.raises(DeployError, match="failed at tar: see "):
-        emulator_build.build(final, deadline_s=60, say=lambda _: None)
+        emulator_build.build_qemu(final, deadline_s=60, say=lambda _: None)
     left = [path.name for path in final.parent.iterdir()]
     assert left == ["build-failed.log"]
     assert "$ tar --extract" in (final.parent / "build-failed.log").read_text()
@@ -292,7 +294,7 @@ def test_builds_from_signed_source(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.delenv("MOCOVIT_QEMU", raising=False)
     said: list[str] = []
-    built = emulator.find_or_build(say=said.append)
+    built = emulator.find_or_build_emulator(say=said.append)
     emulator.self_check(built)
     assert any("compiling" in line for line in said)
     record = json.loads((built.qemu.parents[1] / "emulator.json").read_text())

@@ -12,8 +12,8 @@ import pytest
 
 from exporters.coreml.execute import execute
 from exporters.coreml.program import Program
-from exporters.coreml.read import read
-from exporters.coreml.toolchain import coremltools, quiet, uncollected
+from exporters.coreml.read import read_program
+from exporters.coreml.toolchain import coremltools, quiet_coremltools, uncollected
 from mocovit_deploy.artifacts.artifact import Array
 
 MISSING = [name for name in ("coremltools", "torch") if importlib.util.find_spec(name) is None]
@@ -47,7 +47,7 @@ def save_program(
         f"x{i}": mb.placeholder(array.shape, dtype=types.numpy_type_to_builtin_type(array.dtype))
         for i, array in enumerate(inputs)
     }
-    with quiet(), uncollected():  # coremltools collects garbage in every conversion: 0.2 s of it
+    with quiet_coremltools(), uncollected():  # coremltools collects garbage in every conversion: 0.2 s of it
         with Function(placeholders, opset_version=opset) as function:
             made = build(mb, *function.inputs.values())
             function.set_outputs(list(made) if isinstance(made, (list, tuple)) else [made])
@@ -62,7 +62,7 @@ def save_program(
             skip_model_load=True,
         )
         model.save(str(path))
-    return read(path)
+    return read_program(path)
 
 
 @pytest.fixture

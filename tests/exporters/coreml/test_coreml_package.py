@@ -7,7 +7,7 @@ import json
 import pytest
 
 from exporters.coreml.package import require_contained
-from exporters.coreml.read import read
+from exporters.coreml.read import read_program
 from mocovit_deploy.errors import UsageError
 
 
@@ -53,4 +53,4 @@ def test_a_link_out_of_it(package, tmp_path):
     with pytest.raises(ValueError, match="is a link"):
         require_contained(folder)
     with pytest.raises(UsageError, match="is a link"):
-        read(folder)
+        read_program(folder)

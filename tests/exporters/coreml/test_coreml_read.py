@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from exporters.coreml.execute import execute
-from exporters.coreml.read import read
+from exporters.coreml.read import read_program
 from mocovit_deploy.errors import UsageError
 
 
@@ -20,7 +20,7 @@ def package(save, draw, tmp_path) -> Path:
 
 
 def test_reads_inputs_outputs_and_operations(package):
-    program = read(package)
+    program = read_program(package)
     assert [(v.name, v.dtype, v.shape) for v in program.inputs] == [("x0", "fp32", (1, 8, 5, 5))]
     (conv,) = program.operations
     assert conv.kind == "conv"
@@ -35,16 +35,16 @@ def test_reads_inputs_outputs_and_operations(package):
 def test_one_weight_nudged_in_the_file_changes_the_output(package, draw):
     """What is judged is the file on disk: the last float32 of its weight file is made larger by 2 %."""
     x = {"x0": draw((1, 8, 5, 5))}
-    (output,) = read(package).outputs
-    before = execute(read(package), x, "fp32")[output]
+    (output,) = read_program(package).outputs
+    before = execute(read_program(package), x, "fp32")[output]
     weights = package / "Data" / "com.apple.CoreML" / "weights" / "weight.bin"
-    stored = read(package).constants[str(read(package).operations[0].operands["weight"])]
+    stored = read_program(package).constants[str(read_program(package).operations[0].operands["weight"])]
     assert isinstance(stored, np.ndarray)
     data = weights.read_bytes()
     victim = stored.ravel()[100].tobytes()
     assert data.count(victim) == 1
     weights.write_bytes(data.replace(victim, (stored.ravel()[100] * np.float32(1.02)).tobytes()))
-    after = execute(read(package), x, "fp32")[output]
+    after = execute(read_program(package), x, "fp32")[output]
     assert np.abs(after - before).max() > 1e-3 * np.abs(stored.ravel()[100])
 
 
@@ -65,7 +65,7 @@ def test_what_cannot_be_read_is_a_users_mistake(damage, package):
     else:
         (model / "weights" / "weight.bin").unlink()
     with pytest.raises(UsageError, match=r"\.mlpackage") as caught:
-        read(package)
+        read_program(package)
     assert "\n" not in str(caught.value)
 
 

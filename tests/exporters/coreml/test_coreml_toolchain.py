@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from exporters.coreml import toolchain
-from exporters.coreml.read import read
+from exporters.coreml.read import read_program
 from mocovit_deploy.errors import MissingToolError
 
 
@@ -33,7 +33,7 @@ def test_packages_probed_in_vain_are_hidden_only_meanwhile():
 def test_without_coremltools_the_error_names_the_extra(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "coremltools", None)
     with pytest.raises(MissingToolError, match=r"pip install '\.\[coreml\]'"):
-        read(tmp_path)
+        read_program(tmp_path)
 
 
 def test_garbage_collection_comes_back():
@@ -62,7 +62,7 @@ def test_garbage_collection_that_was_off_stays_off():
 def test_quiet_swallows_chatter_and_restores(capsys):
     logger = logging.getLogger("coremltools")
     level = logger.level
-    with toolchain.quiet():
+    with toolchain.quiet_coremltools():
         print("a progress bar", file=sys.stderr)
         logger.warning("not tested with this version")
     assert logger.level == level

@@ -12,7 +12,7 @@ from torch import nn
 from exporters import coreml
 from exporters.coreml.execute import execute
 from exporters.coreml.marks import marks_of
-from exporters.coreml.read import read
+from exporters.coreml.read import read_program
 from exporters.coreml.write import DEPLOYMENT_TARGETS, coremltools, write_package
 from mocovit_deploy.artifacts.artifact import Artifact
 from mocovit_deploy.errors import ConversionError, UsageError
@@ -118,7 +118,7 @@ def test_a_scale_and_a_shift_stay_exact(tmp_path):
 
 def test_tanh_gelu_is_one_operation(tmp_path):
     artifact, _ = exported(Network(DROPPED_BY_COREMLTOOLS["gelu-tanh"]), tmp_path / "n.mlpackage")
-    program = read(artifact.path)
+    program = read_program(artifact.path)
     (gelu,) = [step for step in program.operations if step.kind == "gelu"]
     assert program.constants[str(gelu.operands["mode"])] == "TANH_APPROXIMATION"
 
@@ -185,7 +185,7 @@ class Norms(nn.Module):
 
 def test_marks_are_of_the_values_they_name(tmp_path):
     artifact, _ = exported(Norms(), tmp_path / "n.mlpackage")
-    program = read(artifact.path)
+    program = read_program(artifact.path)
     marks = {mark.partition(":")[2]: name for name, mark in marks_of(program).items()}
     sums = [marks[name] for name in ("add", "add_1")]
     found = execute(program, {"image": EXAMPLE.numpy()}, "fp32", wanted=sums)

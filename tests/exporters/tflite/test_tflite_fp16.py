@@ -4,14 +4,14 @@ import sys
 import numpy as np
 import pytest
 
-from exporters.tflite.flatbuffer import metadata, read, set_metadata, write
+from exporters.tflite.flatbuffer import metadata, model_bytes, read_model, set_metadata
 from exporters.tflite.fp16 import KEY, VALUE, allow_half, allows_half, store_half, without_half
 from exporters.tflite.run import float_arithmetic, load
 from mocovit_deploy.artifacts.golden import read_golden
 from mocovit_deploy.artifacts.manifest import read_manifest
 from mocovit_deploy.errors import ConversionError
 from mocovit_deploy.exporting.pipeline import export_model
-from mocovit_deploy.parity.verdict import judge, run_golden
+from mocovit_deploy.parity.verdict import judge_outputs, predict_golden
 from mocovit_deploy.spec import ExportRequest, InputSpec, ModelSpec
 from mocovit_deploy.terminal.progress import Stages
 
@@ -37,8 +37,8 @@ def run(data, inputs):
 
 def test_rewriting_keeps_every_buffer_and_every_bit(artifact):
     data = artifact.path.read_bytes()
-    again = write(read(data))
-    assert contents(read(again)) == contents(read(data))
+    again = model_bytes(read_model(data))
+    assert contents(read_model(again)) == contents(read_model(data))
     inputs = {"image": read_golden(artifact).inputs["image"][0]}
     assert np.array_equal(run(again, inputs), run(data, inputs))
 
@@ -51,19 +51,19 @@ def test_weights_outside_the_tables_come_inside(artifact):
 
     raw = schema.ModelT.InitFromObj(schema.Model.GetRootAs(half, 0))
     outside = [(b.offset, b.size) for b in raw.buffers if b.offset > 1]
-    model = read(half)
+    model = read_model(half)
     assert all(buffer.offset <= 1 for buffer in model.buffers)
     for (offset, size), buffer in zip(
         outside, [m for m, r in zip(model.buffers, raw.buffers, strict=True) if r.offset > 1], strict=True
     ):
         assert bytes(buffer.data) == half[offset : offset + size]
-    assert len(write(model)) > 0.9 * len(half), "nothing was dropped"
+    assert len(model_bytes(model)) > 0.9 * len(half), "nothing was dropped"
 
 
 def test_weights_are_stored_in_half(artifact):
     from ai_edge_litert import schema_py_generated as schema
 
-    model = read(store_half(artifact.path.read_bytes()))
+    model = read_model(store_half(artifact.path.read_bytes()))
     halves = [t for t in model.subgraphs[0].tensors if t.type == schema.TensorType.FLOAT16]
     assert len(halves) >= 20
     assert all(model.buffers[t.buffer].data is not None for t in halves)
@@ -72,18 +72,18 @@ def test_weights_are_stored_in_half(artifact):
 def test_the_mark_is_exactly_the_one_xnnpack_reads(artifact):
     data = artifact.path.read_bytes()
     marked = allow_half(data)
-    assert metadata(read(marked), KEY) == VALUE == b"fp16accfp16"
+    assert metadata(read_model(marked), KEY) == VALUE == b"fp16accfp16"
     assert allows_half(marked)
     assert not allows_half(data)
-    model = read(marked)
+    model = read_model(marked)
     set_metadata(model, KEY, b"fp16")
-    assert metadata(read(write(model)), KEY) == b"fp16", "an entry is replaced, not added"
+    assert metadata(read_model(model_bytes(model)), KEY) == b"fp16", "an entry is replaced, not added"
 
 
 @pytest.mark.parametrize("data", [b"", b"nothing", b"\0" * 100])
 def test_other_files_are_refused(data):
     with pytest.raises(ConversionError, match="not a TFLite file"):
-        read(data)
+        read_model(data)
 
 
 def test_a_verdict_names_the_arithmetic_that_ran_and_the_one_that_did_not(artifact, tmp_path):
@@ -91,11 +91,11 @@ def test_a_verdict_names_the_arithmetic_that_ran_and_the_one_that_did_not(artifa
     path.write_bytes(allow_half(artifact.path.read_bytes()))
     half = dataclasses.replace(artifact, path=path, recipe="fp16")
     predictor, golden = load(half), read_golden(artifact)
-    outputs = run_golden(half, golden, predictor)
-    here = judge(half, golden, outputs, predictor.runtime, predictor.arithmetic)
+    outputs = predict_golden(half, golden, predictor)
+    here = judge_outputs(half, golden, outputs, predictor.runtime, predictor.arithmetic)
     assert here.verdict == "pass"
     assert here.not_run == ("" if predictor.arithmetic == "fp16" else "fp16 arithmetic")
-    on_arm = judge(half, golden, outputs, predictor.runtime, "fp16")
+    on_arm = judge_outputs(half, golden, outputs, predictor.runtime, "fp16")
     assert on_arm.not_run == ""
 
 
@@ -145,13 +145,13 @@ def test_the_arithmetic_is_found_out_by_taking_the_mark_away(artifact, tmp_path)
 
 
 def test_weights_that_hold_the_bytes_of_the_mark_are_left_alone(artifact):
-    model = read(allow_half(artifact.path.read_bytes()))
+    model = read_model(allow_half(artifact.path.read_bytes()))
     weights = max(model.buffers, key=lambda buffer: 0 if buffer.data is None else len(buffer.data))
     weights.data = np.frombuffer(VALUE + bytes(weights.data)[len(VALUE) :], np.uint8)
-    plain = without_half(write(model))
+    plain = without_half(model_bytes(model))
     assert not allows_half(plain)
     assert plain.count(VALUE) == 1
-    assert metadata(read(plain), KEY) == b"-" * len(VALUE), "by the generated reader"
+    assert metadata(read_model(plain), KEY) == b"-" * len(VALUE), "by the generated reader"
 
 
 def test_the_mark_is_found_without_the_package_of_the_schema(artifact, monkeypatch):

@@ -12,7 +12,7 @@ from tflite_builder import TfliteBuilder
 
 from benchmarks.targets.emulated import qemu
 from benchmarks.toolchain import bundle as bundles
-from exporters.tflite.reference.delegate import FP16, FP32, WIDENED, arithmetics, pieces
+from exporters.tflite.reference.delegate import FP16, FP32, WIDENED, arithmetics, delegate_pieces
 from exporters.tflite.reference.execute import SEMANTICS, execute, macs_in_half, without_semantics
 from exporters.tflite.reference.program import read_program
 from exporters.tflite.reference.run import load_half
@@ -39,7 +39,7 @@ def test_every_operator_in_fp16_is_the_cores_to_the_last_bit(number: int, tmp_pa
 
 
 def test_the_core_still_computes_these_bits() -> None:
-    if not bundles.place("litert").is_dir():
+    if not bundles.bundle_folder("litert").is_dir():
         pytest.skip("no bundle of litert in the cache folder; run: mocovit-bench bundle")
     try:
         qemu.find_qemu()
@@ -102,7 +102,7 @@ def chain(*kinds: str, half: bool = True) -> bytes:
 
 def test_pieces_and_their_arithmetic() -> None:
     program = _program(chain("+", "SIGN", "TANH", "+"), Path("a.tflite"))
-    assert pieces(program) == (0, None, 1, 1)
+    assert delegate_pieces(program) == (0, None, 1, 1)
     assert arithmetics(program) == (FP16, FP32, FP16, FP16)
     assert without_semantics(program) == ("SIGN",)
     unmarked = _program(chain("+", "TANH", half=False), Path("a.tflite"))

@@ -81,9 +81,9 @@ def _manifest(folder: Path) -> None:
 
 
 def _host_check(folder: Path) -> None:
-    from mocovit_deploy.parity.sandboxed import check, report_from
+    from mocovit_deploy.parity.sandboxed import child_check, report_from
 
-    document = json.loads(json.dumps(check(str(_artifact_in(folder)))))
+    document = json.loads(json.dumps(child_check(str(_artifact_in(folder)))))
     json.dumps(report_from(document["report"]).as_json(), allow_nan=False)
 
 
@@ -91,10 +91,10 @@ def _bench(folder: Path) -> None:
     from benchmarks.reports.plan import Plan
     from benchmarks.targets import host, subject
     from benchmarks.targets.context import Context
-    from mocovit_deploy.parity.verdict import judge
+    from mocovit_deploy.parity.verdict import judge_outputs
     from mocovit_deploy.targets import runtime_for
 
-    artifact, golden = subject.load(_artifact_in(folder), checked=True)
+    artifact, golden = subject.load_subject(_artifact_in(folder), checked=True)
     assert golden is not None
     plan = Plan(
         runtime=runtime_for(artifact, None),
@@ -105,7 +105,7 @@ def _bench(folder: Path) -> None:
         deadline_s=BENCH_DEADLINE_S,
     )
     run = host.profile_golden(artifact, plan, Context(golden=golden, verify=None, say=lambda _line: None))
-    judge(artifact, golden, run.outputs, run.runtime, run.arithmetic)
+    judge_outputs(artifact, golden, run.outputs, run.runtime, run.arithmetic)
 
 
 def _operators(folder: Path) -> None:
@@ -114,7 +114,7 @@ def _operators(folder: Path) -> None:
     from mocovit_deploy.artifacts.operator import by_kind
     from mocovit_deploy.formats import format_named
 
-    artifact, _ = subject.load(_artifact_in(folder), checked=False)
+    artifact, _ = subject.load_subject(_artifact_in(folder), checked=False)
     by_kind(format_named(artifact.format).operators(artifact))
     if artifact.format == "tflite":
         read_interface(artifact.path)
@@ -124,18 +124,18 @@ def _checkpoint(folder: Path) -> None:
     from torch import nn
 
     from mocovit_deploy.models.checkpoint import load_checkpoint
-    from mocovit_deploy.models.probe import probe
+    from mocovit_deploy.models.probe import probe_in_child
 
     (path,) = folder.glob("seed.*")
-    probe("mocovit_1_0", str(path), prefer_ema=False)
+    probe_in_child("mocovit_1_0", str(path), prefer_ema=False)
     load_checkpoint(nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4)), path)
 
 
 def _program(folder: Path) -> None:
-    from mocovit_deploy.models.probe import probe
+    from mocovit_deploy.models.probe import probe_in_child
 
     (path,) = folder.glob("seed.*")
-    probe(path.name, None, prefer_ema=False)
+    probe_in_child(path.name, None, prefer_ema=False)
 
 
 def _toml(folder: Path) -> None:
@@ -146,12 +146,12 @@ def _toml(folder: Path) -> None:
     path = folder / "seed.toml"
     kind = path.read_bytes()[:40]
     if kind.startswith(b"#device"):
-        device.read(path)
+        device.read_device(path)
     elif kind.startswith(b"#lock"):
         lock.read_lock(path)
     else:
-        data = calibration.read(path)
-        calibration.summary(data)
+        data = calibration.read_published(path)
+        calibration.fit_text(data)
         calibration.error_band_percent(data)
 
 
@@ -170,27 +170,27 @@ def _toml_seeds() -> list[Seed]:
 def _report(folder: Path) -> None:
     from benchmarks.reports import schema as records
     from benchmarks.reports.advice import advise
-    from benchmarks.reports.compare import compare, describe
-    from benchmarks.reports.file import read
-    from benchmarks.reports.html.document import page
+    from benchmarks.reports.compare import compare_reports, describe_comparison
+    from benchmarks.reports.file import read_reports
+    from benchmarks.reports.html.document import html_page
     from benchmarks.reports.report import LatencyReport
-    from benchmarks.reports.text import describe as in_words
+    from benchmarks.reports.text import describe_report as in_words
 
-    reports = read(folder / "seed.json")
-    page(reports).encode()
+    reports = read_reports(folder / "seed.json")
+    html_page(reports).encode()
     for report in reports:
         list(in_words(report))
         if isinstance(report, LatencyReport):
             list(advise(report))
-    comparisons = compare(reports, read(folder / "seed.json"))
-    records.to_json([describe(comparison) for comparison in comparisons])
+    comparisons = compare_reports(reports, read_reports(folder / "seed.json"))
+    records.to_json([describe_comparison(comparison) for comparison in comparisons])
     records.to_json(comparisons)
 
 
 def _benchmark_model(folder: Path) -> None:
-    from benchmarks.targets.benchmark_model import parse
+    from benchmarks.targets.benchmark_model import parse_averages
 
-    parse((folder / "seed.txt").read_text(encoding="utf-8", errors="replace"))
+    parse_averages((folder / "seed.txt").read_text(encoding="utf-8", errors="replace"))
 
 
 def _model_seeds(*names: str, victim: str = "") -> Callable[[], Sequence[Seed]]:

@@ -116,7 +116,7 @@ def program(*, free_batch: bool) -> Files:
 
 def latency_report() -> Files:
     """Two reports of times, one with rounds and operators."""
-    from benchmarks.reports.file import to_json
+    from benchmarks.reports.file import reports_json
     from benchmarks.reports.plan import Plan
     from benchmarks.reports.report import (
         Device,
@@ -156,13 +156,13 @@ def latency_report() -> Files:
         operators=(TimedOperator(index=0, kind="CONV_2D", where="stem", partition=0, mean_ms=0.5),),
     )
     other = dataclasses.replace(report, subject=dataclasses.replace(report.subject, file="b.tflite"))
-    return {"seed.json": to_json([report, other]).encode()}
+    return {"seed.json": reports_json([report, other]).encode()}
 
 
 def count_report() -> Files:
     """A report of counts, with a modelled time."""
     from benchmarks.reports.counts import CLASSES, MAC_WIDTHS, Counts, HotBlock, Tick
-    from benchmarks.reports.file import to_json
+    from benchmarks.reports.file import reports_json
     from benchmarks.reports.plan import counting_plan
     from benchmarks.reports.report import CountReport, Engine, Modelled, Subject
 
@@ -198,7 +198,7 @@ def count_report() -> Files:
         verified="pass: so",
         operators_by_kind={"CONV_2D": 2},
     )
-    return {"seed.json": to_json([report]).encode()}
+    return {"seed.json": reports_json([report]).encode()}
 
 
 def benchmark_model_text() -> Files:

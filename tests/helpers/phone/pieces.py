@@ -14,7 +14,7 @@ from pathlib import Path
 
 from benchmarks.targets.emulated.qemu import find_qemu
 from benchmarks.toolchain.cache import building, cache_root
-from benchmarks.toolchain.debian import fetch_packages, unpack
+from benchmarks.toolchain.debian import fetch_packages, unpack_package
 from mocovit_deploy.errors import MissingToolError
 
 _FETCH_S = 300.0
@@ -66,7 +66,7 @@ def find_or_fetch() -> Pieces:
                     packages, suite=suite, architecture=architecture, into=Path(name), deadline_s=_FETCH_S
                 )
                 for package in found:
-                    unpack(package, folder / architecture, deadline_s=_FETCH_S)
+                    unpack_package(package, folder / architecture, deadline_s=_FETCH_S)
             _wrap_adb(folder)
     host, phone = root / "amd64", root / "arm64"
     return Pieces(
@@ -108,7 +108,7 @@ def _qemu() -> Path:
                     into=Path(name),
                     deadline_s=_FETCH_S,
                 )
-                unpack(package, Path(name) / "all", deadline_s=_FETCH_S)
+                unpack_package(package, Path(name) / "all", deadline_s=_FETCH_S)
                 shutil.copy2(Path(name) / "all/usr/bin/qemu-aarch64-static", folder)
         return root / "qemu-aarch64-static"
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from exporters.coreml.marks import marks_of
-from exporters.coreml.read import read
+from exporters.coreml.read import read_program
 from exporters.coreml.toolchain import coremltools
 from planting.surgery import Constant, Layer, contiguous
 
@@ -17,7 +17,7 @@ from planting.surgery import Constant, Layer, contiguous
 class CoremlSurgeon:
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.program = read(path)
+        self.program = read_program(path)
         self.spec = coremltools().utils.load_spec(str(path))
         function = self.spec.mlProgram.functions["main"]
         self.block = function.block_specializations[function.opset]

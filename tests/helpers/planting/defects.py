@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from mocovit_deploy.artifacts.artifact import Array
-from mocovit_deploy.artifacts.marks import split
+from mocovit_deploy.artifacts.marks import split_mark
 from planting.surgery import Layer, Surgeon
 
 Variances = Mapping[str, tuple[Array, Array, float]]
@@ -44,8 +44,8 @@ def kernel_transposed(surgeon: Surgeon, place: int, _: Variances) -> str | None:
 
 def epsilon_wrong(surgeon: Surgeon, place: int, norms: Variances) -> str | None:
     """As folded by somebody who takes 1e-3 for every epsilon, TensorFlow's for PyTorch's."""
-    layer = _choose(surgeon, place, lambda one: split(one.mark)[1] in norms and one.bias is not None)
-    variance, beta, epsilon = norms[split(layer.mark)[1]]
+    layer = _choose(surgeon, place, lambda one: split_mark(one.mark)[1] in norms and one.bias is not None)
+    variance, beta, epsilon = norms[split_mark(layer.mark)[1]]
     ratio = np.sqrt((variance + epsilon) / (variance + 1e-3))
     layer.weight = layer.weight * ratio.reshape(-1, *[1] * (layer.weight.ndim - 1))
     layer.bias = (layer.bias - beta) * ratio + beta
@@ -75,7 +75,7 @@ def relu_missing(surgeon: Surgeon, place: int, _: Variances) -> str | None:
         return None
     mark = relus[place % len(relus)]
     surgeon.without_relu(mark)
-    return split(mark)[0]
+    return split_mark(mark)[0]
 
 
 DEFECTS: tuple[Defect, ...] = (
@@ -101,4 +101,4 @@ def _choose(surgeon: Surgeon, place: int, fits: Callable[[Layer], bool]) -> Laye
 
 def _done(surgeon: Surgeon, layer: Layer) -> str:
     surgeon.put_back(layer)
-    return split(layer.mark)[0]
+    return split_mark(layer.mark)[0]

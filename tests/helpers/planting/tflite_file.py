@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from exporters.tflite.flatbuffer import read, write
+from exporters.tflite.flatbuffer import model_bytes, read_model
 from mocovit_deploy.artifacts.artifact import Array
-from mocovit_deploy.artifacts.marks import marks_in, split
+from mocovit_deploy.artifacts.marks import marks_in, split_mark
 from mocovit_deploy.quantization.grid import Grid, weight_grid
 from planting.surgery import Constant, Layer, contiguous
 
@@ -26,7 +26,7 @@ FLOATS = {schema.TensorType.FLOAT32: np.float32, schema.TensorType.FLOAT16: np.f
 
 class TfliteSurgeon:
     def __init__(self, path: Path) -> None:
-        self.model = read(path.read_bytes())
+        self.model = read_model(path.read_bytes())
         self.graph = self.model.subgraphs[0]
         codes = self.model.operatorCodes
         self.kinds = [max(c.builtinCode, c.deprecatedBuiltinCode) for c in codes]
@@ -80,7 +80,7 @@ class TfliteSurgeon:
             entry.name = names.get(bytes(entry.name), entry.name)
 
     def save(self, path: Path) -> None:
-        path.write_bytes(write(self.model))
+        path.write_bytes(model_bytes(self.model))
 
     def _marks(self, operator: Any) -> tuple[str, ...]:
         return marks_in(self.graph.tensors[operator.outputs[0]].name.decode())
@@ -89,7 +89,7 @@ class TfliteSurgeon:
         """The mark of the ReLU in an operator, or nothing."""
         function = getattr(operator.builtinOptions, "fusedActivationFunction", None)
         marks = self._marks(operator)
-        named = bool(marks) and split(marks[0])[1].startswith("relu")
+        named = bool(marks) and split_mark(marks[0])[1].startswith("relu")
         return marks[0] if named and function == schema.ActivationFunctionType.RELU else ""
 
     def _constant(self, index: int) -> Array | None:

@@ -196,10 +196,10 @@ class _Ground:
     def verdict(self, path: Path) -> dict[str, Any]:
         """What the product says of a file, as it does in the child of `mocovit-parity`."""
         from mocovit_deploy.errors import DeployError
-        from mocovit_deploy.parity.sandboxed import check
+        from mocovit_deploy.parity.sandboxed import child_check
 
         try:
-            report = check(str(path))["report"]
+            report = child_check(str(path))["report"]
         except DeployError as error:
             return {"verdict": "error", "reason": str(error)}
         return {"verdict": report["verdict"], "reason": report["reason"]}

@@ -169,9 +169,9 @@ def _litert(path: Path) -> Predict:
 
 def _numpy_reader(path: Path) -> Predict:
     from exporters.coreml.execute import execute
-    from exporters.coreml.read import read
+    from exporters.coreml.read import read_program
 
-    program = read(path)
+    program = read_program(path)
 
     def predict(given: Mapping[str, np.ndarray]) -> Mapping[str, np.ndarray]:
         return execute(program, given, program.arithmetic)

@@ -37,7 +37,7 @@ def pieces() -> Pieces:
 @pytest.fixture(scope="session")
 def bundle() -> Path:
     """The real bundle."""
-    path = bundles.place("litert")
+    path = bundles.bundle_folder("litert")
     if not path.is_dir():
         cannot("no bundle of litert in the cache folder; run: mocovit-bench bundle")
     return path

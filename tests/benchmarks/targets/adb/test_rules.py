@@ -10,8 +10,8 @@ import pytest
 
 from benchmarks.reports.rounds import PhoneReading
 from benchmarks.targets.adb.bounded import run_bounded
-from benchmarks.targets.adb.failures import clean, failure
-from benchmarks.targets.adb.probe import describe_clusters, parse, select
+from benchmarks.targets.adb.failures import adb_failure, clean
+from benchmarks.targets.adb.probe import describe_clusters, parse_probe, select_cores
 from benchmarks.targets.adb.protocol import (
     LIMITS,
     HotError,
@@ -50,41 +50,41 @@ def at(s: float, khz: int | None = 2841600, degrees: float | None = 35.0) -> Pho
     ("asked", "mask"), [("prime", "80"), ("big", "f0"), ("little", "f"), ("70", "70"), ("0x81", "81")]
 )
 def test_cores_come_from_the_clocks_they_have(asked: str, mask: str) -> None:
-    assert select(parse(SM8150), asked).mask == mask
+    assert select_cores(parse_probe(SM8150), asked).mask == mask
 
 
 def test_other_phones_have_other_cores() -> None:
     """The fast cores first, two clusters, one cluster: nothing is assumed of the order."""
     turned = "\n".join(CPU.format(n, khz) for n, khz in enumerate(reversed(KHZ)))
-    assert select(parse(turned), "prime").mask == "1"
-    assert select(parse(turned), "little").mask == "f0"
+    assert select_cores(parse_probe(turned), "prime").mask == "1"
+    assert select_cores(parse_probe(turned), "little").mask == "f0"
     alike = "\n".join(CPU.format(n, 2000000) for n in range(4))
-    assert {select(parse(alike), word).mask for word in ("prime", "big", "little")} == {"f"}
-    assert describe_clusters(parse(SM8150)).endswith("3 x 2.42 GHz (cpu4-6), 1 x 2.84 GHz (cpu7)")
+    assert {select_cores(parse_probe(alike), word).mask for word in ("prime", "big", "little")} == {"f"}
+    assert describe_clusters(parse_probe(SM8150)).endswith("3 x 2.42 GHz (cpu4-6), 1 x 2.84 GHz (cpu7)")
 
 
 def test_cores_that_are_not_there() -> None:
     for asked in ("0", "zz", "-1", "100", "primes", "f" * 40, "f0; reboot"):
         with pytest.raises(UsageError):
-            select(parse(SM8150), asked)
+            select_cores(parse_probe(SM8150), asked)
     with pytest.raises(StableDeviceError, match="give a mask"):
-        select(parse(""), "prime")
-    assert select(parse(""), "f0").mask == "f0"
+        select_cores(parse_probe(""), "prime")
+    assert select_cores(parse_probe(""), "f0").mask == "f0"
 
 
 @pytest.mark.parametrize(
     "text", ["", "\x00\xff", "=", "a" * 10_000, CPU.format("9" * 50, 1), CPU.format(0, "-1")]
 )
 def test_a_probe_of_garbage_tells_nothing(text: str) -> None:
-    found = parse(text)
+    found = parse_probe(text)
     assert (found.max_khz, found.cpu_zones, found.is_root) == ({}, (), False)
 
 
 def test_a_governor_is_one_word_or_nothing() -> None:
     path = "/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"
-    assert parse(f"{path}=schedutil").governors == {0: "schedutil"}
+    assert parse_probe(f"{path}=schedutil").governors == {0: "schedutil"}
     for evil in ("x; reboot", "$(reboot)", "a b", "", "x" * 40):
-        assert parse(f"{path}={evil}").governors == {}
+        assert parse_probe(f"{path}={evil}").governors == {}
 
 
 @pytest.mark.parametrize(
@@ -107,7 +107,7 @@ def test_temperatures_in_any_unit(text: str, degrees: float | None) -> None:
 
 
 def test_what_a_phone_does_not_tell_is_not_made_up() -> None:
-    nothing = parse_state("", parse(SM8150))
+    nothing = parse_state("", parse_probe(SM8150))
     assert (nothing.khz, nothing.cpu_c, nothing.battery_percent) == ({}, None, None)
     assert nothing.flat() == {}
     assert len(missing_facts([at(1, khz=None)], nothing)) == 3
@@ -115,13 +115,13 @@ def test_what_a_phone_does_not_tell_is_not_made_up() -> None:
 
 
 def test_the_battery_tells_its_temperature_where_no_zone_does() -> None:
-    found = parse_state("  level: 87\n  temperature: 281\n", parse(SM8150))
+    found = parse_state("  level: 87\n  temperature: 281\n", parse_probe(SM8150))
     assert (found.battery_c, found.battery_percent) == (28.1, 87)
 
 
 def test_the_samplers_log() -> None:
-    probe = dataclasses.replace(parse(SM8150), cpu_zones=(3, 4))
-    cores = select(probe, "big")
+    probe = dataclasses.replace(parse_probe(SM8150), cpu_zones=(3, 4))
+    cores = select_cores(probe, "big")
     text = (
         "100.50 2419200 2419200 2419200 2841600 34000 35500\ngarbage\n"
         "101.50 2419200 - 1200000 2841600 - 36000\n99.0 1 1 1 1 1 1\n102.5\n"
@@ -153,7 +153,7 @@ def test_only_readings_taken_while_sampling_count() -> None:
     ],
 )
 def test_which_rounds_count(readings: list[PhoneReading], after: State, cpu: int, why: str) -> None:
-    cores = select(parse(SM8150), "prime")
+    cores = select_cores(parse_probe(SM8150), "prime")
     assert verdict(readings, COOL, after, cores, LIMITS, cpu=cpu) == why
 
 
@@ -203,7 +203,7 @@ def test_a_trial_is_called_a_trial() -> None:
     ],
 )
 def test_adbs_words_decide_whether_to_try_again(said: str, kind: type[Exception]) -> None:
-    error = failure("copying", said)
+    error = adb_failure("copying", said)
     assert type(error) is kind
     assert str(error).startswith("copying: ")
     assert "\n" not in str(error)

@@ -21,7 +21,7 @@ from phone.documented import assert_documented
 from phone.image import SM8150_KHZ, write_clocks
 from phone.relay import relay
 
-from benchmarks.reports.file import read
+from benchmarks.reports.file import read_reports
 from benchmarks.reports.report import LatencyReport
 
 GOVERNOR = "sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"
@@ -36,7 +36,7 @@ def test_a_file_is_checked_and_timed(desk: Desk, tmp_path: Path) -> None:
     kept = tmp_path / "report.json"
     done = desk.run(TINY, "--output", kept, "--per-op")
     assert done.status == 0, done.err
-    (report,) = read(kept)
+    (report,) = read_reports(kept)
     assert isinstance(report, LatencyReport)
     assert report.target == "adb"
     assert report.verified.startswith("pass")
@@ -111,7 +111,7 @@ def test_a_round_whose_clock_dropped_is_taken_again(real_desk: Desk, tmp_path: P
         done = real_desk.run(TINY, "--output", kept, *words, quick=False)
     assert moved, "the clock was never moved"
     assert_documented(done, "clock dropped in a round")
-    (report,) = read(kept)
+    (report,) = read_reports(kept)
     assert isinstance(report, LatencyReport)
     first, second = report.rounds
     assert "the clock dropped from 1.79 to 1.34 GHz" in first.rejected
@@ -150,7 +150,7 @@ def test_a_phone_that_is_throttled_gives_no_result(real_desk: Desk, tmp_path: Pa
     limit.write_text("1200000\n")
     done = real_desk.run(TINY, "--output", kept)
     assert_documented(done, "throttled all the time")
-    (report,) = read(kept)
+    (report,) = read_reports(kept)
     assert isinstance(report, LatencyReport)
     assert report.unsteady
     assert len(report.rounds) == 4
@@ -201,7 +201,7 @@ def test_all_devices_are_measured_at_the_same_time(real_desk: Desk, tmp_path: Pa
         kept = tmp_path / "report.json"
         done = real_desk.run(TINY, "--all-devices", "--output", kept)
         assert_documented(done, "another command measures")
-        assert len(read(kept)) == 1  # one that fails does not cost the other's report
+        assert len(read_reports(kept)) == 1  # one that fails does not cost the other's report
         assert f"[{second.address}]" in done.err or f"[{real_desk.relay.address}]" in done.err
         assert "p50" in done.err
 

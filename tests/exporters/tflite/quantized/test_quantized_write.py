@@ -170,9 +170,9 @@ def test_a_layer_that_is_changed_shows(factor):
     layer = next(one for one in tables.operators if one.kind == "DEPTHWISE_CONV_2D")
     parameters = file.model.subgraphs[0].tensors[layer.inputs[1]].quantization
     parameters.scale = np.float32(parameters.scale * factor) if factor else parameters.scale * np.float32(0.1)
-    from exporters.tflite.flatbuffer import write
+    from exporters.tflite.flatbuffer import model_bytes
 
-    file.data = write(file.model)
+    file.data = model_bytes(file.model)
     assert file.sqnr_db() < before - 6
 
 
