@@ -38,6 +38,21 @@ def read_model(data: bytes) -> Any:
     return model
 
 
+def buffers(data: bytes) -> dict[int, memoryview]:
+    """The bytes of a file's buffers by number, those of its metadata left out. Unpacks no table."""
+    schema = needs_extra("ai_edge_litert.schema_py_generated", "tflite")
+    model, view = schema.Model.GetRootAs(data, 0), memoryview(data)
+    described = {model.Metadata(number).Buffer() for number in range(model.MetadataLength())}
+    found = {}
+    for number in set(range(model.BuffersLength())) - described:
+        buffer = model.Buffers(number)
+        begin, size = buffer.Offset(), buffer.Size()
+        outside = begin > INSIDE
+        held = buffer.DataAsNumpy() if not outside and buffer.DataLength() else b""
+        found[number] = view[begin : begin + size] if outside else memoryview(held)
+    return found
+
+
 def model_bytes(model: Any) -> bytes:
     """The file of these tables."""
     flatbuffers = needs_extra("flatbuffers", "tflite")

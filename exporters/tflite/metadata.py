@@ -20,8 +20,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from exporters.tflite.flatbuffer import metadata as stored
-from exporters.tflite.flatbuffer import model_bytes, read_model, set_metadata
+from exporters.tflite.flatbuffer import buffers, model_bytes, read_model, set_metadata
+from exporters.tflite.mark import place_of
 from mocovit_deploy.errors import ConversionError
 from mocovit_deploy.extras import needs_extra
 from mocovit_deploy.files import write_atomically
@@ -61,8 +61,9 @@ def describe(
     """
     data = without_archive(path.read_bytes())
     entry = description(metadata, inputs, outputs)
-    model = read_model(data)
-    if stored(model, ENTRY) != entry:
+    place = place_of(data, ENTRY)
+    if place is None or data[place] != entry:
+        model = read_model(data)
         set_metadata(model, ENTRY, entry)
         described = model_bytes(model)
         _require_equal_buffers(path, data, described)
@@ -82,11 +83,9 @@ def without_archive(data: bytes) -> bytes:
 
 def _require_equal_buffers(path: Path, before: bytes, after: bytes) -> None:
     """Raise `ConversionError` unless the buffers of tensors are the same bytes in the same order."""
-    old, new = read_model(before), read_model(after)
-    for number, (one, other) in enumerate(zip(old.buffers, new.buffers, strict=False)):
-        if number in {entry.buffer for entry in old.metadata or []}:
-            continue
-        if bytes(b"" if one.data is None else one.data) != bytes(b"" if other.data is None else other.data):
+    old, new = buffers(before), buffers(after)
+    for number, data in old.items():
+        if new.get(number) != data:
             raise ConversionError(f"{path.name}: buffer {number} would change with its description")
 
 
