@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
+from torch.fx._lazy_graph_module import _LazyGraphModule
 
 from mocovit_deploy.artifacts.marks import mark, marks_in
 
@@ -140,10 +141,15 @@ def set_argument(node: fx.Node, name: str, value: Any) -> None:
 
 
 def set_parameter(graph: fx.GraphModule, node: fx.Node, value: Tensor) -> None:
-    """Give the parameter behind a `get_attr` node a new value; its name and `requires_grad` stay."""
+    """Give the parameter or buffer behind a `get_attr` node a new value; its name and kind stay.
+
+    What was stored stays as it is: other graphs may share it.
+    """
     owner_path, _, name = str(node.target).rpartition(".")
     old = attribute(graph, str(node.target))
-    setattr(graph.get_submodule(owner_path), name, nn.Parameter(value, requires_grad=old.requires_grad))
+    if isinstance(old, nn.Parameter):
+        value = nn.Parameter(value, requires_grad=old.requires_grad)
+    setattr(graph.get_submodule(owner_path), name, value)
     if "val" in node.meta:
         node.meta["val"] = node.meta["val"].new_empty(value.shape)
 
@@ -191,39 +197,51 @@ def copy_graph(graph: fx.GraphModule) -> fx.GraphModule:
 
 
 def share_graph(graph: fx.GraphModule) -> fx.GraphModule:
-    """A graph of one's own on the same weights, for edits that store new weights and change none."""
+    """A graph of one's own on the same weights, for edits that store new weights and change none.
+
+    Its Python code is generated when it first runs: most graphs between two passes never do.
+    """
     copied = fx.Graph()
     values: dict[fx.Node, fx.Node] = {}
     for node in graph.graph.nodes:
         values[node] = copied.node_copy(node, lambda old: values[old])
     copied.set_codegen(graph.graph._codegen)
-    return fx.GraphModule(graph, copied)
+    return _LazyGraphModule(graph, copied)
 
 
 def in_double(graph: fx.GraphModule) -> fx.GraphModule:
-    """A float64 copy: weights and the dtype arguments of operations.
+    """A float64 copy of a flat graph: weights and the dtype arguments of operations.
 
     What was recorded of each value stays, dtype included, so that a pass decides alike on both.
     """
-    return _in_dtype(graph, torch.float64)
+    wide = share_graph(graph)
+    converted: dict[Any, Tensor] = {}
+    for node in wide.graph.nodes:
+        if node.op == "get_attr":
+            stored = attribute(wide, str(node.target)).detach()
+            if stored.is_floating_point():
+                same = (stored.data_ptr(), stored.shape, stored.stride())  # one tensor under two names
+                set_parameter(wide, node, converted.setdefault(same, stored.double()))
+    return _asking_for(wide, torch.float64)
 
 
 def in_single(graph: fx.GraphModule) -> fx.GraphModule:
-    """A float32 copy, in the same way."""
-    return _in_dtype(graph, torch.float32)
+    """A float32 copy, in the same way, of a graph that may have sub-graphs."""
+    return _asking_for(copy_graph(graph).to(torch.float32), torch.float32)
 
 
-def _in_dtype(graph: fx.GraphModule, dtype: torch.dtype) -> fx.GraphModule:
+def _asking_for(graph: fx.GraphModule, dtype: torch.dtype) -> fx.GraphModule:
+    """`graph`, whose operations ask for `dtype` where they asked for another floating one."""
+
     def convert(value: Any) -> Any:
         return dtype if isinstance(value, torch.dtype) and value.is_floating_point else value
 
-    copied = copy_graph(graph).to(dtype)
-    for node in copied.graph.nodes:
+    for node in graph.graph.nodes:
         if node.op == "call_function":
             node.args = fx.node.map_aggregate(node.args, convert)
             node.kwargs = fx.node.map_aggregate(node.kwargs, convert)
-    copied.recompile()
-    return copied
+    graph.recompile()
+    return graph
 
 
 def cleanup(graph: fx.GraphModule) -> fx.GraphModule:

@@ -37,8 +37,19 @@ class _Widening(TorchDispatchMode):  # type: ignore[no-untyped-call]
                 return value.to(torch.float64)
             return value
 
-        args, kwargs = pytree.tree_map(widen, (args, kwargs or {}))
+        kwargs = kwargs or {}
+        if any(map(_is_narrow, (*args, *kwargs.values()))):  # few operations; looking is cheaper than a map
+            args, kwargs = pytree.tree_map(widen, (args, kwargs))
         return func(*args, **kwargs)
+
+
+def _is_narrow(argument: Any) -> bool:
+    """Does it hold a tensor of `NARROW`, or ask for one?"""
+    if isinstance(argument, Tensor):
+        return argument.dtype in NARROW
+    if isinstance(argument, list | tuple):
+        return any(map(_is_narrow, argument))
+    return isinstance(argument, torch.dtype) and argument in NARROW
 
 
 @contextlib.contextmanager

@@ -15,9 +15,10 @@ Rewrite = Callable[[fx.GraphModule, fx.Node], Change | None]
 
 
 def at_each(graph: fx.GraphModule, targets: tuple[Any, ...], rewrite_at: Rewrite) -> PassResult:
-    """A new graph, rewritten at each call of `targets`, in order. Without one it is `graph` itself."""
+    """A new graph, rewritten at each call of `targets`, in order; `graph` itself where nothing changes."""
     if not count_calls(graph, *targets):
         return PassResult(graph)
-    graph = share_graph(graph)
-    done = [rewrite_at(graph, node) for node in nodes_calling(graph, *targets)]
-    return PassResult(cleanup(graph), tuple(change for change in done if change is not None))
+    edited = share_graph(graph)
+    done = [rewrite_at(edited, node) for node in nodes_calling(edited, *targets)]
+    changes = tuple(change for change in done if change is not None)
+    return PassResult(cleanup(edited), changes) if changes else PassResult(graph)

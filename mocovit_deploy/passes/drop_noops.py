@@ -20,10 +20,10 @@ from mocovit_deploy.graph.edit import (
     argument,
     aten,
     cleanup,
-    copy_graph,
     module_path,
     replace,
     shape_of,
+    share_graph,
     value_of,
 )
 from mocovit_deploy.passes.result import Change, PassResult
@@ -46,7 +46,7 @@ REORDERS = (aten.permute.default, aten.transpose.int)
 
 
 def drop_noops(graph: fx.GraphModule) -> PassResult:
-    graph = copy_graph(graph)
+    graph = share_graph(graph)
     changes = []
     for node in list(graph.graph.nodes):
         if node.op != "call_function":

@@ -41,11 +41,11 @@ from torch import fx
 from mocovit_deploy.graph.edit import (
     BATCH_NORMS,
     cleanup,
-    copy_graph,
     count_readers,
     module_path,
     nodes_calling,
     replace,
+    share_graph,
 )
 from mocovit_deploy.passes.algebra.hand_back import before
 from mocovit_deploy.passes.algebra.hand_on import after
@@ -54,7 +54,7 @@ from mocovit_deploy.passes.result import Change, PassResult, Refusal
 
 
 def fold_batchnorm(graph: fx.GraphModule) -> PassResult:
-    graph = copy_graph(graph)
+    graph = share_graph(graph)
     changes: list[Change] = []
     while True:
         refusals, folded = [], []

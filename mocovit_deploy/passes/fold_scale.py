@@ -26,20 +26,19 @@ from torch import fx
 from mocovit_deploy.graph.edit import (
     LAYERS,
     argument,
-    attribute,
     cleanup,
     constant_tensor,
-    copy_graph,
     module_path,
     replace,
     set_parameter,
+    share_graph,
 )
 from mocovit_deploy.passes.algebra.scales import Region, constant_factor, region_of, solve
 from mocovit_deploy.passes.result import Change, PassResult, Refusal
 
 
 def fold_scale(graph: fx.GraphModule) -> PassResult:
-    graph = copy_graph(graph)
+    graph = share_graph(graph)
     changes, refusals = [], []
     for node in list(graph.graph.nodes):
         factor = constant_factor(graph, node)
@@ -93,7 +92,4 @@ def _multiply(graph: fx.GraphModule, read: object, factor: float) -> None:
     assert isinstance(read, fx.Node)
     with torch.no_grad():
         scaled = (stored.double() * factor).to(stored.dtype)
-    if isinstance(attribute(graph, str(read.target)), torch.nn.Parameter):
-        set_parameter(graph, read, scaled)
-    else:
-        attribute(graph, str(read.target)).copy_(scaled)
+    set_parameter(graph, read, scaled)

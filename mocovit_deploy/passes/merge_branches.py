@@ -36,11 +36,11 @@ from mocovit_deploy.graph.edit import (
     argument,
     aten,
     cleanup,
-    copy_graph,
     count_readers,
     module_path,
     replace,
     set_parameter,
+    share_graph,
 )
 from mocovit_deploy.passes.algebra import kernels
 from mocovit_deploy.passes.algebra.branches import is_branch, kernel_of, per_axis, why_unfit
@@ -71,7 +71,7 @@ class Merge:
 
 
 def merge_branches(graph: fx.GraphModule) -> PassResult:
-    graph = copy_graph(graph)
+    graph = share_graph(graph)
     readers = count_readers(graph)
     changes: list[Change] = []
     refusals: list[Refusal] = []

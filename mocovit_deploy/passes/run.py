@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor, fx, nn
 
 from mocovit_deploy.errors import ConversionError
-from mocovit_deploy.graph.edit import in_double
+from mocovit_deploy.graph.edit import copy_graph, in_double
 from mocovit_deploy.passes import PASSES
 from mocovit_deploy.passes.result import Change, PassResult, Proof, Refusal
 
@@ -131,7 +132,9 @@ def reparameterize(module: nn.Module, example: Sequence[Tensor] | Tensor) -> Pas
     from mocovit_deploy.graph.capture import capture
 
     inputs = (example,) if isinstance(example, Tensor) else tuple(example)
-    return run_passes(capture(module, inputs), inputs)
+    result = run_passes(capture(module, inputs), inputs)
+    own = copy_graph(result.graph)  # weights that no pass changed are the module's until here
+    return replace(result, graph=fx.GraphModule(own, own.graph))
 
 
 def relative_error(expected: Sequence[Tensor], found: Sequence[Tensor]) -> float:
