@@ -3,6 +3,7 @@
     DeployError                 its message, its own status
     Ctrl-C                      "interrupted", 130, also if a library swallowed it
     closed pipe or stdout       7, as for a full disk: what the user asked for did not arrive
+    closed pipe of stderr       as if nothing had been said there: notes and progress have no other reader
     anything else               a defect: "internal error", 1
 
 With --json a failed command prints a JSON document too, unless it printed its report before it failed.
@@ -54,6 +55,29 @@ class WatchedOutput:
         return getattr(self.stream, name)
 
 
+class HeardOrNot:
+    """stderr, whose reader may go: from then on nothing that is written to it is kept."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self.stream = stream
+
+    def write(self, text: str) -> int:
+        try:
+            return self.stream.write(text)
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self.stream.fileno())
+            return len(text)
+
+    def flush(self) -> None:
+        try:
+            self.stream.flush()
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self.stream.fileno())
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self.stream, name)
+
+
 def run_command(program: str, command: Command, words: Sequence[str] | None = None) -> int:
     """Run `command` on `words` (those of the process if None) and return the exit status."""
     given = sys.argv[1:] if words is None else list(words)
@@ -61,9 +85,9 @@ def run_command(program: str, command: Command, words: Sequence[str] | None = No
         sys.stderr = open(os.devnull, "w")  # noqa: SIM115, PTH123 - for the rest of the process
     if sys.stdout is None:
         return _failed(program, given, OutputError("stdout is closed: there is nowhere to print to"), None)
-    real = sys.stdout
+    real, errors = sys.stdout, sys.stderr
     watched = WatchedOutput(real)
-    sys.stdout = watched
+    sys.stdout, sys.stderr = watched, HeardOrNot(errors)
     try:
         with handled():
             try:
@@ -83,7 +107,7 @@ def run_command(program: str, command: Command, words: Sequence[str] | None = No
         sys.stderr.write(f"{program}: interrupted\n")
         return INTERRUPTED
     finally:
-        sys.stdout = real
+        sys.stdout, sys.stderr = real, errors
 
 
 def _completed(command: Command, words: Sequence[str], output: WatchedOutput) -> int:

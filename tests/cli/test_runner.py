@@ -181,6 +181,16 @@ def test_a_closed_pipe(program):
     )
 
 
+def test_a_reader_of_stderr_that_has_gone_changes_no_status(monkeypatch):
+    hear, tell = os.pipe()
+    os.close(hear)
+    with os.fdopen(tell, "w", buffering=1) as nobody:
+        monkeypatch.setattr(sys, "stderr", nobody)
+        assert run_command("p", lambda _words: print("note: a", file=sys.stderr) or 0, []) == 0
+        assert run_command("p", raising(UsageError("no")), []) == 2
+        assert sys.stderr is nobody
+
+
 def test_a_limit_on_file_sizes(tmp_path):
     words = [
         "--model",
