@@ -188,5 +188,9 @@ def _taken_apart(w: Writer, node: fx.Node, arguments: Any, named: Any) -> Any:
             return fx.node.map_arg(part.args[0], lambda one: values[one])
         else:
             w.start(part, lambda _part: _mark(node))
-            values[part] = _call(w, part, values)
+            try:
+                values[part] = _call(w, part, values)
+            except UnsupportedError as error:  # parts have no module, and a name that no user wrote
+                why = f"{error.operation}, a part of it: {error.why}"
+                raise UnsupportedError(why, name_of(node.target), module_path(node)) from error
     raise AssertionError("a graph without an output")
