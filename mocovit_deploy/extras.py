@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import os
+import sys
 from types import ModuleType
 
 from mocovit_deploy.errors import MissingToolError
@@ -31,12 +33,24 @@ def needs_extra(module: str, extra: str) -> ModuleType:
     Only the absence of the package itself is translated: an import that fails *inside* an installed
     package is that package's own error and is passed on as it is.
     """
+    package = module.partition(".")[0]
     try:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:
-        package = module.partition(".")[0]
         if error.name != package:
             raise
-        raise MissingToolError(
-            f"{package} is not installed; in a checkout of mocovit-deploy, run: pip install '.[{extra}]'"
-        ) from error
+        raise _missing(package, extra) from error
+
+
+def require_extra(package: str, extra: str) -> None:
+    """Raise what `needs_extra` raises for a package that is not installed, without importing it."""
+    absent = object()
+    imported = sys.modules.get(package, absent)
+    if imported is None or (imported is absent and importlib.util.find_spec(package) is None):
+        raise _missing(package, extra)
+
+
+def _missing(package: str, extra: str) -> MissingToolError:
+    return MissingToolError(
+        f"{package} is not installed; in a checkout of mocovit-deploy, run: pip install '.[{extra}]'"
+    )

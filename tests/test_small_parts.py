@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from mocovit_deploy.errors import DeployError, MissingToolError, first_line, unknown_choice
-from mocovit_deploy.extras import needs_extra
+from mocovit_deploy.extras import needs_extra, require_extra
 from mocovit_deploy.terminal.progress import Stages
 from mocovit_deploy.terminal.table import megabytes, table
 
@@ -45,6 +45,9 @@ def test_a_close_choice_is_suggested_and_a_far_one_is_not():
 def test_a_missing_extra_names_its_command():
     with pytest.raises(MissingToolError, match=r"pip install '.\[onnx\]'"):
         needs_extra("no_such_package_anywhere", "onnx")
+    with pytest.raises(MissingToolError, match=r"pip install '.\[onnx\]'"):
+        require_extra("no_such_package_anywhere", "onnx")
+    require_extra("numpy", "onnx")
 
 
 def test_an_import_that_fails_inside_an_installed_package_is_its_own_error(tmp_path, monkeypatch):

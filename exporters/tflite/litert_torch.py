@@ -1,20 +1,36 @@
-"""From a captured graph to a TFLite file, through litert-torch: the fallback, and the independent oracle."""
+"""From a captured graph to a TFLite file, through litert-torch: the fallback, and the independent oracle.
+
+It runs in a child process. Its converter is C++ and crashes on some networks (a grouped Conv3d: SIGSEGV),
+which would end the export of every other format as well.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import importlib
+import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mocovit_deploy.errors import ConversionError, first_line
-from mocovit_deploy.extras import needs_extra
+from exporters.tflite.run import interpreter, probe
+from mocovit_deploy.errors import ConversionError, MissingToolError, first_line
+from mocovit_deploy.extras import require_extra
 from mocovit_deploy.formats import ExportJob
 from mocovit_deploy.spec import TensorSpec
+from mocovit_deploy.untrusted.sandbox import SandboxLimits, Wording, call_in_child
 
 if TYPE_CHECKING:
     from torch import Tensor, fx
+
+DEADLINE_S = 1800.0
+MEMORY_BYTES = 32 << 30
+CONVERTING = Wording(
+    slow="converting did not end within {seconds:.0f} s and was stopped",
+    crash="its converter crashed ({signal})",
+    memory="converting needs more than {gib:.0f} GiB of memory",
+    advice="leave out the operation it cannot take, or write it in others",
+)
 
 
 def convert_float(
@@ -25,25 +41,63 @@ def convert_float(
     Raises `ConversionError` where litert-torch cannot take the graph; `MissingToolError` where it is not
     installed (there are wheels for Linux x86-64 and macOS).
     """
-    litert_torch = needs_extra("litert_torch", "tflite")
+    require_extra("litert_torch", "tflite")
+    import torch
+
+    from mocovit_deploy.graph.edit import marked
+    from mocovit_deploy.graph.stopped import stopped_at
+
     arguments = {
         spec.name: tensor.movedim(-3, -1).contiguous() if spec.layout == "nhwc" else tensor
         for spec, tensor in zip(inputs, example, strict=True)
     }
-    from mocovit_deploy.graph.edit import marked
+    named = with_interface(marked(graph), inputs, job.outputs)
+    with tempfile.TemporaryDirectory(prefix=".litert-", dir=job.path.parent) as folder:
+        program, made = Path(folder) / "network.pt2", Path(folder) / "network.tflite"
+        try:
+            torch.export.save(torch.export.export(named, (), arguments), program)
+        except Exception as error:
+            reason = first_line(error)
+            raise ConversionError(f"torch.export cannot write {stopped_at(error)}: {reason}") from error
+        call_in_child(
+            "exporters.tflite.litert_torch:convert_program",
+            {"program": str(program), "made": str(made)},
+            SandboxLimits(seconds=DEADLINE_S, memory_bytes=MEMORY_BYTES),
+            subject="litert-torch",
+            failure=ConversionError,
+            verbose=False,
+            wording=CONVERTING,
+        )
+        return made.read_bytes()
+
+
+def convert_program(program: str, made: str) -> None:
+    """In a child: convert what `torch.export.save` wrote, and run the file once, if there is a runtime here.
+
+    litert-torch also writes operators that LiteRT does not have, or not for these types. Raises
+    `ConversionError` where it cannot take the network, and where its file does not run.
+    """
+    import litert_torch
+    import torch
+
     from mocovit_deploy.graph.stopped import stopped_at
 
-    named = with_interface(marked(graph), inputs, job.outputs)
-    scratch = job.path.with_name(job.path.name + ".converted")
+    loaded = torch.export.load(program)
+    _, arguments = loaded.example_inputs
     try:
         with _one_retrace_less():
-            litert_torch.convert(named, sample_kwargs=arguments).export(str(scratch))
-        return scratch.read_bytes()
+            module = loaded.module(check_guards=False)
+            litert_torch.convert(module, sample_kwargs=arguments).export(made)
     except Exception as error:
-        reason = first_line(error)
-        raise ConversionError(f"litert-torch cannot write {stopped_at(error)}: {reason}") from error
-    finally:
-        Path(scratch).unlink(missing_ok=True)
+        where, reason = stopped_at(error), first_line(error)
+        raise ConversionError(f"litert-torch cannot write {where}: {reason}") from error
+    with contextlib.suppress(MissingToolError):
+        interpreter_class, runtime = interpreter()
+        try:
+            probe(interpreter_class, Path(made).read_bytes())
+        except (ValueError, RuntimeError) as error:
+            reason = first_line(error)
+            raise ConversionError(f"{runtime} cannot run what litert-torch writes: {reason}") from error
 
 
 def with_interface(

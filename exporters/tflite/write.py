@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING
 from exporters.tflite.direct.unsupported import UnsupportedError
 from exporters.tflite.flatbuffer import model_bytes
 from exporters.tflite.fp16 import allow_half, mark_half, store_half
-from exporters.tflite.run import interpreter, probe
-from mocovit_deploy.errors import ConversionError, MissingToolError, first_line
+from mocovit_deploy.errors import ConversionError, MissingToolError
 from mocovit_deploy.formats import ExportJob
 from mocovit_deploy.spec import TensorSpec
 
@@ -57,7 +56,6 @@ def convert(
             raise ConversionError(f"{reason}; leave out --converter direct") from error
     try:
         data = _through_litert_torch(graph, example, job, inputs)
-        _require_runs(data)
     except (ConversionError, MissingToolError) as error:
         raise type(error)(f"{reason}, and {error}") from error
     return Converted(data, _versions(LITERT_TORCH), (f"written by litert-torch: {reason}",))
@@ -82,20 +80,6 @@ def _through_litert_torch(
     if job.recipe == "fp16_weights":
         data = store_half(data)
     return data if job.recipe == "fp32" else allow_half(data)
-
-
-def _require_runs(data: bytes) -> None:
-    """Run a file once: litert-torch also writes operators that LiteRT does not have, or not for these types.
-
-    Raises `ConversionError` where it cannot be run, `MissingToolError` where no runtime is installed.
-    """
-    interpreter_class, runtime = interpreter()
-    try:
-        probe(interpreter_class, data)
-    except (ValueError, RuntimeError) as error:
-        raise ConversionError(
-            f"{runtime} cannot run what litert-torch writes: {first_line(error)}"
-        ) from error
 
 
 def _versions(converter: str) -> dict[str, str]:

@@ -1,8 +1,8 @@
 """Run a function on a file of the user's in a child process that is limited in time and memory.
 
-Runtimes and readers of formats are C++: a damaged file can make one crash, loop, or ask for all memory. In a
-child that ends the child, and the command says one line and goes on. Arguments and results are plain JSON
-data, so nothing the child says is executed here.
+Runtimes, readers of formats and converters are C++: a damaged file, or an operation that nobody tried, can
+make one crash, loop, or ask for all memory. In a child that ends the child, and the command says one line and
+goes on. Arguments and results are plain JSON data, so nothing the child says is executed here.
 
     call_in_child("mocovit_deploy.parity.sandboxed:child_check", {"path": "a.onnx"}, limits, ...)
 
@@ -33,6 +33,19 @@ PR_SET_PDEATHSIG = 1
 """Of linux/prctl.h."""
 LARGEST_OUTPUT = 1 << 30
 """Bytes that a child may write to one file: what it prints goes to a temporary one."""
+
+
+@dataclass(frozen=True)
+class Wording:
+    """How the ends of a child that tell nothing by themselves are told."""
+
+    slow: str = "reading and running it did not end within {seconds:.0f} s and was stopped"
+    crash: str = "what reads it crashed ({signal})"
+    memory: str = "reading it needs more than {gib:.1f} GiB of memory"
+    advice: str = "is the file damaged?"
+
+
+OF_A_FILE = Wording()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,6 +84,7 @@ def call_in_child(
     subject: object,
     failure: type[errors.DeployError],
     verbose: bool,
+    wording: Wording = OF_A_FILE,
 ) -> Any:
     """`function(**arguments)` in a child, for `target` "package.module:function"; returns its JSON data.
 
@@ -96,14 +110,11 @@ def call_in_child(
             sys.stderr.write(done.stdout + done.stderr)
         told = answer.read_bytes() if answer.exists() else b""
     if done.timed_out or -done.status == signal.SIGXCPU:
-        raise failure(
-            f"{subject}: reading and running it did not end within {limits.seconds:.0f} s and was stopped; "
-            "is the file damaged?"
-        )
+        slow = wording.slow.format(seconds=limits.seconds)
+        raise failure(f"{subject}: {slow}; {wording.advice}")
     if done.status < 0:
-        raise failure(
-            f"{subject}: what reads it crashed ({_signal_name(-done.status)}); is the file damaged?"
-        )
+        crash = wording.crash.format(signal=_signal_name(-done.status))
+        raise failure(f"{subject}: {crash}; {wording.advice}")
     if done.status or not told:
         raise RuntimeError(f"the child that reads {subject} ended with status {done.status}: {done.reason()}")
     document = json.loads(told)
@@ -111,10 +122,8 @@ def call_in_child(
         return document["result"]
     kind, message = document["error"], document["message"]
     if kind == MemoryError.__name__:
-        raise failure(
-            f"{subject}: reading it needs more than {limits.memory_bytes / 2**30:.1f} GiB of memory; "
-            "is the file damaged?"
-        )
+        memory = wording.memory.format(gib=limits.memory_bytes / 2**30)
+        raise failure(f"{subject}: {memory}; {wording.advice}")
     found = getattr(errors, kind, None)
     if isinstance(found, type) and issubclass(found, errors.DeployError):
         raise found(message)
