@@ -46,7 +46,7 @@ class Case:
     def without(self, piece: int, length: int) -> Case:
         """The same network without one of its pieces."""
         pieces = [int(one) for one in self.keep.split(",")] if self.keep else list(range(length))
-        return _grammar(
+        return of_grammar(
             self.key, int(self.name), self.kind, self.precision, [p for p in pieces if p != piece]
         )
 
@@ -65,10 +65,11 @@ def _random(seed: int) -> Case:
     draw = Random(f"case {seed}")
     kind = draw.choices(("network", "traced", "bfloat16", "program"), (22, 1, 1, 1))[0]
     precision = "fp16" if draw.random() < 0.2 else "fp32"
-    return _grammar(f"{kind}-{seed}", seed, kind, precision, None)
+    return of_grammar(f"{kind}-{seed}", seed, kind, precision, None)
 
 
-def _grammar(key: str, seed: int, kind: str, precision: str, keep: Sequence[int] | None) -> Case:
+def of_grammar(key: str, seed: int, kind: str, precision: str, keep: Sequence[int] | None) -> Case:
+    """The random module of a seed, with all its pieces or those in `keep`."""
     kept = "" if keep is None else ",".join(map(str, keep)) or "99"
     arguments = ["--model-arg", f"seed={seed}"] + (["--model-arg", f"keep={kept}"] if kept else [])
     words = (
