@@ -26,6 +26,8 @@ class Preprocessing:
     colour_order: str = "RGB"
     assumed: tuple[str, ...] = ()
     """Which of these fields neither the user nor the network's source gave."""
+    built_in: Preprocessing | None = None
+    """What the network does to the pixels by itself (`--normalize`); the app does not."""
 
 
 ASSUMED = Preprocessing(assumed=("scale", "mean", "std", "colour_order"))
@@ -89,6 +91,8 @@ class ModelSpec:
     """Weights that the network's source downloads (timm)."""
     prefer_ema: bool = False
     """Of a checkpoint that holds averaged weights as well, take those."""
+    normalize: bool = False
+    """Put the preprocessing of the image into the network, which then takes pixels in uint8."""
     unsafe_pickle: bool = False
     """Read files that hold pickled objects, which runs the code they hold."""
     input_names: tuple[str, ...] = ()

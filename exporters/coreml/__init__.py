@@ -1,6 +1,7 @@
 """Core ML: write an `.mlpackage` from a captured graph, and run a saved one on any system.
 
 write      write_package(): coremltools.convert, float32 or float16
+images     inputs that are pictures to an app
 fp16       what does not fit into fp16 and stays in float32
 read       the saved file as plain data (program)
 metadata   describe(): what a file says of itself
@@ -68,6 +69,7 @@ def export(graph: fx.GraphModule, example: Sequence[Tensor], job: ExportJob) -> 
         inputs=inputs,
         outputs=outputs,
         minimum_deployment_target=job.minimum_deployment_target,
+        colour_order=job.colour_order,
     )
     tools = {name: version(name) for name in ("torch", "coremltools")}
     return Written(inputs=inputs, outputs=outputs, tools=tools, notes=notes)

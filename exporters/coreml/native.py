@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from exporters.coreml.images import is_image, picture
 from exporters.coreml.toolchain import coremltools, quiet_coremltools
 from mocovit_deploy.artifacts.artifact import Array, Artifact
 from mocovit_deploy.errors import MissingToolError, ParityError, unknown_choice
@@ -24,17 +25,23 @@ class NativePredictor:
     `arithmetic` is what the file asks for; Core ML is free to compute parts of a float16 file in float32.
     """
 
-    def __init__(self, model: Any, runtime: str, arithmetic: str) -> None:
+    def __init__(self, model: Any, runtime: str, arithmetic: str, pictures: Mapping[str, bool]) -> None:
         self._model = model
+        self._pictures = pictures
         self.runtime = runtime
         self.arithmetic = arithmetic
 
     def __call__(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         try:
-            outputs = self._model.predict({name: np.ascontiguousarray(a) for name, a in inputs.items()})
+            outputs = self._model.predict({name: self._taken(name, a) for name, a in inputs.items()})
         except (RuntimeError, TypeError, ValueError) as error:
             raise ParityError(f"Core ML failed to run the file: {error}") from error
         return {name: np.asarray(array) for name, array in outputs.items()}
+
+    def _taken(self, name: str, array: Array) -> Any:
+        if name in self._pictures:
+            return picture(array, reverses=self._pictures[name])
+        return np.ascontiguousarray(array)
 
 
 def load_native(artifact: Artifact, compute_units: str) -> NativePredictor:
@@ -54,4 +61,6 @@ def load_native(artifact: Artifact, compute_units: str) -> NativePredictor:
     except (OSError, RuntimeError, ValueError) as error:
         raise ParityError(f"{artifact.path}: Core ML does not load it ({error})") from error
     runtime = f"Core ML of macOS {platform.mac_ver()[0]}, {compute_units}"
-    return NativePredictor(model, runtime, "fp16" if artifact.recipe == "fp16" else "fp32")
+    reverses = artifact.preprocessing.colour_order == "BGR"
+    pictures = {spec.name: reverses for spec in artifact.inputs if is_image(spec)}
+    return NativePredictor(model, runtime, "fp16" if artifact.recipe == "fp16" else "fp32", pictures)

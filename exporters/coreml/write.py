@@ -17,6 +17,7 @@ import numpy as np
 
 from exporters.coreml.decompositions import written_for
 from exporters.coreml.fp16 import fits, overflow_note
+from exporters.coreml.images import input_types, is_image
 from exporters.coreml.metadata import IN_HALF, PREFIX
 from exporters.coreml.toolchain import coremltools, quiet_coremltools, uncollected
 from mocovit_deploy.artifacts.marks import modules_of, split_mark
@@ -83,12 +84,14 @@ def write_package(
     inputs: tuple[TensorSpec, ...],
     outputs: tuple[TensorSpec, ...],
     minimum_deployment_target: str = "iOS16",
+    colour_order: str = "",
 ) -> tuple[str, ...]:
     """Write `graph` to `path` (a folder) as an ML program that computes in float32 or float16.
 
     `recipe` is a key of `PRECISIONS`. Inputs and outputs get the names and types of the specs (`in_file`);
     floats stay float32 in both recipes: an app can replace one file by the other without touching its code,
-    and float16 arrays exist only from iOS 16 on. `minimum_deployment_target` is a name of
+    and float16 arrays exist only from iOS 16 on. An image in uint8 is a picture to the app (images.py), in
+    `colour_order`. `minimum_deployment_target` is a name of
     `coremltools.target`. Values that do not fit into fp16 stay in float32 (fp16.py). Returns notes for the
     user of the file.
 
@@ -104,7 +107,7 @@ def write_package(
     target = deployment_target(minimum_deployment_target)
     pipeline = ct.PassPipeline()
     pipeline.remove_passes(PASSES_THAT_CANNOT_ACT + PASSES_THAT_ERR)
-    example = [tensor.int() if str(tensor.dtype).endswith(NARROW) else tensor for tensor in example]
+    example = [_as_taken(tensor, spec) for tensor, spec in zip(example, inputs, strict=True)]
     with uncollected():
         exported, marks = _exported(ct, graph, example)
         wide = _wide(exported, example) if recipe == "fp16" else {}
@@ -113,7 +116,7 @@ def write_package(
             ct,
             exported,
             marks,
-            inputs=[ct.TensorType(s.name, shape=s.shape, dtype=np.dtype(s.dtype).type) for s in inputs],
+            inputs=input_types(ct, inputs, colour_order),
             outputs=[ct.TensorType(s.name, dtype=np.dtype(s.dtype).type) for s in outputs],
             compute_precision=ct.transform.FP16ComputePrecision(fits(wide)) if wide else precision,
             minimum_deployment_target=target,
@@ -130,6 +133,13 @@ def write_package(
         model.save(str(package))
         package.rename(path)
     return (overflow_note(wide),) if wide else ()
+
+
+def _as_taken(tensor: torch.Tensor, spec: TensorSpec) -> torch.Tensor:
+    """An example in the type that coremltools computes with: pictures in float32, bytes in int32."""
+    if is_image(spec):
+        return tensor.float()
+    return tensor.int() if str(tensor.dtype).endswith(NARROW) else tensor
 
 
 def _exported(
@@ -224,8 +234,10 @@ def _convert(
 
 
 def in_file(specs: tuple[TensorSpec, ...]) -> tuple[TensorSpec, ...]:
-    """The tensors as a file has them: integers of any size are int32."""
-    return tuple(replace(spec, dtype=IN_FILE.get(spec.dtype, spec.dtype)) for spec in specs)
+    """The tensors as a file has them: pictures as they are, other integers of any size as int32."""
+    return tuple(
+        spec if is_image(spec) else replace(spec, dtype=IN_FILE.get(spec.dtype, spec.dtype)) for spec in specs
+    )
 
 
 def _require_possible_inputs(graph: torch.fx.GraphModule) -> None:
@@ -277,7 +289,7 @@ def _refusals_of(ct: Any, marks: Mapping[str, str] = MappingProxyType({})) -> It
 def _require_plain_tensors(inputs: tuple[TensorSpec, ...], outputs: tuple[TensorSpec, ...]) -> None:
     for side, specs in (("input", inputs), ("output", outputs)):
         for spec in specs:
-            if spec.dtype not in DTYPES:
+            if spec.dtype not in DTYPES and not (side == "input" and is_image(spec)):
                 raise ConversionError(
                     f"Core ML files have {' and '.join(DTYPES)} alone: {side} {spec.name} is {spec.dtype}"
                 )

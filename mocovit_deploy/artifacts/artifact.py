@@ -53,6 +53,19 @@ class Artifact:
         return any(BATCH in tensor.shape for tensor in self.inputs)
 
 
+def preprocessing_from(fields: Mapping[str, Any]) -> Preprocessing:
+    """The preprocessing that a manifest's object says. Raises `KeyError`, `TypeError` or `ValueError`."""
+    built_in = fields.get("built_in")
+    return Preprocessing(
+        scale=float(fields["scale"]),
+        mean=tuple(map(float, fields["mean"])),
+        std=tuple(map(float, fields["std"])),
+        colour_order=str(fields["colour_order"]),
+        assumed=tuple(map(str, fields.get("assumed", ()))),
+        built_in=None if built_in is None else preprocessing_from(built_in),
+    )
+
+
 def to_layout(array: Array, spec: TensorSpec) -> Array:
     """An image array (..., C, H, W) as the file wants it; anything else as it is."""
     return np.ascontiguousarray(np.moveaxis(array, -3, -1)) if spec.layout == "nhwc" else array

@@ -10,12 +10,12 @@ import json
 from pathlib import Path
 from typing import Any
 
-from mocovit_deploy.artifacts.artifact import Artifact
+from mocovit_deploy.artifacts.artifact import Artifact, preprocessing_from
 from mocovit_deploy.artifacts.install import finish
 from mocovit_deploy.artifacts.manifest_rules import check_manifest
 from mocovit_deploy.errors import UsageError
 from mocovit_deploy.files import write_atomically
-from mocovit_deploy.spec import Preprocessing, TensorSpec
+from mocovit_deploy.spec import TensorSpec
 from mocovit_deploy.terminal.printable import printable
 from mocovit_deploy.untrusted.read import check_folder, read_json, size_of
 
@@ -73,14 +73,7 @@ def _artifact_from(document: dict[str, Any], path: Path) -> Artifact:
         side: tuple(TensorSpec(**{**tensor, "shape": tuple(tensor["shape"])}) for tensor in fields[side])
         for side in ("inputs", "outputs")
     }
-    pixels = fields["preprocessing"]
-    preprocessing = Preprocessing(
-        scale=float(pixels["scale"]),
-        mean=tuple(map(float, pixels["mean"])),
-        std=tuple(map(float, pixels["std"])),
-        colour_order=str(pixels["colour_order"]),
-        assumed=tuple(pixels.get("assumed", ())),
-    )
+    preprocessing = preprocessing_from(fields["preprocessing"])
     done = {key: tuple(fields.get(key, ())) for key in ("passes", "lowering")}
     plain = {**fields, **tensors, **done}
     return Artifact(**{**plain, "path": path, "preprocessing": preprocessing})

@@ -89,6 +89,10 @@ def _preprocessing(value: Any) -> None:
         if type(number) not in (int, float) or not abs(number) < 1e30 or not math.isfinite(number):
             raise ValueError(f"preprocessing holds {number!r:.40}, not a number")
     _text(fields["colour_order"], "preprocessing colour_order")
+    if fields.get("built_in") is not None:
+        if _mapping(fields["built_in"], "preprocessing built_in").get("built_in") is not None:
+            raise ValueError("preprocessing built_in holds another")
+        _preprocessing(fields["built_in"])
     assumed = fields.get("assumed", [])
     if not isinstance(assumed, list) or not set(map(str, assumed)) <= fields.keys():
         raise ValueError(f"preprocessing assumed is {assumed!r:.80}, not a list of its fields")

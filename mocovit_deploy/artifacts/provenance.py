@@ -27,10 +27,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import mocovit_deploy
-from mocovit_deploy.artifacts.artifact import Artifact
+from mocovit_deploy.artifacts.artifact import Artifact, preprocessing_from
 from mocovit_deploy.errors import UsageError
 from mocovit_deploy.files import digest
-from mocovit_deploy.spec import ExportRequest, InputSpec, ModelSpec, OwnInput, Preprocessing
+from mocovit_deploy.spec import ExportRequest, InputSpec, ModelSpec, OwnInput
 
 EXPORT_OPTIONS = (
     "layout",
@@ -135,6 +135,7 @@ def model_from_json(document: Mapping[str, Any]) -> ModelSpec:
         seed=_of(int, document["seed"]),
         pretrained=_of(bool, document["pretrained"]),
         prefer_ema=_of(bool, document["prefer_ema"]),
+        normalize=_of(bool, document.get("normalize", False)),
         input_names=tuple(_of(str, name) for name in document["input_names"]),
         output_names=tuple(_of(str, name) for name in document["output_names"]),
     )
@@ -154,14 +155,7 @@ def _input_from_json(image: Mapping[str, Any]) -> InputSpec | OwnInput:
         )
     if image["kind"] != "given":
         raise ValueError(f"input is {image['kind']!r}")
-    pixels = image["preprocessing"]
-    how = Preprocessing(
-        scale=float(pixels["scale"]),
-        mean=tuple(map(float, pixels["mean"])),
-        std=tuple(map(float, pixels["std"])),
-        colour_order=_of(str, pixels["colour_order"]),
-        assumed=tuple(_of(str, name) for name in pixels.get("assumed", ())),
-    )
+    how = preprocessing_from(image["preprocessing"])
     size, channels, batch = (_of(int, image[name]) for name in ("size", "channels", "batch"))
     return InputSpec(size, channels, batch, how, _of(str, image.get("dtype", InputSpec.dtype)))
 

@@ -59,12 +59,10 @@ def run_export(request: ExportRequest, *, as_json: bool, verbose: bool) -> int:
             f"{done.network.name} has no checkpoint: its weights are {done.network.weights}. "
             "Speed and size are real, predictions are not."
         )
-    if (
-        done.network.trained
-        and done.network.inputs.example is None
-        and done.network.input.preprocessing.assumed
-    ):
-        note(_assumption(done.network.input.preprocessing))
+    how = done.network.input.preprocessing
+    how = how.built_in or how
+    if done.network.trained and done.network.inputs.example is None and how.assumed:
+        note(_assumption(how))
     if done.network.remark:
         note(done.network.remark)
     calibration = None if done.scheme is None else done.scheme.calibration
@@ -116,7 +114,7 @@ def _export_text(done: ExportOutcome, stages: Stages, request: ExportRequest) ->
     for proof in done.passes.proofs:
         error = "nothing to prove" if proof.error is None else f"float64 error {proof.error:.1e}"
         refused = f", {len(proof.refusals)} refused" if proof.refusals else ""
-        lines.append(f"  {proof.name:<16} {len(proof.changes):>4} changed{refused}, {error}")
+        lines.append(f"  {proof.name:<18} {len(proof.changes):>4} changed{refused}, {error}")
     lines += [f"  refused: {refusal.where}: {refusal.why}" for refusal in done.passes.refusals]
     written = [outcome for outcome in done.outcomes if outcome.artifact is not None]
     for outcome in written:

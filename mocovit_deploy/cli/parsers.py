@@ -194,6 +194,11 @@ def export_parser() -> Parser:
     add("--std", type=_positive_numbers, metavar="LIST", help="default: the network's own, or assumed")
     add("--scale", type=_not_zero, metavar="X", help="of pixels 0..255, as 1/255")
     add("--colour-order", "--color-order", type=_colour_order, metavar="ORDER", help="RGB or BGR")
+    add(
+        "--normalize",
+        action="store_true",
+        help="put scale, mean, std and colour order into the file, which then takes pixels 0..255 in RGB",
+    )
     add("--input-names", type=_words, default=(), metavar="LIST", help="default: forward's parameters")
     add("--output-names", type=_words, default=(), metavar="LIST", help="default: keys; logits or output")
     add(

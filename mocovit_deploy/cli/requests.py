@@ -118,6 +118,7 @@ def _model(given: argparse.Namespace) -> ModelSpec:
         seed=given.seed,
         pretrained=given.pretrained,
         prefer_ema=given.prefer_ema,
+        normalize=given.normalize,
         unsafe_pickle=given.unsafe_pickle,
         input_names=given.input_names,
         output_names=given.output_names,

@@ -58,6 +58,7 @@ MODEL_WORDS: Mapping[str, Callable[[object, str], Any]] = {
     "model_arg": _arguments,
     "checkpoint": _checkpoint,
     "prefer_ema": flag,
+    "normalize": flag,
     "unsafe_pickle": flag,
     "pretrained": flag,
     "num_classes": positive,
@@ -99,7 +100,7 @@ def request_of(words: Mapping[str, Any], only: tuple[tuple[str, str], ...], wher
     given = {
         word: read(words[word], f"{where}: {word}") for word, read in MODEL_WORDS.items() if word in words
     }
-    same = ("checkpoint", "prefer_ema", "unsafe_pickle", "pretrained", "num_classes", "seed", "input_names")
+    same = ("checkpoint", "prefer_ema", "unsafe_pickle", "pretrained", "num_classes", "seed")
     model = ModelSpec(
         name=given["model"],
         arguments=given.get("model_arg", ()),
@@ -108,7 +109,9 @@ def request_of(words: Mapping[str, Any], only: tuple[tuple[str, str], ...], wher
             batch=given.get("batch"),
             **{word: given[word] for word in ("scale", "mean", "std", "colour_order") if word in given},
         ),
-        **{word: given[word] for word in (*same, "output_names") if word in given},
+        **{
+            word: given[word] for word in (*same, "normalize", "input_names", "output_names") if word in given
+        },
     )
     options = ("layout", "opset", "minimum_deployment_target", "converter", "without", "deploy_hooks")
     said = ("labels", "author", "licence", "model_version", "description")

@@ -271,6 +271,7 @@ def _job(context: ExportContext, recipe: str, file_name: str) -> ExportJob:
         simplify=request.simplify,
         dynamic_batch=request.dynamic_batch,
         minimum_deployment_target=request.minimum_deployment_target,
+        colour_order=context.network.input.preprocessing.colour_order,
         converter=request.converter,
         scheme=context.scheme if recipe_named(recipe).quantizes else None,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from mocovit_deploy.models.floats import in_float32
 from mocovit_deploy.models.inputs import Inputs, inputs_of, path_of
 from mocovit_deploy.models.modes import require_one_mode
 from mocovit_deploy.models.names import name_inputs, name_outputs, parameters_of
+from mocovit_deploy.models.pixels import taking_pixels
 from mocovit_deploy.models.seeded import enliven, seeded
 from mocovit_deploy.models.source import source_for
 from mocovit_deploy.spec import InputSpec, ModelSpec, Preprocessing
@@ -78,20 +79,9 @@ def load_network(spec: ModelSpec) -> Network:
         elif not weights:
             with _says_what_it_ran_on(spec, inputs):
                 enliven(module, inputs.for_statistics())
-    module, remark = in_float32(module, inputs.for_capture(spec.seed, free_batch=False), _short(spec.name))
     input_names = name_inputs(spec.input_names, source.INPUT_NAMES, parameters, inputs.paths)
-    with _says_what_it_ran_on(spec, inputs), torch.no_grad():
-        result = module(*inputs.for_capture(spec.seed, free_batch=False))
-    return Network(
-        module=module,
-        name=_short(spec.name),
-        weights=weights or f"random, seed {spec.seed}",
-        trained=bool(weights),
-        inputs=inputs,
-        input_names=input_names,
-        output_names=_output_names(spec, result, input_names, image=inputs.example is None),
-        remark=remark,
-    )
+    network = _network(spec, _short(spec.name), module, inputs, input_names)
+    return replace(network, weights=weights or f"random, seed {spec.seed}", trained=bool(weights))
 
 
 def live_network(module: nn.Module, example: object, spec: ModelSpec, how: Preprocessing) -> Network:
@@ -110,13 +100,24 @@ def live_network(module: nn.Module, example: object, spec: ModelSpec, how: Prepr
     parameters = parameters_of(original.forward)
     network, inputs = inputs_of(original, spec.input, InputSpec(preprocessing=how))
     network.eval()
-    name = spec.name.removeprefix(LIVE)
-    network, remark = in_float32(network, inputs.for_capture(spec.seed, free_batch=False), name)
-    with _says_what_it_ran_on(spec, inputs), torch.no_grad():
-        result = network(*inputs.for_capture(spec.seed, free_batch=False))
     input_names = name_inputs(spec.input_names, (), parameters, inputs.paths)
+    return _network(spec, spec.name.removeprefix(LIVE), network, inputs, input_names)
+
+
+def _network(
+    spec: ModelSpec, name: str, module: nn.Module, inputs: Inputs, input_names: tuple[str, ...]
+) -> Network:
+    """A module in eval mode as a network, in float32, tried on its inputs; behind its preprocessing if asked.
+
+    Its weights are what the module holds.
+    """
+    module, remark = in_float32(module, inputs.for_capture(spec.seed, free_batch=False), name)
+    if spec.normalize:
+        module, inputs = taking_pixels(module, inputs, name)
+    with _says_what_it_ran_on(spec, inputs), torch.no_grad():
+        result = module(*inputs.for_capture(spec.seed, free_batch=False))
     return Network(
-        module=network,
+        module=module,
         name=name,
         weights="as the module holds them",
         trained=True,

@@ -1,6 +1,6 @@
 """Exact rewrites of a captured graph. One pass is one file; `PASSES` is the pipeline, in order."""
 
-PASSES = ("drop_noops", "fold_batchnorm", "merge_branches", "fold_scale")
+PASSES = ("drop_noops", "fold_batchnorm", "fold_normalization", "merge_branches", "fold_scale")
 
 HALF_REWRITES = (
     "mocovit_deploy.passes.separate_denominator",

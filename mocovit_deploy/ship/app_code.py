@@ -25,9 +25,10 @@ from mocovit_deploy.spec import Preprocessing, TensorSpec
 TEMPLATES: Mapping[str, Mapping[str, str]] = {
     "tflite": {".kt": "tflite.kt.txt", ".py": "python.py.txt"},
     "coreml": {".swift": "coreml.swift.txt", ".py": "python.py.txt"},
+    "coreml_picture": {".swift": "coreml_picture.swift.txt", ".py": "python.py.txt"},
     "onnx": {".py": "python.py.txt"},
 }
-"""Suffix of the code, and its template, by format."""
+"""Suffix of the code, and its template, by format; Core ML takes pixels as a picture, numbers as an array."""
 
 PYTHON_RUNTIMES = {
     "tflite": ("numpy, pillow and ai-edge-litert", "from ai_edge_litert.interpreter import Interpreter\n"),
@@ -47,7 +48,7 @@ def app_code(artifact: Artifact, labels: tuple[str, ...] = ()) -> dict[str, str]
     words = _words(artifact, labels)
     code = {
         f"{artifact.path.name}{suffix}": _filled(template, words)
-        for suffix, template in TEMPLATES[artifact.format].items()
+        for suffix, template in TEMPLATES[_kind(artifact)].items()
     }
     if labels:
         code[_labels_file(artifact)] = "\n".join(labels) + "\n"
@@ -112,7 +113,7 @@ def _words(artifact: Artifact, labels: tuple[str, ...]) -> dict[str, str]:
         "SIZE": str(size),
         "CHANNELS": str(channels),
         "COLOUR_ORDER": how.colour_order,
-        "FORMULA": "pixels 0 to 255" if raw else _formula(how),
+        "FORMULA": _formula(how),
         "SCALE": repr(how.scale),
         "MEAN": ", ".join(map(repr, mean)) + ("," if channels == 1 else ""),
         "STD": ", ".join(map(repr, std)) + ("," if channels == 1 else ""),
@@ -134,7 +135,13 @@ def _words(artifact: Artifact, labels: tuple[str, ...]) -> dict[str, str]:
     }
     needs, imported = PYTHON_RUNTIMES[artifact.format]
     runtime = {"PYTHON_NEEDS": needs, "PYTHON_RUNTIME_IMPORT": imported}
-    return words | runtime | {"RUN_PYTHON": _template(f"run_{artifact.format}.py.txt").strip()}
+    return words | runtime | {"RUN_PYTHON": _template(f"run_{_kind(artifact)}.py.txt").strip()}
+
+
+def _kind(artifact: Artifact) -> str:
+    """The templates' own word for a format, and for what its files take."""
+    pixels = artifact.format == "coreml" and _image(artifact).dtype == "uint8"
+    return "coreml_picture" if pixels else artifact.format
 
 
 def _image(artifact: Artifact) -> TensorSpec:
@@ -161,7 +168,12 @@ def _labels_file(artifact: Artifact) -> str:
 
 
 def _formula(how: Preprocessing) -> str:
-    assumed = f" (assumed, not given: {', '.join(how.assumed)})" if how.assumed else ""
+    within = how.built_in or how
+    assumed = f" (assumed, not given: {', '.join(within.assumed)})" if within.assumed else ""
+    if how.built_in is not None:
+        return f"pixels 0 to 255, which the network normalizes by itself{assumed}"
+    if (how.scale, set(how.mean), set(how.std)) == (1.0, {0.0}, {1.0}):
+        return f"pixels 0 to 255{assumed}"
     return f"(pixel * {how.scale:.6g} - mean) / std, pixels 0 to 255{assumed}"
 
 

@@ -48,15 +48,10 @@ class FileMetadata:
             "model": self.model,
             "recipe": self.recipe,
             "weights": self.weights,
-            "preprocessing": {
-                "formula": "(pixel * scale - mean) / std, pixels 0 to 255",
-                "scale": how.scale,
-                "mean": list(how.mean),
-                "std": list(how.std),
-                "colour_order": how.colour_order,
-                "assumed": list(how.assumed),
-            },
+            "preprocessing": _as_json(how),
         }
+        if how.built_in is not None:
+            document["built_in_preprocessing"] = _as_json(how.built_in)
         given = {
             "labels": list(self.labels),
             "author": self.author,
@@ -73,6 +68,17 @@ class FileMetadata:
             key: value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, allow_nan=False)
             for key, value in self.as_json().items()
         }
+
+
+def _as_json(how: Preprocessing) -> dict[str, Any]:
+    return {
+        "formula": "(pixel * scale - mean) / std, pixels 0 to 255",
+        "scale": how.scale,
+        "mean": list(how.mean),
+        "std": list(how.std),
+        "colour_order": how.colour_order,
+        "assumed": list(how.assumed),
+    }
 
 
 def read_labels(path: Path) -> tuple[str, ...]:

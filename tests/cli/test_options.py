@@ -30,6 +30,7 @@ MODEL_OPTIONS = {
     "model_arg": [],  # a value for each source, below
     "checkpoint": ["own.pt"],
     "prefer_ema": ["own.pt"],
+    "normalize": [],
     "unsafe_pickle": ["objects.pt"],
     "pretrained": [],
     "num_classes": ["7"],
@@ -256,6 +257,7 @@ SHOWS = {
     "checkpoint": halved,
     "prefer_ema": halved,
     "unsafe_pickle": halved,
+    "normalize": lambda new, _: new.input.dtype == "uint8",
     "num_classes": lambda new, _: classes(new) == 7,
     "image_size": lambda new, _: new.input.size == 64,
     "batch": lambda new, old: new.input.batch == 2 and new.stem == f"{old.stem}_b2",

@@ -33,6 +33,7 @@ def test_a_contract_as_data(tmp_path):
         model_arg = {{ num_heads = 2, value_relu = true, transformer_se = "0101" }}
         checkpoint = "{tmp_path / "mine.pt"}"
         prefer_ema = true
+        normalize = true
         num_classes = 10
         image_size = 96
         batch = 2
@@ -72,6 +73,7 @@ def test_a_contract_as_data(tmp_path):
         arguments=(("num_heads", "2"), ("value_relu", "true"), ("transformer_se", "0101")),
         checkpoint=tmp_path / "mine.pt",
         prefer_ema=True,
+        normalize=True,
         num_classes=10,
         input=OwnInput(size=96, batch=2),
         seed=3,

@@ -106,7 +106,7 @@ def test_on_the_command_line_files_are_judged_against_the_network_as_it_was(tmp_
         cli.run_command("mocovit-export", cli._export, ["--model", f"{tmp_path / 'own.py'}:right", *words])
         == 0
     )
-    assert "deploy_hooks        1 changed, float64 error 0.0e+00" in capfd.readouterr().out
+    assert "deploy_hooks          1 changed, float64 error 0.0e+00" in capfd.readouterr().out
     before = (tmp_path / "right_32_fp32.onnx").read_bytes()
     assert (
         cli.run_command("mocovit-export", cli._export, ["--model", f"{tmp_path / 'own.py'}:wrong", *words])

@@ -23,6 +23,7 @@ from exporters.tflite.direct.axes import (
     aligned,
     flat,
     joined,
+    size,
     sizes,
 )
 from exporters.tflite.direct.layout import MOST_DIMS
@@ -30,6 +31,8 @@ from exporters.tflite.direct.writer import Writer
 
 Operand = Value | float | int | bool
 
+FEWEST_CHANNELS = 4
+"""Channels that fill one register of four floats."""
 COMPARISONS = ("EQUAL", "NOT_EQUAL", "LESS", "LESS_EQUAL", "GREATER", "GREATER_EQUAL")
 
 
@@ -85,11 +88,36 @@ def binary(w: Writer, kind: str, x: Operand, y: Operand, activation: int | None 
     logical = tuple(a or b for a, b in zip(x.logical, y.logical, strict=True))
     dims = _dims(x, y, logical)
     of_x, of_y = set(x.order), set(y.order)
-    tensors = [w.layout.lay(x, _part(x, dims, of_x)), w.layout.lay(y, _part(y, dims, of_y))]
     options: dict[str, Any] = {} if activation is None else {"fusedActivationFunction": activation}
     dtype = np.bool_ if kind in COMPARISONS else x.dtype
+    if _is_image_with_pixel(x, y, dims):
+        return w.value(_by_rows(w, kind, x, y, dims, dtype, options), dims, logical)
+    tensors = [w.layout.lay(x, _part(x, dims, of_x)), w.layout.lay(y, _part(y, dims, of_y))]
     made = w.file.operator(kind, tensors, sizes(dims), dtype, **options)
     return w.value(made, dims, logical)
+
+
+def _is_image_with_pixel(x: Value, y: Value, dims: Dims) -> bool:
+    """Is `x` all of the result, and `y` fewer numbers than a register holds for each of its pixels?"""
+    pixel = y.array is not None and y.array.size > 1 and tuple(y.order) == tuple(dims[-1])
+    whole = x.array is None and set(x.order) == set(flat(dims))
+    return pixel and whole and len(dims) > 2 and size(dims[-1]) <= FEWEST_CHANNELS
+
+
+def _by_rows(
+    w: Writer, kind: str, image: Value, pixel: Value, dims: Dims, dtype: Any, options: dict[str, Any]
+) -> int:
+    """An operator of an image and one pixel's constant, done row by row.
+
+    before   (N, H, W, C)  -  (C)                                     a loop of C numbers for each pixel
+    after    (N, H, W C)   -  (W C), the pixel repeated - RESHAPE     a loop of W C numbers for each row
+    """
+    whole = sizes(dims)
+    numbers = np.asarray(w.layout.moved(pixel, (dims[-1],)).array).reshape(-1)
+    row = w.file.constant(np.tile(numbers, whole[-2]), pixel.name or "row")
+    rows = w.layout.reshape(w.layout.lay(image, dims), [*whole[:-2], whole[-2] * whole[-1]])
+    made = w.file.operator(kind, [rows, row], w.file.shape(rows), dtype, **options)
+    return w.layout.reshape(made, whole)
 
 
 def _part(value: Value, dims: Dims, held: set[Axis]) -> Dims:

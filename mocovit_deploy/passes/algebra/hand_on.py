@@ -43,12 +43,13 @@ COPYING_PADS = ("reflect", "replicate", "circular")
 
 def after(graph: fx.GraphModule, norm: fx.Node, readers: Readers) -> FoldPlan | Refused:
     """Hand a BatchNorm to everything that reads it: convolutions and linear layers, padded or not."""
-    return _hand_on_to_all(graph, norm, map_of(graph, norm), 1, readers)
+    return to_all(graph, norm, map_of(graph, norm), 1, readers)
 
 
-def _hand_on_to_all(
+def to_all(
     graph: fx.GraphModule, source: fx.Node, wanted: Affine, axis: int, readers: Readers
 ) -> FoldPlan | Refused:
+    """Hand `wanted`, along `axis` of what `source` returns, to everything that reads it."""
     users = readers_of(source)
     if not users:
         return Refused("nothing reads it")
@@ -66,7 +67,7 @@ def _hand_on(
         carried = carry.on(reader, axis, wanted)
         if carried is None:
             return Refused(f"is read by {reader.target} of {where}, which does not keep its channels apart")
-        return _hand_on_to_all(graph, reader, carried.affine, carried.axis, readers)
+        return to_all(graph, reader, carried.affine, carried.axis, readers)
     if reader.target not in LAYERS or reader.args[0] is not source or is_transposed(reader):
         what = "the network's output" if reader.op == "output" else f"{reader.target} of {where}"
         what = f"the transposed convolution {where}" if is_transposed(reader) else what
@@ -100,4 +101,4 @@ def _hand_on_through_padding(
                 f"{module_path(pad)} pads with a number that no single number before the BatchNorm gives"
             )
         edits = (lambda: set_argument(pad, "value", number),)
-    return together((FoldPlan(edits, ()), _hand_on_to_all(graph, pad, wanted, axis, readers)))
+    return together((FoldPlan(edits, ()), to_all(graph, pad, wanted, axis, readers)))

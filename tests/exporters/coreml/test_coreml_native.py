@@ -38,11 +38,11 @@ class Model:
 
 
 def test_predicts_by_name():
-    predictor = NativePredictor(Model(), "Core ML", "fp16")
+    predictor = NativePredictor(Model(), "Core ML", "fp16", {})
     found = predictor({"x": np.zeros((4, 2), np.float32).T})
     np.testing.assert_array_equal(found["y"], np.ones((2, 4)))
 
 
 def test_core_mls_errors_are_ours():
     with pytest.raises(ParityError, match="Feature x is required"):
-        NativePredictor(Model(), "Core ML", "fp16")({})
+        NativePredictor(Model(), "Core ML", "fp16", {})({})
