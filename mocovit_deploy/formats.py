@@ -62,6 +62,8 @@ class Written:
     """What users of this file must know, a sentence each."""
     quantization: Mapping[str, Any] | None = None
     """How a quantized file was made, as its manifest says it; None for any other."""
+    execution: Mapping[str, Any] | None = None
+    """How a runtime will share the file's operators, as its manifest says it; None if that is not known."""
 
 
 class Predictor(Protocol):

@@ -10,6 +10,7 @@ mark.py         where the mark lies, found without the schema's package
 flatbuffer.py   reading and writing the file's tables
 metadata.py     what a file says of itself: labels, preprocessing, licence
 contents.py     what a file consists of, read without running it
+execution.py    what XNNPACK will take of it, and why not the rest
 run.py          load(): a file in the installed runtime
 reference/      load_half(): a file in half precision, with numpy
 taps.py         a file's marked values, and runs that return or replace them
@@ -81,7 +82,13 @@ def export(graph: fx.GraphModule, example: Sequence[Tensor], job: ExportJob) -> 
 
         notes += warning(wide_values(graph, example))
     job.path.write_bytes(converted.data)
-    return Written(inputs=inputs, outputs=job.outputs, tools=converted.tools, notes=notes)
+    return Written(
+        inputs=inputs,
+        outputs=job.outputs,
+        tools=converted.tools,
+        notes=notes,
+        execution=converted.execution,
+    )
 
 
 def refuse_impossible(_request: ExportRequest) -> None:

@@ -7,13 +7,15 @@ litert-torch    every network the direct writer has no form of, whole; `--conver
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from exporters.tflite.direct.unsupported import UnsupportedError
-from exporters.tflite.flatbuffer import model_bytes
+from exporters.tflite.execution import execution_of
+from exporters.tflite.flatbuffer import model_bytes, read_model
 from exporters.tflite.fp16 import allow_half, mark_half, store_half
+from exporters.tflite.reference.program import program_of
 from mocovit_deploy.errors import ConversionError, MissingToolError
 from mocovit_deploy.formats import ExportJob
 from mocovit_deploy.spec import TensorSpec
@@ -35,6 +37,7 @@ class Converted:
     data: bytes
     tools: Mapping[str, str]
     """Versions of the packages that made it."""
+    execution: Mapping[str, Any]
     notes: tuple[str, ...] = ()
 
 
@@ -47,39 +50,41 @@ def convert(
     `MissingToolError` where the one that is needed is not installed.
     """
     if job.converter == LITERT_TORCH:
-        return Converted(_through_litert_torch(graph, example, job, inputs), _versions(LITERT_TORCH))
+        return _through_litert_torch(graph, example, job, inputs)
     try:
-        return Converted(_directly(graph, job, inputs), _versions(DIRECT))
+        return _directly(graph, job, inputs)
     except UnsupportedError as error:
         reason = f"the direct writer cannot write {error}"
         if job.converter == DIRECT:
             raise ConversionError(f"{reason}; leave out --converter direct") from error
     try:
-        data = _through_litert_torch(graph, example, job, inputs)
+        converted = _through_litert_torch(graph, example, job, inputs)
     except (ConversionError, MissingToolError) as error:
         raise type(error)(f"{reason}, and {error}") from error
-    return Converted(data, _versions(LITERT_TORCH), (f"written by litert-torch: {reason}",))
+    return replace(converted, notes=(f"written by litert-torch: {reason}",))
 
 
-def _directly(graph: fx.GraphModule, job: ExportJob, inputs: tuple[TensorSpec, ...]) -> bytes:
+def _directly(graph: fx.GraphModule, job: ExportJob, inputs: tuple[TensorSpec, ...]) -> Converted:
     from exporters.tflite.direct.write import written
 
     half, half_weights = job.recipe != "fp32", job.recipe == "fp16_weights"
     model = written(graph, inputs, job.outputs, half=half, half_weights=half_weights)
     if half:
         mark_half(model)
-    return model_bytes(model)
+    return Converted(model_bytes(model), _versions(DIRECT), execution_of(program_of(model)))
 
 
 def _through_litert_torch(
     graph: fx.GraphModule, example: Sequence[Tensor], job: ExportJob, inputs: tuple[TensorSpec, ...]
-) -> bytes:
+) -> Converted:
     from exporters.tflite.litert_torch import convert_float as through
 
     data = through(graph, example, job, inputs)
     if job.recipe == "fp16_weights":
         data = store_half(data)
-    return data if job.recipe == "fp32" else allow_half(data)
+    if job.recipe != "fp32":
+        data = allow_half(data)
+    return Converted(data, _versions(LITERT_TORCH), execution_of(program_of(read_model(data))))
 
 
 def _versions(converter: str) -> dict[str, str]:

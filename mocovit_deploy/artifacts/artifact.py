@@ -47,6 +47,8 @@ class Artifact:
     """What the file was made from (`provenance`). None in older manifests."""
     lowering: tuple[Mapping[str, Any], ...] = ()
     """What the format rewrote for this file after the passes: name, changes by module path, float64 error."""
+    execution: Mapping[str, Any] | None = None
+    """TFLite: partitions of XNNPACK, the operators outside them and why, transposes. None if not known."""
 
     @property
     def dynamic_batch(self) -> bool:

@@ -7,7 +7,7 @@ import gc
 import resource
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from mocovit_deploy.cli.output import (
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 SELDOM = (100_000, 20, 50)
 """For `gc.set_threshold`: new objects before the young are looked at, and how often the older are."""
 CHANGES_SHOWN = 3
-"""Of each rewrite of a file, on the terminal."""
+"""Of each rewrite of a file, and of operators outside a delegate, unless --verbose asks for all."""
 
 
 def run_export(request: ExportRequest, *, as_json: bool, verbose: bool) -> int:
@@ -73,7 +73,7 @@ def run_export(request: ExportRequest, *, as_json: bool, verbose: bool) -> int:
     if as_json:
         print_json(_export_json(done, stages))
     else:
-        sys.stdout.write(printable(_export_text(done, stages, request), keep="\n"))
+        sys.stdout.write(printable(_export_text(done, stages, request, verbose), keep="\n"))
     error = worst_error(done)
     for outcome in done.outcomes:
         if outcome.error is not None and outcome.error is not error:
@@ -109,7 +109,7 @@ def _assumption(how: Preprocessing) -> str:
     )
 
 
-def _export_text(done: ExportOutcome, stages: Stages, request: ExportRequest) -> str:
+def _export_text(done: ExportOutcome, stages: Stages, request: ExportRequest, verbose: bool) -> str:
     lines = [f"{done.network.name}, weights {done.network.weights}"]
     for proof in done.passes.proofs:
         error = "nothing to prove" if proof.error is None else f"float64 error {proof.error:.1e}"
@@ -118,7 +118,7 @@ def _export_text(done: ExportOutcome, stages: Stages, request: ExportRequest) ->
     lines += [f"  refused: {refusal.where}: {refusal.why}" for refusal in done.passes.refusals]
     written = [outcome for outcome in done.outcomes if outcome.artifact is not None]
     for outcome in written:
-        lines += _lowering_lines(outcome)
+        lines += [*_lowering_lines(outcome, verbose), *_execution_lines(outcome, verbose)]
     if written:
         rows = [verdict_row(o.artifact.path, o.report) for o in written if o.artifact is not None]
         lines += ["", table(HEADER, rows)]
@@ -134,8 +134,8 @@ def _export_text(done: ExportOutcome, stages: Stages, request: ExportRequest) ->
     return "\n".join(lines) + "\n"
 
 
-def _lowering_lines(outcome: Outcome) -> list[str]:
-    """What the format rewrote for one file: a line a rewrite, and the modules it changed."""
+def _lowering_lines(outcome: Outcome, verbose: bool) -> list[str]:
+    """What the format rewrote for one file: a line a rewrite, or with `verbose` one a module."""
     assert outcome.artifact is not None
     lines = []
     for one in outcome.artifact.lowering:
@@ -143,10 +143,32 @@ def _lowering_lines(outcome: Outcome) -> list[str]:
         lines.append(
             f"  {one['name']:<22} {len(changes):>4} changed, float64 error {one['error_float64']:.1e}"
         )
-        shown = [f"    {change['where']}: {change['what']}" for change in changes[:CHANGES_SHOWN]]
-        more = len(changes) - len(shown)
-        lines += [*shown, f"    and {more} more, in the manifest under lowering"] if more else shown
+        if verbose:
+            lines += [f"    {change['where']}: {change['what']}" for change in changes]
+        else:
+            lines[-1] += f": {_some([change['where'] for change in changes])}"
     return [f"rewritten for {outcome.format} {outcome.recipe}:", *lines] if lines else []
+
+
+def _execution_lines(outcome: Outcome, verbose: bool) -> list[str]:
+    """How the runtime will share a file's operators, and what it cannot hand over."""
+    assert outcome.artifact is not None
+    how = outcome.artifact.execution
+    if how is None:
+        return []
+    pieces, outside = how["partitions"], how["outside"]
+    text = f"{outcome.format} {outcome.recipe} in {how['delegate']}: {pieces} partition{'s'[: pieces != 1]}, "
+    text += f"{how['operators']} operators, {how['transposes']} of them transposes, {len(outside)} outside"
+    told = [f"{one['kind']} of {one['where']}, as {one['why']}" for one in outside]
+    if verbose or not told:
+        return [text, *(f"  outside: {line}" for line in told)]
+    return [text, f"  outside: {_some(told)}"]
+
+
+def _some(names: Sequence[str]) -> str:
+    """The first few, and how many more there are."""
+    more = len(names) - CHANGES_SHOWN
+    return ", ".join(names[:CHANGES_SHOWN]) + (f" and {more} more" if more > 0 else "")
 
 
 def _export_json(done: ExportOutcome, stages: Stages) -> dict[str, Any]:
@@ -180,6 +202,7 @@ def _export_json(done: ExportOutcome, stages: Stages) -> dict[str, Any]:
                 "sha256": outcome.artifact.sha256 if outcome.artifact else None,
                 "app_code": [str(path) for path in outcome.app_code],
                 "lowering": list(outcome.artifact.lowering) if outcome.artifact else [],
+                "execution": outcome.artifact.execution if outcome.artifact else None,
                 "notes": list(outcome.notes),
                 "error": str(outcome.error) if outcome.error else None,
                 "parity": outcome.report.as_json(),

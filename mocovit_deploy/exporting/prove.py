@@ -240,6 +240,7 @@ def _artifact(
         tools={"mocovit-deploy": version("mocovit-deploy"), **written.tools},
         passes=proofs,
         quantization=written.quantization,
+        execution=written.execution,
         lowering=tuple(
             {
                 "name": proof.name,

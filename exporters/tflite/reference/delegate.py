@@ -84,7 +84,7 @@ FP16, FP32, WIDENED = "fp16", "fp32", "widened"
 
 def delegate_pieces(program: Program) -> tuple[int | None, ...]:
     """For each step the piece of XNNPACK's that it is in, or None where the runtime's own kernel does it."""
-    taken = [taken_by_xnnpack(program, step) for step in program.steps]
+    taken = [not why_outside(program, step) for step in program.steps]
     found: list[int | None] = [None] * len(taken)
     waiting = list(range(len(taken)))
     made = {*program.inputs.values()}
@@ -179,19 +179,20 @@ def _squares(step: Step) -> bool:
     return step.kind == "SQUARE" or (step.kind == "MUL" and step.inputs[0] == step.inputs[1])
 
 
-def taken_by_xnnpack(program: Program, step: Step) -> bool:
-    """Whether the delegate takes this operator in float."""
+def why_outside(program: Program, step: Step) -> str:
+    """Why the delegate does not take this operator in float; empty if it does."""
     if step.kind not in _TAKEN:
-        return False
+        return f"XNNPACK's delegate takes no {step.kind}"
     tensors = [program.tensors[index] for index in (*step.inputs, *step.outputs) if index >= 0]
     if tensors[-1].dtype not in ("float32", "float16"):
-        return tensors[-1].quantized
-    if step.kind == "SOFTMAX":
-        return bool(step.options.beta == 1.0)
+        return "" if tensors[-1].quantized else f"XNNPACK's delegate takes no {tensors[-1].dtype} tensors"
+    if step.kind == "SOFTMAX" and step.options.beta != 1.0:
+        return f"XNNPACK scales no softmax (by {step.options.beta:g})"
     if step.kind == "STRIDED_SLICE":
         strides = program.tensors[step.inputs[3]].constant
-        return strides is not None and bool((strides == 1).all())
-    return True
+        if strides is None or not (strides == 1).all():
+            return "XNNPACK's slices skip nothing"
+    return ""
 
 
 def _is_float(program: Program, index: int) -> bool:

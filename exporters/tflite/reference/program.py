@@ -74,10 +74,9 @@ class Program:
 
 def read_program(path: Path) -> Program:
     """Raises `ConversionError` for a file that is not TFLite."""
-    schema = needs_extra("ai_edge_litert.schema_py_generated", "tflite")
     try:
         model = read_model(path.read_bytes())
-        return _program(model, schema)
+        return program_of(model)
     except ConversionError as error:
         raise ConversionError(f"{path}: {error}") from None
     # The bindings raise any type over a damaged file.
@@ -85,7 +84,9 @@ def read_program(path: Path) -> Program:
         raise ConversionError(f"{path}: not a TFLite file ({first_line(error)})") from error
 
 
-def _program(model: Any, schema: Any) -> Program:
+def program_of(model: Any) -> Program:
+    """The main graph of a file's tables (`ModelT`)."""
+    schema = needs_extra("ai_edge_litert.schema_py_generated", "tflite")
     graph = model.subgraphs[0]
     types = {value: name for name, value in vars(schema.TensorType).items() if isinstance(value, int)}
     tensors = [_tensor(tensor, model, types) for tensor in graph.tensors]
