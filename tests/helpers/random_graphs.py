@@ -41,7 +41,7 @@ class RandomNetwork(nn.Module):
 
     def __init__(self, seed: int, length: int) -> None:
         super().__init__()
-        self.chance = random.Random(seed)  # noqa: S311 - the same networks on every run
+        self.chance = random.Random(seed)
         torch.manual_seed(seed)
         self.example = torch.randn(self._first_shape())
         self.layers = nn.ModuleList()
