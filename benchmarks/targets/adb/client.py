@@ -16,10 +16,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.targets.adb.bounded import Said, run_bounded
-from benchmarks.targets.adb.failures import adb_failure, clean, last_line
+from benchmarks.targets.adb.failures import RESTART, adb_failure, clean, last_line
 from mocovit_deploy.errors import StableDeviceError, TransientDeviceError
 
 MOST_BYTES = 1 << 20
+_SERVER = ("start-server", "version", "devices", "disconnect")
+"""What adb answers, or its server, without a word from the phone."""
 _SERVER_S = 30.0
 _SHELL_S = 30.0
 _CONNECT_S = 20.0
@@ -183,7 +185,8 @@ class Adb:
                 f"{clean(what)}: the phone said more than {most_bytes:,} bytes; it was stopped"
             )
         if said.timed_out:
-            raise SilentError(f"{clean(what)}: no answer within {deadline_s:g} s; is the phone awake?")
+            advice = f"adb's server hangs; {RESTART}" if arguments[0] in _SERVER else "is the phone awake?"
+            raise SilentError(f"{clean(what)}: no answer within {deadline_s:g} s; {advice}")
         return said
 
 

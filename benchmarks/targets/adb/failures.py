@@ -23,12 +23,28 @@ _STABLE = (
     ("no devices/emulators found", "no phone is connected; connect one; see: adb devices"),
     ("more than one device", "several phones are connected; name one with --serial"),
     ("unknown option", "this adb is too old; install platform-tools 29 or later"),
+    ("unknown host service", "the server of an older adb answers; stop it with its own: adb kill-server"),
 )
 
-_TRANSIENT = (
+RESTART = "run: adb kill-server, then adb start-server"
+
+_OF_THE_SERVER = (
+    ("doesn't match this client", "two versions of adb take turns as its server; use one of them alone"),
+    ("failed to check server version", f"adb's server broke off; {RESTART}"),
+    ("protocol fault (", f"adb's server broke off; {RESTART}"),
+    ("could not read ok from ADB Server", f"adb's server did not start; {RESTART}"),
+    ("didn't ACK", f"adb's server did not start; {RESTART}"),
+    ("failed to start daemon", f"adb's server did not start; {RESTART}"),
+    ("server killed", "somebody stopped adb's server; run: adb start-server"),
+    ("cannot connect to daemon", "adb's server does not answer; run: adb start-server"),
+)
+"""The phone may be well: it is the program between this one and the phone that is not."""
+
+_OF_THE_PHONE = (
+    ("still authorizing", "the phone asks whether to trust this computer; unlock it and accept"),
+    ("still connecting", "the phone is still being connected; try again"),
     ("offline", "the phone went offline; check the cable, or the network of a wireless one"),
     ("device '", "the phone has gone; check the cable, or the network of a wireless one"),
-    ("cannot connect to daemon", "adb's server does not answer; run: adb start-server"),
     ("protocol fault", "the connection to the phone broke; check the cable"),
     ("failed to connect", "the phone does not answer; check its address, and: adb tcpip 5555"),
     ("Connection refused", "the phone does not answer; check its address, and: adb tcpip 5555"),
@@ -45,7 +61,7 @@ def adb_failure(what: str, said: str) -> DeviceError:
     for pattern, advice in _STABLE:
         if pattern in said:
             return StableDeviceError(f"{what}: {advice} (adb: {line})")
-    for pattern, advice in _TRANSIENT:
+    for pattern, advice in (*_OF_THE_SERVER, *_OF_THE_PHONE):
         if pattern in said:
             return TransientDeviceError(f"{what}: {advice} (adb: {line})")
     if not line:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import dataclasses
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
 from benchmarks.reports.rounds import PhoneReading
 from benchmarks.targets.adb.bounded import run_bounded
+from benchmarks.targets.adb.client import Adb, SilentError
 from benchmarks.targets.adb.failures import adb_failure, clean
 from benchmarks.targets.adb.probe import describe_clusters, parse_probe, select_cores
 from benchmarks.targets.adb.protocol import (
@@ -207,6 +209,43 @@ def test_adbs_words_decide_whether_to_try_again(said: str, kind: type[Exception]
     assert type(error) is kind
     assert str(error).startswith("copying: ")
     assert "\n" not in str(error)
+
+
+@pytest.mark.parametrize(
+    ("said", "advice"),
+    [
+        ("adb: device offline", "check the cable"),
+        ("error: protocol fault: failed to read stat response", "check the cable"),
+        ("error: protocol fault (couldn't read status): Connection reset by peer", "adb kill-server"),
+        ("adb: failed to check server version: protocol fault (couldn't read status)", "adb kill-server"),
+        (
+            "* daemon not running; starting now\nADB server didn't ACK\n* failed to start daemon",
+            "did not start",
+        ),
+        ("error: cannot connect to daemon at tcp:5037: Connection refused", "adb start-server"),
+        (
+            "adb server version (32) doesn't match this client (41); killing...\nerror: device offline",
+            "two versions of adb",
+        ),
+        ("error: unknown host service", "older adb"),
+        ("error: device still authorizing", "unlock it"),
+    ],
+)
+def test_a_dead_server_and_an_old_one_are_not_the_phones_fault(said: str, advice: str) -> None:
+    text = str(adb_failure("x", said))
+    assert advice in text
+    assert "awake" not in text
+
+
+@pytest.mark.parametrize(
+    ("word", "advice"), [("devices", "adb's server hangs"), ("shell", "is the phone awake?")]
+)
+def test_what_gives_no_answer_is_named(word: str, advice: str, tmp_path: Path) -> None:
+    program = tmp_path / "adb"
+    program.write_text("#!/bin/sh\nexec sleep 60\n")
+    program.chmod(0o755)
+    with pytest.raises(SilentError, match=advice):
+        Adb(program)._run([word], deadline_s=0.1, what=word)
 
 
 def test_nothing_reaches_the_terminal_that_it_would_act_on() -> None:
