@@ -6,7 +6,7 @@ import dataclasses
 import platform
 import textwrap
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from importlib.metadata import version
 from pathlib import Path
 
@@ -73,17 +73,15 @@ def _file(model: ModelEntry, entry: FileEntry, made: Made, question: AccuracyDat
     if refused is not None:
         said = Check("export", "", None, FAIL, str(refused), measured=made.how, error=refused)
         checks = (said, *checks)
-    notes += _arithmetic_note(evidence, checks)
+    if any(c.verdict != NOT_RUN and c.limit is not None and metric_named(c.word).of_outputs for c in checks):
+        notes += (*_arithmetic_note(evidence), *evidence.flips)
     return FileResult(model.name, entry.title, artifact.path, made.how, checks, notes)
 
 
-def _arithmetic_note(evidence: Evidence, checks: Sequence[Check]) -> tuple[str, ...]:
+def _arithmetic_note(evidence: Evidence) -> tuple[str, ...]:
     """What a reader must not take for granted: a file for fp16 whose outputs were computed in fp32."""
-    compared = any(
-        c.verdict != NOT_RUN and c.limit is not None and metric_named(c.word).of_outputs for c in checks
-    )
     meant = MEANT_ARITHMETIC.get(evidence.artifact.recipe)
-    if not compared or meant in (None, evidence.arithmetic):
+    if meant in (None, evidence.arithmetic):
         return ()
     return (f"computed in {evidence.arithmetic} here; {meant} arithmetic, which it is made for, was not run",)
 

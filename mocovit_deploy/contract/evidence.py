@@ -20,6 +20,7 @@ from mocovit_deploy.errors import ParityError, UsageError
 from mocovit_deploy.files import size_bytes
 from mocovit_deploy.formats import Predictor, format_named
 from mocovit_deploy.parity.compare import Difference
+from mocovit_deploy.parity.flips import flips
 from mocovit_deploy.parity.verdict import ParityReport, differences, predict_golden
 from mocovit_deploy.targets import (
     HOST,
@@ -46,6 +47,16 @@ class Conditions:
     """What outputs must have been computed in to be judged at all; None for any arithmetic."""
     images: int | None = None
     """How many of the labelled images to ask about; None for all."""
+
+
+@dataclass(frozen=True)
+class _Ran:
+    """The golden inputs, run."""
+
+    differences: tuple[Difference, ...]
+    runtime: str
+    arithmetic: str
+    flips: tuple[str, ...]
 
 
 class Evidence:
@@ -81,48 +92,57 @@ class Evidence:
         """
         if not self.golden.outputs or not len(self.golden):
             raise ParityError(f"{self.artifact.path}: its golden file holds nothing to compare; export again")
-        found, _, arithmetic = self._outputs
-        asked = self.conditions.arithmetic
-        if asked not in (None, arithmetic):
+        ran, asked = self._ran, self.conditions.arithmetic
+        if asked not in (None, ran.arithmetic):
             raise ParityError(
-                f"{self.artifact.path}: computed in {arithmetic} on target {self.conditions.target}, not in "
-                f"{asked}; give another target, or leave arithmetic out"
+                f"{self.artifact.path}: computed in {ran.arithmetic} on target {self.conditions.target}, not "
+                f"in {asked}; give another target, or leave arithmetic out"
             )
-        return found
+        return ran.differences
 
     @property
     def ran_in(self) -> str:
         """The runtime and the arithmetic that gave the outputs."""
-        _, runtime, arithmetic = self._outputs
-        return f"{runtime}, {arithmetic}"
+        return f"{self._ran.runtime}, {self._ran.arithmetic}"
 
     @property
     def arithmetic(self) -> str:
-        return self._outputs[2]
+        return self._ran.arithmetic
+
+    @property
+    def flips(self) -> tuple[str, ...]:
+        """Samples on which the file names another class than the original, in words, each with its margin.
+
+        Those of an fp16 file that is computed in fp32 here are of its export, which computed it in fp16.
+        """
+        half = (self.artifact.parity or {}).get("half") or {}
+        if self.conditions.target == HOST and half.get("flips"):
+            return tuple(f"{flip}, in {half['arithmetic']} arithmetic" for flip in half["flips"])
+        return self._ran.flips
 
     @cached_property
-    def _outputs(self) -> tuple[tuple[Difference, ...], str, str]:
+    def _ran(self) -> _Ran:
         if self._exported is not None and self._exported.outputs:
             report = self._exported
-            return report.outputs, report.runtime, report.arithmetic
+            return _Ran(report.outputs, report.runtime, report.arithmetic, report.flips)
         if self.conditions.target == HOST:
             predictors = [self._predictor, format_named(self.artifact.format).load_platform(self.artifact)]
             runs = [self._run_in(one) for one in predictors if one is not None]
             # Where the platform has a runtime of its own, the worse of the two is what holds.
-            return max(runs, key=lambda run: max(not d.finite or d.max_error for d in run[0]))
+            return max(runs, key=lambda run: max(not d.finite or d.max_error for d in run.differences))
         ran = self._target_run
-        return self._compared(ran.outputs), ran.runtime, ran.arithmetic
+        return self._compared(ran.outputs, ran.runtime, ran.arithmetic)
 
-    def _run_in(self, predictor: Predictor) -> tuple[tuple[Difference, ...], str, str]:
+    def _run_in(self, predictor: Predictor) -> _Ran:
         try:
-            ran = predict_golden(self.artifact, self.golden, predictor)
+            found = predict_golden(self.artifact, self.golden, predictor)
         except KeyError as error:
             raise self._other_outputs(error) from None
-        return self._compared(ran), predictor.runtime, predictor.arithmetic
+        return self._compared(found, predictor.runtime, predictor.arithmetic)
 
-    def _compared(self, found: Mapping[str, Array]) -> tuple[Difference, ...]:
+    def _compared(self, found: Mapping[str, Array], runtime: str, arithmetic: str) -> _Ran:
         try:
-            return differences(self.golden, found)
+            return _Ran(differences(self.golden, found), runtime, arithmetic, flips(self.golden, found))
         except (KeyError, ValueError) as error:  # another output, or one of another shape
             raise self._other_outputs(error) from None
 

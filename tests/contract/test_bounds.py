@@ -245,6 +245,18 @@ def test_a_constant_output_beside_others_leaves_their_bounds_as_they_are(word, t
     assert (beside.value, beside.constant) == (alone.value, alone.constant)
 
 
+def test_flips_are_said_also_those_of_half_precision(tmp_path):
+    swapped = colours(tmp_path, (0, 2, 1))
+    found = evidence(swapped, Conditions()).flips
+    assert found[0].startswith("logits on g: class 2, the original says 1 with a margin of ")
+    assert len(found) == 2
+    right = colours(tmp_path)
+    assert evidence(right, Conditions()).flips == ()
+    parity = {"half": {"arithmetic": "fp16", "flips": ["logits on g: class 2"]}}
+    halved = dataclasses.replace(right, parity=parity)
+    assert evidence(halved, Conditions()).flips == ("logits on g: class 2, in fp16 arithmetic",)
+
+
 def test_nan_in_a_file_fails_every_bound_on_its_outputs(tmp_path):
     def poison(graph, onnx):
         weight = graph.initializer[0]
