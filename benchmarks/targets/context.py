@@ -85,17 +85,6 @@ class ProfiledRun:
     """The names of the inputs in the order in which the runtime takes them; empty without golden inputs."""
 
 
-def arithmetic_note(artifact: Artifact, plan: Plan, arithmetic: str) -> tuple[str, ...]:
-    """A word where half precision was asked for, or is what the file is made for, and was not computed."""
-    if "fp16" in arithmetic:
-        return ()
-    if plan.fp16_arithmetic:
-        return (f"half precision was asked for, but XNNPACK computed this file in {arithmetic}",)
-    if "fp16" in artifact.recipe:
-        return (f"this file is made for half precision, but was computed in {arithmetic} here",)
-    return ()
-
-
 def verdict_of(artifact: Artifact, context: Context, run: ProfiledRun) -> str:
     """Judge a golden run, in words for a report. Raises `ParityError` unless it passed.
 
@@ -113,14 +102,6 @@ def verdict_of(artifact: Artifact, context: Context, run: ProfiledRun) -> str:
     if found.verdict != "pass":
         raise ParityError(f"{artifact.path}: parity {found.verdict} on this target: {found.reason}")
     return f"pass: {found.reason}"
-
-
-def checked_before(artifact: Artifact, context: Context, run: ProfiledRun, then: str) -> str:
-    """`verdict_of`, said before `then` ("counting 2 inferences") begins; raises what it raises."""
-    verified = verdict_of(artifact, context, run)
-    outcome = "not checked" if verified.startswith("not run") else "checked"
-    context.say(f"{artifact.path.name}: outputs {outcome} ({verified.removeprefix('not run: ')}); {then}")
-    return verified
 
 
 def refuse_unsteady(reports: Sequence[Report]) -> None:

@@ -16,18 +16,16 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
-from benchmarks.operators.profile import partitions, timed
 from benchmarks.reports.plan import Plan
-from benchmarks.reports.report import Device, Engine, LatencyReport, Subject, tool_versions
-from benchmarks.targets.bench.golden_run import keep_first_sample, run_samples
+from benchmarks.reports.report import Device, LatencyReport
 from benchmarks.targets.bench.process import BenchReport, run_bench, timing_options
-from benchmarks.targets.context import Context, ProfiledRun, arithmetic_note, checked_before
+from benchmarks.targets.checked import ReadyFile, check_first, latency_report
+from benchmarks.targets.context import Context, ProfiledRun
 from benchmarks.targets.plain import counts_not, hardware_plan, plain_run
 from benchmarks.toolchain.compile import host_bench
 from benchmarks.toolchain.lock import read_lock
 from mocovit_deploy.artifacts.artifact import Artifact
 from mocovit_deploy.artifacts.golden import Golden
-from mocovit_deploy.artifacts.operator import by_kind
 from mocovit_deploy.errors import MissingToolError, UsageError
 from mocovit_deploy.files import digest
 from mocovit_deploy.formats import format_named
@@ -53,61 +51,24 @@ def measure(artifact: Artifact, plan: Plan, context: Context) -> LatencyReport:
     Raises `ParityError` when the outputs are not the original network's, `UsageError` for a model the runtime
     refuses, `MissingToolError` for a runtime that is not installed, `TransientDeviceError` at the deadline.
     """
-    runtime = _installed(plan.runtime)
-    operators = format_named(artifact.format).operators(artifact)
     before = _state()
-    with _prepared(artifact, plan, runtime) as (folder, execute, bench):
-        checked = run_samples(
-            artifact,
-            context.golden,
-            plan,
-            operators,
-            execute,
-            folder=folder,
-            profiled=_PROFILED_INFERENCES,
-            version=runtime.version,
-        )
-        verified = checked_before(artifact, context, checked, f"timing {plan.runs} runs or more")
-        samples = keep_first_sample(artifact, context.golden, checked, folder)
-        report = execute(timing_options(plan), samples=samples)
-    return LatencyReport(
-        subject=Subject.of(artifact),
+    with _ready(artifact, plan, context) as ready:
+        checked = check_first(ready, then=f"timing {plan.runs} runs or more", profiled=_PROFILED_INFERENCES)
+        timed = ready.execute(timing_options(plan), samples=checked.samples)
+    return latency_report(
+        checked,
+        timed,
         target="host",
-        plan=plan,
-        engine=_engine(plan, runtime, checked, bench),
         device=Device(facts=_facts(), state_before=before, state_after=_state()),
-        load_ms=report.load_ms,
-        first_inference_ms=report.first_inference_ms,
-        warmup_ms=(report.first_inference_ms, *report.warmup_ms),
-        samples_ms=report.samples_ms,
-        peak_memory_bytes=report.peak_memory_bytes,
-        verified=verified,
-        operators_by_kind=by_kind(operators),
-        partitions=partitions(checked.executed, operators) if artifact.format == "tflite" else None,
-        operators=timed(checked.executed) if plan.per_op else (),
-        warnings=(
-            *_warnings(plan),
-            *arithmetic_note(artifact, plan, checked.arithmetic),
-        ),
-        tools=tool_versions(),
+        samples_ms=timed.samples_ms,
+        warnings=_warnings(plan),
     )
 
 
 def profile_golden(artifact: Artifact, plan: Plan, context: Context) -> ProfiledRun:
     """Run the golden inputs here and return the outputs; raises like `measure`, but judges nothing."""
-    runtime = _installed(plan.runtime)
-    operators = format_named(artifact.format).operators(artifact)
-    with _prepared(artifact, plan, runtime) as (folder, execute, _):
-        return run_samples(
-            artifact,
-            context.golden,
-            plan,
-            operators,
-            execute,
-            folder=folder,
-            profiled=1,
-            version=runtime.version,
-        )
+    with _ready(artifact, plan, context) as ready:
+        return ready.run_golden(profiled=1)
 
 
 def run_golden(artifact: Artifact, golden: Golden, conditions: RunConditions) -> GoldenRun:
@@ -121,11 +82,22 @@ def count(_artifact: Artifact, _golden: Golden, _conditions: RunConditions) -> I
 
 
 @contextmanager
-def _prepared(artifact: Artifact, plan: Plan, runtime: _Installed) -> Iterator[tuple[Path, _Execute, Path]]:
+def _ready(artifact: Artifact, plan: Plan, context: Context) -> Iterator[ReadyFile]:
+    runtime = _installed(plan.runtime)
+    operators = format_named(artifact.format).operators(artifact)
     bench = host_bench(read_lock(), deadline_s=plan.deadline_s)
     with tempfile.TemporaryDirectory(prefix="mocovit-host-") as name:
         folder = Path(name)
-        yield folder, _Execute(artifact.path.resolve(), plan, bench, runtime.library, folder), bench
+        yield ReadyFile(
+            artifact=artifact,
+            plan=plan,
+            context=context,
+            execute=_Execute(artifact.path.resolve(), plan, bench, runtime.library, folder),
+            folder=folder,
+            version=runtime.version,
+            build=hashlib.sha256(f"{digest(bench)} {digest(runtime.library)}".encode()).hexdigest(),
+            operators=operators,
+        )
 
 
 @dataclass(frozen=True)
@@ -165,11 +137,6 @@ def _installed(runtime: str) -> _Installed:
             f"{distribution} is not installed; in a checkout of mocovit-deploy, run: pip install '.[{extra}]'"
         )
     return _Installed(libraries[0], metadata.version(distribution))
-
-
-def _engine(plan: Plan, runtime: _Installed, checked: ProfiledRun, bench: Path) -> Engine:
-    build = hashlib.sha256(f"{digest(bench)} {digest(runtime.library)}".encode()).hexdigest()
-    return Engine(runtime=plan.runtime, version=runtime.version, build=build, arithmetic=checked.arithmetic)
 
 
 def _facts() -> dict[str, str]:

@@ -12,9 +12,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from benchmarks.devices.wanted import Wanted
-from benchmarks.operators.profile import partitions, timed
 from benchmarks.reports.plan import Plan
-from benchmarks.reports.report import Device, Engine, LatencyReport, Subject, tool_versions
+from benchmarks.reports.report import Device, LatencyReport
 from benchmarks.reports.rounds import PhoneReading, Round
 from benchmarks.targets.adb.probe import describe_clusters
 from benchmarks.targets.adb.protocol import (
@@ -31,14 +30,13 @@ from benchmarks.targets.adb.push import push
 from benchmarks.targets.adb.remote import Remote
 from benchmarks.targets.adb.session import Held, Session, opened
 from benchmarks.targets.adb.state import State, read_state
-from benchmarks.targets.bench.golden_run import keep_first_sample, run_samples
 from benchmarks.targets.bench.process import BenchReport, timing_options
-from benchmarks.targets.context import Context, ProfiledRun, arithmetic_note, checked_before
+from benchmarks.targets.checked import ReadyFile, check_first, latency_report
+from benchmarks.targets.context import Context, ProfiledRun
 from benchmarks.targets.plain import counts_not, hardware_plan, plain_run, present_bundle
 from benchmarks.toolchain import bundle as bundles
 from mocovit_deploy.artifacts.artifact import Artifact
 from mocovit_deploy.artifacts.golden import Golden
-from mocovit_deploy.artifacts.operator import by_kind
 from mocovit_deploy.errors import TransientDeviceError
 from mocovit_deploy.formats import format_named
 from mocovit_deploy.targets import GoldenRun, InstructionCount, RunConditions
@@ -67,7 +65,7 @@ def profile_golden(artifact: Artifact, plan: Plan, context: Context) -> Profiled
 
     def once(held: Held) -> ProfiledRun:
         with _prepared(artifact, plan, context, held) as remote:
-            return _golden(artifact, plan, context, remote, profiled=1)
+            return _ready(artifact, plan, context, remote).run_golden(profiled=1)
 
     return _attempted(context, plan, once)
 
@@ -122,58 +120,36 @@ def _prepared(artifact: Artifact, plan: Plan, context: Context, held: Held) -> I
         yield Remote(held, bundle, model, plan, Path(name))
 
 
-def _golden(
-    artifact: Artifact, plan: Plan, context: Context, remote: Remote, *, profiled: int
-) -> ProfiledRun:
-    return run_samples(
-        artifact,
-        context.golden,
-        plan,
-        format_named(artifact.format).operators(artifact),
-        remote,
+def _ready(artifact: Artifact, plan: Plan, context: Context, remote: Remote) -> ReadyFile:
+    return ReadyFile(
+        artifact=artifact,
+        plan=plan,
+        context=context,
+        execute=remote,
         folder=remote.folder,
-        profiled=profiled,
         version=remote.bundle.version,
+        build=remote.bundle.build,
+        operators=format_named(artifact.format).operators(artifact),
     )
 
 
 def _measure(artifact: Artifact, plan: Plan, context: Context, held: Held) -> LatencyReport:
     with _prepared(artifact, plan, context, held) as remote:
-        checked = _golden(artifact, plan, context, remote, profiled=_PROFILED_INFERENCES)
-        verified = checked_before(artifact, context, checked, "timing")
-        samples = keep_first_sample(artifact, context.golden, checked, remote.folder)
-        taken = _take_rounds(remote, plan, context, samples)
+        ready = _ready(artifact, plan, context, remote)
+        checked = check_first(ready, then="timing", profiled=_PROFILED_INFERENCES)
+        taken = _take_rounds(remote, plan, context, checked.samples)
     counted = [entry.samples_ms for entry in taken.rounds if not entry.rejected]
     kept = counted if not taken.unsteady else [entry.samples_ms for entry in taken.rounds]
-    operators = format_named(artifact.format).operators(artifact)
-    first = taken.first
-    return LatencyReport(
-        subject=Subject.of(artifact),
+    return latency_report(
+        checked,
+        taken.first,
         target="adb",
-        plan=plan,
-        engine=Engine(
-            runtime=plan.runtime,
-            version=remote.bundle.version,
-            build=remote.bundle.build,
-            arithmetic=checked.arithmetic,
-        ),
         device=Device(facts=_facts(held), state_before=taken.before.flat(), state_after=taken.after.flat()),
-        load_ms=first.load_ms,
-        first_inference_ms=first.first_inference_ms,
-        warmup_ms=(first.first_inference_ms, *first.warmup_ms),
         samples_ms=tuple(ms for one in kept for ms in one),
-        peak_memory_bytes=first.peak_memory_bytes,
-        verified=verified,
+        warnings=_warnings(plan, held, taken),
         rounds=taken.rounds,
         unsteady=taken.unsteady,
-        operators_by_kind=by_kind(operators),
-        partitions=partitions(checked.executed, operators) if artifact.format == "tflite" else None,
-        operators=timed(checked.executed) if plan.per_op else (),
-        warnings=(
-            *_warnings(plan, held, taken),
-            *arithmetic_note(artifact, plan, checked.arithmetic),
-        ),
-        tools={**tool_versions(), "adb": held.adb.version()},
+        tools={"adb": held.adb.version()},
     )
 
 

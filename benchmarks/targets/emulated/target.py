@@ -14,13 +14,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from benchmarks.devices import device
-from benchmarks.operators.profile import counted, partitions
+from benchmarks.operators.profile import counted
 from benchmarks.reports.counts import Counts, typical
 from benchmarks.reports.plan import Plan
-from benchmarks.reports.report import CountedOperator, CountReport, Engine, Subject, tool_versions
-from benchmarks.targets.bench.golden_run import keep_first_sample, run_samples
+from benchmarks.reports.report import CountedOperator, CountReport, tool_versions
 from benchmarks.targets.bench.process import BenchReport, run_bench, timing_options
-from benchmarks.targets.context import Context, ProfiledRun, arithmetic_note, checked_before
+from benchmarks.targets.checked import ReadyFile, check_first
+from benchmarks.targets.context import Context, ProfiledRun
 from benchmarks.targets.emulated.prefix import CORES, write_prefix
 from benchmarks.targets.emulated.qemu import VARIABLE, Qemu, check_cpu, find_qemu
 from benchmarks.targets.plain import emulation_plan, plain_run, present_bundle, unjudged
@@ -30,7 +30,7 @@ from benchmarks.toolchain.bundle import Bundle
 from benchmarks.toolchain.emulator import Emulator
 from mocovit_deploy.artifacts.artifact import Artifact
 from mocovit_deploy.artifacts.golden import Golden
-from mocovit_deploy.artifacts.operator import by_kind
+from mocovit_deploy.artifacts.operator import FileOperator
 from mocovit_deploy.errors import MissingToolError, ParityError, UsageError
 from mocovit_deploy.formats import format_named
 from mocovit_deploy.parity.tolerance import INT8_AND_HALF, MIXED, NEARLY_ALL
@@ -51,50 +51,31 @@ def measure(artifact: Artifact, plan: Plan, context: Context) -> CountReport:
     """
     counter = emulator.find_emulator()
     model = device.load_device(context.device or DEFAULT_DEVICE)
-    operators = format_named(artifact.format).operators(artifact)
     per_op = plan.per_op and plan.runtime != "onnxruntime"
-    golden = context.golden
-    if golden is not None and context.verify is None:
-        golden = golden.first  # nothing judges the others
+    if context.golden is not None and context.verify is None:
+        context = replace(context, golden=context.golden.first)  # nothing judges the others
     with _prepared(artifact, plan, context, Qemu(counter.qemu, counter.version)) as place:
         check = _Execute(place, plan, counter if per_op else None, _TICKS, hottest=0, clock=per_op)
-        checked = run_samples(
-            artifact,
-            golden,
-            plan,
-            operators,
-            check,
-            folder=place.folder,
-            profiled=1,
-            version=place.bundle.version,
-            ticking=per_op,
-        )
-        verified = checked_before(artifact, context, checked, f"counting {plan.runs} inferences")
-        samples = keep_first_sample(artifact, golden, checked, place.folder)
+        ready = _ready(artifact, plan, context, place, check)
+        checked = check_first(ready, then=f"counting {plan.runs} inferences", profiled=1, ticking=per_op)
         count = _Execute(place, plan, counter, _COUNTS, hottest=_HOTTEST)
-        count(timing_options(plan), samples=samples)
+        count(timing_options(plan), samples=checked.samples)
         regions = emulator.read_counts(place.folder / _COUNTS)
-        per_operator = _per_operator(checked, place.folder) if per_op else ()
-        engine = Engine(
-            runtime=plan.runtime,
-            version=place.bundle.version,
-            build=place.bundle.build,
-            arithmetic=checked.arithmetic,
-        )
+        per_operator = _per_operator(checked.run, place.folder) if per_op else ()
     counts = typical(regions)
     return CountReport(
-        subject=Subject.of(artifact),
+        subject=checked.subject,
         plan=plan,
-        engine=engine,
+        engine=checked.engine,
         emulator=counter.identity,
         counts=counts,
         instructions_by_run=tuple(region.instructions for region in regions),
         modelled=model.modelled(counts, str(plan.cpu)) if plan.threads == 1 else None,
-        verified=verified,
-        operators_by_kind=by_kind(operators),
-        partitions=partitions(checked.executed, operators) if artifact.format == "tflite" else None,
+        verified=checked.verified,
+        operators_by_kind=checked.operators_by_kind,
+        partitions=checked.partitions,
         operators=per_operator,
-        warnings=_warnings(artifact, plan, counts, checked),
+        warnings=(*checked.arithmetic_note, *_warnings(plan, counts, checked.run)),
         tools=tool_versions(),
     )
 
@@ -106,20 +87,11 @@ def profile_golden(artifact: Artifact, plan: Plan, context: Context) -> Profiled
     Raises `MissingToolError` where there is no qemu, `ParityError` for a runtime that names an arithmetic
     and executed none of it; otherwise like `measure`.
     """
-    operators = format_named(artifact.format).operators(artifact)
     counter = _counter_unless_named()
     qemu = find_qemu() if counter is None else Qemu(counter.qemu, counter.version)
     with _prepared(artifact, plan, context, qemu) as place:
-        found = run_samples(
-            artifact,
-            context.golden,
-            plan,
-            operators,
-            _Execute(place, plan, counter),
-            folder=place.folder,
-            profiled=1,
-            version=place.bundle.version,
-        )
+        ready = _ready(artifact, plan, context, place, _Execute(place, plan, counter))
+        found = ready.run_golden(profiled=1)
         if counter is None:
             return found
         return proved(artifact, found, emulator.read_counts(place.folder / _COUNTS))
@@ -200,6 +172,7 @@ class _Place:
     folder: Path
     bundle: Bundle
     qemu: Qemu
+    operators: tuple[FileOperator, ...]
 
 
 @dataclass(frozen=True)
@@ -228,6 +201,7 @@ class _Execute:
 def _prepared(artifact: Artifact, plan: Plan, context: Context, qemu: Qemu) -> Iterator[_Place]:
     if plan.cpu is None:
         raise UsageError("the emulated target needs a core to play; give --cpu")
+    operators = format_named(artifact.format).operators(artifact)
     check_cpu(qemu.path, plan.cpu)
     bundle = bundles.bundle_at(context.bundle, plan.runtime, deadline_s=plan.deadline_s)
     with tempfile.TemporaryDirectory(prefix="mocovit-emulated-") as name:
@@ -235,7 +209,20 @@ def _prepared(artifact: Artifact, plan: Plan, context: Context, qemu: Qemu) -> I
         (folder / _BUNDLE).symlink_to(bundle.path)
         (folder / _MODEL).symlink_to(artifact.path.resolve())
         write_prefix(folder / "prefix", plan.cpu)
-        yield _Place(folder, bundle, qemu)
+        yield _Place(folder, bundle, qemu, operators)
+
+
+def _ready(artifact: Artifact, plan: Plan, context: Context, place: _Place, execute: _Execute) -> ReadyFile:
+    return ReadyFile(
+        artifact=artifact,
+        plan=plan,
+        context=context,
+        execute=execute,
+        folder=place.folder,
+        version=place.bundle.version,
+        build=place.bundle.build,
+        operators=place.operators,
+    )
 
 
 def _per_operator(checked: ProfiledRun, folder: Path) -> tuple[CountedOperator, ...]:
@@ -244,8 +231,8 @@ def _per_operator(checked: ProfiledRun, folder: Path) -> tuple[CountedOperator, 
     return counted(checked.executed, {tick.number: tick.instructions for tick in region.ticks})
 
 
-def _warnings(artifact: Artifact, plan: Plan, counts: Counts, checked: ProfiledRun) -> tuple[str, ...]:
-    found = list(arithmetic_note(artifact, plan, checked.arithmetic))
+def _warnings(plan: Plan, counts: Counts, checked: ProfiledRun) -> tuple[str, ...]:
+    found = []
     if plan.threads > 1:
         found.append(
             "counts are of all threads together, waiting included; no milliseconds are modelled from them"

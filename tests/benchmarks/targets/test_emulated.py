@@ -249,7 +249,7 @@ def test_words_do_not_change_length_with_the_machine(tmp_path: Path, monkeypatch
     )
     monkeypatch.setattr(emulated, "check_cpu", lambda *_: None)
     bundle = bundles.open_bundle(bundles.bundle_folder("litert"))
-    place = emulated._Place(tmp_path, bundle, qemu.Qemu(Path("qemu"), "10"))
+    place = emulated._Place(tmp_path, bundle, qemu.Qemu(Path("qemu"), "10"), operators=())
     emulated._Execute(place, counting_plan())([], samples=None)
     program = seen[0][seen[0].index("-L") + 2 :]
     assert program[0] == "b/ld-linux-aarch64.so.1"
