@@ -1,6 +1,6 @@
 """File formats. One format is one module that satisfies `mocovit_deploy.formats.Format`.
 
-To add one: a module here, its name in `mocovit_deploy.formats.FORMATS`, and its line below.
+To add one: a module here, its name in `mocovit_deploy.choices.FORMATS`, and its line below.
 """
 
 from __future__ import annotations

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mocovit_deploy.artifacts.provenance import LIVE
+from mocovit_deploy.choices import FORMATS
 from mocovit_deploy.errors import DeployError, ParityError, UsageError, first_line
-from mocovit_deploy.formats import FORMATS
 from mocovit_deploy.parity.decide import PASS
 from mocovit_deploy.parity.verdict import ParityReport
 from mocovit_deploy.spec import ASSUMED, ExportRequest, ModelSpec, Preprocessing

@@ -17,7 +17,6 @@ A message is one line: what was wrong, where, and what to do about it.
 
 from __future__ import annotations
 
-import difflib
 import errno
 from collections.abc import Iterable, Sequence
 
@@ -97,6 +96,8 @@ def unknown_choice(what: str, given: str, choices: Iterable[str]) -> UsageError:
     >>> print(unknown_choice("format", "tflight", ["onnx", "tflite"]))
     unknown format 'tflight'; did you mean 'tflite'? (choose from onnx, tflite)
     """
+    import difflib  # --help does without it
+
     known = list(choices)
     by_lower = {choice.lower(): choice for choice in reversed(known)}
     close = difflib.get_close_matches(given, known, n=1)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
+from mocovit_deploy.choices import FORMATS
 from mocovit_deploy.errors import unknown_choice
 
 if TYPE_CHECKING:
@@ -22,9 +23,6 @@ if TYPE_CHECKING:
     from mocovit_deploy.quantization.scheme import Scheme
     from mocovit_deploy.ship.metadata import FileMetadata
     from mocovit_deploy.spec import ExportRequest, TensorSpec
-
-FORMATS = ("onnx", "coreml", "tflite")
-"""Names of the modules in `exporters/`, in the order files are written."""
 
 
 @dataclass(frozen=True)

@@ -11,29 +11,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, cast
 
+from mocovit_deploy.choices import RUNTIMES_OF, TARGETS
 from mocovit_deploy.errors import UsageError, unknown_choice
 
 if TYPE_CHECKING:
     from mocovit_deploy.artifacts.artifact import Array, Artifact
     from mocovit_deploy.artifacts.golden import Golden
-
-TARGETS = ("host", "adb", "emulated")
-"""Names of the modules in `benchmarks/targets/`; the first is the one taken when none is named."""
-
-HOST = TARGETS[0]
-
-RUNTIMES_OF: Mapping[str, tuple[str, ...]] = {"tflite": ("litert", "tflite"), "onnx": ("onnxruntime",)}
-"""The runtimes that targets execute each format with; the first is the one taken when none is named.
-
-LiteRT's C API (the reference), the TFLite C API of the 1.x runtimes, ONNX Runtime's C API.
-"""
-
-RUNTIMES = tuple(runtime for runtimes in RUNTIMES_OF.values() for runtime in runtimes)
-
-CPUS = ("cortex-a76", "cortex-a55", "cortex-a53")
-"""Cores the emulator plays; runtimes choose their kernels by them. The first is the one taken when none is
-named. 'max' is left out on purpose: it has SME2 and i8mm, so kernels would run that no phone of this class
-has."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -54,8 +54,8 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shown = dict(re.findall(r"```python\n# (\S+\.py)\n(.*?)```", GUIDE, re.DOTALL))
     for toy in TOYS:
         (folder / toy).write_text(shown[toy])
-    add_word(folder / "mocovit_deploy" / "formats.py", "FORMATS", "toy")
-    add_word(folder / "mocovit_deploy" / "targets.py", "TARGETS", "toy")
+    add_word(folder / "mocovit_deploy" / "choices.py", "FORMATS", "toy")
+    add_word(folder / "mocovit_deploy" / "choices.py", "TARGETS", "toy")
     (folder / "linear.py").write_text(NETWORK)
     (folder / "parity.toml").write_text(CONTRACT)
     return folder

@@ -17,7 +17,6 @@ import sys
 from collections.abc import Sequence
 
 from benchmarks.cli.parser import build_parser
-from benchmarks.cli.request import ab_request, doctor_request, run_request
 from mocovit_deploy.cli.runner import run_command
 from mocovit_deploy.terminal.deadline import deadline
 
@@ -31,6 +30,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _command(words: Sequence[str]) -> int:
     given = build_parser(PROGRAM).parse_args(words)
+    from benchmarks.cli.request import ab_request, doctor_request, run_request
+
     if given.command in ("run", "ab"):
         measured = run_request(given) if given.command == "run" else ab_request(given)
         from benchmarks.cli import commands

@@ -6,10 +6,9 @@ import argparse
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from benchmarks.reports.plan import MAX_THREADS
+from mocovit_deploy.choices import CPUS, MAX_THREADS, RUNTIMES, TARGETS
 from mocovit_deploy.cli.parsers import Parser, Version
 from mocovit_deploy.errors import UsageError, unknown_choice
-from mocovit_deploy.targets import CPUS, RUNTIMES, TARGETS
 
 STATUSES = """exit status:
   0 done and checked     4 outputs differ, or not checked    7 device unusable, time is up, disk full,

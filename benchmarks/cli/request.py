@@ -13,8 +13,8 @@ from typing import Any
 
 from benchmarks.devices.wanted import Wanted
 from benchmarks.reports.plan import PHONE_MIN_S, PHONE_RUNS, Plan, counting_plan
+from mocovit_deploy.choices import CPUS
 from mocovit_deploy.errors import UsageError
-from mocovit_deploy.targets import CPUS
 
 _PHONE_WORDS = ("serial", "connect", "cores", "remote_folder", "keep", "no_root", "cooldown_s", "all_devices")
 

@@ -5,10 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from mocovit_deploy.choices import CPUS, MAX_THREADS, RUNTIMES
 from mocovit_deploy.errors import UsageError, unknown_choice
-from mocovit_deploy.targets import CPUS, RUNTIMES
-
-MAX_THREADS = 64
 
 PHONE_RUNS, PHONE_MIN_S = 50, 10.0
 """What a round on a phone takes at least, unless the user asks for less."""

@@ -33,7 +33,14 @@ UNBUDGETED = (
     *("imports", "request", "network", "reference"),
     *("parity onnx fp32", "parity coreml fp32", "parity tflite fp32"),
 )
-HELP_BUDGET_S = 0.1
+HELP_BUDGET_S = 0.03
+PROGRAMS = (
+    ("mocovit-export", "mocovit_deploy.cli.main", "export_main"),
+    ("mocovit-parity", "mocovit_deploy.cli.main", "parity_main"),
+    ("mocovit-bench", "benchmarks.cli.main", "main"),
+)
+"""Each with its entry point: module and function."""
+HELP_ROUNDS = 20
 TIMEOUT_S = 600
 
 BASELINE = """
@@ -62,8 +69,9 @@ def main() -> int:
     rows = [
         (name, *_medians(spent(*stages), 1, "s"), f"{budget_s:.1f} s") for name, stages, budget_s in BUDGETS
     ]
-    extra = [(wall * 1e3, cpu * 1e3) for wall, cpu in _help_over_python(20)]
-    rows.append(("--help over bare Python", *_medians(extra, 0, "ms"), f"{HELP_BUDGET_S * 1e3:.0f} ms"))
+    for program, extra in _help_over_python(HELP_ROUNDS).items():
+        budget = f"{HELP_BUDGET_S * 1e3:.0f} ms"
+        rows.append((f"{program} --help over bare Python", *_medians(extra, 0, "ms", scale=1e3), budget))
     rows += [(name, *_medians(spent(name), 1, "s"), "-") for name in UNBUDGETED]
     if given.baseline:
         baselines = [_run([sys.executable, "-c", BASELINE]).splitlines()[-1] for _ in range(given.rounds)]
@@ -86,21 +94,24 @@ def _export() -> dict[str, Any]:
     return report
 
 
-def _medians(spent: list[tuple[float, float]], digits: int, unit: str) -> tuple[str, str, str]:
-    """Median and least wall time, and median CPU time, as text."""
+def _medians(
+    spent: list[tuple[float, float]], digits: int, unit: str, *, scale: float = 1.0
+) -> tuple[str, ...]:
+    """Median and least wall time, and median CPU time, as text: seconds times `scale` are in `unit`."""
     walls, cpus = zip(*spent, strict=True)
     shown = (statistics.median(walls), min(walls), statistics.median(cpus))
-    return (f"{shown[0]:.{digits}f} {unit}", f"{shown[1]:.{digits}f} {unit}", f"{shown[2]:.{digits}f} {unit}")
+    return tuple(f"{seconds * scale:.{digits}f} {unit}" for seconds in shown)
 
 
-def _help_over_python(rounds: int) -> list[tuple[float, float]]:
-    """Extra (wall, CPU) seconds of --help over `python -c pass`, alternating."""
-    main = "from mocovit_deploy.cli.main import export_main; export_main()"
-    extra = []
+def _help_over_python(rounds: int) -> dict[str, list[tuple[float, float]]]:
+    """Extra (wall, CPU) seconds of each program's --help over `python -c pass`, in turn."""
+    extra: dict[str, list[tuple[float, float]]] = {program: [] for program, _, _ in PROGRAMS}
     for _ in range(rounds):
         bare = _timed([sys.executable, "-c", "pass"])
-        helped = _timed([sys.executable, "-c", f"import sys; sys.argv[1:] = ['--help']; {main}"])
-        extra.append((helped[0] - bare[0], helped[1] - bare[1]))
+        for program, module, function in PROGRAMS:
+            words = f"import sys; sys.argv[1:] = ['--help']; from {module} import {function}"
+            helped = _timed([sys.executable, "-c", f"{words}; sys.exit({function}())"])
+            extra[program].append((helped[0] - bare[0], helped[1] - bare[1]))
     return extra
 
 

@@ -47,8 +47,9 @@ from benchmarks.studies.zoo_document import (
     network_cells,
 )
 from mocovit_deploy.artifacts.manifest import read_manifest
+from mocovit_deploy.choices import FORMATS
 from mocovit_deploy.files import write_atomically
-from mocovit_deploy.formats import FORMATS, format_named
+from mocovit_deploy.formats import format_named
 from mocovit_deploy.terminal.table import table
 
 DOCUMENT = CHECKOUT / "docs" / "zoo.md"

@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from mocovit_deploy.formats import FORMATS
+from mocovit_deploy.choices import FORMATS
 
 PRECISIONS = ("fp32", "fp16")
 

@@ -6,7 +6,7 @@ emulated   an ARM core, counted             subject    from a file's name to wha
 bench      the program that runs inside     ab         two files in turn
 benchmark_model   Google's program instead of ours
 
-To add one: a module here, its name in `mocovit_deploy.targets.TARGETS`, and its line below.
+To add one: a module here, its name in `mocovit_deploy.choices.TARGETS`, and its line below.
 """
 
 from __future__ import annotations

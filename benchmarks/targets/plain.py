@@ -11,9 +11,10 @@ from benchmarks.targets.context import Context, ProfiledRun
 from benchmarks.toolchain import bundle as bundles
 from mocovit_deploy.artifacts.artifact import Artifact
 from mocovit_deploy.artifacts.golden import Golden
+from mocovit_deploy.choices import CPUS
 from mocovit_deploy.errors import MissingToolError, UsageError
 from mocovit_deploy.formats import format_named
-from mocovit_deploy.targets import CPUS, GoldenRun, RunConditions, runtime_for
+from mocovit_deploy.targets import GoldenRun, RunConditions, runtime_for
 
 
 def emulation_plan(artifact: Artifact, conditions: RunConditions) -> Plan:

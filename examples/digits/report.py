@@ -19,11 +19,12 @@ from typing import TYPE_CHECKING, Any
 
 from examples.digits import words
 from examples.digits.train import CHECKPOINT
+from mocovit_deploy.choices import FORMATS
 from mocovit_deploy.cli.parsers import Parser
 from mocovit_deploy.cli.runner import run_command
 from mocovit_deploy.errors import UsageError, unknown_choice
 from mocovit_deploy.files import size_bytes
-from mocovit_deploy.formats import FORMATS, format_named
+from mocovit_deploy.formats import format_named
 from mocovit_deploy.terminal.table import megabytes, table
 
 if TYPE_CHECKING:

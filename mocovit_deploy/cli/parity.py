@@ -10,6 +10,7 @@ from pathlib import Path
 from mocovit_deploy.artifacts.artifact import Artifact
 from mocovit_deploy.artifacts.golden import Golden, read_golden
 from mocovit_deploy.artifacts.manifest import read_manifest
+from mocovit_deploy.choices import HOST, TARGETS
 from mocovit_deploy.cli.output import (
     HEADER,
     REPORT_SCHEMA_VERSION,
@@ -24,7 +25,7 @@ from mocovit_deploy.files import digest
 from mocovit_deploy.parity.decide import PASS
 from mocovit_deploy.parity.sandboxed import check_here
 from mocovit_deploy.parity.verdict import ParityReport, judge_outputs, not_run
-from mocovit_deploy.targets import HOST, TARGETS, RunConditions, load_target
+from mocovit_deploy.targets import RunConditions, load_target
 from mocovit_deploy.terminal.printable import printable
 from mocovit_deploy.terminal.quiet import quiet
 from mocovit_deploy.terminal.table import table

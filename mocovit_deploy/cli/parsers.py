@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import difflib
 import sys
 from pathlib import Path
 from typing import NoReturn
 
+from mocovit_deploy.choices import FORMATS, TARGETS
 from mocovit_deploy.errors import UsageError
-from mocovit_deploy.formats import FORMATS
-from mocovit_deploy.targets import TARGETS
 
 STATUSES = """exit status:
   0 done and checked         4 parity failed or not run      7 device unusable, disk full, output closed
@@ -47,6 +45,8 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         hint = ""
         if message.startswith("unrecognized arguments: --"):
+            import difflib  # --help does without it
+
             word = message.split()[2].partition("=")[0]
             close = difflib.get_close_matches(word, self._option_string_actions, n=1)
             hint = f"; did you mean {close[0]}?" if close else ""

@@ -9,8 +9,8 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from mocovit_deploy.choices import FORMATS
 from mocovit_deploy.errors import UsageError
-from mocovit_deploy.formats import FORMATS
 from mocovit_deploy.quantization.recipes import RECIPES
 from mocovit_deploy.spec import CalibrationRequest, ExportRequest, ModelSpec, OwnInput
 

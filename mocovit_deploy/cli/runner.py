@@ -11,7 +11,6 @@ With --json a failed command prints a JSON document too, unless it printed its r
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -139,6 +138,8 @@ def _failed(program: str, words: Sequence[str], error: DeployError, output: Watc
     lines += [f"  and {left} more; --verbose lists them all"] if left else []
     sys.stderr.write("".join(printable(f"{line}\n", keep="\n") for line in lines))
     if "--json" in words and output is not None and not output.written:
+        import json  # --help does without it
+
         document = {
             "schema_version": FAILURE_SCHEMA_VERSION,
             "program": program,

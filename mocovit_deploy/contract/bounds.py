@@ -11,12 +11,11 @@ from collections import Counter
 import numpy as np
 
 from mocovit_deploy.accuracy.evaluate import NO_ANSWER, accuracy, evaluate
+from mocovit_deploy.choices import FORMATS, RUNTIMES_OF
 from mocovit_deploy.contract.evidence import Evidence
 from mocovit_deploy.contract.metric import BYTES, COUNT, DECIBELS, ERROR, SHARE, Measured, Metric
 from mocovit_deploy.errors import AccuracyError, ParityError, SlowerError, UsageError
-from mocovit_deploy.formats import FORMATS
 from mocovit_deploy.parity.tolerance import LIVELINESS
-from mocovit_deploy.targets import RUNTIMES_OF
 
 TRANSPOSES = ("TRANSPOSE", "Transpose", "transpose")
 BY_RUNTIME = tuple(sorted(RUNTIMES_OF))

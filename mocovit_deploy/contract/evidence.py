@@ -15,6 +15,7 @@ from mocovit_deploy.accuracy.evaluate import Classes
 from mocovit_deploy.accuracy.labelled import Labelled
 from mocovit_deploy.artifacts.artifact import Array, Artifact
 from mocovit_deploy.artifacts.golden import Golden, read_golden
+from mocovit_deploy.choices import HOST
 from mocovit_deploy.contract.accuracy_data import AccuracyData
 from mocovit_deploy.errors import ParityError, UsageError
 from mocovit_deploy.files import size_bytes
@@ -23,7 +24,6 @@ from mocovit_deploy.parity.compare import Difference
 from mocovit_deploy.parity.flips import flips
 from mocovit_deploy.parity.verdict import ParityReport, differences, predict_golden
 from mocovit_deploy.targets import (
-    HOST,
     GoldenRun,
     InstructionCount,
     Partitions,

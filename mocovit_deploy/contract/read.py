@@ -23,14 +23,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mocovit_deploy.choices import CPUS, FORMATS, RUNTIMES, RUNTIMES_OF
 from mocovit_deploy.contract.bounds import METRICS, metric_named
 from mocovit_deploy.contract.evidence import Conditions
 from mocovit_deploy.contract.model_table import MODEL_WORDS, request_of
 from mocovit_deploy.contract.toml import choice, positive, text
 from mocovit_deploy.errors import UsageError, unknown_choice
-from mocovit_deploy.formats import FORMATS, format_named
+from mocovit_deploy.formats import format_named
 from mocovit_deploy.spec import ExportRequest
-from mocovit_deploy.targets import CPUS, RUNTIMES, RUNTIMES_OF
 
 LARGEST_BYTES = 1 << 20
 TARGETS = ("host", "emulated")

@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 import difflib
 
+from mocovit_deploy.choices import FORMATS
 from mocovit_deploy.errors import MissingToolError, UsageError, unknown_choice
-from mocovit_deploy.formats import FORMATS, format_named
+from mocovit_deploy.formats import format_named
 from mocovit_deploy.models.probe import require_files
 from mocovit_deploy.passes import PASSES
 from mocovit_deploy.quantization.recipes import recipe_named

@@ -281,8 +281,9 @@ def test_an_internal_error_is_one_line_with_a_hint(capfd):
 
 
 def test_all_formats_are_the_default_and_help_names_every_word():
+    from mocovit_deploy.choices import FORMATS
     from mocovit_deploy.cli.requests import export_request
-    from mocovit_deploy.formats import FORMATS, format_named
+    from mocovit_deploy.formats import format_named
 
     parser = words.export_parser()
     given = parser.parse_args([])

@@ -14,9 +14,10 @@ import pytest
 from examples.digits import data, exported, judge, report
 from mocovit_deploy.accuracy.evaluate import Drop, Evaluation
 from mocovit_deploy.artifacts.artifact import Artifact
+from mocovit_deploy.choices import FORMATS
 from mocovit_deploy.cli.runner import run_command
 from mocovit_deploy.errors import AccuracyError, ConversionError, ParityError, UsageError
-from mocovit_deploy.formats import FORMATS, format_named
+from mocovit_deploy.formats import format_named
 from mocovit_deploy.spec import BATCH, Preprocessing, TensorSpec
 
 EVALUATION = Evaluation(

@@ -12,10 +12,11 @@ from tiny_networks import tiny
 
 from mocovit_deploy.artifacts.golden import read_golden
 from mocovit_deploy.artifacts.manifest import manifest_path, read_manifest
+from mocovit_deploy.choices import FORMATS
 from mocovit_deploy.errors import DeployError, UsageError
 from mocovit_deploy.exporting.pipeline import export_model
 from mocovit_deploy.files import digest
-from mocovit_deploy.formats import FORMATS, format_named
+from mocovit_deploy.formats import format_named
 from mocovit_deploy.parity.verdict import check_predictor, predict_golden
 from mocovit_deploy.quantization.recipes import recipe_named
 from mocovit_deploy.spec import CalibrationRequest, ExportRequest, InputSpec, ModelSpec

@@ -11,10 +11,11 @@ import pytest
 
 from exporters.tflite.metadata import normalization, without_archive
 from mocovit_deploy.artifacts.manifest import read_manifest
+from mocovit_deploy.choices import FORMATS
 from mocovit_deploy.errors import ConversionError
 from mocovit_deploy.exporting.pipeline import export_model
 from mocovit_deploy.files import digest
-from mocovit_deploy.formats import FORMATS, format_named
+from mocovit_deploy.formats import format_named
 from mocovit_deploy.parity.sandboxed import child_check
 from mocovit_deploy.ship.metadata import FileMetadata
 from mocovit_deploy.spec import ExportRequest, InputSpec, ModelSpec, Preprocessing

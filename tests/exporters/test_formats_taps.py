@@ -11,9 +11,10 @@ from planting.suite import SURGEONS, open_case, plant, swap
 from mocovit_deploy.artifacts.golden import read_golden
 from mocovit_deploy.artifacts.manifest import read_manifest
 from mocovit_deploy.artifacts.marks import split_mark
+from mocovit_deploy.choices import FORMATS
 from mocovit_deploy.errors import ParityError, UsageError
 from mocovit_deploy.exporting.pipeline import export_model
-from mocovit_deploy.formats import FORMATS, format_named
+from mocovit_deploy.formats import format_named
 from mocovit_deploy.layers.check import check_layers
 from mocovit_deploy.layers.taps import first_divergence
 from mocovit_deploy.spec import ExportRequest, InputSpec, ModelSpec

@@ -9,9 +9,10 @@ from torch import nn
 
 from mocovit_deploy.artifacts.golden import read_golden
 from mocovit_deploy.artifacts.manifest import read_manifest
+from mocovit_deploy.choices import FORMATS
 from mocovit_deploy.errors import ConversionError, UsageError
 from mocovit_deploy.exporting.pipeline import export_model
-from mocovit_deploy.formats import FORMATS, format_named
+from mocovit_deploy.formats import format_named
 from mocovit_deploy.models.inputs import UNTOUCHED, Flattened, inputs_of
 from mocovit_deploy.models.load import load_network
 from mocovit_deploy.spec import ASSUMED, PIXELS, ExportRequest, InputSpec, ModelSpec, OwnInput

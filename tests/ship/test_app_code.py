@@ -15,9 +15,9 @@ from PIL import Image
 
 from mocovit_deploy.artifacts.golden import read_golden
 from mocovit_deploy.artifacts.manifest import read_manifest
+from mocovit_deploy.choices import FORMATS
 from mocovit_deploy.errors import UsageError
 from mocovit_deploy.exporting.pipeline import export_model
-from mocovit_deploy.formats import FORMATS
 from mocovit_deploy.parity.samples import preprocess
 from mocovit_deploy.ship.app_code import TEMPLATES, app_code
 from mocovit_deploy.spec import ExportRequest, InputSpec, ModelSpec, TensorSpec

@@ -25,8 +25,9 @@ from benchmarks.reports.file import read_reports, write_reports
 from benchmarks.reports.report import CountReport
 from benchmarks.targets import host
 from benchmarks.targets.context import MeasuringTarget
+from mocovit_deploy.choices import TARGETS
 from mocovit_deploy.errors import UsageError
-from mocovit_deploy.targets import TARGETS, load_target
+from mocovit_deploy.targets import load_target
 
 MODELS = Path(__file__).parents[1] / "models"
 QUICK = ["--target", "host", "--runs", "3", "--min-s", "0", "--warmup-runs", "1", "--warmup-min-s", "0"]

@@ -21,6 +21,7 @@ from benchmarks.targets.emulated import target as emulated
 from benchmarks.targets.emulated.prefix import CORES, write_prefix
 from benchmarks.targets.subject import load_subject
 from benchmarks.toolchain import bundle as bundles
+from mocovit_deploy.choices import CPUS, RUNTIMES
 from mocovit_deploy.errors import (
     MissingToolError,
     ParityError,
@@ -28,7 +29,6 @@ from mocovit_deploy.errors import (
     TransientDeviceError,
     UsageError,
 )
-from mocovit_deploy.targets import CPUS, RUNTIMES
 
 MODELS = Path(__file__).parents[1] / "models"
 MODEL_OF = {"litert": "tiny.tflite", "tflite": "tiny.tflite", "onnxruntime": "tiny.onnx"}

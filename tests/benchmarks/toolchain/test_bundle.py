@@ -14,8 +14,8 @@ from benchmarks.toolchain import bundle as bundles
 from benchmarks.toolchain.bundle import CLOCK, LOADER, find_or_build_bundle, open_bundle
 from benchmarks.toolchain.cache import building, cache_root
 from benchmarks.toolchain.lock import read_lock
+from mocovit_deploy.choices import RUNTIMES
 from mocovit_deploy.errors import DeployError, StableDeviceError, TransientDeviceError, UsageError
-from mocovit_deploy.targets import RUNTIMES
 
 
 @pytest.fixture

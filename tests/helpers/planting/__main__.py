@@ -12,10 +12,10 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
+from mocovit_deploy.choices import FORMATS
 from mocovit_deploy.errors import DeployError
 from mocovit_deploy.exporting.pipeline import export_model
 from mocovit_deploy.files import write_atomically
-from mocovit_deploy.formats import FORMATS
 from mocovit_deploy.spec import ExportRequest, ModelSpec, OwnInput
 from mocovit_deploy.terminal.progress import Stages
 from mocovit_deploy.terminal.quiet import quiet

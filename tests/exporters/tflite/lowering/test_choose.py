@@ -12,7 +12,8 @@ from exporters.tflite.direct.write import written
 from exporters.tflite.lowering import choose
 from exporters.tflite.lowering.choose import COUNTED, FLOATING, LOWERINGS, RUNTIME, is_chosen, lowerings, pays
 from exporters.tflite.lowering.pad_rows import pad_rows
-from mocovit_deploy.formats import FORMATS, format_named
+from mocovit_deploy.choices import FORMATS
+from mocovit_deploy.formats import format_named
 from mocovit_deploy.passes import HALF_REWRITES
 from mocovit_deploy.passes.run import rewrite
 from mocovit_deploy.spec import TensorSpec
