@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 import mocovit_deploy
+from benchmarks.studies.zoo_document import ROWS
 from exporters.tflite import load
 from mocovit_deploy.artifacts.golden import read_golden
 from mocovit_deploy.artifacts.manifest import read_manifest
@@ -21,25 +22,9 @@ SIZE = InputSpec(size=32)
 TINY = ModelSpec("tiny_networks:tiny", input=SIZE)
 ODD = ModelSpec("tiny_networks:error_function", input=SIZE)
 ZOO = (
-    "mocovit_0_5",
-    "timm/ghostnet_100",
-    "timm/ghostnetv2_100",
-    "timm/ghostnetv3_100",
-    "timm/repghostnet_100",
-    "timm/mobilenetv3_small_100",
-    "timm/mobilenetv3_large_100",
-    "timm/mobilenetv4_conv_small",
-    "timm/mobilevit_xxs",
-    "timm/mobilevit_xs",
-    "timm/mobilevit_s",
-    "timm/mobilevitv2_050",
-    "timm/efficientvit_b0",
-    "timm/efficientvit_b1",
-    "timm/efficientvit_l1",
-    "timm/efficientnet_b0",
-    "timm/repvgg_a0",
-    "timm/mobileone_s1",
-    "timm/efficientformerv2_s0",
+    *((row.model, row.size) for row in ROWS),
+    ("timm/mobilevitv2_050", None),
+    ("timm/efficientformerv2_s0", None),
 )
 
 
@@ -70,9 +55,9 @@ def test_both_converters_agree_on_a_tiny_network(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ZOO)
-def test_both_converters_agree_on_the_zoo(name, tmp_path):
-    agree(ModelSpec(name, input=OwnInput()), tmp_path, 1e-4)
+@pytest.mark.parametrize(("name", "size"), ZOO)
+def test_both_converters_agree_on_the_zoo(name, size, tmp_path):
+    agree(ModelSpec(name, input=OwnInput(size=size)), tmp_path, 1e-4)
 
 
 def agree(model, folder, error):
