@@ -4,7 +4,7 @@ VENV := .venv
 READY := $(VENV)/ready
 ARGS ?=
 
-.PHONY: setup export parity contract bench test coverage test-slow lint docs trained digits half zoo fast speed runtimes faults fuzz trial clean
+.PHONY: setup export parity contract bench test coverage test-slow lint docs trained digits half zoo fast costs speed runtimes faults fuzz trial clean
 
 setup: $(READY)
 
@@ -58,6 +58,9 @@ fast: $(READY)
 
 speed: $(READY)
 	$(VENV)/bin/python -m benchmarks.studies.export_speed $(ARGS)
+
+costs: $(READY)
+	$(VENV)/bin/python -m benchmarks.studies.operator_costs $(ARGS)
 
 runtimes: $(READY)
 	$(VENV)/bin/python -m benchmarks.studies.runtime_matrix $(ARGS)

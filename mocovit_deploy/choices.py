@@ -28,5 +28,8 @@ CPUS = ("cortex-a76", "cortex-a55", "cortex-a53")
 named. 'max' is left out on purpose: it has SME2 and i8mm, so kernels would run that no phone of this class
 has."""
 
+DEVICES = ("snapdragon_855",)
+"""Devices that milliseconds are modelled for: names of the files in `benchmarks/devices/`."""
+
 MAX_THREADS = 64
 """Of a runtime that is measured."""

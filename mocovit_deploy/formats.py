@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from mocovit_deploy.artifacts.artifact import Array, Artifact
     from mocovit_deploy.artifacts.marks import FileValue
     from mocovit_deploy.artifacts.operator import FileOperator
+    from mocovit_deploy.quantization.arithmetic import ArithmeticChoice
     from mocovit_deploy.quantization.scheme import Scheme
     from mocovit_deploy.ship.metadata import FileMetadata
     from mocovit_deploy.spec import ExportRequest, TensorSpec
@@ -47,6 +48,10 @@ class ExportJob:
     """Of `CONVERTERS`, the one that must write a TFLite file; empty for the format's own choice."""
     scheme: Scheme | None = None
     """How the graph is quantized, for recipes that quantize it; None for the others."""
+    arithmetic: ArithmeticChoice | None = None
+    """How a mixed file's operators are divided; None for the format's usual division."""
+    estimate: bool = False
+    """Say in `Written.instructions` what one inference is estimated to take, if the format can."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +67,8 @@ class Written:
     """How a quantized file was made, as its manifest says it; None for any other."""
     execution: Mapping[str, Any] | None = None
     """How a runtime will share the file's operators, as its manifest says it; None if that is not known."""
+    instructions: float | None = None
+    """What one inference is estimated to take; None if that was not asked for, or the format cannot tell."""
 
 
 class Predictor(Protocol):

@@ -123,6 +123,25 @@ class CalibrationRequest:
     """Of `RANGE_RULES`."""
     bias_correction: bool = False
     """Take the mean error that rounding weights makes off each bias."""
+    judging_images: int = 0
+    """So many more are kept to judge candidates by (`SearchRequest`)."""
+
+
+AUTO = "auto"
+"""The precision that is searched for: one file, in the recipe that turns out best."""
+
+
+@dataclass(frozen=True)
+class SearchRequest:
+    """What `AUTO` looks for: the fastest file that keeps the accuracy."""
+
+    device: str = "snapdragon_855"
+    """Whose modelled milliseconds are compared, of `targets.DEVICES`."""
+    runtime: str = "litert"
+    max_drop: float = 0.5
+    """In points: what the upper end of the 95 % interval of the accuracy lost may be."""
+    images: int = 1000
+    """Calibration images, beside those that ranges are taken from, that accuracy is judged on."""
 
 
 @dataclass(frozen=True)
@@ -154,6 +173,8 @@ class ExportRequest:
     """What the file says of itself, with `labels`, beside what is known anyway."""
     app_code: bool = False
     """Write code that loads each file, beside it."""
+    search: SearchRequest | None = None
+    """Of the precision `AUTO`; None for its defaults."""
     calibration: CalibrationRequest | None = None
     """None: only recipes that need no calibration can be written."""
     deploy_hooks: bool = False

@@ -31,6 +31,10 @@ class RunConditions:
     """The whole call ends after this many seconds, with a `TransientDeviceError`."""
     fetch: bool = True
     """False: a runtime that is not installed for the target is a `MissingToolError`, and is not fetched."""
+    device: str | None = None
+    """The device that milliseconds are modelled for, on a target that counts; None for its usual one."""
+    per_operator: bool = False
+    """Count each operator too, on a target that counts."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,6 +73,17 @@ class GoldenRun:
 
 
 @dataclass(frozen=True, kw_only=True)
+class OperatorCount:
+    """The instructions of one operator, as the runtime executed it."""
+
+    name: str
+    """The runtime's word for it: "Convolution (NHWC, F32) IGEMM"."""
+    operator: int | None
+    """The file's operator it was made from (`FileOperator.index`); None if that is not known."""
+    instructions: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class InstructionCount:
     """The instructions of one inference, counted."""
 
@@ -77,6 +92,13 @@ class InstructionCount:
     """Runtime and version, as in "litert 2.3.0"."""
     emulator: str
     """What counted: its version and the digest of its plugin."""
+    arithmetic: str = "unknown"
+    """As of a `GoldenRun`."""
+    modelled_ms: float | None = None
+    """None for a core that the device has no model of."""
+    partitions: Partitions | None = None
+    operators: tuple[OperatorCount, ...] = ()
+    """In order, if the conditions ask for them and the runtime tells."""
 
 
 class Target(Protocol):

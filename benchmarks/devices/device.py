@@ -9,10 +9,8 @@ from benchmarks.devices import latency_fit
 from benchmarks.reports import schema
 from benchmarks.reports.counts import Counts
 from benchmarks.reports.report import Modelled
+from mocovit_deploy.choices import DEVICES
 from mocovit_deploy.errors import DeployError, unknown_choice
-
-DEVICES = ("snapdragon_855",)
-"""Names of the files in benchmarks/devices/."""
 
 _FOLDER = Path(__file__).parent
 

@@ -37,6 +37,8 @@ class Executed:
     dtype: str = ""
     """Of its first input (ONNX Runtime), or of the output of the file's operator; empty where not told."""
     half_weights: bool = False
+    operator: int | None = None
+    """The file's operator it was made from, by its index; None if that is not known."""
     ticks: tuple[int, int] | None = None
     """The reads of the counting clock between which it ran, in the first profiled inference."""
 
@@ -74,6 +76,7 @@ def read_profile(
                 elapsed_us=tuple(float(run[n]["elapsed_us"]) for run in runs),
                 dtype=source.dtype if source and pieces[n] is None else "",
                 half_weights=bool(source and source.half_weights),
+                operator=source.index if source else None,
                 ticks=ticks[n],
             )
         )

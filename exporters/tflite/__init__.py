@@ -30,6 +30,7 @@ from exporters.tflite.run import load, load_platform
 from exporters.tflite.taps import load_inside, values
 from exporters.tflite.write import convert
 from mocovit_deploy.formats import ExportJob, Written
+from mocovit_deploy.quantization.recipes import recipe_named
 from mocovit_deploy.spec import ExportRequest, TensorSpec
 
 if TYPE_CHECKING:
@@ -42,6 +43,8 @@ RECIPES: tuple[str, ...] = (
     "fp16_weights",
     "static_wi8_ai8",
     "static_wi8_ai8_fp16",
+    "mixed_wi8_ai8",
+    "mixed_wi8_ai8_fp16",
     "dynamic_wi8_afp32",
     "weight_only_wi8_afp32",
 )
@@ -71,6 +74,13 @@ def export(graph: fx.GraphModule, example: Sequence[Tensor], job: ExportJob) -> 
     `fp16_weights` halves the file, and is fast from LiteRT 2 on (docs/decisions/0005-fp16.md).
     """
     inputs = tuple(_in_file(tensor, job.layout) for tensor in job.inputs)
+    written = _written(graph, example, job, inputs)
+    return replace(written, instructions=_estimate(job)) if job.estimate else written
+
+
+def _written(
+    graph: fx.GraphModule, example: Sequence[Tensor], job: ExportJob, inputs: tuple[TensorSpec, ...]
+) -> Written:
     if job.scheme is not None:
         from exporters.tflite.quantized.export import export_quantized
 
@@ -89,6 +99,14 @@ def export(graph: fx.GraphModule, example: Sequence[Tensor], job: ExportJob) -> 
         notes=notes,
         execution=converted.execution,
     )
+
+
+def _estimate(job: ExportJob) -> float:
+    from exporters.tflite.flatbuffer import read_model
+    from exporters.tflite.quantized.costs import estimate
+    from exporters.tflite.quantized.tables import Tables
+
+    return estimate(Tables(read_model(job.path.read_bytes())), recipe_named(job.recipe).islands)
 
 
 def refuse_impossible(_request: ExportRequest) -> None:

@@ -40,7 +40,7 @@ def mark(module: str, operation: str) -> str:
 def split_mark(text: str) -> tuple[str, str]:
     """The module and the operation of a mark.
 
-    >>> split("blocks.3.se.reduce:conv2d_21")
+    >>> split_mark("blocks.3.se.reduce:conv2d_21")
     ('blocks.3.se.reduce', 'conv2d_21')
     """
     module, _, operation = text.rpartition(":")

@@ -24,6 +24,8 @@ from mocovit_deploy.exporting.refuse import refuse_impossible
 from mocovit_deploy.extras import import_torch
 from mocovit_deploy.models.probe import probe_files
 from mocovit_deploy.models.source import source_for
+from mocovit_deploy.search.candidate import HEADER as CANDIDATES
+from mocovit_deploy.search.candidate import rows_of
 from mocovit_deploy.spec import ExportRequest, Preprocessing
 from mocovit_deploy.terminal.printable import printable
 from mocovit_deploy.terminal.progress import Stages
@@ -65,8 +67,7 @@ def run_export(request: ExportRequest, *, as_json: bool, verbose: bool) -> int:
         note(_assumption(how))
     if done.network.remark:
         note(done.network.remark)
-    calibration = None if done.scheme is None else done.scheme.calibration
-    for text in () if calibration is None else calibration.notes:
+    for text in () if done.calibration is None else done.calibration.notes:
         note(text)
     for outcome in done.outcomes:
         print_notes(f"{outcome.format} {outcome.recipe}", outcome.report, outcome.notes)
@@ -116,6 +117,8 @@ def _export_text(done: ExportOutcome, stages: Stages, request: ExportRequest, ve
         refused = f", {len(proof.refusals)} refused" if proof.refusals else ""
         lines.append(f"  {proof.name:<18} {len(proof.changes):>4} changed{refused}, {error}")
     lines += [f"  refused: {refusal.where}: {refusal.why}" for refusal in done.passes.refusals]
+    for outcome in done.outcomes:
+        lines += _candidate_lines(outcome)
     written = [outcome for outcome in done.outcomes if outcome.artifact is not None]
     for outcome in written:
         lines += [*_lowering_lines(outcome, verbose), *_execution_lines(outcome, verbose)]
@@ -171,6 +174,19 @@ def _some(names: Sequence[str]) -> str:
     return ", ".join(names[:CHANGES_SHOWN]) + (f" and {more} more" if more > 0 else "")
 
 
+def _candidate_lines(outcome: Outcome) -> list[str]:
+    """What a searched file was chosen from."""
+    if not outcome.candidates:
+        return []
+    chosen = None if outcome.artifact is None else outcome.recipe
+    return [
+        "",
+        f"candidates for {outcome.format}:",
+        table(CANDIDATES, rows_of(outcome.candidates, chosen)),
+        outcome.why_chosen,
+    ]
+
+
 def _export_json(done: ExportOutcome, stages: Stages) -> dict[str, Any]:
     from mocovit_deploy.graph.edit import BATCH_NORMS, count_calls
 
@@ -205,6 +221,8 @@ def _export_json(done: ExportOutcome, stages: Stages) -> dict[str, Any]:
                 "execution": outcome.artifact.execution if outcome.artifact else None,
                 "notes": list(outcome.notes),
                 "error": str(outcome.error) if outcome.error else None,
+                "candidates": [one.as_json() for one in outcome.candidates],
+                "why_chosen": outcome.why_chosen,
                 "parity": outcome.report.as_json(),
             }
             for outcome in done.outcomes

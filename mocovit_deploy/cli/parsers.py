@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import NoReturn
 
-from mocovit_deploy.choices import FORMATS, TARGETS
+from mocovit_deploy.choices import DEVICES, FORMATS, TARGETS
 from mocovit_deploy.errors import UsageError
 
 STATUSES = """exit status:
@@ -134,6 +134,12 @@ def _positive_numbers(text: str) -> tuple[float, ...]:
     return _numbers(text)
 
 
+def _share_of_points(text: str) -> float:
+    if not 0 < _number(text) <= 100:
+        raise argparse.ArgumentTypeError(f"{text!r} is not above 0 and at most 100 points")
+    return _number(text)
+
+
 def _colour_order(text: str) -> str:
     if text.upper() not in ("RGB", "BGR"):
         raise argparse.ArgumentTypeError(f"{text!r} is not RGB or BGR")
@@ -218,8 +224,9 @@ def export_parser() -> Parser:
         "--precision",
         type=_choices,
         metavar="LIST",
-        help="of fp32 (default), fp16, fp16_weights, static_wi8_ai8, static_wi8_ai8_fp16, dynamic_wi8_afp32, "
-        "weight_only_wi8_afp32; not every format has all",
+        help="of fp32 (default), fp16, fp16_weights, static_wi8_ai8, static_wi8_ai8_fp16, mixed_wi8_ai8, "
+        "mixed_wi8_ai8_fp16, dynamic_wi8_afp32, weight_only_wi8_afp32, or auto: the fastest that keeps the "
+        "accuracy; not every format has all",
     )
     add(
         "--calibration",
@@ -232,6 +239,20 @@ def export_parser() -> Parser:
     )
     add("--bias-correction", action="store_true", help="take the mean error of rounded weights off each bias")
     add("--strict", action="store_true", help="stop at a file of the calibration folder that is no image")
+    add("--device", type=str.lower, metavar="NAME", help=f"of auto: {', '.join(DEVICES)} (default)")
+    add("--runtime", type=str.lower, metavar="NAME", help="of auto: litert (default) or tflite")
+    add(
+        "--max-drop",
+        type=_share_of_points,
+        metavar="POINTS",
+        help="of auto: accuracy that may be lost, upper end of the 95 %% interval (default: 0.5)",
+    )
+    add(
+        "--judging-images",
+        type=_positive,
+        metavar="N",
+        help="of auto: further images of --calibration to judge by (default: 1000)",
+    )
     add(
         "--layout",
         type=str.lower,

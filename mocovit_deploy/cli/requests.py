@@ -12,7 +12,7 @@ from typing import Any
 from mocovit_deploy.choices import FORMATS
 from mocovit_deploy.errors import UsageError
 from mocovit_deploy.quantization.recipes import RECIPES
-from mocovit_deploy.spec import CalibrationRequest, ExportRequest, ModelSpec, OwnInput
+from mocovit_deploy.spec import AUTO, CalibrationRequest, ExportRequest, ModelSpec, OwnInput, SearchRequest
 
 ONE_FORMAT = {
     "layout": "tflite",
@@ -23,6 +23,7 @@ ONE_FORMAT = {
 }
 """Options, by their names in the parser, that one format alone knows."""
 OF_FILES = (
+    *("device", "runtime", "max_drop", "judging_images"),
     *("ranges", "bias_correction", "strict", "calibration_images", "calibration"),
     *("format", "precision", "output_dir", "output_names", "dynamic", "without", "no_verify", "app_code"),
     *("scale", "mean", "std", "colour_order"),
@@ -42,7 +43,10 @@ def require_honoured(given: argparse.Namespace) -> None:
             raise UsageError(
                 f"{_option(name)} is of {wanted} files; leave it out, or add {wanted} to --format"
             )
-    static = {recipe.name for recipe in RECIPES if recipe.is_static}
+    for name in ("device", "runtime", "max_drop", "judging_images"):
+        if AUTO not in (given.precision or ()) and _is_given(given, name):
+            raise UsageError(f"{_option(name)} goes with --precision auto; give it, or leave it out")
+    static = {AUTO} | {recipe.name for recipe in RECIPES if recipe.is_static}
     if given.calibration is not None and not static & set(given.precision or ()):
         raise UsageError(
             "--calibration is of precisions with fixed ranges; leave it out, or add "
@@ -89,6 +93,7 @@ def export_request(given: argparse.Namespace) -> ExportRequest:
         deploy_hooks=given.deploy_hooks,
         app_code=given.app_code,
         calibration=_calibration(given),
+        search=_search(given) if AUTO in (given.precision or ()) else None,
         **{name: value for name, value in options.items() if value is not None},
     )
 
@@ -98,7 +103,18 @@ def _calibration(given: argparse.Namespace) -> CalibrationRequest | None:
         return None
     images = given.calibration_images or CalibrationRequest.images
     ranges = given.ranges or CalibrationRequest.ranges
-    return CalibrationRequest(given.calibration, images, given.strict, ranges, given.bias_correction)
+    judging = _search(given).images if AUTO in (given.precision or ()) else 0
+    return CalibrationRequest(given.calibration, images, given.strict, ranges, given.bias_correction, judging)
+
+
+def _search(given: argparse.Namespace) -> SearchRequest:
+    said = {
+        "device": given.device,
+        "runtime": given.runtime,
+        "max_drop": given.max_drop,
+        "images": given.judging_images,
+    }
+    return SearchRequest(**{name: value for name, value in said.items() if value is not None})
 
 
 def _model(given: argparse.Namespace) -> ModelSpec:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from torch import fx
-
 from mocovit_deploy.errors import DeployError
+from mocovit_deploy.exporting.auto import search
 from mocovit_deploy.exporting.inside import look_inside
 from mocovit_deploy.exporting.prove import ExportContext, Outcome, run_original, write_and_prove
 from mocovit_deploy.exporting.refuse import refuse_impossible
+from mocovit_deploy.exporting.schemes import Schemes
 from mocovit_deploy.exporting.staging import staged
 from mocovit_deploy.graph.capture import capture
 from mocovit_deploy.graph.edit import BATCH_NORMS, count_calls
@@ -18,11 +18,10 @@ from mocovit_deploy.passes.deploy_hooks import after_deploy_hooks
 from mocovit_deploy.passes.result import PassResult
 from mocovit_deploy.passes.run import run_passes, standard_passes
 from mocovit_deploy.quantization.calibration import read_calibration
-from mocovit_deploy.quantization.observe import observe
+from mocovit_deploy.quantization.calibration_set import CalibrationSet
 from mocovit_deploy.quantization.recipes import recipe_named
-from mocovit_deploy.quantization.scheme import Scheme, scheme_of, weights_scheme, with_input_means
 from mocovit_deploy.ship.metadata import require_fitting_labels
-from mocovit_deploy.spec import ExportRequest
+from mocovit_deploy.spec import AUTO, ExportRequest
 from mocovit_deploy.terminal.progress import Stages
 
 
@@ -35,8 +34,8 @@ class ExportOutcome:
     batch_norms_captured: int
     """How many the network had before the passes."""
     outcomes: tuple[Outcome, ...]
-    scheme: Scheme | None = None
-    """None if no recipe asked for quantizes."""
+    calibration: CalibrationSet | None = None
+    """None if no recipe asked for has fixed ranges."""
 
 
 def export_model(request: ExportRequest, stages: Stages, live: Network | None = None) -> ExportOutcome:
@@ -64,7 +63,7 @@ def export_model(request: ExportRequest, stages: Stages, live: Network | None = 
         with stages("passes"):
             passes = run_passes(graph, example, standard_passes(request.without))
             passes = replace(passes, proofs=(*hooks, *passes.proofs))
-        scheme = _scheme(request, network, passes.graph, stages)
+        calibration = _calibration(request, network, stages)
         with stages("sensitivity"):
             inside = look_inside(network, reference.inputs, original, passes, request)
         context = ExportContext(
@@ -77,31 +76,29 @@ def export_model(request: ExportRequest, stages: Stages, live: Network | None = 
             staging=staging,
             stages=stages,
             inside=inside,
-            scheme=scheme,
+            schemes=Schemes(request.calibration, calibration, stages),
         )
-        outcomes = [write_and_prove(context, name, recipe) for name, recipe in request.files]
-    return ExportOutcome(network, passes, count_calls(original, *BATCH_NORMS), tuple(outcomes), scheme)
+        outcomes = [_outcome(context, name, recipe) for name, recipe in request.files]
+    return ExportOutcome(network, passes, count_calls(original, *BATCH_NORMS), tuple(outcomes), calibration)
 
 
-def _scheme(request: ExportRequest, network: Network, graph: fx.GraphModule, stages: Stages) -> Scheme | None:
-    """How the graph is quantized, if a recipe asked for quantizes it: made once for all files."""
-    recipes = [recipe_named(recipe) for _, recipe in request.files]
-    if request.calibration is None or not any(recipe.is_static for recipe in recipes):
-        return weights_scheme(graph) if any(recipe.quantizes for recipe in recipes) else None
+def _outcome(context: ExportContext, format_name: str, recipe: str) -> Outcome:
+    return (search if recipe == AUTO else write_and_prove)(context, format_name, recipe)
+
+
+def _calibration(request: ExportRequest, network: Network, stages: Stages) -> CalibrationSet | None:
+    """The images that ranges are taken from, if a recipe asked for has fixed ranges."""
+    needed = any(recipe == AUTO or recipe_named(recipe).is_static for _, recipe in request.files)
+    if request.calibration is None or not needed:
+        return None
     with stages("calibration images"):
-        calibration = read_calibration(
+        return read_calibration(
             request.calibration,
             network.input if network.inputs.example is None else None,
             network.input_names,
             random=lambda most: network.inputs.for_random_calibration(request.model.seed, most),
             progress=lambda done, wanted: stages.show(f"calibration images {done} of {wanted} ..."),
         )
-    with stages("ranges"):
-        observed = observe(
-            graph, calibration, lambda done, all_: stages.show(f"ranges {done} of {all_} runs ...")
-        )
-        scheme = scheme_of(graph, observed, request.calibration.ranges, calibration)
-        return with_input_means(scheme, graph, observed) if request.calibration.bias_correction else scheme
 
 
 def worst_error(export: ExportOutcome) -> DeployError | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -18,9 +18,10 @@ from mocovit_deploy.artifacts.manifest import write_manifest
 from mocovit_deploy.artifacts.provenance import provenance_of
 from mocovit_deploy.errors import ConversionError, DeployError, ParityError, internal, no_room
 from mocovit_deploy.exporting.inside import FP32, with_rewrites
+from mocovit_deploy.exporting.schemes import Schemes
 from mocovit_deploy.exporting.staging import Staging
 from mocovit_deploy.files import digest
-from mocovit_deploy.formats import ExportJob, Written, format_named
+from mocovit_deploy.formats import ExportJob, Format, Written, format_named
 from mocovit_deploy.layers.branches import Inside, judge_branches
 from mocovit_deploy.models.double import rounding_of
 from mocovit_deploy.models.load import Network
@@ -29,9 +30,11 @@ from mocovit_deploy.parity.half import check_half, needs_half, with_half
 from mocovit_deploy.parity.verdict import ParityReport, check_file, not_run, retold, with_hidden
 from mocovit_deploy.passes.result import PassResult
 from mocovit_deploy.passes.run import Pass, rewrite, run_passes
+from mocovit_deploy.quantization.arithmetic import ArithmeticChoice
 from mocovit_deploy.quantization.calibration_set import brand_of
 from mocovit_deploy.quantization.recipes import recipe_named
 from mocovit_deploy.quantization.scheme import Scheme
+from mocovit_deploy.search.candidate import Candidate
 from mocovit_deploy.ship.app_code import write_app_code
 from mocovit_deploy.ship.metadata import FileMetadata
 from mocovit_deploy.spec import BATCH, ExportRequest, TensorSpec
@@ -72,6 +75,9 @@ class Outcome:
     notes: tuple[str, ...] = ()
     app_code: tuple[Path, ...] = ()
     """Code that loads the file, beside it."""
+    candidates: tuple[Candidate, ...] = ()
+    """The files that it was chosen from, if it was searched for."""
+    why_chosen: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,8 +94,8 @@ class ExportContext:
     staging: Staging
     stages: Stages
     inside: Inside
-    scheme: Scheme | None = None
-    """None if no recipe asked for quantizes."""
+    schemes: Schemes
+    """How graphs are quantized, for recipes that do."""
 
 
 def run_original(network: Network, request: ExportRequest) -> Reference:
@@ -122,52 +128,106 @@ def run_original(network: Network, request: ExportRequest) -> Reference:
     )
 
 
+@dataclass(frozen=True)
+class Proven:
+    """A file in the staging folder with its verdict, not yet published."""
+
+    artifact: Artifact
+    golden: Golden
+    written: Written
+    report: ParityReport
+
+
 def write_and_prove(context: ExportContext, format_name: str, recipe: str) -> Outcome:
     """Write one file in the staging folder, judge it there, and publish it under its name or as rejected."""
-    exporter = format_named(format_name)
-    free = "_bN" if context.request.dynamic_batch else ""
-    brand = brand_of(None if context.scheme is None else context.scheme.calibration, recipe)
-    job = _job(context, recipe, f"{context.network.stem}{free}_{recipe}{brand}{exporter.SUFFIX}")
-    verify = context.request.verify
+
+    def work() -> Outcome:
+        proven = prove_half(context, prove(context, format_name, recipe))
+        return publish(context, proven, accepted=proven.report.verdict == PASS or not context.request.verify)
+
+    return outcome_of(context, format_name, recipe, work)
+
+
+def outcome_of(context: ExportContext, format_name: str, recipe: str, work: Callable[[], Outcome]) -> Outcome:
+    """What `work` gives, or the error that stood in its way; a full disk is everybody's and is raised."""
     try:
-        with context.stages(f"{format_name} {recipe}"):
-            rewrites = [rewrite(module) for module in exporter.lowerings(recipe)]
-            chosen = [one for one in rewrites if one.__name__ not in context.request.without]
-            lowered = run_passes(context.passes.graph, context.example, chosen)
-            written = exporter.export(lowered.graph, context.example, job)
-            metadata = _metadata(context, recipe)
-            exporter.describe(job.path, metadata, written.inputs, written.outputs)
-        with context.stages(f"parity {format_name} {recipe}"):
-            golden = _golden(context.reference, written)
-            write_golden(job.path, golden)
-            artifact = _artifact(context, job, format_name, written, lowered)
-            report = check_file(exporter, artifact, golden) if verify else not_run("--no-verify")
-        if context.inside.branches and recipe == FP32 and report.verdict == PASS:
-            with context.stages(f"layers {format_name} {recipe}"):
-                rewrites = [run for run, proof in zip(chosen, lowered.proofs, strict=True) if proof.changes]
-                report = with_hidden(report, judge_branches(artifact, golden, _inside(context, rewrites)))
-        if needs_half(report):
-            with context.stages(f"fp16 arithmetic {format_name} {recipe}"):
-                report = with_half(report, check_half(exporter, artifact, golden))
-        report = retold(report, context.staging.told)
-        metadata = replace(metadata, parity=report.summary())
-        exporter.describe(job.path, metadata, written.inputs, written.outputs)
-        artifact = replace(artifact, parity=report.as_json(), sha256=digest(job.path))
-        write_manifest(artifact)
+        return work()
     except DeployError as error:
         error.args = (context.staging.told(str(error)),)
         return Outcome(format_name, recipe, None, not_run(str(error)), error)
-    except Exception as error:  # a defect of ours is this file's error alone; a full disk is everybody's
+    except Exception as error:  # a defect of ours is this file's error alone
         if no_room(error):
             raise
         found = internal(error, f"{format_name} {recipe}")
         return Outcome(format_name, recipe, None, not_run(str(found)), found)
-    accepted = report.verdict == PASS or not verify
-    placed = context.staging.publish(job.path, rejected=not accepted)
+
+
+def prove(
+    context: ExportContext,
+    format_name: str,
+    recipe: str,
+    arithmetic: ArithmeticChoice | None = None,
+    *,
+    estimate: bool = False,
+) -> Proven:
+    """Write one file in the staging folder and judge it in the runtime here.
+
+    `arithmetic` divides the operators of a mixed file; with `estimate` its instructions are estimated.
+    """
+    exporter = format_named(format_name)
+    verify = context.request.verify
+    with context.stages(f"rewrites {format_name} {recipe}"):
+        rewrites = [rewrite(module) for module in exporter.lowerings(recipe)]
+        chosen = [one for one in rewrites if one.__name__ not in context.request.without]
+        lowered = run_passes(context.passes.graph, context.example, chosen)
+    scheme = context.schemes.of(lowered) if recipe_named(recipe).quantizes else None
+    with context.stages(f"{format_name} {recipe}"):
+        job = _job(context, recipe, _file_name(context, exporter, recipe), scheme)
+        job = replace(job, arithmetic=arithmetic, estimate=estimate)
+        written = exporter.export(lowered.graph, context.example, job)
+        exporter.describe(job.path, _metadata(context, recipe), written.inputs, written.outputs)
+    with context.stages(f"parity {format_name} {recipe}"):
+        golden = _golden(context.reference, written)
+        write_golden(job.path, golden)
+        artifact = _artifact(context, job, format_name, written, lowered)
+        report = check_file(exporter, artifact, golden) if verify else not_run("--no-verify")
+    if context.inside.branches and recipe == FP32 and report.verdict == PASS:
+        with context.stages(f"layers {format_name} {recipe}"):
+            rewrites = [run for run, proof in zip(chosen, lowered.proofs, strict=True) if proof.changes]
+            report = with_hidden(report, judge_branches(artifact, golden, _inside(context, rewrites)))
+    return Proven(artifact, golden, written, report)
+
+
+def prove_half(context: ExportContext, proven: Proven) -> Proven:
+    """The same, judged in half precision too if the file is made for it."""
+    if not needs_half(proven.report):
+        return proven
+    artifact = proven.artifact
+    with context.stages(f"fp16 arithmetic {artifact.format} {artifact.recipe}"):
+        half = check_half(format_named(artifact.format), artifact, proven.golden)
+    return proven if half is None else replace(proven, report=with_half(proven.report, half))
+
+
+def publish(context: ExportContext, proven: Proven, *, accepted: bool) -> Outcome:
+    """Let a file say its verdict, and put it under its name or among the rejected."""
+    artifact, written = proven.artifact, proven.written
+    report = retold(proven.report, context.staging.told)
+    format_name, recipe = artifact.format, artifact.recipe
+    metadata = replace(_metadata(context, recipe), parity=report.summary())
+    format_named(format_name).describe(artifact.path, metadata, written.inputs, written.outputs)
+    artifact = replace(artifact, parity=report.as_json(), sha256=digest(artifact.path))
+    write_manifest(artifact)
+    placed = context.staging.publish(artifact.path, rejected=not accepted)
     failure = None if accepted else ParityError(f"{placed}: parity {report.verdict}: {report.reason}")
     notes = (*written.notes, *_yardstick(context.reference))
     outcome = Outcome(format_name, recipe, replace(artifact, path=placed), report, failure, notes)
     return _with_app_code(outcome, placed) if context.request.app_code and accepted else outcome
+
+
+def _file_name(context: ExportContext, exporter: Format, recipe: str) -> str:
+    free = "_bN" if context.request.dynamic_batch else ""
+    brand = brand_of(context.schemes.calibration, recipe)
+    return f"{context.network.stem}{free}_{recipe}{brand}{exporter.SUFFIX}"
 
 
 def _yardstick(reference: Reference) -> tuple[str, ...]:
@@ -254,7 +314,7 @@ def _artifact(
     )
 
 
-def _job(context: ExportContext, recipe: str, file_name: str) -> ExportJob:
+def _job(context: ExportContext, recipe: str, file_name: str, scheme: Scheme | None) -> ExportJob:
     request = context.request
 
     def described(name: str, array: Array) -> TensorSpec:
@@ -274,5 +334,5 @@ def _job(context: ExportContext, recipe: str, file_name: str) -> ExportJob:
         minimum_deployment_target=request.minimum_deployment_target,
         colour_order=context.network.input.preprocessing.colour_order,
         converter=request.converter,
-        scheme=context.scheme if recipe_named(recipe).quantizes else None,
+        scheme=scheme,
     )

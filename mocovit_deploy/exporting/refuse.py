@@ -5,13 +5,13 @@ from __future__ import annotations
 import contextlib
 import difflib
 
-from mocovit_deploy.choices import FORMATS
+from mocovit_deploy.choices import DEVICES, FORMATS, RUNTIMES_OF
 from mocovit_deploy.errors import MissingToolError, UsageError, unknown_choice
-from mocovit_deploy.formats import format_named
+from mocovit_deploy.formats import Format, format_named
 from mocovit_deploy.models.probe import require_files
 from mocovit_deploy.passes import PASSES
 from mocovit_deploy.quantization.recipes import recipe_named
-from mocovit_deploy.spec import CONVERTERS, LAYOUTS, RANGE_RULES, ExportRequest
+from mocovit_deploy.spec import AUTO, CONVERTERS, LAYOUTS, RANGE_RULES, ExportRequest, SearchRequest
 
 
 def refuse_impossible(request: ExportRequest) -> None:
@@ -38,11 +38,13 @@ def refuse_impossible(request: ExportRequest) -> None:
         )
     if request.calibration is not None and request.calibration.ranges not in RANGE_RULES:
         raise unknown_choice("rule for ranges", request.calibration.ranges, RANGE_RULES)
+    if any(recipe == AUTO for _, recipe in request.files):
+        _refuse_search(request.search or SearchRequest())
     for name, recipe in request.files:
         exporter = format_named(name)
-        if recipe not in exporter.RECIPES:
+        if recipe not in recipes_of(exporter):
             raise _unknown_precision(recipe, name)
-        if recipe_named(recipe).is_static and request.calibration is None:
+        if (recipe == AUTO or recipe_named(recipe).is_static) and request.calibration is None:
             raise UsageError(
                 f"{recipe} takes ranges of activations from images: give --calibration FOLDER, FILE.npz or "
                 "module:function; or --calibration random to measure speed alone"
@@ -52,9 +54,30 @@ def refuse_impossible(request: ExportRequest) -> None:
     _refuse_unknown_passes(request)
 
 
+def recipes_of(exporter: Format) -> tuple[str, ...]:
+    """The words of --precision for a format: its recipes, and `AUTO` if it has mixed ones."""
+    mixed = any(recipe_named(recipe).is_mixed for recipe in exporter.RECIPES)
+    return (*exporter.RECIPES, AUTO) if mixed else exporter.RECIPES
+
+
+def _refuse_search(search: SearchRequest) -> None:
+    if search.device not in DEVICES:
+        raise unknown_choice("device", search.device, DEVICES)
+    runtimes = RUNTIMES_OF["tflite"]
+    if search.runtime not in runtimes:
+        raise unknown_choice("runtime", search.runtime, runtimes)
+
+
 def _refuse_unknown_passes(request: ExportRequest) -> None:
     """`--without` names a pass, or a rewrite of a file that is asked for."""
-    modules = [one for name, recipe in request.files for one in format_named(name).lowerings(recipe)]
+    files = [(name, recipe) for name, recipe in request.files if recipe != AUTO]
+    files += [
+        (name, one)
+        for name, _ in request.files
+        for one in format_named(name).RECIPES
+        if (name, AUTO) in request.files
+    ]
+    modules = [one for name, recipe in files for one in format_named(name).lowerings(recipe)]
     known = list(dict.fromkeys([*PASSES, *(module.rpartition(".")[2] for module in modules)]))
     for name in request.without:
         if name not in known:
@@ -63,7 +86,7 @@ def _refuse_unknown_passes(request: ExportRequest) -> None:
 
 def _unknown_precision(recipe: str, name: str) -> UsageError:
     """Says what each format has: which precision there is depends on it."""
-    every = {one: format_named(one).RECIPES for one in FORMATS}
+    every = {one: recipes_of(format_named(one)) for one in FORMATS}
     there = "; ".join(f"{one} has {', '.join(recipes)}" for one, recipes in every.items())
     known = sorted({known for recipes in every.values() for known in recipes})
     if recipe in known:

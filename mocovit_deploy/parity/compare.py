@@ -58,7 +58,7 @@ def compare_output(
 
     Raises `ValueError` if the shapes differ: that is another network, not an error to measure.
 
-    >>> found = compare("logits", np.array([[[0.0, 4.0]]]), np.array([[[0.0, 4.2]]]))
+    >>> found = compare_output("logits", np.array([[[0.0, 4.0]]]), np.array([[[0.0, 4.2]]]))
     >>> round(found.max_error, 3), round(found.sqnr_db), found.top1_agreement
     (0.05, 26, 1.0)
     """

@@ -55,12 +55,8 @@ class _Chosen:
 
 
 def needs_half(report: ParityReport) -> bool:
-    """Whether a file passed in fp32 that is made for fp16.
-
-    The float operators of a quantized file are left to `mocovit-parity --target`: the reference has no int8.
-    """
-    made_for_half = report.not_run == "fp16 arithmetic" and report.arithmetic == "fp32"
-    return report.verdict == PASS and report.half is None and made_for_half
+    """Whether a file passed that is made for fp16, without having been computed in it."""
+    return report.verdict == PASS and report.half is None and report.not_run == "fp16 arithmetic"
 
 
 def with_half(report: ParityReport, half: ParityReport) -> ParityReport:
@@ -68,16 +64,18 @@ def with_half(report: ParityReport, half: ParityReport) -> ParityReport:
     return replace(report, verdict=half.verdict, reason=half.reason, not_run="", half=half)
 
 
-def check_half(exporter: Format, artifact: Artifact, golden: Golden) -> ParityReport:
-    """The check on the emulated core, or else in the reference.
+def check_half(exporter: Format, artifact: Artifact, golden: Golden) -> ParityReport | None:
+    """The check on the emulated core, or else in the reference; None if neither can run it: the reference has
+    no int8.
 
     Raises `ConversionError` for a file that cannot be read, and what `check_on_the_core` raises.
     """
     predictor = exporter.load_half(artifact)
     assert predictor is not None, "only formats that have a half reference get here"
-    return check_on_the_core(artifact, golden, predictor.macs) or check_in_reference(
-        artifact, golden, predictor
-    )
+    found = check_on_the_core(artifact, golden, predictor.macs)
+    if found is None and artifact.quantization is None:
+        return check_in_reference(artifact, golden, predictor)
+    return found
 
 
 def check_on_the_core(artifact: Artifact, golden: Golden, macs: int) -> ParityReport | None:

@@ -59,6 +59,15 @@ TOLERANCES = {
     ("tflite", "static_wi8_ai8_fp16", INT8_AND_HALF): Tolerance(
         max_error=0.35, measured=6.2e-2, min_varying_db=3.0, measured_db=11.2
     ),
+    ("tflite", "mixed_wi8_ai8", "int8"): Tolerance(
+        max_error=0.35, measured=6.2e-2, min_varying_db=3.0, measured_db=11.2
+    ),
+    ("tflite", "mixed_wi8_ai8_fp16", "int8"): Tolerance(
+        max_error=0.35, measured=6.2e-2, min_varying_db=3.0, measured_db=11.2
+    ),
+    ("tflite", "mixed_wi8_ai8_fp16", INT8_AND_HALF): Tolerance(
+        max_error=0.35, measured=6.2e-2, min_varying_db=3.0, measured_db=11.2
+    ),
     ("tflite", "dynamic_wi8_afp32", "int8"): Tolerance(
         max_error=0.1, measured=1.1e-2, min_varying_db=12.0, measured_db=23.1
     ),
@@ -99,6 +108,8 @@ MEANT_ARITHMETIC = {
     "fp16_weights": "fp16",
     "static_wi8_ai8": "int8",
     "static_wi8_ai8_fp16": INT8_AND_HALF,
+    "mixed_wi8_ai8": "int8",
+    "mixed_wi8_ai8_fp16": INT8_AND_HALF,
     "dynamic_wi8_afp32": "int8",
     "weight_only_wi8_afp32": "fp32",
 }

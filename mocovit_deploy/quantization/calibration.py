@@ -24,7 +24,7 @@ from mocovit_deploy.artifacts.artifact import Array
 from mocovit_deploy.errors import DeployError, UsageError, first_line
 from mocovit_deploy.extras import needs_extra
 from mocovit_deploy.parity.samples import preprocess
-from mocovit_deploy.quantization.calibration_set import RANDOM, CalibrationSet
+from mocovit_deploy.quantization.calibration_set import RANDOM, CalibrationSet, Judging
 from mocovit_deploy.spec import CalibrationRequest, InputSpec
 from mocovit_deploy.user_functions import load_function
 
@@ -67,12 +67,14 @@ def read_calibration(
             f"{source}: this network takes {', '.join(names)}; calibrate it from an .npz with an "
             "array (n, ...) for each"
         )
+    wanted = request.images + request.judging_images
+    labels: Array | None = None
     if source.endswith(".npz"):
-        pictures = _from_npz(Path(source))
+        pictures, labels = _from_npz(Path(source))
     elif Path(source).is_dir():
         pictures, notes = _from_folder(Path(source), image, request, progress)
     elif ":" in source:
-        pictures = _from_function(source, image, request.images)
+        pictures, labels = _from_function(source, image, wanted)
     else:
         why = "not a folder" if Path(source).exists() else "no such folder"
         raise UsageError(f"{source}: {why}, nor an .npz, module:function or the word {RANDOM}")
@@ -83,7 +85,22 @@ def read_calibration(
         raise UsageError(f"{source}: {len(tensors)} images, and the network takes {image.batch} at a time")
     whole = len(tensors) // image.batch * image.batch
     runs = tensors[:whole].reshape(-1, *image.shape)
-    return _checked(source, {names[0]: runs}, notes)
+    judging = _judging(pictures, labels, request, notes)
+    return replace(_checked(source, {names[0]: runs}, notes), judging=judging)
+
+
+def _judging(
+    pictures: Array, labels: Array | None, request: CalibrationRequest, notes: list[str]
+) -> Judging | None:
+    """The images that candidates are judged by: those after the ones that ranges are taken from."""
+    if not request.judging_images:
+        return None
+    first = request.images if len(pictures) > request.images else 0
+    if not first:
+        notes.append("accuracy is judged on the images that ranges are taken from: there are no others")
+    last = first + request.judging_images
+    known = None if labels is None else np.asarray(labels)[first:last].astype(np.int64)
+    return Judging(pictures[first:last], known)
 
 
 def _checked(source: str, inputs: Mapping[str, Array], notes: Sequence[str]) -> CalibrationSet:
@@ -140,16 +157,17 @@ def _tensors(source: str, pictures: Array, image: InputSpec) -> Array:
     return pixels.astype(image.dtype, copy=False)
 
 
-def _from_npz(path: Path) -> Array:
+def _from_npz(path: Path) -> tuple[Array, Array | None]:
+    """Images, and labels if there are any."""
     arrays = read_labelled_arrays(path, ("images",), ("labels",))
     if "labels" in arrays and len(arrays["labels"]) != len(arrays["images"]):
         raise UsageError(f"{path}: {len(arrays['images'])} images for {len(arrays['labels'])} labels")
-    return arrays["images"]
+    return arrays["images"], arrays.get("labels")
 
 
-def _from_function(name: str, image: InputSpec, images: int) -> Array:
-    """Images of a function that is told what the network takes and how many are wanted; labels are
-    ignored.
+def _from_function(name: str, image: InputSpec, images: int) -> tuple[Array, Array | None]:
+    """Images of a function that is told what the network takes and how many are wanted, and labels if it
+    gives them.
     """
     function = load_function(name)
     try:
@@ -161,7 +179,7 @@ def _from_function(name: str, image: InputSpec, images: int) -> Array:
     pictures = np.asarray(found[0] if isinstance(found, tuple) else found)
     if isinstance(found, tuple) and len(found) > 1 and len(np.asarray(found[1])) != len(pictures):
         raise UsageError(f"{name}: {len(pictures)} images for {len(np.asarray(found[1]))} labels")
-    return pictures
+    return pictures, np.asarray(found[1]) if isinstance(found, tuple) and len(found) > 1 else None
 
 
 def _from_folder(
@@ -176,8 +194,11 @@ def _from_folder(
         raise UsageError(f"{folder}: holds no files; give a folder of images")
     pictures: list[Array] = []
     skipped: list[str] = []
-    for path in _spread(found, request.images):
-        if len(pictures) == request.images:
+    wanted = request.images + request.judging_images
+    spread = _spread(found, request.images)
+    others = _spread(spread[request.images :], max(request.judging_images, 1))
+    for path in (*spread[: request.images], *others):
+        if len(pictures) == wanted:
             break
         try:
             pictures.append(_pixels(path, image))
@@ -185,7 +206,7 @@ def _from_folder(
             if request.strict:
                 raise UsageError(f"{path}: {error}; leave it out, or leave out --strict") from None
             skipped.append(f"{path.relative_to(folder)} ({error})")
-        progress(len(pictures), min(request.images, len(found)))
+        progress(len(pictures), min(wanted, len(found)))
     if not pictures:
         raise UsageError(f"{folder}: none of its {len(found)} files is an image; the first: {skipped[0]}")
     named = ", ".join(skipped[:5]) + (f" and {len(skipped) - 5} more" if len(skipped) > 5 else "")

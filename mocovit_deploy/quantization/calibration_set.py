@@ -13,6 +13,16 @@ RANDOM = "random"
 
 
 @dataclass(frozen=True)
+class Judging:
+    """Images that files are judged by while the best is searched for."""
+
+    images: Array
+    """(n, S, S, C) uint8 pixels, or (n, C, S, S) as the network takes them."""
+    labels: Array | None
+    """(n,) whole numbers; None if they are not known."""
+
+
+@dataclass(frozen=True)
 class CalibrationSet:
     """Inputs to calibrate on, as PyTorch takes them."""
 
@@ -24,6 +34,8 @@ class CalibrationSet:
     """Of all numbers in `inputs`."""
     notes: tuple[str, ...] = ()
     """What a user should know of it, a sentence each: files that were skipped, few images."""
+    judging: Judging | None = None
+    """Further images of the same source, if a search asked for them."""
 
     @property
     def is_random(self) -> bool:

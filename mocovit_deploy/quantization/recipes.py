@@ -6,6 +6,7 @@
     |      weights in int8
     ranges of activations are fixed, from calibration images
 
+    mixed          the same, and each operator in whichever arithmetic makes the file cheapest
     dynamic        ranges of activations are measured on the phone, for each image
     weight_only    weights are stored in int8 and widened before they are used
 
@@ -34,6 +35,8 @@ class Recipe:
     """What the inputs of quantized operators are stored in, or of all operators if none is quantized."""
     islands: str
     """What operators that are not quantized are computed in, where the processor can."""
+    is_mixed: bool = False
+    """Is an operator int8 only where that makes the file cheaper? Else wherever it can be."""
 
     @property
     def is_static(self) -> bool:
@@ -48,18 +51,19 @@ class Recipe:
     def meaning(self) -> str:
         """The name in words.
 
-        >>> named("static_wi8_ai8_fp16").meaning
+        >>> recipe_named("static_wi8_ai8_fp16").meaning
         'int8 weights; int8 activations with ranges from calibration images; other operators in fp16'
         """
         if not self.quantizes:
             stored = f"weights in {self.weights}; " if self.weights != "fp32" else ""
             return f"{stored}computed in {self.activations}"
+        others = "operators for which that is cheaper" if self.is_mixed else "other operators"
         where = {
             STATIC: f"{self.activations} activations with ranges from calibration images",
             DYNAMIC: "int8 activations with ranges measured for each image",
             WEIGHT_ONLY: f"widened to {self.activations} before they are used",
         }[self.ranges]
-        return f"{self.weights} weights; {where}; other operators in {self.islands}"
+        return f"{self.weights} weights; {where}; {others} in {self.islands}"
 
 
 RECIPES = (
@@ -68,6 +72,17 @@ RECIPES = (
     Recipe(name="fp16_weights", weights="fp16", activations="fp16", islands="fp16"),
     Recipe(name="static_wi8_ai8", ranges=STATIC, weights="int8", activations="int8", islands="fp32"),
     Recipe(name="static_wi8_ai8_fp16", ranges=STATIC, weights="int8", activations="int8", islands="fp16"),
+    Recipe(
+        name="mixed_wi8_ai8", ranges=STATIC, weights="int8", activations="int8", islands="fp32", is_mixed=True
+    ),
+    Recipe(
+        name="mixed_wi8_ai8_fp16",
+        ranges=STATIC,
+        weights="int8",
+        activations="int8",
+        islands="fp16",
+        is_mixed=True,
+    ),
     Recipe(name="dynamic_wi8_afp32", ranges=DYNAMIC, weights="int8", activations="fp32", islands="fp32"),
     Recipe(
         name="weight_only_wi8_afp32", ranges=WEIGHT_ONLY, weights="int8", activations="fp32", islands="fp32"

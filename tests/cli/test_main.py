@@ -140,6 +140,13 @@ BAD = {
         ["--precision", "int8"],
         "onnx has fp32, fp16; coreml has fp32, fp16; tflite has fp32, fp16, fp16_",
     ),
+    "auto without images": (["--format", "tflite", "--precision", "auto"], "give --calibration FOLDER"),
+    "auto in onnx": (["--format", "onnx", "--precision", "auto"], "onnx files have no precision 'auto'"),
+    "an unknown device": (
+        ["--format", "tflite", "--precision", "auto", "--calibration", "random", "--device", "pixel_9"],
+        "unknown device",
+    ),
+    "a drop of nothing": (["--max-drop", "0"], "'0' is not above 0"),
     "a precision of another format": (
         ["--precision", "fp16_weights"],
         "onnx files have no precision 'fp16_w",

@@ -19,7 +19,7 @@ from mocovit_deploy.cli.requests import ONE_FORMAT, export_request, require_hono
 from mocovit_deploy.errors import MissingToolError, UsageError
 from mocovit_deploy.models import SOURCES
 from mocovit_deploy.models.load import load_network
-from mocovit_deploy.spec import CalibrationRequest, ExportRequest
+from mocovit_deploy.spec import CalibrationRequest, ExportRequest, SearchRequest
 
 TINY = "tiny_networks:tiny"
 NETWORKS = {"mocovit": "mocovit_0_5", "timm": "timm/test_efficientnet", "program": "small.pt2", "user": TINY}
@@ -49,6 +49,7 @@ ARGUMENTS = {
 }
 """A --model-arg that each source's network takes, but for the program, which takes none."""
 
+AUTO = ["--precision", "auto", "--calibration", "a"]
 STATIC = ["--precision", "static_wi8_ai8"]
 REQUEST_OPTIONS = {
     "format": (["--format", "tflite"], "formats", ("tflite",)),
@@ -88,6 +89,10 @@ REQUEST_OPTIONS = {
         "calibration",
         CalibrationRequest("a", bias_correction=True),
     ),
+    "device": ([*AUTO, "--device", "SNAPDRAGON_855"], "search", SearchRequest("snapdragon_855")),
+    "runtime": ([*AUTO, "--runtime", "tflite"], "search", SearchRequest(runtime="tflite")),
+    "max_drop": ([*AUTO, "--max-drop", "1.5"], "search", SearchRequest(max_drop=1.5)),
+    "judging_images": ([*AUTO, "--judging-images", "9"], "search", SearchRequest(images=9)),
     "strict": (
         [*STATIC, "--calibration", "a", "--strict"],
         "calibration",
@@ -170,6 +175,8 @@ def test_a_summary_refuses_what_changes_files_alone(name):
         (["--calibration", "random"], "--calibration is of precisions with fixed ranges"),
         (["--ranges", "mse"], "--ranges goes with --calibration"),
         (["--bias-correction"], "--bias-correction goes with --calibration"),
+        (["--max-drop", "1"], "--max-drop goes with --precision auto"),
+        (["--device", "x"], "--device goes with --precision auto"),
         (["--strict"], "--strict goes with --calibration"),
         (["--calibration-images", "9"], "--calibration-images goes with --calibration"),
         (["--num-classes", "3", "--model-arg", "num_classes=4"], "are both given"),

@@ -168,3 +168,21 @@ def test_random_numbers_brand_what_is_made_with_them(folder):
         == brand_of(None, "fp32")
         == ""
     )
+
+
+def test_images_to_judge_by_are_others_than_those_of_the_ranges(folder, tmp_path):
+    request = CalibrationRequest(str(folder), 2, judging_images=3)
+    found = read_calibration(request, IMAGE, ("image",), random=lambda most: [])
+    assert len(found) == 2
+    assert [found.judging.images[i].tolist() for i in range(3)] == [PIXELS[i].tolist() for i in (1, 2, 4)]
+    assert found.judging.labels is None
+    everything = tmp_path / "labelled.npz"
+    np.savez(everything, images=PIXELS, labels=np.arange(6))
+    request = CalibrationRequest(str(everything), 4, judging_images=9)
+    found = read_calibration(request, IMAGE, ("image",), random=lambda most: [])
+    assert found.judging.labels.tolist() == [4, 5]
+    request = CalibrationRequest(str(everything), 6, judging_images=9)
+    found = read_calibration(request, IMAGE, ("image",), random=lambda most: [])
+    assert len(found.judging.images) == 6
+    assert "there are no others" in " ".join(found.notes)
+    assert calibration(everything).judging is None

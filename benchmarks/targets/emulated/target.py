@@ -34,7 +34,7 @@ from mocovit_deploy.artifacts.operator import FileOperator
 from mocovit_deploy.errors import MissingToolError, ParityError, UsageError
 from mocovit_deploy.formats import format_named
 from mocovit_deploy.parity.tolerance import INT8_AND_HALF, MIXED, NEARLY_ALL
-from mocovit_deploy.targets import GoldenRun, InstructionCount, RunConditions
+from mocovit_deploy.targets import GoldenRun, InstructionCount, OperatorCount, RunConditions
 
 DEFAULT_DEVICE = "snapdragon_855"
 _HOTTEST = 5
@@ -49,6 +49,11 @@ def measure(artifact: Artifact, plan: Plan, context: Context) -> CountReport:
     refuses or a broken bundle, `MissingToolError` without an emulator that counts, `TransientDeviceError` at
     the deadline.
     """
+    return _measured(artifact, plan, context)[0]
+
+
+def _measured(artifact: Artifact, plan: Plan, context: Context) -> tuple[CountReport, ProfiledRun]:
+    """`measure`, and the run that was checked."""
     counter = emulator.find_emulator()
     model = device.load_device(context.device or DEFAULT_DEVICE)
     per_op = plan.per_op and plan.runtime != "onnxruntime"
@@ -63,7 +68,7 @@ def measure(artifact: Artifact, plan: Plan, context: Context) -> CountReport:
         regions = emulator.read_counts(place.folder / _COUNTS)
         per_operator = _per_operator(checked.run, place.folder) if per_op else ()
     counts = typical(regions)
-    return CountReport(
+    report = CountReport(
         subject=checked.subject,
         plan=plan,
         engine=checked.engine,
@@ -78,6 +83,7 @@ def measure(artifact: Artifact, plan: Plan, context: Context) -> CountReport:
         warnings=(*checked.arithmetic_note, *_warnings(plan, counts, checked.run)),
         tools=tool_versions(),
     )
+    return report, checked.run
 
 
 def profile_golden(artifact: Artifact, plan: Plan, context: Context) -> ProfiledRun:
@@ -108,12 +114,20 @@ def count(artifact: Artifact, golden: Golden, conditions: RunConditions) -> Inst
 
     Counts are taken on the first golden sample, so it alone is run before.
     """
-    plan = emulation_plan(artifact, conditions)
-    report = measure(artifact, plan, unjudged(golden.first, present_bundle(plan, conditions)))
+    plan = replace(emulation_plan(artifact, conditions), per_op=conditions.per_operator)
+    context = replace(unjudged(golden.first, present_bundle(plan, conditions)), device=conditions.device)
+    report, checked = _measured(artifact, plan, context)
     return InstructionCount(
         instructions=report.counts.instructions,
         runtime=f"{report.engine.runtime} {report.engine.version}",
         emulator=report.emulator,
+        arithmetic=report.engine.arithmetic,
+        modelled_ms=report.modelled.modelled_ms if report.modelled else None,
+        partitions=report.partitions,
+        operators=tuple(
+            OperatorCount(name=one.kind, operator=ran.operator, instructions=one.instructions)
+            for one, ran in zip(report.operators, checked.executed, strict=bool(report.operators))
+        ),
     )
 
 

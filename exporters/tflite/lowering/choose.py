@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from mocovit_deploy.parity.tolerance import MEANT_ARITHMETIC
+from mocovit_deploy.quantization.recipes import recipe_named
 
 MEASURED = Path(__file__).with_name("measured.toml")
 RUNTIME = "litert 2.3.0"
@@ -55,11 +55,12 @@ LOWERINGS = (
 def lowerings(recipe: str, runtime: str = RUNTIME) -> tuple[str, ...]:
     """Modules of the rewrites that files of `recipe` get, in order.
 
-    Quantized files get none: their scheme names the operations of the graph before.
+    Mixed files get those of the arithmetic of their float operators, so that all of them float is one of the
+    mixtures. Other quantized files get those that this arithmetic needs: the rest was not counted on them.
     """
-    if recipe not in FLOATING:
-        return ()
-    arithmetic = MEANT_ARITHMETIC[recipe]
+    arithmetic = recipe_named(recipe).islands
+    if recipe not in FLOATING and not recipe_named(recipe).is_mixed:
+        return tuple(one.module for one in LOWERINGS if one.decided.get(arithmetic) == NEEDED)
     return tuple(one.module for one in LOWERINGS if is_chosen(one, arithmetic, runtime))
 
 

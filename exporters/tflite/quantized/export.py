@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from exporters.tflite.flatbuffer import model_bytes, read_model
 from exporters.tflite.quantized.decide import usual
 from exporters.tflite.quantized.grids import tensor_grids
+from exporters.tflite.quantized.mix import cheapest_mix
 from exporters.tflite.quantized.tables import Tables
 from exporters.tflite.quantized.weights import with_stored_weights
 from exporters.tflite.quantized.write import quantized
 from exporters.tflite.write import Converted, convert
 from mocovit_deploy.formats import ExportJob, Written
-from mocovit_deploy.quantization.recipes import DYNAMIC, recipe_named
+from mocovit_deploy.quantization.arithmetic import ArithmeticChoice
+from mocovit_deploy.quantization.grid import Grid
+from mocovit_deploy.quantization.recipes import DYNAMIC, Recipe, recipe_named
 from mocovit_deploy.quantization.scheme import Scheme
 from mocovit_deploy.spec import TensorSpec
 
@@ -44,7 +47,7 @@ def export_quantized(
     tables = Tables(model)
     names = [node.name for node in graph.graph.nodes if node.op == "placeholder"]
     grids = tensor_grids(tables, scheme, names)
-    chosen = usual(tables, grids)
+    chosen = _chosen(tables, grids, job, recipe)
     made = quantized(model, grids, chosen, scheme)
     return _written(job, inputs, converted, made, {**scheme.as_json(), "operators": _counts(tables, chosen)})
 
@@ -60,6 +63,14 @@ def _written(
         notes=converted.notes,
         quantization={"recipe": recipe_named(job.recipe).meaning, **said},
     )
+
+
+def _chosen(tables: Tables, grids: Mapping[int, Grid], job: ExportJob, recipe: Recipe) -> set[int]:
+    """The operators in int8."""
+    if not recipe.is_mixed:
+        return usual(tables, grids)
+    choice = job.arithmetic or ArithmeticChoice(careful=True)
+    return set(cheapest_mix(tables, grids, choice, recipe.islands).int8)
 
 
 def _counts(tables: Tables, chosen: set[int]) -> dict[str, Any]:

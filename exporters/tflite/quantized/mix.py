@@ -1,0 +1,93 @@
+"""Which operators of a file are int8, where instructions decide: the cheapest of all mixtures.
+
+    before   every operator float                  after   int8 where that is cheaper, conversions counted
+
+Kept together are LOGISTIC and the MUL of a SiLU, which int8 computes as one look-up, and PAD and the
+convolutions that read it, which XNNPACK makes one operator of in int8. However operators are divided, the
+file stays in one partition.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import inf
+
+from exporters.tflite.quantized.costs import INT8, conversion, instructions, work_of
+from exporters.tflite.quantized.decide import possible, usual
+from exporters.tflite.quantized.grids import values_of
+from exporters.tflite.quantized.tables import Operator, Tables
+from mocovit_deploy.quantization.arithmetic import ArithmeticChoice
+from mocovit_deploy.quantization.cut import Labelling, Value, cheapest
+from mocovit_deploy.quantization.grid import Grid
+
+
+def cheapest_mix(
+    tables: Tables, grids: Mapping[int, Grid], choice: ArithmeticChoice, islands: str
+) -> Labelling:
+    """The operators in int8, and the instructions of the file; `islands` is the arithmetic of the others."""
+    allowed = usual(tables, grids) if choice.careful else possible(tables, grids)
+    if choice.nothing or choice.everything:
+        return Labelling(int8=frozenset(allowed if choice.everything else ()), cost=inf)
+    noise = _noise_of_operators(tables, choice)
+    int8_costs, float_costs = [], []
+    for operator in tables.operators:
+        work, place = work_of(tables, operator), operator.index
+        as_int8 = choice.int8_instructions.get(place)
+        as_float = choice.float_instructions.get(place)
+        if as_int8 is None:
+            as_int8 = instructions(operator.kind, INT8, work)
+        if as_float is None:
+            as_float = instructions(operator.kind, islands, work)
+        priced = as_int8 + choice.noise_price * noise.get(place, 0.0)
+        int8_costs.append(priced if place in allowed else inf)
+        float_costs.append(as_float)
+    tied = [pair for pair in (*silus(tables), *padded(tables)) if allowed.issuperset(pair)]
+    return cheapest(int8_costs, float_costs, values_between(tables), tied)
+
+
+def values_between(tables: Tables) -> list[Value]:
+    """The float tensors of a file that operators hand on, with what converting each costs."""
+    outputs = set(tables.outputs())
+    return [
+        Value(
+            made_by=tables.maker[tensor].index if tensor in tables.maker else None,
+            read_by=tuple(one.index for one in tables.readers[tensor]),
+            is_output=tensor in outputs,
+            conversion=conversion(tables.size(tensor)),
+        )
+        for tensor in tables.activations()
+    ]
+
+
+def silus(tables: Tables) -> list[tuple[int, int]]:
+    """LOGISTIC and MUL of each x sigmoid(x)."""
+    pairs = []
+    for operator in tables.operators:
+        if operator.kind != "MUL":
+            continue
+        first, second = operator.inputs
+        for value, factor in ((first, second), (second, first)):
+            maker = tables.maker.get(factor)
+            if maker is not None and maker.kind == "LOGISTIC" and maker.inputs[0] == value:
+                pairs.append((maker.index, operator.index))
+    return pairs
+
+
+def padded(tables: Tables) -> list[tuple[int, int]]:
+    """Each PAD with each convolution that reads it."""
+    return [
+        (operator.index, reader.index)
+        for operator in tables.operators
+        if operator.kind == "PAD"
+        for reader in tables.readers[operator.result]
+        if reader.kind in ("CONV_2D", "DEPTHWISE_CONV_2D")
+    ]
+
+
+def _noise_of_operators(tables: Tables, choice: ArithmeticChoice) -> dict[int, float]:
+    found: dict[int, float] = {}
+    for operation, tensor in values_of(tables).items():
+        maker: Operator | None = tables.maker.get(tensor)
+        if maker is not None and operation in choice.noise:
+            found[maker.index] = max(found.get(maker.index, 0.0), choice.noise[operation])
+    return found

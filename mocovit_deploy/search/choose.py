@@ -1,0 +1,50 @@
+"""The fastest candidate that keeps the accuracy, and the reason in words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import inf
+
+from mocovit_deploy.search.candidate import Candidate
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The candidate to ship; None if none keeps the accuracy."""
+
+    candidate: Candidate | None
+    reason: str
+
+
+def choose(candidates: Sequence[Candidate], max_drop: float) -> Choice:
+    """The fastest of those that passed parity and lose at most `max_drop`, a share; of equals the first.
+
+    A candidate without a time is slower than any with one.
+    """
+    fit = [one for one in candidates if one.keeps(max_drop)]
+    if not fit:
+        return Choice(None, f"no file keeps accuracy within {max_drop:.2%}: {_nearest(candidates)}")
+    best = min(fit, key=_time)
+    others = [one for one in fit if one is not best and one.modelled_ms is not None]
+    bar = f"drop at most {max_drop:.2%}" if best.drop_high is not None else "accuracy not judged"
+    reason = f"{best.recipe} is the fastest of {len(fit)} that pass ({bar})"
+    if others and best.modelled_ms is not None:
+        second = min(others, key=_time)
+        reason += f"; {_time(second) / _time(best) - 1:.0%} faster than {second.recipe}"
+    quicker = [one.recipe for one in candidates if _time(one) < _time(best)]
+    if quicker:
+        reason += f"; faster but refused: {', '.join(dict.fromkeys(quicker))}"
+    return Choice(best, reason)
+
+
+def _time(one: Candidate) -> float:
+    return inf if one.modelled_ms is None else one.modelled_ms
+
+
+def _nearest(candidates: Sequence[Candidate]) -> str:
+    judged = [one for one in candidates if one.passed and one.drop_high is not None]
+    if not judged:
+        return "none passes parity"
+    best = min(judged, key=lambda one: one.drop_high if one.drop_high is not None else inf)
+    return f"the nearest is {best.recipe} with up to {best.drop_high:.2%}"

@@ -1,0 +1,70 @@
+"""The search for the fastest file that keeps the accuracy, on a network of one block of each kind."""
+
+import json
+
+import numpy as np
+import pytest
+
+from mocovit_deploy.errors import AccuracyError, MissingToolError
+from mocovit_deploy.exporting import auto
+from mocovit_deploy.exporting.pipeline import export_model
+from mocovit_deploy.search.choose import choose
+from mocovit_deploy.spec import AUTO, CalibrationRequest, ExportRequest, ModelSpec, OwnInput, SearchRequest
+from mocovit_deploy.terminal.progress import Stages
+
+pytestmark = pytest.mark.slow
+
+
+class NoCounter:
+    @staticmethod
+    def count(*_):
+        raise MissingToolError("nothing counts")
+
+
+@pytest.fixture
+def images(tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 256, (24, 32, 32, 3), np.uint8)
+    np.savez(tmp_path / "images.npz", images=pixels)
+    return tmp_path / "images.npz"
+
+
+def export(folder, images, max_drop):
+    request = ExportRequest(
+        ModelSpec("tiny_networks:tiny", input=OwnInput(size=32)),
+        ("tflite",),
+        (AUTO,),
+        output_dir=folder / "out",
+        calibration=CalibrationRequest(str(images), 8, judging_images=16),
+        search=SearchRequest(max_drop=max_drop, images=16),
+    )
+    (outcome,) = export_model(request, Stages()).outcomes
+    return outcome
+
+
+def test_the_best_is_published_with_what_it_was_chosen_from(tmp_path, images, monkeypatch):
+    monkeypatch.setattr(auto, "counting_target", NoCounter)
+    outcome = export(tmp_path, images, 100.0)
+    assert outcome.error is None
+    assert outcome.artifact.path.parent == tmp_path / "out"
+    assert [path.suffix for path in (tmp_path / "out").iterdir()].count(".tflite") == 1
+    assert choose(outcome.candidates, 1.0).candidate.recipe == outcome.artifact.recipe
+    recipes = [one.recipe for one in outcome.candidates]
+    assert {"fp32", "fp16", "static_wi8_ai8", "static_wi8_ai8_fp16", "mixed_wi8_ai8_fp16"} <= set(recipes)
+    assert all(one.instructions > 0 and not one.is_counted for one in outcome.candidates if one.passed)
+    said = json.loads((tmp_path / "out" / f"{outcome.artifact.path.name}.json").read_text())
+    search = said["quantization"]["search"]
+    assert [one["recipe"] for one in search["candidates"]] == recipes
+    assert search["reason"] == outcome.why_chosen
+    assert not search["counted"]
+    assert "estimated from a table" in " ".join(outcome.notes)
+    assert "no labels" in " ".join(outcome.notes)
+
+
+def test_where_nothing_keeps_the_accuracy_nothing_is_written(tmp_path, images, monkeypatch):
+    monkeypatch.setattr(auto, "counting_target", NoCounter)
+    outcome = export(tmp_path, images, 1e-6)
+    assert isinstance(outcome.error, AccuracyError)
+    assert not list((tmp_path / "out").glob("*.tflite"))
+    prices = [one.noise_price for one in outcome.candidates if one.noise_price is not None]
+    assert prices == sorted(prices) or len(set(prices)) > 1
+    assert outcome.candidates
