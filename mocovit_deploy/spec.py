@@ -145,6 +145,18 @@ class SearchRequest:
 
 
 @dataclass(frozen=True)
+class AccuracyRequest:
+    """The labelled images that files are compared with the original on."""
+
+    source: str
+    """A folder of one folder a class, an .npz, or package.module:function (`accuracy.labelled`)."""
+    images: int | None = None
+    """The first so many; None for all."""
+    max_drop: float | None = None
+    """In points: what the upper end of the 95 % interval of the accuracy lost may be; None for anything."""
+
+
+@dataclass(frozen=True)
 class ExportRequest:
     """One call of `mocovit-export`."""
 
@@ -177,6 +189,8 @@ class ExportRequest:
     """Of the precision `AUTO`; None for its defaults."""
     calibration: CalibrationRequest | None = None
     """None: only recipes that need no calibration can be written."""
+    accuracy: AccuracyRequest | None = None
+    """None: files are not compared on labelled images."""
     deploy_hooks: bool = False
     """Run the network's own `switch_to_deploy` and its like before it is captured."""
 

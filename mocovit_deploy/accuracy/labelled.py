@@ -1,4 +1,6 @@
-"""Labelled images of the user's own: what a function returns, or what an .npz holds.
+"""Labelled images of the user's own: a folder, what a function returns, or what an .npz holds.
+
+    photographs/cat/1.jpg ...     one folder a class (folder.py)
 
     def held_out(image: InputSpec, images: int | None) -> tuple[images, labels]
 
@@ -22,6 +24,8 @@ import numpy as np
 
 from mocovit_deploy.accuracy.answers import Tensors
 from mocovit_deploy.accuracy.evaluate import Classes
+from mocovit_deploy.accuracy.folder import KnownClasses, read_folder
+from mocovit_deploy.accuracy.pictures import Pictures
 from mocovit_deploy.artifacts.artifact import Array
 from mocovit_deploy.errors import DeployError, UsageError, first_line
 from mocovit_deploy.parity.samples import preprocess
@@ -36,8 +40,17 @@ LARGEST_BYTES = 8 << 30
 class Labelled:
     """Images as described above, and their labels."""
 
-    images: Array
+    images: Array | Pictures
     labels: Classes
+    notes: tuple[str, ...] = ()
+    """What was left out, in words."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What each image is called: its file, or its number."""
+        if isinstance(self.images, Pictures):
+            return tuple(map(str, self.images.paths))
+        return tuple(f"image {number}" for number in range(len(self.labels)))
 
     def tensors(self, how: Preprocessing) -> Tensors:
         """The images as the network takes them, by their first and last index."""
@@ -46,11 +59,17 @@ class Labelled:
         return lambda start, stop: np.stack([preprocess(one, how) for one in self.images[start:stop]])
 
 
-def read_labelled(name: str, image: InputSpec, images: int | None) -> Labelled:
+def read_labelled(
+    name: str, image: InputSpec, images: int | None, known: KnownClasses | None = None
+) -> Labelled:
     """The first `images` images that `name` names, for a network that takes `image`.
 
-    Raises `UsageError` for a function or a file that is not there or fails, and for arrays that do not fit.
+    A folder's are evenly chosen, and `known` says which classes its folders are. Raises `UsageError` for a
+    folder, a function or a file that is not there or fails, and for arrays that do not fit.
     """
+    if known is not None and Path(name).is_dir():
+        folder = read_folder(Path(name), image, images, known)
+        return Labelled(folder.pictures, folder.labels, folder.notes)
     if name.endswith(".npz"):
         arrays = read_labelled_arrays(Path(name), ("images", "labels"), ())
         found = (arrays["images"], arrays["labels"])
@@ -77,7 +96,7 @@ def read_labelled(name: str, image: InputSpec, images: int | None) -> Labelled:
 
 def _from_function(name: str, image: InputSpec, images: int | None) -> tuple[Array, Array]:
     if ":" not in name:
-        raise UsageError(f"{name}: not module:function, file.py:function or a file ending in .npz")
+        raise UsageError(f"{name}: not a folder, module:function, file.py:function or a file ending in .npz")
     function = load_function(name)
     try:
         pictures, labels = function(replace(image, batch=1), images)

@@ -43,6 +43,8 @@ class Artifact:
     quantization: Mapping[str, Any] | None = None
     """Of a quantized file: calibration images and their digest, how ranges were chosen, what is in int8."""
     parity: Mapping[str, Any] | None = None
+    accuracy: Mapping[str, Any] | None = None
+    """Of the file and the original on the user's labelled images; None if there were none."""
     source: Mapping[str, Any] | None = None
     """What the file was made from (`provenance`). None in older manifests."""
     lowering: tuple[Mapping[str, Any], ...] = ()

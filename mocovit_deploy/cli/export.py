@@ -10,6 +10,7 @@ import traceback
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from mocovit_deploy.cli.accuracy import accuracy_text
 from mocovit_deploy.cli.output import (
     HEADER,
     REPORT_SCHEMA_VERSION,
@@ -67,6 +68,8 @@ def run_export(request: ExportRequest, *, as_json: bool, verbose: bool) -> int:
         note(_assumption(how))
     if done.network.remark:
         note(done.network.remark)
+    for text in done.notes:
+        note(text)
     for text in () if done.calibration is None else done.calibration.notes:
         note(text)
     for outcome in done.outcomes:
@@ -131,6 +134,8 @@ def _export_text(done: ExportOutcome, stages: Stages, request: ExportRequest, ve
         samples = " or ".join(map(str, counts))
         bound = " and ".join(f"{value:.0e}" for value in sorted(tolerances))
         lines.append(f"\ntolerance {bound or 'none'}, {samples} samples, judged against the original network")
+    measured = [(o.artifact.path.name, o.accuracy) for o in written if o.artifact and o.accuracy]
+    lines += ["", accuracy_text(measured, request.labels), ""] if measured else []
     lines += [f"code for apps: {path.name}" for outcome in written for path in outcome.app_code]
     spent = "   ".join(f"{name} {seconds:.1f} s" for name, seconds in stages.seconds.items())
     lines += [f"written to {request.output_dir}/" if written else "nothing written", spent]
@@ -224,6 +229,7 @@ def _export_json(done: ExportOutcome, stages: Stages) -> dict[str, Any]:
                 "candidates": [one.as_json() for one in outcome.candidates],
                 "why_chosen": outcome.why_chosen,
                 "parity": outcome.report.as_json(),
+                "accuracy": outcome.accuracy.as_json() if outcome.accuracy else None,
             }
             for outcome in done.outcomes
         ],

@@ -31,12 +31,20 @@ def _export(words: Sequence[str]) -> int:
 def _parity(words: Sequence[str]) -> int:
     given = parity_parser().parse_args(words)
     if given.contract is None:
+        from mocovit_deploy.cli.requests import accuracy_request, require_labelled
+
+        require_labelled(given)
+        accuracy = accuracy_request(given)
         for option, value in (("--output-dir", given.output_dir), ("--report-dir", given.report_dir)):
             if value is not None:
                 raise UsageError(f"{option} goes with --contract")
         if given.fresh or not given.files:
             raise UsageError("--fresh goes with --contract" if given.fresh else "give a FILE, or --contract")
+        if accuracy is not None and given.target not in (None, "host"):
+            raise UsageError(f"--data runs files on this host, not on --target {given.target}")
         if given.layers or given.bisect:
+            if accuracy is not None:
+                raise UsageError("--data does not go with --layers and --bisect: give the two commands")
             if given.deadline_s is not None:
                 raise UsageError("--deadline-s does not go with --layers and --bisect, which have none")
             if given.target not in (None, "host"):
@@ -53,6 +61,7 @@ def _parity(words: Sequence[str]) -> int:
             given.files,
             given.target or "host",
             deadline_s=given.deadline_s,
+            accuracy=accuracy,
             as_json=given.json,
             verbose=given.verbose,
         )
@@ -61,6 +70,9 @@ def _parity(words: Sequence[str]) -> int:
         "--layers": given.layers,
         "--bisect": given.bisect,
         "--deadline-s": given.deadline_s,
+        "--data": given.data,
+        "--images": given.images,
+        "--max-drop": given.max_drop is not None,
         str(given.files[0]) if given.files else "": given.files,
     }
     if word := next((word for word, value in others.items() if value), None):

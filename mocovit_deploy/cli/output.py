@@ -30,7 +30,7 @@ def verdict_row(path: Path, report: ParityReport) -> tuple[str, ...]:
     if verdict == PASS and leaning:
         verdict = f"{PASS}; as near as torch's own float32"
     if report.hidden:
-        verdict += f"; {_branches(len(report.hidden))} by layers"
+        verdict += f"; {branches(len(report.hidden))} by layers"
     return (
         path.name,
         size,
@@ -57,7 +57,7 @@ def print_notes(subject: str, report: ParityReport, notes: Sequence[str] = ()) -
     if unjudged:
         first = unjudged[0]
         note(
-            f"{subject}: {_branches(len(unjudged))} not judged: the outputs hardly show "
+            f"{subject}: {branches(len(unjudged))} not judged: the outputs hardly show "
             f"{first.module} (they change by {first.change:.1e} of their range without it), "
             f"and its layers could not be: {first.reason}"
         )
@@ -65,7 +65,7 @@ def print_notes(subject: str, report: ParityReport, notes: Sequence[str] = ()) -
         note(f"{subject}: {text}")
 
 
-def _branches(count: int) -> str:
+def branches(count: int) -> str:
     return f"{count} branch{'es' if count > 1 else ''}"
 
 

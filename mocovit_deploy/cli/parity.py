@@ -6,14 +6,17 @@ import sys
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mocovit_deploy.artifacts.artifact import Artifact
 from mocovit_deploy.artifacts.golden import Golden, read_golden
 from mocovit_deploy.artifacts.manifest import read_manifest
 from mocovit_deploy.choices import HOST, TARGETS
+from mocovit_deploy.cli.accuracy import Comparing, accuracy_text, labels_of
 from mocovit_deploy.cli.output import (
     HEADER,
     REPORT_SCHEMA_VERSION,
+    branches,
     note,
     print_json,
     print_notes,
@@ -25,19 +28,30 @@ from mocovit_deploy.files import digest
 from mocovit_deploy.parity.decide import PASS
 from mocovit_deploy.parity.sandboxed import check_here
 from mocovit_deploy.parity.verdict import ParityReport, judge_outputs, not_run
+from mocovit_deploy.spec import AccuracyRequest
 from mocovit_deploy.targets import RunConditions, load_target
 from mocovit_deploy.terminal.printable import printable
 from mocovit_deploy.terminal.quiet import quiet
 from mocovit_deploy.terminal.table import table
 
+if TYPE_CHECKING:
+    from mocovit_deploy.accuracy.breakdown import Breakdown
+
 
 def run_parity(
-    files: Sequence[Path], target: str, *, as_json: bool, verbose: bool, deadline_s: float | None = None
+    files: Sequence[Path],
+    target: str,
+    *,
+    as_json: bool,
+    verbose: bool,
+    deadline_s: float | None = None,
+    accuracy: AccuracyRequest | None = None,
 ) -> int:
     """Check files from what lies beside them; all are checked before any failure ends the command.
 
     `target` is where they are executed: "host" in the runtime installed here, anything else as in
-    `mocovit-bench --target`. `deadline_s` replaces the time that a file of its size may take.
+    `mocovit-bench --target`. `deadline_s` replaces the time that a file of its size may take. Files that pass
+    are then compared with their networks on the images of `accuracy`, which needs torch.
     """
     if target not in TARGETS:
         raise unknown_choice("target", target, TARGETS)
@@ -46,18 +60,50 @@ def run_parity(
         results.append((path, *_check_file(path, target, verbose, deadline_s)))  # noqa: PERF401 - it may print a note
     for path, report, _ in results:
         print_notes(path.name, report)
+    errors = [error for _, _, error in results if error is not None]
+    passed = [path for path, _, error in results if error is None]
+    compared, lost = ({}, []) if accuracy is None else _compare(passed, accuracy, verbose)
     if as_json:
-        reports = [{"file": str(path), **report.as_json()} for path, report, _ in results]
+        measured = {path: {"accuracy": found.as_json()} for path, found in compared.items()}
+        reports = [
+            {"file": str(path), **report.as_json(), **measured.get(path, {})} for path, report, _ in results
+        ]
         print_json({"schema_version": REPORT_SCHEMA_VERSION, "files": reports})
     else:
         rows = [verdict_row(path, report) for path, report, _ in results]
         sys.stdout.write(printable(f"{table(HEADER, rows)}\n", keep="\n"))
-    errors = [error for _, _, error in results if error is not None]
+        if compared:
+            named = [(path.name, found) for path, found in compared.items()]
+            text = accuracy_text(named, labels_of(next(iter(compared))))
+            sys.stdout.write(printable(f"\n{text}\n", keep="\n"))
+    errors += lost
     for error in errors[1:]:
         say(str(error))
     if errors:
         raise errors[0]
     return 0
+
+
+def _compare(
+    paths: Sequence[Path], asked: AccuracyRequest, verbose: bool
+) -> tuple[dict[Path, Breakdown], list[DeployError]]:
+    """Accuracy of each file, and the errors of those that could not be compared or lose too much."""
+    from mocovit_deploy.accuracy.judge import drop_error
+
+    comparing, found = Comparing(asked), {}
+    errors: list[DeployError] = []
+    for path in paths:
+        try:
+            with quiet(not verbose):
+                found[path] = comparing.compare(path)
+        except DeployError as error:
+            errors.append(error)
+            continue
+        if (lost := drop_error(path, found[path], asked.max_drop)) is not None:
+            errors.append(lost)
+    for text in comparing.notes:
+        note(text)
+    return found, errors
 
 
 def _check_file(
@@ -72,8 +118,8 @@ def _check_file(
         return report, ParityError(f"{path}: parity {report.verdict}: {report.reason}")
     if hidden := (read_manifest(path).parity or {}).get("hidden"):
         note(
-            f"{path}: its outputs hardly show {len(hidden)} branches of the network, which its export judged "
-            "by their layers; --bisect looks at them again"
+            f"{path}: its outputs hardly show {branches(len(hidden))} of the network, which its export "
+            "judged by their layers; --bisect looks at them again"
         )
     if changed:
         note(f"{path} was changed after its export; what is judged is the file as it is")

@@ -242,12 +242,6 @@ def export_parser() -> Parser:
     add("--device", type=str.lower, metavar="NAME", help=f"of auto: {', '.join(DEVICES)} (default)")
     add("--runtime", type=str.lower, metavar="NAME", help="of auto: litert (default) or tflite")
     add(
-        "--max-drop",
-        type=_share_of_points,
-        metavar="POINTS",
-        help="of auto: accuracy that may be lost, upper end of the 95 %% interval (default: 0.5)",
-    )
-    add(
         "--judging-images",
         type=_positive,
         metavar="N",
@@ -286,9 +280,28 @@ def export_parser() -> Parser:
     add("--model-version", metavar="TEXT", help="written into every file")
     add("--description", metavar="TEXT", help="written into every file")
     add("--app-code", action="store_true", help="write Kotlin, Swift and Python that load each file")
+    _add_accuracy(parser)
     add("--output-dir", type=Path, metavar="DIR", help="default: build")
     add("--summary", action="store_true", help="print what each layer costs, and write no file")
     return parser
+
+
+def _add_accuracy(parser: Parser) -> None:
+    add = parser.add_argument
+    add(
+        "--data",
+        metavar="SOURCE",
+        help="labelled images, to compare each file's accuracy with the original's: a folder of one folder a "
+        "class, an .npz, or module:function",
+    )
+    add("--images", type=_positive, metavar="N", help="of --data (default: all)")
+    add(
+        "--max-drop",
+        type=_share_of_points,
+        metavar="POINTS",
+        help="of --data and --precision auto: accuracy that may be lost, by the upper end of the 95 %% "
+        "interval (default: anything on --data, 0.5 of auto)",
+    )
 
 
 def parity_parser() -> Parser:
@@ -312,6 +325,7 @@ def parity_parser() -> Parser:
         metavar="S",
         help="stop reading and running a file after (default: 60 and 4 for every MB)",
     )
+    _add_accuracy(parser)
     add("--contract", type=Path, metavar="FILE", help="check what a parity.toml promises (docs/contract.md)")
     add("--output-dir", type=Path, metavar="DIR", help="of a contract: its files are found or exported there")
     add("--report-dir", type=Path, metavar="DIR", help="of a contract: write JSON, JUnit XML and Markdown")

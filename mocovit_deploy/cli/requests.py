@@ -12,7 +12,15 @@ from typing import Any
 from mocovit_deploy.choices import FORMATS
 from mocovit_deploy.errors import UsageError
 from mocovit_deploy.quantization.recipes import RECIPES
-from mocovit_deploy.spec import AUTO, CalibrationRequest, ExportRequest, ModelSpec, OwnInput, SearchRequest
+from mocovit_deploy.spec import (
+    AUTO,
+    AccuracyRequest,
+    CalibrationRequest,
+    ExportRequest,
+    ModelSpec,
+    OwnInput,
+    SearchRequest,
+)
 
 ONE_FORMAT = {
     "layout": "tflite",
@@ -23,7 +31,7 @@ ONE_FORMAT = {
 }
 """Options, by their names in the parser, that one format alone knows."""
 OF_FILES = (
-    *("device", "runtime", "max_drop", "judging_images"),
+    *("device", "runtime", "judging_images", "images", "max_drop", "data"),
     *("ranges", "bias_correction", "strict", "calibration_images", "calibration"),
     *("format", "precision", "output_dir", "output_names", "dynamic", "without", "no_verify", "app_code"),
     *("scale", "mean", "std", "colour_order"),
@@ -43,9 +51,12 @@ def require_honoured(given: argparse.Namespace) -> None:
             raise UsageError(
                 f"{_option(name)} is of {wanted} files; leave it out, or add {wanted} to --format"
             )
-    for name in ("device", "runtime", "max_drop", "judging_images"):
+    for name in ("device", "runtime", "judging_images"):
         if AUTO not in (given.precision or ()) and _is_given(given, name):
             raise UsageError(f"{_option(name)} goes with --precision auto; give it, or leave it out")
+    require_labelled(given, searches=AUTO in (given.precision or ()))
+    if given.no_verify and given.data is not None:
+        raise UsageError("--data compares files that were checked; leave out --no-verify, or --data")
     static = {AUTO} | {recipe.name for recipe in RECIPES if recipe.is_static}
     if given.calibration is not None and not static & set(given.precision or ()):
         raise UsageError(
@@ -72,6 +83,21 @@ def require_honoured(given: argparse.Namespace) -> None:
         raise UsageError("--num-classes and --model-arg num_classes are both given; leave one out")
 
 
+def require_labelled(given: argparse.Namespace, *, searches: bool = False) -> None:
+    """Raise `UsageError` for options that go with `--data`, or with a search for the best precision."""
+    if given.data is not None:
+        return
+    if given.images is not None:
+        raise UsageError("--images goes with --data; give it, or leave --images out")
+    if given.max_drop is not None and not searches:
+        raise UsageError("--max-drop goes with --data or --precision auto; give one, or leave it out")
+
+
+def accuracy_request(given: argparse.Namespace) -> AccuracyRequest | None:
+    """The labelled images that `--data` names."""
+    return None if given.data is None else AccuracyRequest(given.data, given.images, given.max_drop)
+
+
 def export_request(given: argparse.Namespace) -> ExportRequest:
     """What the arguments ask for; defaults are those of `ExportRequest`. Raises `UsageError` for labels."""
     from mocovit_deploy.ship.metadata import read_labels
@@ -93,6 +119,7 @@ def export_request(given: argparse.Namespace) -> ExportRequest:
         deploy_hooks=given.deploy_hooks,
         app_code=given.app_code,
         calibration=_calibration(given),
+        accuracy=accuracy_request(given),
         search=_search(given) if AUTO in (given.precision or ()) else None,
         **{name: value for name, value in options.items() if value is not None},
     )

@@ -12,6 +12,7 @@ from functools import cached_property
 
 from mocovit_deploy.accuracy.answers import file_answers, image_of
 from mocovit_deploy.accuracy.evaluate import Classes
+from mocovit_deploy.accuracy.judge import known_classes, require_fitting
 from mocovit_deploy.accuracy.labelled import Labelled
 from mocovit_deploy.artifacts.artifact import Array, Artifact
 from mocovit_deploy.artifacts.golden import Golden, read_golden
@@ -213,7 +214,8 @@ class Evidence:
     @property
     def original_answers(self) -> Classes:
         """The class the original network names for each, (images,); needs torch."""
-        return self._asked.original(image_of(self.artifact), self.conditions.images)
+        known = known_classes(self.artifact)
+        return self._asked.original(image_of(self.artifact), self.conditions.images, known)
 
     @property
     def answered_in(self) -> str:
@@ -227,11 +229,7 @@ class Evidence:
 
     @cached_property
     def _labelled(self) -> Labelled:
-        found = self._asked.labelled(image_of(self.artifact), self.conditions.images)
-        classes = self.artifact.outputs[0].shape[-1]
-        if isinstance(classes, int) and int(found.labels.max()) >= classes:
-            raise UsageError(
-                f"{self._asked.name}: has labels up to {int(found.labels.max())}, "
-                f"{self.artifact.path.name} knows classes 0 to {classes - 1}"
-            )
+        image, known = image_of(self.artifact), known_classes(self.artifact)
+        found = self._asked.labelled(image, self.conditions.images, known)
+        require_fitting(found, known, self.artifact.path.name, self._asked.name)
         return found

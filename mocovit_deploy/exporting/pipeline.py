@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from mocovit_deploy.errors import DeployError
+from mocovit_deploy.exporting.answers import ask_original
 from mocovit_deploy.exporting.auto import search
 from mocovit_deploy.exporting.inside import look_inside
 from mocovit_deploy.exporting.prove import ExportContext, Outcome, run_original, write_and_prove
@@ -36,6 +37,8 @@ class ExportOutcome:
     outcomes: tuple[Outcome, ...]
     calibration: CalibrationSet | None = None
     """None if no recipe asked for has fixed ranges."""
+    notes: tuple[str, ...] = ()
+    """What the user must know of the labelled images."""
 
 
 def export_model(request: ExportRequest, stages: Stages, live: Network | None = None) -> ExportOutcome:
@@ -56,6 +59,10 @@ def export_model(request: ExportRequest, stages: Stages, live: Network | None = 
         with stages("reference"):
             reference = run_original(network, request)
             require_fitting_labels(request.labels, reference.output_specs)
+        answers = None
+        if request.accuracy is not None:
+            with stages("labelled images"):
+                answers = ask_original(network, request, reference.output_specs)
         with stages("capture"):
             example = network.inputs.for_capture(request.model.seed, request.dynamic_batch)
             original = capture(network.module, example, request.dynamic_batch)
@@ -76,10 +83,13 @@ def export_model(request: ExportRequest, stages: Stages, live: Network | None = 
             staging=staging,
             stages=stages,
             inside=inside,
+            answers=answers,
             schemes=Schemes(request.calibration, calibration, stages),
         )
         outcomes = [_outcome(context, name, recipe) for name, recipe in request.files]
-    return ExportOutcome(network, passes, count_calls(original, *BATCH_NORMS), tuple(outcomes), calibration)
+    notes = () if answers is None else answers.labelled.notes
+    norms = count_calls(original, *BATCH_NORMS)
+    return ExportOutcome(network, passes, norms, tuple(outcomes), calibration, notes)
 
 
 def _outcome(context: ExportContext, format_name: str, recipe: str) -> Outcome:

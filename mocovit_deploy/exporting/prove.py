@@ -12,11 +12,14 @@ import numpy as np
 import torch
 from torch import Tensor, fx
 
+from mocovit_deploy.accuracy.breakdown import Breakdown
+from mocovit_deploy.accuracy.judge import compare_answers, drop_error
 from mocovit_deploy.artifacts.artifact import Array, Artifact, as_taken
 from mocovit_deploy.artifacts.golden import Golden, golden_path, write_golden
 from mocovit_deploy.artifacts.manifest import write_manifest
 from mocovit_deploy.artifacts.provenance import provenance_of
-from mocovit_deploy.errors import ConversionError, DeployError, ParityError, internal, no_room
+from mocovit_deploy.errors import AccuracyError, ConversionError, DeployError, ParityError, internal, no_room
+from mocovit_deploy.exporting.answers import OriginalAnswers
 from mocovit_deploy.exporting.inside import FP32, with_rewrites
 from mocovit_deploy.exporting.schemes import Schemes
 from mocovit_deploy.exporting.staging import Staging
@@ -73,6 +76,8 @@ class Outcome:
     report: ParityReport
     error: DeployError | None
     notes: tuple[str, ...] = ()
+    accuracy: Breakdown | None = None
+    """None if there are no labelled images, or the file failed before."""
     app_code: tuple[Path, ...] = ()
     """Code that loads the file, beside it."""
     candidates: tuple[Candidate, ...] = ()
@@ -94,6 +99,8 @@ class ExportContext:
     staging: Staging
     stages: Stages
     inside: Inside
+    answers: OriginalAnswers | None
+    """None if files are not compared on labelled images."""
     schemes: Schemes
     """How graphs are quantized, for recipes that do."""
 
@@ -216,12 +223,32 @@ def publish(context: ExportContext, proven: Proven, *, accepted: bool) -> Outcom
     metadata = replace(_metadata(context, recipe), parity=report.summary())
     format_named(format_name).describe(artifact.path, metadata, written.inputs, written.outputs)
     artifact = replace(artifact, parity=report.as_json(), sha256=digest(artifact.path))
+    accuracy = _accuracy(context, artifact) if report.verdict == PASS else None
+    artifact = artifact if accuracy is None else replace(artifact, accuracy=accuracy.as_json())
     write_manifest(artifact)
-    placed = context.staging.publish(artifact.path, rejected=not accepted)
-    failure = None if accepted else ParityError(f"{placed}: parity {report.verdict}: {report.reason}")
+    lost = _lost(context, artifact.path, accuracy)
+    placed = context.staging.publish(artifact.path, rejected=not accepted or lost is not None)
+    failure: DeployError | None = lost and _lost(context, placed, accuracy)
+    if not accepted:
+        failure = ParityError(f"{placed}: parity {report.verdict}: {report.reason}")
     notes = (*written.notes, *_yardstick(context.reference))
-    outcome = Outcome(format_name, recipe, replace(artifact, path=placed), report, failure, notes)
-    return _with_app_code(outcome, placed) if context.request.app_code and accepted else outcome
+    outcome = Outcome(format_name, recipe, replace(artifact, path=placed), report, failure, notes, accuracy)
+    return _with_app_code(outcome, placed) if context.request.app_code and failure is None else outcome
+
+
+def _accuracy(context: ExportContext, artifact: Artifact) -> Breakdown | None:
+    """The file on the user's labelled images, if there are any."""
+    if context.answers is None:
+        return None
+    with context.stages(f"accuracy {artifact.format} {artifact.recipe}"):
+        predictor = format_named(artifact.format).load(artifact)
+        return compare_answers(artifact, predictor, context.answers.labelled, context.answers.reference)
+
+
+def _lost(context: ExportContext, path: Path, accuracy: Breakdown | None) -> AccuracyError | None:
+    if context.answers is None or accuracy is None:
+        return None
+    return drop_error(path, accuracy, context.answers.max_drop)
 
 
 def _file_name(context: ExportContext, exporter: Format, recipe: str) -> str:

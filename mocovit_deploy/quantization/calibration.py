@@ -20,9 +20,9 @@ from pathlib import Path
 import numpy as np
 
 from mocovit_deploy.accuracy.labelled import read_labelled_arrays
+from mocovit_deploy.accuracy.pictures import NoImageError, files_in, read_pixels, spread
 from mocovit_deploy.artifacts.artifact import Array
 from mocovit_deploy.errors import DeployError, UsageError, first_line
-from mocovit_deploy.extras import needs_extra
 from mocovit_deploy.parity.samples import preprocess
 from mocovit_deploy.quantization.calibration_set import RANDOM, CalibrationSet, Judging
 from mocovit_deploy.spec import CalibrationRequest, InputSpec
@@ -30,8 +30,6 @@ from mocovit_deploy.user_functions import load_function
 
 FEW_IMAGES = 100
 """Below this many images ranges are uncertain, and a note says so."""
-MOST_PIXELS = 1 << 27
-"""Of one image file: more is a mistake, or a trap."""
 
 
 def read_calibration(
@@ -186,23 +184,18 @@ def _from_folder(
     folder: Path, image: InputSpec, request: CalibrationRequest, progress: Callable[[int, int], None]
 ) -> tuple[Array, list[str]]:
     """Pixels (n, S, S, C) of the images in a folder, and what was left out."""
-    try:
-        found = sorted(path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))
-    except OSError as error:
-        raise UsageError(f"{folder}: cannot be read ({error.strerror})") from None
-    if not found:
-        raise UsageError(f"{folder}: holds no files; give a folder of images")
+    found = files_in(folder)
     pictures: list[Array] = []
     skipped: list[str] = []
     wanted = request.images + request.judging_images
-    spread = _spread(found, request.images)
-    others = _spread(spread[request.images :], max(request.judging_images, 1))
-    for path in (*spread[: request.images], *others):
+    ordered = spread(found, request.images)
+    others = spread(ordered[request.images :], max(request.judging_images, 1))
+    for path in (*ordered[: request.images], *others):
         if len(pictures) == wanted:
             break
         try:
-            pictures.append(_pixels(path, image))
-        except _NoImageError as error:
+            pictures.append(read_pixels(path, image))
+        except NoImageError as error:
             if request.strict:
                 raise UsageError(f"{path}: {error}; leave it out, or leave out --strict") from None
             skipped.append(f"{path.relative_to(folder)} ({error})")
@@ -211,39 +204,3 @@ def _from_folder(
         raise UsageError(f"{folder}: none of its {len(found)} files is an image; the first: {skipped[0]}")
     named = ", ".join(skipped[:5]) + (f" and {len(skipped) - 5} more" if len(skipped) > 5 else "")
     return np.stack(pictures), [f"left out of {folder}: {named}"] if skipped else []
-
-
-def _spread(paths: Sequence[Path], count: int) -> list[Path]:
-    """All paths, `count` evenly spaced ones first: folders are often sorted by class.
-
-    >>> [path.name for path in _spread([Path(name) for name in "abcdef"], 3)]
-    ['a', 'c', 'e', 'b', 'd', 'f']
-    """
-    step = max(len(paths) / count, 1.0)
-    first = [int(i * step) for i in range(min(count, len(paths)))]
-    chosen = set(first)
-    return [paths[i] for i in first] + [path for i, path in enumerate(paths) if i not in chosen]
-
-
-class _NoImageError(Exception):
-    """A file that cannot be read as an image; the message says why."""
-
-
-def _pixels(path: Path, image: InputSpec) -> Array:
-    """The largest square in the middle of an image, scaled to (S, S, C) uint8."""
-    pil = needs_extra("PIL.Image", "export")
-    operations = needs_extra("PIL.ImageOps", "export")
-    try:
-        with pil.open(path) as opened:
-            if opened.width * opened.height > MOST_PIXELS:
-                raise _NoImageError(f"{opened.width} x {opened.height} pixels are too many")
-            upright = operations.exif_transpose(opened)
-            picture = upright.convert("RGB" if image.channels == 3 else "L")
-    except _NoImageError:
-        raise
-    except Exception as error:  # noqa: BLE001 - a decoder raises whatever a damaged file leads it to
-        raise _NoImageError(f"not an image: {first_line(error)}") from None
-    side = min(picture.size)
-    left, top = (picture.width - side) / 2, (picture.height - side) / 2
-    scaled = picture.resize((image.size, image.size), box=(left, top, left + side, top + side))
-    return np.asarray(scaled, np.uint8).reshape(image.size, image.size, image.channels)

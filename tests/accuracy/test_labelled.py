@@ -101,7 +101,7 @@ def test_arrays_that_do_not_fit_are_refused(case):
         ("no.npz", "no.npz: no such file"),
         ("no.py:zeros", "no.py: no such file"),
         ("mine.py:zeroes", "did you mean 'zeros'"),
-        ("mine.py", "not module:function, file.py:function or a file ending in .npz"),
+        ("mine.py", "not a folder, module:function, file.py:function or a file ending in .npz"),
         ("mine.py:broken", "does not give .images, labels.: ZeroDivisionError"),
         ("mine.py:alone", "does not give .images, labels.: ValueError"),
         ("mine.py:nothing", "does not give .images, labels.: TypeError"),

@@ -19,7 +19,7 @@ from mocovit_deploy.cli.requests import ONE_FORMAT, export_request, require_hono
 from mocovit_deploy.errors import MissingToolError, UsageError
 from mocovit_deploy.models import SOURCES
 from mocovit_deploy.models.load import load_network
-from mocovit_deploy.spec import CalibrationRequest, ExportRequest, SearchRequest
+from mocovit_deploy.spec import AccuracyRequest, CalibrationRequest, ExportRequest, SearchRequest
 
 TINY = "tiny_networks:tiny"
 NETWORKS = {"mocovit": "mocovit_0_5", "timm": "timm/test_efficientnet", "program": "small.pt2", "user": TINY}
@@ -98,6 +98,8 @@ REQUEST_OPTIONS = {
         "calibration",
         CalibrationRequest("a", 128, True),
     ),
+    "data": (["--data", "a", "--max-drop", "0.5"], "accuracy", AccuracyRequest("a", None, 0.5)),
+    "images": (["--data", "a", "--images", "9"], "accuracy", AccuracyRequest("a", 9)),
     "output_dir": (["--output-dir", "here"], "output_dir", Path("here")),
 }
 """Words, and the field of the request that they must show in; tests of the exporters show what fields do."""

@@ -159,12 +159,12 @@ class Known(AccuracyData):
 
     right: np.ndarray | None = None
 
-    def labelled(self, image, images):
+    def labelled(self, image, images, known):
         hues = np.random.default_rng(0).integers(0, 256, (200, 1, 1, 3), np.uint8)
         pictures = np.broadcast_to(hues, (200, image.size, image.size, 3))
         return Labelled(pictures, np.zeros(200, np.int64) if self.right is None else self.right)
 
-    def original(self, image, images):
+    def original(self, image, images, known):
         return self.right
 
 

@@ -1,0 +1,95 @@
+"""A folder of images, one folder a class:
+
+photographs/cat/1.jpg      photographs/dog/2.jpg       names: those of --labels, or as many as classes, sorted
+photographs/0/1.jpg        photographs/1/2.jpg         whole numbers: the classes themselves
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from mocovit_deploy.accuracy.evaluate import Classes
+from mocovit_deploy.accuracy.pictures import NoImageError, Pictures, files_in, require_picture, spread
+from mocovit_deploy.errors import UsageError
+from mocovit_deploy.spec import InputSpec
+
+SHOWN = 5
+"""Of what was left out."""
+
+
+@dataclass(frozen=True)
+class KnownClasses:
+    """The classes that a network tells apart."""
+
+    count: int
+    names: tuple[str, ...] = ()
+    """In the order of its outputs; empty if nobody gave them."""
+
+
+@dataclass(frozen=True)
+class LabelledFolder:
+    """The images of a folder, their labels, and what was left out, in words."""
+
+    pictures: Pictures
+    labels: Classes
+    notes: tuple[str, ...]
+
+
+def read_folder(folder: Path, image: InputSpec, images: int | None, known: KnownClasses) -> LabelledFolder:
+    """`images` images (None: all) of a folder of folders, evenly chosen.
+
+    Raises `UsageError` for a folder without images, and for folders inside it that are not classes.
+    """
+    found = [path for path in files_in(folder) if path.parent != folder]
+    if not found:
+        raise UsageError(f"{folder}: holds no folders; --data takes one folder of images for each class")
+    names = sorted({path.relative_to(folder).parts[0] for path in found})
+    index = _index(folder, names, known)
+    count = len(found) if images is None else images
+    chosen: list[Path] = []
+    left_out: list[str] = []
+    for path in spread(found, count):
+        if len(chosen) == count:
+            break
+        try:
+            require_picture(path)
+            chosen.append(path)
+        except NoImageError as error:
+            left_out.append(f"{path.relative_to(folder)} ({error})")
+    if not chosen:
+        raise UsageError(f"{folder}: none of its {len(found)} files is an image; the first: {left_out[0]}")
+    if images is not None and len(chosen) < images:
+        raise UsageError(f"{folder}: there are {len(chosen)} images, {images} are asked for")
+    chosen.sort()
+    labels = np.array([index[path.relative_to(folder).parts[0]] for path in chosen], np.int64)
+    return LabelledFolder(Pictures(tuple(chosen), image), labels, _notes(folder, left_out))
+
+
+def _index(folder: Path, names: Sequence[str], known: KnownClasses) -> dict[str, int]:
+    """The class of each folder."""
+    if all(name.isascii() and name.isdigit() for name in names):
+        return {name: int(name) for name in names}
+    if known.names:
+        if strange := [name for name in names if name not in known.names]:
+            raise UsageError(
+                f"{folder}: {strange[0]} is no class of the network, whose labels begin with "
+                f"{', '.join(known.names[:SHOWN])}"
+            )
+        return {name: known.names.index(name) for name in names}
+    if len(names) != known.count:
+        raise UsageError(
+            f"{folder}: holds {len(names)} folders for {known.count} classes; export with --labels, or "
+            "call the folders by the numbers of the classes"
+        )
+    return {name: place for place, name in enumerate(names)}
+
+
+def _notes(folder: Path, left_out: Sequence[str]) -> tuple[str, ...]:
+    if not left_out:
+        return ()
+    more = f" and {len(left_out) - SHOWN} more" if len(left_out) > SHOWN else ""
+    return (f"left out of {folder}: {', '.join(left_out[:SHOWN])}{more}",)

@@ -1,0 +1,98 @@
+"""Image files as pixels: the largest square in the middle, scaled to what a network takes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from mocovit_deploy.artifacts.artifact import Array
+from mocovit_deploy.errors import UsageError, first_line
+from mocovit_deploy.extras import needs_extra
+from mocovit_deploy.spec import InputSpec
+
+MOST_PIXELS = 1 << 27
+"""Of one image file: more is a mistake, or a trap."""
+
+
+class NoImageError(Exception):
+    """A file that cannot be read as an image; the message says why."""
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """The images in files, read when they are asked for: (n, S, S, C) uint8."""
+
+    paths: tuple[Path, ...]
+    image: InputSpec
+    dtype = np.dtype(np.uint8)
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __getitem__(self, chosen: slice) -> Array:
+        """Raises `UsageError` for a file that cannot be read by now."""
+        return np.stack([self._pixels(path) for path in self.paths[chosen]])
+
+    def _pixels(self, path: Path) -> Array:
+        try:
+            return read_pixels(path, self.image)
+        except NoImageError as error:
+            raise UsageError(f"{path}: {error}") from None
+
+
+def files_in(folder: Path) -> list[Path]:
+    """The files in a folder and below it, sorted, hidden ones left out. Raises `UsageError` if it is none."""
+    try:
+        found = sorted(path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))
+    except OSError as error:
+        raise UsageError(f"{folder}: cannot be read ({error.strerror})") from None
+    if not found:
+        raise UsageError(f"{folder}: holds no files; give a folder of images")
+    return found
+
+
+def spread(paths: Sequence[Path], count: int) -> list[Path]:
+    """All paths, `count` evenly spaced ones first: folders are often sorted by class.
+
+    >>> [path.name for path in spread([Path(name) for name in "abcdef"], 3)]
+    ['a', 'c', 'e', 'b', 'd', 'f']
+    """
+    step = max(len(paths) / count, 1.0)
+    first = [int(i * step) for i in range(min(count, len(paths)))]
+    chosen = set(first)
+    return [paths[i] for i in first] + [path for i, path in enumerate(paths) if i not in chosen]
+
+
+def require_picture(path: Path) -> None:
+    """Look at a file's first bytes. Raises `NoImageError` if they are no image's."""
+    pil = needs_extra("PIL.Image", "export")
+    try:
+        with pil.open(path) as opened:
+            pixels = opened.width * opened.height
+    except Exception as error:  # noqa: BLE001 - a decoder raises whatever a damaged file leads it to
+        raise NoImageError(f"not an image: {first_line(error)}") from None
+    if pixels > MOST_PIXELS:
+        raise NoImageError(f"{pixels:,} pixels are too many")
+
+
+def read_pixels(path: Path, image: InputSpec) -> Array:
+    """The largest square in the middle of an image file, scaled to (S, S, C) uint8.
+
+    Raises `NoImageError` for a file that no decoder takes.
+    """
+    require_picture(path)
+    pil = needs_extra("PIL.Image", "export")
+    operations = needs_extra("PIL.ImageOps", "export")
+    try:
+        with pil.open(path) as opened:
+            upright = operations.exif_transpose(opened)
+            picture = upright.convert("RGB" if image.channels == 3 else "L")
+    except Exception as error:  # noqa: BLE001 - as above
+        raise NoImageError(f"not an image: {first_line(error)}") from None
+    side = min(picture.size)
+    left, top = (picture.width - side) / 2, (picture.height - side) / 2
+    scaled = picture.resize((image.size, image.size), box=(left, top, left + side, top + side))
+    return np.asarray(scaled, np.uint8).reshape(image.size, image.size, image.channels)
