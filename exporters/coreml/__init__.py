@@ -60,7 +60,7 @@ __all__ = [
 
 def export(graph: fx.GraphModule, example: Sequence[Tensor], job: ExportJob) -> Written:
     """Write `graph` as an ML program; see `write_package` for what it raises."""
-    inputs, outputs = in_file(job.inputs), in_file(job.outputs)
+    inputs, outputs = in_file(job.inputs, job.colour_order), in_file(job.outputs)
     notes = write_package(
         graph,
         example,

@@ -233,10 +233,11 @@ def _convert(
         return ct.convert(exported, convert_to="mlprogram", skip_model_load=True, **options)
 
 
-def in_file(specs: tuple[TensorSpec, ...]) -> tuple[TensorSpec, ...]:
-    """The tensors as a file has them: pictures as they are, other integers of any size as int32."""
+def in_file(specs: tuple[TensorSpec, ...], colour_order: str = "") -> tuple[TensorSpec, ...]:
+    """The tensors as a file has them: integers of any size are int32, but for a picture in `colour_order`."""
     return tuple(
-        spec if is_image(spec) else replace(spec, dtype=IN_FILE.get(spec.dtype, spec.dtype)) for spec in specs
+        spec if colour_order and is_image(spec) else replace(spec, dtype=IN_FILE.get(spec.dtype, spec.dtype))
+        for spec in specs
     )
 
 

@@ -98,7 +98,7 @@ REQUEST_OPTIONS = {
         "calibration",
         CalibrationRequest("a", 128, True),
     ),
-    "data": (["--data", "a", "--max-drop", "0.5"], "accuracy", AccuracyRequest("a", None, 0.5)),
+    "data": (["--data", "a"], "accuracy", AccuracyRequest("a")),
     "images": (["--data", "a", "--images", "9"], "accuracy", AccuracyRequest("a", 9)),
     "output_dir": (["--output-dir", "here"], "output_dir", Path("here")),
 }
@@ -177,7 +177,7 @@ def test_a_summary_refuses_what_changes_files_alone(name):
         (["--calibration", "random"], "--calibration is of precisions with fixed ranges"),
         (["--ranges", "mse"], "--ranges goes with --calibration"),
         (["--bias-correction"], "--bias-correction goes with --calibration"),
-        (["--max-drop", "1"], "--max-drop goes with --precision auto"),
+        (["--max-drop", "1"], "--max-drop goes with --data or --precision auto"),
         (["--device", "x"], "--device goes with --precision auto"),
         (["--strict"], "--strict goes with --calibration"),
         (["--calibration-images", "9"], "--calibration-images goes with --calibration"),
@@ -322,8 +322,12 @@ def test_parity_options_that_do_not_go_together():
         "output_dir",
         "report_dir",
         "fresh",
+        "data",
+        "images",
+        "max_drop",
     }
-    for words in (["--layers"], ["--bisect"], ["--target", "host"], ["--deadline-s", "3"], ["a.onnx"]):
+    others = (["--deadline-s", "3"], ["--data", "a"], ["--images", "3"], ["--max-drop", "1"], ["a.onnx"])
+    for words in (["--layers"], ["--bisect"], ["--target", "host"], *others):
         with pytest.raises(UsageError, match="does not go with --contract"):
             cli._parity(["--contract", "a.toml", *words])
     for words in (["--output-dir", "a"], ["--report-dir", "a"], ["--fresh"]):
@@ -331,3 +335,11 @@ def test_parity_options_that_do_not_go_together():
             cli._parity(["a.onnx", *words])
     with pytest.raises(UsageError, match="--deadline-s does not go with --layers"):
         cli._parity(["a.onnx", "--layers", "--deadline-s", "3"])
+    for words, why in (
+        (["--images", "3"], "--images goes with --data"),
+        (["--max-drop", "1"], "--max-drop goes with --data"),
+        (["--data", "a", "--target", "adb"], "--data runs files on this host"),
+        (["--data", "a", "--bisect"], "--data does not go with --layers"),
+    ):
+        with pytest.raises(UsageError, match=why):
+            cli._parity(["a.onnx", *words])

@@ -133,6 +133,11 @@ def test_nothing_to_do(forward):
     assert not result.changes
 
 
+def test_bytes_wrap():
+    result = fold(network(lambda s, x: s.conv((x + 200).to(s.mean.dtype)), conv=nn.Conv2d(3, 4, 3)))
+    assert not result.changes
+
+
 def test_in_the_line_after_the_batchnorms():
     """BatchNorms are folded into the convolution first; the proof of `run_passes` holds over all of it."""
     inner = tiny_mocovit()
