@@ -2,6 +2,7 @@
 
 write      export(): the file of a captured graph
 run        load(): a file in ONNX Runtime
+quantize   weights, or weights and values, in int8
 half       load_half(): a file in half precision, with numpy
 taps       a file's marked values, and runs that return or replace them
 metadata   describe(): what a file says of itself
@@ -19,7 +20,7 @@ from exporters.onnx.write import export, refuse_impossible
 from mocovit_deploy.passes import HALF_REWRITES
 
 SUFFIX = ".onnx"
-RECIPES: tuple[str, ...] = ("fp32", "fp16")
+RECIPES: tuple[str, ...] = ("fp32", "fp16", "static_wi8_ai8", "weight_only_wi8_afp32")
 FREE_BATCH = True
 
 __all__ = [

@@ -10,6 +10,7 @@ from typing import Any
 from mocovit_deploy.artifacts.artifact import Array, Artifact
 from mocovit_deploy.errors import ConversionError, first_line
 from mocovit_deploy.extras import needs_extra
+from mocovit_deploy.quantization.recipes import recipe_named
 
 
 def import_onnxruntime(module: str = "onnxruntime") -> ModuleType:
@@ -52,7 +53,14 @@ class OnnxRuntime:
 
 def load(artifact: Artifact) -> OnnxRuntime:
     """The file in ONNX Runtime. Works without torch."""
-    return OnnxRuntime(*session(str(artifact.path), artifact.path))
+    found = OnnxRuntime(*session(str(artifact.path), artifact.path))
+    found.arithmetic = arithmetic_of(artifact.recipe)
+    return found
+
+
+def arithmetic_of(recipe: str) -> str:
+    """What the CPU provider computes in: int8 if values are rounded too, else fp32, also for fp16."""
+    return "int8" if recipe_named(recipe).is_static else "fp32"
 
 
 def load_platform(_artifact: Artifact) -> None:

@@ -11,10 +11,13 @@ from mocovit_deploy.artifacts.marks import marks_in, modules_of, split_mark
 from mocovit_deploy.errors import ConversionError, UsageError, first_line
 from mocovit_deploy.extras import needs_extra
 from mocovit_deploy.formats import ExportJob, Written
+from mocovit_deploy.quantization.recipes import recipe_named
 from mocovit_deploy.spec import ExportRequest
 
 if TYPE_CHECKING:
     from torch import Tensor, fx
+
+    from mocovit_deploy.quantization.scheme import Scheme
 
 SLOW_IN_HALF = (
     "an fp16 ONNX file is half the size, and slower than fp32 on ARM CPUs with ONNX Runtime: it is for "
@@ -47,6 +50,7 @@ def export(graph: fx.GraphModule, example: Sequence[Tensor], job: ExportJob) -> 
         model = _simplify(model)
     if job.recipe == "fp16":
         model = _in_half(model)
+    said = None if job.scheme is None else _quantized(model, graph, job, job.scheme, marks)
     _name_modules(model, {output: text for output, text in marks.items() if text})
     model.producer_name = "mocovit-deploy"
     try:
@@ -56,7 +60,21 @@ def export(graph: fx.GraphModule, example: Sequence[Tensor], job: ExportJob) -> 
         raise ConversionError(f"onnx.checker refuses what was made in opset {job.opset}: {reason}") from error
     job.path.write_bytes(model.SerializeToString(deterministic=True))
     notes = (SLOW_IN_HALF, *_warning(graph, example)) if job.recipe == "fp16" else ()
-    return Written(inputs=job.inputs, outputs=job.outputs, tools=_versions(), notes=notes)
+    return Written(inputs=job.inputs, outputs=job.outputs, tools=_versions(), notes=notes, quantization=said)
+
+
+def _quantized(
+    model: Any, graph: fx.GraphModule, job: ExportJob, scheme: Scheme, marks: Mapping[str, str]
+) -> dict[str, Any]:
+    """Quantize the model in place; what the manifest says of it."""
+    from exporters.onnx.quantize import quantize
+
+    recipe = recipe_named(job.recipe)
+    placeholders = [node.name for node in graph.graph.nodes if node.op == "placeholder"]
+    inputs = {spec.name: name for spec, name in zip(job.inputs, placeholders, strict=True)}
+    known = {output: text for output, text in marks.items() if text}
+    counts = quantize(model, scheme, known, inputs, weights_only=not recipe.is_static)
+    return {"recipe": recipe.meaning, **scheme.as_json(), "operators": counts}
 
 
 def refuse_impossible(request: ExportRequest) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import onnx
 from onnx import numpy_helper
 
@@ -16,6 +17,17 @@ class OnnxSurgeon:
     def __init__(self, path: Path) -> None:
         self.model = onnx.load(str(path))
         self.stored = {one.name: one for one in self.model.graph.initializer}
+        self.stored |= {one.name: one for one in map(self._widened, self.model.graph.node) if one}
+
+    def _widened(self, node: onnx.NodeProto) -> onnx.TensorProto | None:
+        """What a DequantizeLinear makes of a constant, under the name of its result."""
+        if node.op_type != "DequantizeLinear" or node.input[0] not in self.stored:
+            return None
+        stored, scale = (numpy_helper.to_array(self.stored[name]) for name in node.input[:2])
+        axis = next((one.i for one in node.attribute if one.name == "axis"), 1)
+        shape = [-1 if place == axis else 1 for place in range(stored.ndim)]
+        real = stored.astype(np.float32) * scale.reshape(shape)
+        return numpy_helper.from_array(real, node.output[0])
 
     def layers(self) -> list[Layer]:
         found = []
