@@ -12,6 +12,7 @@ output, unless each group is one channel in and out. A file with one is not run 
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
@@ -22,7 +23,15 @@ from exporters.semantics.correlation import correlate
 from exporters.semantics.half import sums
 from exporters.semantics.half.arithmetic import Half
 from exporters.semantics.half.convolution import convolve
-from exporters.semantics.spatial import Pads, extent, padded, resolve_pads, window_places
+from exporters.semantics.spatial import (
+    Pads,
+    extent,
+    padded,
+    places_of_ceil_mode,
+    resolve_pads,
+    shifts,
+    window_places,
+)
 from mocovit_deploy.artifacts.artifact import Array, Artifact
 from mocovit_deploy.errors import ConversionError, ParityError, first_line
 from mocovit_deploy.extras import needs_extra
@@ -100,7 +109,10 @@ def wrong_on_the_core(model: Any) -> tuple[str, ...]:
 
 @cache
 def _operators() -> tuple[type, ...]:
-    """Operators that sum products, as the evaluator wants them: classes named like the operator."""
+    """Operators that sum products, and one the evaluator gets wrong: MaxPool, rounded up, in steps of 1.
+
+    As the evaluator wants them: classes named like the operator.
+    """
     base = needs_extra("onnx.reference.op_run", "onnx").OpRun
 
     class Conv(base):  # type: ignore[misc,valid-type]
@@ -125,7 +137,11 @@ def _operators() -> tuple[type, ...]:
         def _run(self, x: Array) -> tuple[Array]:
             return (np.asarray(x * hard_sigmoid(x, 1 / 6, 0.5)),)
 
-    return (Conv, MatMul, Gemm, HardSigmoid, HardSwish)
+    class MaxPool(base):  # type: ignore[misc,valid-type]
+        def _run(self, x: Array, **how: Any) -> tuple[Array]:
+            return (max_pool(x, **how),)
+
+    return (Conv, MatMul, Gemm, HardSigmoid, HardSwish, MaxPool)
 
 
 def hard_sigmoid(x: Array, alpha: float, beta: float) -> Array:
@@ -160,6 +176,29 @@ def conv(
         return convolve(images, weight, bias, steps, spread, group or 1, out, plain=True)
     y = correlate(images, weight, steps, spread, group or 1, out)
     return y if bias is None else y + bias.reshape(-1, *ones)
+
+
+def max_pool(
+    x: Array,
+    *,
+    auto_pad: str | None = None,
+    ceil_mode: int | None = None,
+    dilations: Sequence[int] | None = None,
+    kernel_shape: Sequence[int],
+    pads: Sequence[int] | None = None,
+    storage_order: int | None = None,  # of the indices, which are not given
+    strides: Sequence[int] | None = None,
+) -> Array:
+    """x (N, C, *in) -> (N, C, *out); padding never wins."""
+    ones = (1,) * len(kernel_shape)
+    steps, spread = tuple(strides or ones), tuple(dilations or ones)
+    window, space = extent(kernel_shape, spread), x.shape[2:]
+    around = resolve_pads(_AUTO[auto_pad or ""], _pairs(pads or (0,) * 2 * len(ones)), space, window, steps)
+    out = window_places(space, around, window, steps)
+    if ceil_mode:
+        around, out = places_of_ceil_mode(space, around, window, steps)
+    views = shifts(padded(x, around, -np.inf), kernel_shape, steps, spread, out)
+    return np.asarray(functools.reduce(np.maximum, (view for _, view in views)))
 
 
 def _pairs(pads: Sequence[int]) -> list[int]:

@@ -61,6 +61,21 @@ def window_places(
     )
 
 
+def places_of_ceil_mode(
+    space: Sequence[int], pads: Pads, window: Sequence[int], strides: Sequence[int]
+) -> tuple[Pads, tuple[int, ...]]:
+    """The same with a last window that starts inside and ends outside, and the pads that it needs."""
+    out, extended = [], []
+    for size, (before, after), covers, step in zip(space, pads, window, strides, strict=True):
+        covered, stride = int(covers), int(step)
+        count = -(-(size + before + after - covered) // stride) + 1
+        if (count - 1) * stride >= size + before and before + after > 0:
+            count -= 1
+        out.append(count)
+        extended.append((before, max(after, (count - 1) * stride + covered - size - before)))
+    return tuple(extended), tuple(out)
+
+
 def padded(x: Array, pads: Pads, value: float) -> Array:
     """`x` with its spatial axes extended by `pads` of `value`; `x` itself where there is nothing to add."""
     if not any(before or after for before, after in pads):

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+import torch
 from onnx import helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
@@ -95,6 +96,16 @@ def test_sums_are_rounded_to_fp16_at_every_term(tmp_path: Path) -> None:
     weight = np.full((101, 2), 1, np.float16)
     weight[0] = 2048
     assert (load_half(file(tmp_path, "MatMul", x, weight))({"x": x})["y"] == 2048).all()
+
+
+@pytest.mark.parametrize("stride", [1, 2, 3])
+@pytest.mark.parametrize("ceil", [False, True])
+def test_the_largest_of_a_window_is_torchs(stride: int, ceil: bool, tmp_path: Path) -> None:
+    x = drawn(1, 2, 7, 6).astype(np.float32)
+    how = {"kernel_shape": [3, 3], "strides": [stride] * 2, "pads": [1] * 4, "ceil_mode": int(ceil)}
+    found = load_half(file(tmp_path, "MaxPool", x, **how))({"x": x})["y"]
+    expected = torch.nn.functional.max_pool2d(torch.from_numpy(x), 3, stride, 1, ceil_mode=ceil)
+    assert np.array_equal(found, expected.numpy())
 
 
 def test_overflow_is_a_result(tmp_path: Path) -> None:

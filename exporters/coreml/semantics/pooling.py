@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from exporters.semantics.spatial import Pads, padded, resolve_pads, shifts, window_places
+from exporters.semantics.spatial import Pads, padded, places_of_ceil_mode, resolve_pads, shifts, window_places
 from mocovit_deploy.artifacts.artifact import Array
 
 
@@ -68,20 +68,12 @@ def _geometry(
     pad: Sequence[int],
     ceil_mode: bool,
 ) -> tuple[Pads, tuple[int, ...]]:
-    """Padding and window positions. `ceil_mode` admits a last window that starts inside and ends outside."""
+    """Padding and window positions."""
     space = x.shape[2:]
     pads = resolve_pads(pad_type, pad, space, kernel, strides)
     if not ceil_mode:
         return pads, window_places(space, pads, kernel, strides)
-    out, extended = [], []
-    for size, (before, after), covered, step in zip(space, pads, kernel, strides, strict=True):
-        window, stride = int(covered), int(step)
-        count = -(-(size + before + after - window) // stride) + 1
-        if (count - 1) * stride >= size + before and before + after > 0:
-            count -= 1
-        out.append(count)
-        extended.append((before, max(after, (count - 1) * stride + window - size - before)))
-    return tuple(extended), tuple(out)
+    return places_of_ceil_mode(space, pads, kernel, strides)
 
 
 def _reduce(

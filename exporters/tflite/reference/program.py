@@ -130,7 +130,7 @@ def _tensor(tensor: Any, model: Any, types: Mapping[int, str]) -> Tensor:
     dtype = _DTYPES.get(word, word)
     shape = () if tensor.shape is None else tuple(map(int, tensor.shape))
     data = model.buffers[tensor.buffer].data
-    constant = None
+    constant = np.zeros(shape, dtype) if 0 in shape and word in _DTYPES else None  # the shape of a scalar
     if data is not None and len(data) and word in _DTYPES:
         constant = np.frombuffer(bytes(data), dtype).reshape(shape)
     quantization = tensor.quantization

@@ -175,6 +175,14 @@ def test_overflow_reaches_the_output(tmp_path: Path) -> None:
     assert np.isinf(load_half(artifact(made, tmp_path)[0])(made.inputs)["y"]).all()
 
 
+def test_the_shape_of_a_scalar_is_empty(tmp_path: Path) -> None:
+    file = TfliteBuilder()
+    x = file.input("x", (1, 1))
+    y = file.op("RESHAPE", [x, file.constant(np.zeros(0, np.int32))], ())
+    made = OperatorFile(file.file({"y": y}), {"x": np.full((1, 1), 2, np.float32)}, {"y": ()})
+    assert load_half(artifact(made, tmp_path)[0])(made.inputs)["y"] == 2
+
+
 def test_damaged_files_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "a.tflite"
     for data in (b"", b"nothing of the kind", chain("+")[:200]):
