@@ -9,6 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from campaign.defects import SIZES, beyond
+from campaign.found import FOUND
 from campaign.rows import PARTS, Row, all_rows
 from mocovit_deploy.terminal.table import markdown_table
 
@@ -71,8 +72,8 @@ def _networks(rows: Sequence[Row]) -> list[str]:
         "networks",
         "tried",
         "files",
-        "passed, right",
-        "rejected, wrong",
+        "right: passed",
+        "right: rejected",
         "not run",
         "refused",
         "wrong rows",
@@ -106,6 +107,12 @@ def _networks(rows: Sequence[Row]) -> list[str]:
         "",
         *([f"And {rest} others of {len(refusals) - len(most)} reasons.", ""] if rest else []),
         *_wrong_list(tried),
+        "### Was wrong, and is mended",
+        "",
+        "Each is a test now (`tests/trial/test_found.py`), of the pieces that are needed to see it.",
+        "",
+        *(f"- {one.what} (`{one.case.key}`, {' and '.join(one.formats)})" for one in FOUND),
+        "",
     ]
 
 

@@ -54,7 +54,7 @@ class Subject:
         if case.kind == "bfloat16":
             module = module.bfloat16().float()  # the very weights: files compute in float32, and say so
         inputs = ["x", "other", "left", "right"]
-        names = [*inputs, "the network", case.kind, f"campaign.grammar:{case.kind}", *OUTPUTS]
+        names = [*inputs, "the network", f"campaign.grammar:{case.kind}", *OUTPUTS]
         return cls(module, runs[0], tuple(runs), _names(module, names), module.length)
 
     def judged(self, path: Path) -> dict[str, Any]:

@@ -1,0 +1,71 @@
+"""What the trial found wrong, and is mended: each is kept as a test, as small as it could be made."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from campaign.networks import Case, of_grammar
+
+
+@dataclass(frozen=True)
+class Found:
+    """A network, the formats that went wrong, and how."""
+
+    what: str
+    seed: int
+    keep: tuple[int, ...] = ()
+    """Of its pieces; none for all."""
+    kind: str = "network"
+    precision: str = "fp32"
+    formats: tuple[str, ...] = ("onnx", "coreml", "tflite")
+
+    @property
+    def case(self) -> Case:
+        return of_grammar(f"{self.kind}-{self.seed}", self.seed, self.kind, self.precision, self.keep or None)
+
+
+FOUND = (
+    Found(
+        "litert-torch's converter crashed (SIGSEGV) and ended the export of every format",
+        seed=54,
+        keep=(2, 4, 5),
+        precision="fp16",
+        formats=("onnx", "tflite"),
+    ),
+    Found(
+        "truth values were multiplied by MUL, which takes none: the file did not run",
+        seed=30,
+        keep=(7,),
+        formats=("tflite",),
+    ),
+    Found(
+        "a table was asked for row -1, to find out the arithmetic of an fp16 file: refused as not loadable",
+        seed=58,
+        precision="fp16",
+        formats=("tflite",),
+    ),
+    Found(
+        "a refusal named no module: operators that LiteRT, or the numpy reference of Core ML, does not have",
+        seed=5,
+        keep=(3,),
+        precision="fp16",
+        formats=("coreml", "tflite"),
+    ),
+    Found("a refusal named no module: prims::prod", seed=7, keep=(1,), formats=("coreml",)),
+    Found("a refusal named no module: a tensor of six dimensions", seed=52, formats=("coreml",)),
+    Found("circular padding was refused", seed=29, formats=("coreml",)),
+    Found("the logarithm of a sigmoid was refused", seed=1, precision="fp16", formats=("coreml",)),
+    Found(
+        "the evaluator of ONNX in half precision gave MaxPool, rounded up, another shape: not run",
+        seed=1,
+        precision="fp16",
+        formats=("onnx",),
+    ),
+    Found(
+        "the numpy reference of TFLite took the empty shape of a scalar for a value: not run",
+        seed=23,
+        precision="fp16",
+        formats=("tflite",),
+    ),
+    Found("the trial's own judge could not run bfloat16", seed=14, kind="bfloat16", formats=("onnx",)),
+)
