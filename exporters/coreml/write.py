@@ -226,10 +226,8 @@ def _wide(exported: torch.export.ExportedProgram, example: Sequence[torch.Tensor
     return wide_values(exported.module(check_guards=False), example)
 
 
-def _convert(
-    ct: Any, exported: torch.export.ExportedProgram, marks: Mapping[str, str], **options: Any
-) -> Any:
-    with _refusals_of(ct, marks):
+def _convert(ct: Any, exported: torch.export.ExportedProgram, marks: dict[str, str], **options: Any) -> Any:
+    with _refusals_of(ct, marks | {f"{name}{IN_HALF}": mark for name, mark in marks.items()}):
         return ct.convert(exported, convert_to="mlprogram", skip_model_load=True, **options)
 
 
