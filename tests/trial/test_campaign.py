@@ -113,11 +113,11 @@ def test_the_judge_tells_a_wrong_file_from_a_right_one(tmp_path):
     network = nn.Sequential(nn.Conv2d(2, 3, 3), nn.ReLU()).eval()
     runs = [(torch.randn(1, 2, 6, 6),) for _ in range(2)]
     path = on_disk(tmp_path, network, runs[0])
-    (right,) = judge.judge_file(path, network, runs)
+    ((right,),) = judge.judge_file(path, network, runs)
     assert right["error"] < 1e-6
     with torch.no_grad():
         network[0].weight[0, 0, 0, 0] += 1e-3
-    (wrong,) = judge.judge_file(path, network, runs)
+    ((wrong,),) = judge.judge_file(path, network, runs)
     assert wrong["error"] > 1e-5 > wrong["torch_error"]
 
 

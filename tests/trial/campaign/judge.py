@@ -83,9 +83,15 @@ def _leaves(result: Any) -> list[np.ndarray]:
     return [(leaf.float() if leaf.dtype == torch.bfloat16 else leaf).numpy() for leaf in leaves]
 
 
-def judge_file(path: Path, network: nn.Module, runs: Sequence[tuple[Any, ...]]) -> list[dict[str, Any]]:
-    """One `Judgement` for each output of the file at `path`, over all runs, as plain data."""
+def judge_file(
+    path: Path, network: nn.Module, *groups: Sequence[tuple[Any, ...]]
+) -> list[list[dict[str, Any]]]:
+    """For each group of runs, one `Judgement` for each output of the file at `path`, as plain data.
+
+    Ranges are those of all groups: three random inputs may give one number almost the same value.
+    """
     manifest = json.loads(path.with_name(path.name + ".json").read_text())
+    runs = [run for group in groups for run in group]
     wide, narrow = in_float64(network, runs), in_float32(network, runs)
     predict = RUNTIMES[manifest["format"]](path)
     names = [one["name"] for one in manifest["outputs"]]
@@ -97,27 +103,36 @@ def judge_file(path: Path, network: nn.Module, runs: Sequence[tuple[Any, ...]]) 
         }
         result = predict(given)
         found.append([np.asarray(result[name]) for name in names])
-    judgements = [
-        Judgement(
-            name, *(_error([row[i] for row in side], [row[i] for row in wide]) for side in (found, narrow))
-        )
-        for i, name in enumerate(names)
-    ]
-    return [asdict(one) for one in judgements]
+    judged, start = [], 0
+    for group in groups:
+        rows = slice(start, start := start + len(group))
+        judged.append([asdict(_judgement(n, i, rows, wide, found, narrow)) for i, n in enumerate(names)])
+    return judged
+
+
+Outputs = Sequence[Sequence[np.ndarray]]
+"""Of each run, each output."""
+
+
+def _judgement(name: str, i: int, rows: slice, wide: Outputs, found: Outputs, narrow: Outputs) -> Judgement:
+    exact = [row[i] for row in wide]
+    spread = span(np.stack(exact))
+    errors = [_error([row[i] for row in side[rows]], exact[rows], spread) for side in (found, narrow)]
+    return Judgement(name, *errors)
 
 
 def _in_layout(array: np.ndarray, layout: str) -> np.ndarray:
     return np.ascontiguousarray(np.moveaxis(array, -3, -1)) if layout == "nhwc" else array
 
 
-def _error(found: list[np.ndarray], expected: list[np.ndarray]) -> float:
-    """The largest difference, of the range; of whole numbers the share that differs. NaN is infinite."""
+def _error(found: list[np.ndarray], expected: list[np.ndarray], spread: float) -> float:
+    """The largest difference over `spread`; of whole numbers the share that differs. NaN is infinite."""
     if any(a.shape != b.shape for a, b in zip(found, expected, strict=True)):
         return float("inf")
     if expected[0].dtype.kind in "iub":
         return float(np.mean([np.mean(a != b) for a, b in zip(found, expected, strict=True)]))
     worst = max(float(np.abs(a.astype(np.float64) - b).max()) for a, b in zip(found, expected, strict=True))
-    return worst / span(np.stack(expected)) if np.isfinite(worst) else float("inf")
+    return worst / spread if np.isfinite(worst) else float("inf")
 
 
 def span(values: np.ndarray) -> float:

@@ -64,11 +64,9 @@ class Subject:
         golden = self._golden_runs(path, stored)
         outputs = [array for name, array in stored.items() if name.startswith("output/")]
         own = [np.stack(column) for column in zip(*in_float32(self.network, golden), strict=True)]
-        return {
-            "golden": max(_apart(a, b) for a, b in zip(outputs, own, strict=True)),
-            "fresh": judge_file(path, self.network, self.fresh),
-            "on_golden": judge_file(path, self.network, golden),
-        }
+        fresh, on_golden = judge_file(path, self.network, self.fresh, golden)
+        apart = max(_apart(a, b) for a, b in zip(outputs, own, strict=True))
+        return {"golden": apart, "fresh": fresh, "on_golden": on_golden}
 
     def _golden_runs(self, path: Path, stored: dict[str, np.ndarray]) -> list[tuple[Any, ...]]:
         import json
