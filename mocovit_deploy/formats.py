@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from mocovit_deploy.artifacts.artifact import Array, Artifact
     from mocovit_deploy.artifacts.marks import FileValue
     from mocovit_deploy.artifacts.operator import FileOperator
+    from mocovit_deploy.artifacts.readiness import Readiness
     from mocovit_deploy.quantization.arithmetic import ArithmeticChoice
     from mocovit_deploy.quantization.scheme import Scheme
     from mocovit_deploy.ship.metadata import FileMetadata
@@ -166,6 +167,13 @@ class Format(Protocol):
         """The operators of the file with the torch module each came from, in order; the file is not run.
 
         Raises `UsageError` for a file that is not of this format.
+        """
+        ...
+
+    def readiness(self, artifact: Artifact) -> tuple[Readiness, ...]:
+        """What each delegate for this format will leave out of the file, told without running it.
+
+        Empty if no delegate is known. Raises `DeployError` for a file that is not of this format.
         """
         ...
 

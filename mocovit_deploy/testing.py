@@ -42,8 +42,8 @@ def assert_parity(
     """Assert that every bound holds of a file on disk; returns what was measured.
 
     Bounds are `max_error`, `min_sqnr_db`, `min_top1_agreement`, `min_accuracy`, `max_accuracy_drop`,
-    `max_partitions`, `max_outside_xnnpack`, `max_operators`, `max_transposes`, `max_size_bytes`,
-    `instructions` and `max_instructions`. None has a default, and at least one must be given.
+    `max_partitions`, `max_outside_xnnpack`, `max_outside_gpu`, `max_operators`, `max_transposes`,
+    `max_size_bytes`, `instructions` and `max_instructions`. None has a default; at least one must be given.
 
     Raises `AssertionError` with the numbers where one does not hold or could not be measured, `TypeError`
     without a bound, `UsageError` for a word or a value that does not fit and for a file without manifest.

@@ -112,6 +112,7 @@ def test_commands_that_documents_show_are_accepted(monkeypatch):
         "summary.run_summary",
         "parity.run_parity",
         "layers.run_layers",
+        "ready.run_ready",
         "contract.run_contract",
     ):
         monkeypatch.setattr(f"mocovit_deploy.cli.{command}", lambda *_, **__: 0)

@@ -6,6 +6,7 @@ fp16       what does not fit into fp16 and stays in float32
 read       the saved file as plain data (program)
 metadata   describe(): what a file says of itself
 contents   operators(): what a file consists of
+neural_engine  readiness(): what keeps a file off the Neural Engine
 execute    that program in numpy, operation by operation (semantics/)
 run        load(): the two together
 taps       a file's marked values, and runs that return or replace them
@@ -23,6 +24,7 @@ from exporters.coreml.contents import operators
 from exporters.coreml.execute import NotExecutable
 from exporters.coreml.metadata import describe
 from exporters.coreml.native import NativePredictor, load_native
+from exporters.coreml.neural_engine import readiness
 from exporters.coreml.run import load
 from exporters.coreml.taps import load_inside, values
 from exporters.coreml.write import PRECISIONS, in_file, refuse_target, write_package
@@ -53,6 +55,7 @@ __all__ = [
     "load_platform",
     "lowerings",
     "operators",
+    "readiness",
     "refuse_impossible",
     "values",
 ]

@@ -17,6 +17,8 @@ from exporters.onnx.metadata import describe
 from exporters.onnx.run import load, load_platform
 from exporters.onnx.taps import load_inside, values
 from exporters.onnx.write import export, refuse_impossible
+from mocovit_deploy.artifacts.artifact import Artifact
+from mocovit_deploy.artifacts.readiness import Readiness
 from mocovit_deploy.passes import HALF_REWRITES
 
 SUFFIX = ".onnx"
@@ -35,9 +37,15 @@ __all__ = [
     "load_platform",
     "lowerings",
     "operators",
+    "readiness",
     "refuse_impossible",
     "values",
 ]
+
+
+def readiness(_artifact: Artifact) -> tuple[Readiness, ...]:
+    """No delegate is known for ONNX files."""
+    return ()
 
 
 def lowerings(recipe: str) -> tuple[str, ...]:

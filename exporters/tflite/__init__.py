@@ -11,6 +11,7 @@ flatbuffer.py   reading and writing the file's tables
 metadata.py     what a file says of itself: labels, preprocessing, licence
 contents.py     what a file consists of, read without running it
 execution.py    what XNNPACK will take of it, and why not the rest
+readiness.py    what delegates will leave out, by precision; gpu.py has the GPU delegate's rules
 run.py          load(): a file in the installed runtime
 reference/      load_half(): a file in half precision, with numpy
 taps.py         a file's marked values, and runs that return or replace them
@@ -25,6 +26,7 @@ from typing import TYPE_CHECKING
 from exporters.tflite.contents import operators
 from exporters.tflite.lowering.choose import lowerings
 from exporters.tflite.metadata import describe
+from exporters.tflite.readiness import readiness
 from exporters.tflite.reference.run import load_half
 from exporters.tflite.run import load, load_platform
 from exporters.tflite.taps import load_inside, values
@@ -62,6 +64,7 @@ __all__ = [
     "load_platform",
     "lowerings",
     "operators",
+    "readiness",
     "refuse_impossible",
     "values",
 ]

@@ -42,6 +42,19 @@ def _parity(words: Sequence[str]) -> int:
             raise UsageError("--fresh goes with --contract" if given.fresh else "give a FILE, or --contract")
         if accuracy is not None and given.target not in (None, "host"):
             raise UsageError(f"--data runs files on this host, not on --target {given.target}")
+        if given.ready:
+            others = {
+                "--target": given.target,
+                "--layers": given.layers,
+                "--bisect": given.bisect,
+                "--deadline-s": given.deadline_s,
+                "--data": given.data,
+            }
+            if word := next((word for word, value in others.items() if value), None):
+                raise UsageError(f"{word} does not go with --ready, which runs nothing")
+            from mocovit_deploy.cli.ready import run_ready
+
+            return run_ready(given.files, as_json=given.json, verbose=given.verbose)
         if given.layers or given.bisect:
             if accuracy is not None:
                 raise UsageError("--data does not go with --layers and --bisect: give the two commands")
@@ -69,6 +82,7 @@ def _parity(words: Sequence[str]) -> int:
         "--target": given.target,
         "--layers": given.layers,
         "--bisect": given.bisect,
+        "--ready": given.ready,
         "--deadline-s": given.deadline_s,
         "--data": given.data,
         "--images": given.images,

@@ -29,6 +29,7 @@ PARITY_EXAMPLES = """examples:
   mocovit-parity build/*.onnx build/*.tflite --json
   mocovit-parity build/mocovit_1_0_224_fp16.tflite --target emulated      fp16 on an emulated Cortex-A76
   mocovit-parity build/mocovit_1_0_224_fp32.tflite --bisect               every layer, alone; needs torch
+  mocovit-parity build/mocovit_1_0_224_fp32.tflite --ready                what keeps it off GPU and XNNPACK
   mocovit-parity --contract parity.toml --report-dir reports
 
 Needs the file, its .json and its .golden.npz, and the file's runtime; not torch.
@@ -319,6 +320,7 @@ def parity_parser() -> Parser:
     add(
         "--bisect", action="store_true", help="--layers, with each layer run alone from the original's values"
     )
+    add("--ready", action="store_true", help="run nothing: say what delegates will leave to the CPU, and why")
     add(
         "--deadline-s",
         type=_positive,

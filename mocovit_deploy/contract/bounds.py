@@ -80,6 +80,14 @@ def max_outside_xnnpack(evidence: Evidence) -> Measured:
     return Measured(sum(one.count for one in found.outside), evidence.profiled_in, kinds)
 
 
+def max_outside_gpu(evidence: Evidence) -> Measured:
+    """Operators that the GPU delegate will leave to the CPU, told from the file; nothing runs there."""
+    found = next(one for one in evidence.readiness if one.delegate == "GPU delegate")
+    kinds = Counter(one.kind for one in found.outside)
+    detail = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common())
+    return Measured(len(found.outside), "rules of the GPU delegate", detail)
+
+
 def max_operators(evidence: Evidence) -> Measured:
     """Operators in the file, constants not counted."""
     return Measured(len(evidence.operators), "the file")
@@ -153,6 +161,12 @@ METRICS = (
     ),
     Metric(
         measure=max_outside_xnnpack,
+        unit=COUNT,
+        fails=SlowerError,
+        formats=("tflite",),
+    ),
+    Metric(
+        measure=max_outside_gpu,
         unit=COUNT,
         fails=SlowerError,
         formats=("tflite",),

@@ -16,6 +16,7 @@ from mocovit_deploy.accuracy.judge import known_classes, require_fitting
 from mocovit_deploy.accuracy.labelled import Labelled
 from mocovit_deploy.artifacts.artifact import Array, Artifact
 from mocovit_deploy.artifacts.golden import Golden, read_golden
+from mocovit_deploy.artifacts.readiness import Readiness
 from mocovit_deploy.choices import HOST
 from mocovit_deploy.contract.accuracy_data import AccuracyData
 from mocovit_deploy.errors import ParityError, UsageError
@@ -163,6 +164,11 @@ class Evidence:
         """The kind of each operator in the file, constants left out."""
         found = format_named(self.artifact.format).operators(self.artifact)
         return tuple(operator.kind for operator in found if not operator.constant)
+
+    @property
+    def readiness(self) -> tuple[Readiness, ...]:
+        """What delegates will leave out of the file, told from the file alone."""
+        return format_named(self.artifact.format).readiness(self.artifact)
 
     @property
     def partitions(self) -> Partitions:

@@ -11,11 +11,14 @@ spoiling the common small ones, and clips large ones that a Ghost network needs.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mocovit_deploy.artifacts.artifact import Array
-from mocovit_deploy.quantization.observe import Observed
+
+if TYPE_CHECKING:
+    from mocovit_deploy.quantization.observe import Observed
 
 Range = tuple[float, float]
 

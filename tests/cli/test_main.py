@@ -363,3 +363,25 @@ def test_bad_words_for_layers(words, status, message, capfd):
     assert found == status
     assert message in err
     assert err.count("\n") == 1
+
+
+def test_ready_says_what_delegates_leave_out_and_that_nothing_was_run(capfd):
+    models = Path(__file__).parent.parent / "benchmarks" / "models"
+    status, out, _ = run(capfd, models / "split.tflite", "--ready", program="parity")
+    assert status == 0
+    assert "GPU delegate: " in out
+    assert "outside  1 " in out
+    assert out.endswith("nothing was run on a GPU or a Neural Engine.\n")
+    status, out, _ = run(capfd, models / "split.tflite", "--ready", "--json", program="parity")
+    (document,) = json.loads(out)["files"]
+    assert document["run"] is False
+    assert {one["delegate"] for one in document["delegates"]} == {
+        "GPU delegate",
+        "XNNPACK, fp32",
+        "XNNPACK, fp16",
+    }
+    onnx = (models / "tiny.onnx", "--ready")
+    status, _, err = run(capfd, *onnx, program="parity")
+    assert (status, "no delegate is known for onnx files" in err) == (2, True)
+    status, _, err = run(capfd, *onnx, "--target", "emulated", program="parity")
+    assert (status, "--target does not go with --ready" in err) == (2, True)

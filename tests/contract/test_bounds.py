@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tflite_builder import TfliteBuilder
 
 from benchmarks.toolchain import bundle as bundles
 from benchmarks.toolchain import emulator
@@ -136,6 +137,16 @@ def model(name):
     return lambda _folder: read_manifest(MODELS / name)
 
 
+def off_the_gpu(folder):
+    """A file with a GATHER_ND."""
+    builder = TfliteBuilder()
+    index = builder.constant(np.array([[0, 0, 1]], np.int32))
+    rows = builder.op("GATHER_ND", [builder.input("image", (1, 4, 4, 8)), index], (1, 8))
+    path = folder / "gather.tflite"
+    path.write_bytes(builder.file({"rows": rows}))
+    return dataclasses.replace(read_manifest(MODELS / "tiny.tflite"), path=path)
+
+
 # word -> how a sound file and a worse one are made, and the conditions they are judged under
 PAIRS = {
     "max_error": (colours, mixed_up, Conditions()),
@@ -145,6 +156,7 @@ PAIRS = {
     "max_accuracy_drop": (colours, mixed_up, Conditions()),
     "max_partitions": (model("tiny.tflite"), model("split.tflite"), Conditions()),
     "max_outside_xnnpack": (model("tiny.tflite"), model("split.tflite"), Conditions()),
+    "max_outside_gpu": (model("tiny.tflite"), off_the_gpu, Conditions()),
     "max_operators": (sound, there_and_back, Conditions()),
     "max_transposes": (sound, there_and_back, Conditions()),
     "max_size_bytes": (sound, there_and_back, Conditions()),
