@@ -27,7 +27,7 @@ from benchmarks.targets.adb.session import Held, Session, opened
 from benchmarks.targets.context import Context, Say, Verify, verdict_of
 from benchmarks.toolchain import bundle as bundles
 from benchmarks.toolchain.bundle import Bundle
-from mocovit_deploy.errors import DeployError, StableDeviceError
+from mocovit_deploy.errors import DeployError, DeviceError, StableDeviceError
 
 MODEL = Path(__file__).parent / "doctor_model" / "tiny.tflite"
 _BENCH_USAGE = 2
@@ -93,12 +93,12 @@ def examine(
 
 
 def raise_first_failure(steps: Sequence[DoctorStep]) -> None:
-    """Raise a `DeployError` with the exit status of the first step that failed, if one did."""
+    """Raise a `DeviceError` with the exit status of the first step that failed, if one did."""
     failed = [step for step in steps if step.exit_status]
     if not failed:
         return
     also = f"; {', '.join(step.name for step in failed[1:])} failed too" if failed[1:] else ""
-    error = DeployError(f"step {failed[0].name!r} of {len(STEPS)} failed: {failed[0].said}{also}")
+    error = DeviceError(f"step {failed[0].name!r} of {len(STEPS)} failed: {failed[0].said}{also}")
     error.exit_status = failed[0].exit_status
     raise error
 

@@ -12,7 +12,7 @@ import numpy as np
 from exporters.tflite.flatbuffer import metadata, read_model
 from exporters.tflite.fp16 import KEY, VALUE
 from mocovit_deploy.artifacts.artifact import Array
-from mocovit_deploy.errors import ConversionError, first_line
+from mocovit_deploy.errors import ConversionError, MissingToolError, first_line
 from mocovit_deploy.extras import needs_extra
 
 FLOATS = ("float32", "float16", "float64")
@@ -73,12 +73,14 @@ class Program:
 
 
 def read_program(path: Path) -> Program:
-    """Raises `ConversionError` for a file that is not TFLite."""
+    """Raises `ConversionError` for a file that is not TFLite, `MissingToolError` without ai-edge-litert."""
     try:
         model = read_model(path.read_bytes())
         return program_of(model)
     except ConversionError as error:
         raise ConversionError(f"{path}: {error}") from None
+    except MissingToolError:
+        raise
     # The bindings raise any type over a damaged file.
     except Exception as error:
         raise ConversionError(f"{path}: not a TFLite file ({first_line(error)})") from error

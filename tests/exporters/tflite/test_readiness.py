@@ -14,7 +14,7 @@ from tflite_builder import TfliteBuilder
 from exporters.tflite.gpu import RULES, broken_rule
 from exporters.tflite.readiness import readiness
 from exporters.tflite.reference.program import read_program
-from mocovit_deploy.errors import ConversionError
+from mocovit_deploy.errors import ConversionError, MissingToolError
 
 IMAGE = (1, 4, 4, 8)
 
@@ -189,6 +189,17 @@ def test_a_file_that_is_none_is_refused(tmp_path):
     path = tmp_path / "a.tflite"
     path.write_bytes(b"not a model")
     with pytest.raises(ConversionError, match="not a TFLite file"):
+        readiness(SimpleNamespace(path=path))
+
+
+def test_without_the_package_it_is_the_package_that_is_named(tmp_path, monkeypatch):
+    path = written(sound, tmp_path)
+
+    def missing(module, _extra):
+        raise MissingToolError(f"{module} is not installed")
+
+    monkeypatch.setattr("exporters.tflite.flatbuffer.needs_extra", missing)
+    with pytest.raises(MissingToolError, match="ai_edge_litert"):
         readiness(SimpleNamespace(path=path))
 
 

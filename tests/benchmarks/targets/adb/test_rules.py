@@ -12,6 +12,7 @@ import pytest
 from benchmarks.reports.rounds import PhoneReading
 from benchmarks.targets.adb.bounded import run_bounded
 from benchmarks.targets.adb.client import Adb, SilentError
+from benchmarks.targets.adb.doctor import DoctorStep, raise_first_failure
 from benchmarks.targets.adb.failures import adb_failure, clean
 from benchmarks.targets.adb.probe import describe_clusters, parse_probe, select_cores
 from benchmarks.targets.adb.protocol import (
@@ -26,7 +27,7 @@ from benchmarks.targets.adb.protocol import (
     while_sampling,
 )
 from benchmarks.targets.adb.state import State, celsius, parse_log, parse_state, sampler
-from mocovit_deploy.errors import StableDeviceError, TransientDeviceError, UsageError
+from mocovit_deploy.errors import DeviceError, StableDeviceError, TransientDeviceError, UsageError
 
 CPU = "/sys/devices/system/cpu/cpu{}/cpufreq/cpuinfo_max_freq={}"
 KHZ = (1785600,) * 4 + (2419200,) * 3 + (2841600,)
@@ -46,6 +47,17 @@ COOL = State(
 
 def at(s: float, khz: int | None = 2841600, degrees: float | None = 35.0) -> PhoneReading:
     return PhoneReading(at_s=s, khz=khz, celsius=degrees)
+
+
+def test_a_step_of_the_doctor_that_failed_is_no_defect() -> None:
+    """Its status is kept, and the command adds no word on a traceback."""
+    steps = [
+        DoctorStep("bundle", ok=True, said=""),
+        DoctorStep("adb", ok=False, said="absent", exit_status=8),
+    ]
+    with pytest.raises(DeviceError, match="step 'adb' of 8 failed: absent") as error:
+        raise_first_failure(steps)
+    assert error.value.exit_status == 8
 
 
 @pytest.mark.parametrize(
