@@ -12,7 +12,8 @@ ablation   each rewrite that counts decide on, with it and without, on networks 
 
 A count is exact for a file and a runtime: it is kept in `--folder` under the file's SHA-256 and never taken
 again. Rows are run again when the sources change, but for `--keep`; a run that was stopped goes on where it
-was. docs/fast.md is written after every run, and names the rows that are missing.
+was. docs/fast.md is written after every run, and names the rows that are missing; so are the tables of
+docs/why-fast.md.
 
 Expect 12 hours of one core for all of it, nearly all in the largest networks.
 """
@@ -32,11 +33,13 @@ from benchmarks.studies.fast_document import document, measured
 from benchmarks.studies.fast_files import Variant, count_file, write_ours, write_stock, write_variants
 from benchmarks.studies.study import CHECKOUT, RowError, begun, commit, parser_of, product_digest, tools
 from benchmarks.studies.study import rows_like as chosen_rows
+from benchmarks.studies.why_fast import filled
 from benchmarks.studies.zoo_document import PRECISIONS, ROWS, Row
 from exporters.tflite.lowering.choose import LOWERINGS, MEASURED, RUNTIME, is_chosen
 from mocovit_deploy.files import digest, write_atomically
 
 DOCUMENT = CHECKOUT / "docs" / "fast.md"
+WALK = CHECKOUT / "docs" / "why-fast.md"
 
 
 @dataclass(frozen=True)
@@ -78,7 +81,8 @@ def main() -> int:
         for name, stage in STAGES.items()
     }
     write_atomically(DOCUMENT, document(done["files"], done["steps"]).encode())
-    sys.stdout.write(f"written: {DOCUMENT}\n")
+    write_atomically(WALK, filled(WALK.read_text(encoding="utf-8"), done["files"], done["steps"]).encode())
+    sys.stdout.write(f"written: {DOCUMENT}, {WALK}\n")
     if len(done["ablation"]) == len(STAGES["ablation"].rows):
         write_atomically(MEASURED, measured(list(done["ablation"].items())).encode())
         sys.stdout.write(f"written: {MEASURED}\n")

@@ -25,7 +25,10 @@ def document(files: Mapping[Row, Result], steps: Mapping[Row, Result]) -> str:
     """The whole of docs/fast.md."""
     parts = [_HEAD]
     for precision in PRECISIONS:
-        parts += [f"## {precision}\n", _table(HEADER, [_line(row, r, precision) for row, r in files.items()])]
+        parts += [
+            f"## {precision}\n",
+            markdown_table(HEADER, [_line(row, r, precision) for row, r in files.items()]),
+        ]
     failures = [line for row, result in files.items() for line in _failures(row, result)]
     if failures:
         parts += ["## What fell short\n", "\n".join(failures) + "\n"]
@@ -33,8 +36,8 @@ def document(files: Mapping[Row, Result], steps: Mapping[Row, Result]) -> str:
     for row, result in steps.items():
         parts.append(f"## {row.title}, a rewrite at a time\n")
         for precision in PRECISIONS:
-            lines = [(label, *_figures(one)) for label, one in result["done"][precision]]
-            parts += [f"{precision}:\n", _table(STEP_HEADER, lines)]
+            lines = [(label, *figures(one)) for label, one in result["done"][precision]]
+            parts += [f"{precision}:\n", markdown_table(STEP_HEADER, lines)]
     parts += ["## Of what\n", _sources({**files, **steps})]
     return "\n".join(parts)
 
@@ -75,7 +78,8 @@ def _change(stock: Result, ours: Result, key: str) -> str:
     return f"{stock[key]} → {ours[key]}"
 
 
-def _figures(one: Result) -> tuple[str, ...]:
+def figures(one: Result) -> tuple[str, ...]:
+    """The cells of `STEP_HEADER` behind the first."""
     return (
         f"{one['instructions'] / 1e6:.2f}",
         f"{one['modelled_ms']:.2f}",
@@ -121,7 +125,8 @@ def _sources(results: Mapping[Row, Result]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _table(header: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+def markdown_table(header: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+    """A table of Markdown whose columns but the first hold numbers."""
     rule = ["---"] + ["--:"] * (len(header) - 1)
     return "\n".join("| " + " | ".join(line) + " |" for line in (header, rule, *lines)) + "\n"
 

@@ -4,10 +4,11 @@ import tomllib
 import pytest
 
 from benchmarks.studies import fast, fast_files
-from benchmarks.studies.fast import ABLATIONS, STAGES, chosen_lowerings, possible_lowerings
+from benchmarks.studies.fast import ABLATIONS, STAGES, WALK, chosen_lowerings, possible_lowerings
 from benchmarks.studies.fast_document import document, measured
 from benchmarks.studies.fast_files import brief, count_file
 from benchmarks.studies.study import RowError
+from benchmarks.studies.why_fast import filled
 from benchmarks.studies.zoo_document import ROWS
 from exporters.tflite.lowering.choose import COUNTED, LOWERINGS
 
@@ -108,3 +109,23 @@ def test_a_row_that_fails_is_kept_as_failed_and_run_again(tmp_path, monkeypatch)
     fast._run(tmp_path, "files", ROWS[0])
     assert fast._finished(tmp_path, "files", ROWS[0], None)["done"] == RESULT["done"]
     assert fast._finished(tmp_path, "files", ROWS[0], "other sources") is None
+
+
+def test_tables_are_written_between_their_marks():
+    steps = {precision: [("litert-torch", COUNTED_FILE), ("pad_rows", OURS)] for precision in STOCK}
+    walk = "a\n<!-- begin steps mocovit_1_0 fp16 -->\nold\n<!-- end -->\n"
+    text = walk + "b\n<!-- begin runtimes fp32 -->\n<!-- end -->\n"
+    row = ROWS[1]
+    done = filled(text, {row: RESULT}, {row: {**TOLD, "done": steps}})
+    assert done.startswith("a\n<!-- begin steps mocovit_1_0 fp16 -->\n| after |")
+    assert "| pad_rows | 50.00 | 7.50 |" in done
+    assert "| mocovit_1_0 | **7.50** | **7.50** | 10.59 | 11.62 | 12.24 | 20.30 |" in done
+    assert "old" not in done
+    assert filled(done, {row: RESULT}, {row: {**TOLD, "done": steps}}) == done
+    with pytest.raises(ValueError, match="no table is called 'riddle'"):
+        filled("<!-- begin riddle -->\n<!-- end -->", {}, {})
+
+
+def test_every_mark_of_the_document_names_a_table():
+    text = WALK.read_text(encoding="utf-8")
+    assert "not counted yet" in filled(text, {}, {})
