@@ -95,7 +95,7 @@ def files_of(row: Row, folder: Path, scratch: Path) -> dict[str, Any]:
     ours = {}
     for precision, one in write_ours(row, scratch).items():
         if one["error"]:
-            ours[precision] = {"error": one["error"]}
+            ours[precision] = {"error": one["error"].replace(f"{scratch}/", "")}
             continue
         changed = {done["name"]: len(done["changes"]) for done in one["lowering"]}
         half = one["parity"]["half"] or {}
