@@ -29,6 +29,10 @@ _COMES_FROM = {
     "Fully Connected": ("FULLY_CONNECTED", "CONV_2D"),
     "GELU": ("GELU",),
     "HardSwish": ("HARD_SWISH",),
+    "Invalid Unary Op": (
+        "LOGISTIC",
+        "HARD_SWISH",
+    ),  # a look-up: of a SiLU, or between DEQUANTIZE and QUANTIZE
     "LeakyReLU": ("LEAKY_RELU",),
     "Log": ("LOG",),
     "Max Pooling": ("MAX_POOL_2D",),

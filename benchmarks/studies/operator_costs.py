@@ -36,6 +36,8 @@ ROWS = (
     Row("timm/mobilevit_xxs"),
 )
 TIMEOUT_S = 3600
+LOOK_UP = "Invalid Unary Op"
+"""XNNPACK's name for an int8 operator that reads its results from a table."""
 FACTORS = ("mac", "read", "made", "each")
 
 COUNTED = """
@@ -79,7 +81,7 @@ with tempfile.TemporaryDirectory() as folder:
     ):
         path = Path(folder, name + ".tflite")
         how = ("nhwc", 18, False, False, "iOS15", "direct")
-        job = ExportJob(path, recipe, specs, outputs, *how, scheme, chosen)
+        job = ExportJob(path, recipe, specs, outputs, *how, scheme=scheme, arithmetic=chosen)
         written = tflite.export(graph, example, job)
         artifact = Artifact(
             path=path, format="tflite", recipe=recipe, model=model, weights="", inputs=written.inputs,
@@ -139,7 +141,8 @@ def table(networks: Iterable[Mapping[str, Any]]) -> str:
     for files in networks:
         for name, file in files.items():
             for one in file["operators"]:
-                arithmetic = "int8" if one["int8"] else "fp16" if name == "int8" else name
+                looked_up = any(kernel.startswith(LOOK_UP) for kernel, _ in one["executed"])
+                arithmetic = "int8" if one["int8"] or looked_up else "fp16" if name == "int8" else name
                 kind = one["kind"]
                 if kind in ("QUANTIZE", "DEQUANTIZE"):
                     arithmetic = kind = CONVERSION

@@ -3,13 +3,15 @@
     before   every operator float                  after   int8 where that is cheaper, conversions counted
 
 Kept together are LOGISTIC and the MUL of a SiLU, which int8 computes as one look-up, and PAD and the
-convolutions that read it, which XNNPACK makes one operator of in int8. However operators are divided, the
-file stays in one partition.
+convolutions that read it, which XNNPACK makes one operator of in int8. HARD_SWISH has no int8 form, but
+XNNPACK makes one look-up of it with the DEQUANTIZE before and the QUANTIZE after it: among int8 operators it
+costs that alone. However operators are divided, the file stays in one partition.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from math import inf
 
 from exporters.tflite.quantized.costs import INT8, conversion, instructions, work_of
@@ -20,29 +22,39 @@ from mocovit_deploy.quantization.arithmetic import ArithmeticChoice
 from mocovit_deploy.quantization.cut import Labelling, Value, cheapest
 from mocovit_deploy.quantization.grid import Grid
 
+LOOKED_UP = ("HARD_SWISH",)
+
 
 def cheapest_mix(
     tables: Tables, grids: Mapping[int, Grid], choice: ArithmeticChoice, islands: str
 ) -> Labelling:
     """The operators in int8, and the instructions of the file; `islands` is the arithmetic of the others."""
     allowed = usual(tables, grids) if choice.careful else possible(tables, grids)
+    looked_up = {
+        one.index
+        for one in tables.operators
+        if one.kind in LOOKED_UP and all(tensor in grids for tensor in (one.inputs[0], one.result))
+    }
     if choice.nothing or choice.everything:
         return Labelling(int8=frozenset(allowed if choice.everything else ()), cost=inf)
     noise = _noise_of_operators(tables, choice)
+    looked_up_before = {product for _, product in silus(tables)}
     int8_costs, float_costs = [], []
     for operator in tables.operators:
         work, place = work_of(tables, operator), operator.index
         as_int8 = choice.int8_instructions.get(place)
         as_float = choice.float_instructions.get(place)
         if as_int8 is None:
-            as_int8 = instructions(operator.kind, INT8, work)
+            free = place in looked_up_before
+            as_int8 = 0.0 if free else instructions(operator.kind, INT8, work)
         if as_float is None:
             as_float = instructions(operator.kind, islands, work)
         priced = as_int8 + choice.noise_price * noise.get(place, 0.0)
-        int8_costs.append(priced if place in allowed else inf)
+        int8_costs.append(priced if place in allowed | looked_up else inf)
         float_costs.append(as_float)
     tied = [pair for pair in (*silus(tables), *padded(tables)) if allowed.issuperset(pair)]
-    return cheapest(int8_costs, float_costs, values_between(tables), tied)
+    found = cheapest(int8_costs, float_costs, values_between(tables), tied)
+    return replace(found, int8=found.int8 - looked_up)
 
 
 def values_between(tables: Tables) -> list[Value]:

@@ -57,6 +57,30 @@ def test_what_is_one_operator_in_int8_is_not_divided():
             assert len(chosen.intersection(pair)) in (0, 2), one
 
 
+def test_a_hard_swish_between_int8_operators_costs_a_look_up():
+    class Swish(nn.Module):
+        def __init__(self):
+            super().__init__()
+            torch.manual_seed(0)
+            self.a, self.b = nn.Conv2d(3, 8, 1), nn.Conv2d(8, 8, 1)
+
+        def forward(self, x):
+            return self.b(F.hardswish(self.a(x)))
+
+    file = Int8File(Swish(), X)
+    swish = next(one.index for one in file.tables.operators if one.kind == "HARD_SWISH")
+    free = dict.fromkeys((one.index for one in file.tables.operators), 0.0)
+    layers = {one.index for one in file.tables.operators if one.kind == "CONV_2D"}
+    floats = {place: 8000.0 * (place in layers) for place in free}
+
+    def chosen(look_up):
+        choice = ArithmeticChoice(int8_instructions=free | {swish: look_up}, float_instructions=floats)
+        return cheapest_mix(file.tables, file.grids, choice, "fp16").int8
+
+    assert chosen(0.0) == layers
+    assert chosen(1e6) == set()
+
+
 def test_noise_is_paid_for():
     cheap = {one.index: 10.0 for one in FILE.tables.operators}
     dear = {one.index: 1e5 for one in FILE.tables.operators}
