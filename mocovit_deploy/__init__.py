@@ -5,14 +5,25 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from mocovit_deploy.api import Export, ExportedFile, check, export
+    from mocovit_deploy.api import Export, ExportedFile, Measurement, check, export, measure
     from mocovit_deploy.passes.result import PassResult
     from mocovit_deploy.passes.run import reparameterize
 
-__all__ = ["Export", "ExportedFile", "PassResult", "check", "export", "reparameterize"]
+__all__ = [
+    "Export",
+    "ExportedFile",
+    "Measurement",
+    "PassResult",
+    "check",
+    "export",
+    "measure",
+    "reparameterize",
+]
 
 _HOMES = {
-    **dict.fromkeys(("Export", "ExportedFile", "check", "export"), "mocovit_deploy.api"),
+    **dict.fromkeys(
+        ("Export", "ExportedFile", "Measurement", "check", "export", "measure"), "mocovit_deploy.api"
+    ),
     "PassResult": "mocovit_deploy.passes.result",
     "reparameterize": "mocovit_deploy.passes.run",
 }

@@ -1,4 +1,4 @@
-"""What a Python program calls: export a live module, check a file.
+"""What a Python program calls: export a live module, check a file, measure it.
 
     done = mocovit_deploy.export(network, torch.zeros(1, 3, 224, 224), formats=("tflite",))
     done.require_pass()
@@ -13,19 +13,23 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 from typing import TYPE_CHECKING, Any
 
+from mocovit_deploy.artifacts.golden import read_golden
+from mocovit_deploy.artifacts.manifest import read_manifest
 from mocovit_deploy.artifacts.provenance import LIVE
-from mocovit_deploy.choices import FORMATS
+from mocovit_deploy.choices import FORMATS, HOST
 from mocovit_deploy.errors import DeployError, ParityError, UsageError, first_line
 from mocovit_deploy.parity.decide import PASS
-from mocovit_deploy.parity.verdict import ParityReport
+from mocovit_deploy.parity.verdict import ParityReport, judge_outputs
 from mocovit_deploy.spec import ASSUMED, ExportRequest, ModelSpec, Preprocessing
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from mocovit_deploy.exporting.prove import Outcome
+    from mocovit_deploy.targets import InferenceTimes, InstructionCount
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,6 +57,31 @@ class ExportedFile:
     def __repr__(self) -> str:
         error = "" if self.max_error is None else f", max error {self.max_error:.1e} of range"
         return f"<{self.path or f'no {self.format} {self.precision} file'}: {self.verdict}{error}>"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measurement:
+    """A file that passed on a target, and what was measured of it there."""
+
+    target: str
+    report: ParityReport
+    """The check on the target."""
+    times: InferenceTimes | None = None
+    """None of a target that counts."""
+    count: InstructionCount | None = None
+    """None of a target that takes times."""
+
+    @property
+    def median_ms(self) -> float | None:
+        """Of one inference; None of a target that counts."""
+        return None if self.times is None else median(self.times.samples_ms)
+
+    def __repr__(self) -> str:
+        if self.count is not None:
+            return f"<{self.count.instructions:,} instructions, {self.count.runtime} on {self.target}>"
+        assert self.times is not None
+        taken = f"{self.median_ms:.3g} ms, median of {len(self.times.samples_ms)}"
+        return f"<{taken}, {self.times.runtime} on {self.target}>"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,6 +180,30 @@ def check(path: str | os.PathLike[str]) -> ParityReport:
 
     report, _ = check_here(Path(path), verbose=False, deadline_s=None)
     return report
+
+
+def measure(
+    path: str | os.PathLike[str], *, target: str = HOST, runtime: str | None = None, deadline_s: float = 600.0
+) -> Measurement:
+    """Check an exported file on `target`, then time or count it there.
+
+    `runtime` is None for the first that reads the file's format. Raises `ParityError` unless the outputs pass
+    there, `UsageError` for an unknown target and for a file without manifest or golden file,
+    `MissingToolError` without what the target needs, `DeviceError` for a phone that cannot be measured on.
+    """
+    from mocovit_deploy.targets import RunConditions, load_target
+
+    where, artifact = load_target(target), read_manifest(Path(path))
+    golden, conditions = read_golden(artifact), RunConditions(runtime=runtime, deadline_s=deadline_s)
+    ran = where.run_golden(artifact, golden, conditions)
+    report = judge_outputs(artifact, golden, ran.outputs, ran.runtime, ran.arithmetic)
+    if report.verdict != PASS:
+        raise ParityError(
+            f"{path}: parity {report.verdict} on {target}: {report.reason}; nothing was measured"
+        )
+    if where.COUNTS:
+        return Measurement(target=target, report=report, count=where.count(artifact, golden, conditions))
+    return Measurement(target=target, report=report, times=where.take_times(artifact, golden, conditions))
 
 
 def _file(outcome: Outcome) -> ExportedFile:

@@ -101,6 +101,20 @@ class InstructionCount:
     """In order, if the conditions ask for them and the runtime tells."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class InferenceTimes:
+    """How long one inference takes on hardware, taken many times."""
+
+    samples_ms: tuple[float, ...]
+    """One for each inference, in order."""
+    load_ms: float
+    """Opening the file, building the interpreter, packing weights."""
+    runtime: str
+    """Runtime and version, as in "litert 2.3.0"."""
+    arithmetic: str
+    """As of a `GoldenRun`."""
+
+
 class Target(Protocol):
     """A module in `benchmarks/targets/`.
 
@@ -124,6 +138,13 @@ class Target(Protocol):
         """Count one inference of the first sample of `golden`. Its outputs are not judged.
 
         Raises `UsageError` on a target that does not count.
+        """
+        ...
+
+    def take_times(self, artifact: Artifact, golden: Golden, conditions: RunConditions) -> InferenceTimes:
+        """Time inferences of the first sample of `golden`, warm-up left out. Its outputs are not judged.
+
+        Raises `UsageError` on a target that counts, `TransientDeviceError` if the device gets not steady.
         """
         ...
 

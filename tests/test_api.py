@@ -1,5 +1,6 @@
 import subprocess
 import sys
+from pathlib import Path
 
 import odd_networks
 import pytest
@@ -12,6 +13,7 @@ from mocovit_deploy.artifacts.golden import read_golden
 from mocovit_deploy.artifacts.manifest import read_manifest
 from mocovit_deploy.artifacts.provenance import model_of
 from mocovit_deploy.errors import ConversionError, ParityError, UsageError
+from mocovit_deploy.parity.verdict import not_run
 from mocovit_deploy.spec import Preprocessing
 
 
@@ -132,3 +134,31 @@ def test_the_package_is_a_program():
     )
     assert done.returncode == 0
     assert done.stdout.startswith("mocovit-export ")
+
+
+def test_a_file_is_measured_on_a_target_that_it_passes_on(monkeypatch):
+    """The host's real kernels and clocks, for a fraction of a second."""
+    from benchmarks.targets import host
+    from benchmarks.targets.plain import timing_plan
+
+    short = {"runs": 3, "min_s": 0.0, "warmup_runs": 1, "warmup_min_s": 0.0}
+    monkeypatch.setattr(host, "timing_plan", lambda *given: timing_plan(*given, **short))
+    model = Path(__file__).parent / "benchmarks" / "models" / "tiny.tflite"
+    found = mocovit_deploy.measure(model)
+    assert found.report.verdict == "pass"
+    assert found.count is None
+    assert len(found.times.samples_ms) == 3
+    assert found.median_ms == sorted(found.times.samples_ms)[1]
+    assert " ms, median of 3, litert " in repr(found)
+    with pytest.raises(UsageError, match="unknown target 'hots'; did you mean 'host'"):
+        mocovit_deploy.measure(model, target="hots")
+
+
+def test_a_file_that_fails_on_the_target_is_not_measured(monkeypatch):
+    from benchmarks.targets import host
+
+    monkeypatch.setattr(host, "take_times", lambda *_: pytest.fail("measured"))
+    monkeypatch.setattr("mocovit_deploy.api.judge_outputs", lambda *_: not_run("for the test"))
+    model = Path(__file__).parent / "benchmarks" / "models" / "tiny.tflite"
+    with pytest.raises(ParityError, match="not run on host: for the test; nothing was measured"):
+        mocovit_deploy.measure(model)

@@ -9,7 +9,9 @@ import sys
 
 import mocovit_deploy
 
-PUBLIC = {"Export", "ExportedFile", "PassResult", "check", "export", "reparameterize"}
+PUBLIC = {
+    *("Export", "ExportedFile", "Measurement", "PassResult", "check", "export", "measure", "reparameterize")
+}
 
 
 def test_the_public_names_are_these():

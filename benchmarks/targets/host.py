@@ -21,7 +21,7 @@ from benchmarks.reports.report import Device, LatencyReport
 from benchmarks.targets.bench.process import BenchReport, run_bench, timing_options
 from benchmarks.targets.checked import ReadyFile, check_first, latency_report
 from benchmarks.targets.context import Context, ProfiledRun
-from benchmarks.targets.plain import counts_not, hardware_plan, plain_run
+from benchmarks.targets.plain import counts_not, hardware_plan, plain_run, plain_times, timing_plan, unjudged
 from benchmarks.toolchain.compile import host_bench
 from benchmarks.toolchain.lock import read_lock
 from mocovit_deploy.artifacts.artifact import Artifact
@@ -29,7 +29,7 @@ from mocovit_deploy.artifacts.golden import Golden
 from mocovit_deploy.errors import MissingToolError, UsageError
 from mocovit_deploy.files import digest
 from mocovit_deploy.formats import format_named
-from mocovit_deploy.targets import GoldenRun, InstructionCount, RunConditions
+from mocovit_deploy.targets import GoldenRun, InferenceTimes, InstructionCount, RunConditions
 from mocovit_deploy.untrusted.sandbox import limits_for
 
 COUNTS = False
@@ -79,6 +79,11 @@ def run_golden(artifact: Artifact, golden: Golden, conditions: RunConditions) ->
 def count(_artifact: Artifact, _golden: Golden, _conditions: RunConditions) -> InstructionCount:
     """`UsageError`: this target takes times."""
     raise counts_not("host")
+
+
+def take_times(artifact: Artifact, golden: Golden, conditions: RunConditions) -> InferenceTimes:
+    """See `mocovit_deploy.targets.Target`."""
+    return plain_times(measure(artifact, timing_plan(artifact, conditions), unjudged(golden.first)))
 
 
 @contextmanager

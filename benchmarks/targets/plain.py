@@ -1,20 +1,22 @@
-"""What every target's `run_golden` and `count` share: plain conditions in, plain data out."""
+"""What every target's `run_golden`, `count` and `take_times` share: plain conditions in, plain data out."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from benchmarks.operators.profile import partitions
 from benchmarks.reports.plan import Plan, counting_plan
-from benchmarks.targets.context import Context, ProfiledRun
+from benchmarks.reports.report import LatencyReport
+from benchmarks.targets.context import Context, ProfiledRun, refuse_unsteady
 from benchmarks.toolchain import bundle as bundles
 from mocovit_deploy.artifacts.artifact import Artifact
 from mocovit_deploy.artifacts.golden import Golden
 from mocovit_deploy.choices import CPUS
 from mocovit_deploy.errors import MissingToolError, UsageError
 from mocovit_deploy.formats import format_named
-from mocovit_deploy.targets import GoldenRun, RunConditions, runtime_for
+from mocovit_deploy.targets import GoldenRun, InferenceTimes, RunConditions, runtime_for
 
 
 def emulation_plan(artifact: Artifact, conditions: RunConditions) -> Plan:
@@ -30,6 +32,12 @@ def hardware_plan(artifact: Artifact, conditions: RunConditions) -> Plan:
     """The plan of one run on hardware, which is the core that it is."""
     runtime = runtime_for(artifact, conditions.runtime)
     return counting_plan(runtime=runtime, cpu=None, deadline_s=conditions.deadline_s)
+
+
+def timing_plan(artifact: Artifact, conditions: RunConditions, **fields: Any) -> Plan:
+    """The plan of a measurement on hardware, with the plan's own defaults but for `fields`."""
+    runtime = runtime_for(artifact, conditions.runtime)
+    return Plan(**{"runtime": runtime, "deadline_s": conditions.deadline_s, **fields})
 
 
 def unjudged(golden: Golden, bundle: Path | None = None) -> Context:
@@ -63,6 +71,23 @@ def plain_run(
     if artifact.format == "tflite":
         cut = partitions(ran.executed, format_named(artifact.format).operators(artifact))
     return GoldenRun(outputs=ran.outputs, runtime=ran.runtime, arithmetic=ran.arithmetic, partitions=cut)
+
+
+def plain_times(report: LatencyReport) -> InferenceTimes:
+    """A latency report as plain data. `TransientDeviceError` for a phone that did not get steady."""
+    refuse_unsteady([report])
+    engine = report.engine
+    return InferenceTimes(
+        samples_ms=report.samples_ms,
+        load_ms=report.load_ms,
+        runtime=f"{engine.runtime} {engine.version}",
+        arithmetic=engine.arithmetic,
+    )
+
+
+def times_not(target: str) -> UsageError:
+    """The error of a target that counts."""
+    return UsageError(f"target {target} counts and takes no times; times are taken on host and adb")
 
 
 def counts_not(target: str) -> UsageError:

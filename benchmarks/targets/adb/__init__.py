@@ -8,8 +8,8 @@ state     clocks, temperature, battery    push      files, only those that chang
 protocol  limits, gates, rounds           measuring the target
 """
 
-from benchmarks.targets.adb.measuring import count, measure, run_golden
+from benchmarks.targets.adb.measuring import count, measure, run_golden, take_times
 
 COUNTS = False
 
-__all__ = ["COUNTS", "count", "measure", "run_golden"]
+__all__ = ["COUNTS", "count", "measure", "run_golden", "take_times"]

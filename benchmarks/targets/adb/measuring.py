@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from benchmarks.devices.wanted import Wanted
-from benchmarks.reports.plan import Plan
+from benchmarks.reports.plan import PHONE_MIN_S, PHONE_RUNS, Plan
 from benchmarks.reports.report import Device, LatencyReport
 from benchmarks.reports.rounds import PhoneReading, Round
 from benchmarks.targets.adb.probe import describe_clusters
@@ -33,13 +33,21 @@ from benchmarks.targets.adb.state import State, read_state
 from benchmarks.targets.bench.process import BenchReport, timing_options
 from benchmarks.targets.checked import ReadyFile, check_first, latency_report
 from benchmarks.targets.context import Context, ProfiledRun
-from benchmarks.targets.plain import counts_not, hardware_plan, plain_run, present_bundle
+from benchmarks.targets.plain import (
+    counts_not,
+    hardware_plan,
+    plain_run,
+    plain_times,
+    present_bundle,
+    timing_plan,
+    unjudged,
+)
 from benchmarks.toolchain import bundle as bundles
 from mocovit_deploy.artifacts.artifact import Artifact
 from mocovit_deploy.artifacts.golden import Golden
 from mocovit_deploy.errors import TransientDeviceError
 from mocovit_deploy.formats import format_named
-from mocovit_deploy.targets import GoldenRun, InstructionCount, RunConditions
+from mocovit_deploy.targets import GoldenRun, InferenceTimes, InstructionCount, RunConditions
 from mocovit_deploy.terminal.deadline import OverdueError
 
 DEFAULT_CORES = "prime"
@@ -79,6 +87,13 @@ def run_golden(artifact: Artifact, golden: Golden, conditions: RunConditions) ->
 def count(_artifact: Artifact, _golden: Golden, _conditions: RunConditions) -> InstructionCount:
     """`UsageError`: this target takes times."""
     raise counts_not("adb")
+
+
+def take_times(artifact: Artifact, golden: Golden, conditions: RunConditions) -> InferenceTimes:
+    """See `mocovit_deploy.targets.Target`. The phone is the one adb would take."""
+    plan = timing_plan(artifact, conditions, runs=PHONE_RUNS, min_s=PHONE_MIN_S, cores=DEFAULT_CORES)
+    context = unjudged(golden.first, present_bundle(plan, conditions))
+    return plain_times(measure(artifact, plan, context))
 
 
 def _attempted(context: Context, plan: Plan, once: Callable[[Held], Result]) -> Result:

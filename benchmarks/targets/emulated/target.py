@@ -23,7 +23,7 @@ from benchmarks.targets.checked import ReadyFile, check_first
 from benchmarks.targets.context import Context, ProfiledRun
 from benchmarks.targets.emulated.prefix import CORES, write_prefix
 from benchmarks.targets.emulated.qemu import VARIABLE, Qemu, check_cpu, find_qemu
-from benchmarks.targets.plain import emulation_plan, plain_run, present_bundle, unjudged
+from benchmarks.targets.plain import emulation_plan, plain_run, present_bundle, times_not, unjudged
 from benchmarks.toolchain import bundle as bundles
 from benchmarks.toolchain import emulator
 from benchmarks.toolchain.bundle import Bundle
@@ -34,7 +34,7 @@ from mocovit_deploy.artifacts.operator import FileOperator
 from mocovit_deploy.errors import MissingToolError, ParityError, UsageError
 from mocovit_deploy.formats import format_named
 from mocovit_deploy.parity.tolerance import INT8_AND_HALF, MIXED, NEARLY_ALL
-from mocovit_deploy.targets import GoldenRun, InstructionCount, OperatorCount, RunConditions
+from mocovit_deploy.targets import GoldenRun, InferenceTimes, InstructionCount, OperatorCount, RunConditions
 
 DEFAULT_DEVICE = "snapdragon_855"
 _HOTTEST = 5
@@ -129,6 +129,11 @@ def count(artifact: Artifact, golden: Golden, conditions: RunConditions) -> Inst
             for one, ran in zip(report.operators, checked.executed, strict=bool(report.operators))
         ),
     )
+
+
+def take_times(_artifact: Artifact, _golden: Golden, _conditions: RunConditions) -> InferenceTimes:
+    """`UsageError`: this target counts."""
+    raise times_not("emulated")
 
 
 def _counter_unless_named() -> Emulator | None:
