@@ -116,7 +116,7 @@ def test_a_file_that_fails_is_given_back_and_raises_when_asked(tmp_path, monkeyp
     ("options", "error", "message"),
     [
         ({"formats": ("onxx",)}, UsageError, "did you mean 'onnx'"),
-        ({"precisions": ("fp64",)}, UsageError, "unknown precision 'fp64'.*onnx has fp32, fp16;"),
+        ({"precisions": ("fp64",)}, UsageError, "unknown precision 'fp64'.*onnx has fp32, fp16,"),
         ({"lables": ()}, UsageError, "unexpected keyword argument 'lables'"),
         ({"example": torch.zeros(1, 5)}, ConversionError, "does not run on inputs of 1x5"),
         ({"labels": ("a",)}, UsageError, "labels: "),
