@@ -17,6 +17,7 @@ from mocovit_deploy.artifacts.provenance import model_of
 from mocovit_deploy.errors import ParityError, UsageError
 from mocovit_deploy.formats import format_named
 from mocovit_deploy.graph.capture import capture
+from mocovit_deploy.layers.order import in_known_order
 from mocovit_deploy.layers.original import Missing, Trace
 from mocovit_deploy.layers.taps import LayerReading, find_taps, first_divergence, missing_after, read_taps
 from mocovit_deploy.layers.trace import trace
@@ -193,11 +194,14 @@ def _check(
         raise ParityError(
             f"{artifact.path}: layers not run: no tolerance for {artifact.recipe} in {plain.arithmetic}"
         )
+    bound = tolerance.alone if bisect else tolerance.carried
+    inputs = [{name: array[i] for name, array in golden.inputs.items()} for i in reference.samples]
+    carried = [plain(sample) for sample in inputs]
+    taps, in_another = in_known_order(inside, taps, carried, tolerance.carried)
+    names = [tap.value.name for tap in taps]
     stand_ins = [tap.value.name for tap in taps if not inside.is_output(tap.layer)]
     forced = exporter.load_inside(artifact, names, stand_ins) if bisect else None
-    inputs = [{name: array[i] for name, array in golden.inputs.items()} for i in reference.samples]
-    bound = tolerance.alone if bisect else tolerance.carried
-    readings = read_taps(inside, taps, inputs, plain, forced, bound)
+    readings = read_taps(inside, taps, inputs, carried, forced, bound)
     divergence = first_divergence(readings)
     verdict, reason = PASS, f"{len(readings)} layers within {bound:.0e} of their range"
     if divergence is not None:
@@ -211,7 +215,7 @@ def _check(
         bound,
         samples,
         readings,
-        missing_after(missing, taps, readings),
+        missing_after((*missing, *in_another), taps, readings),
         not_computed(artifact.recipe, plain.arithmetic),
     )
 

@@ -36,6 +36,13 @@ def kind_of(expected: Array, found: Array, bound: float) -> str:
     return ""
 
 
+def misplaced(expected: Array, found: Array, bound: float) -> bool:
+    """Are these the right numbers in wrong places? `bound` as in `kind_of`."""
+    e, f = expected.astype(np.float64), found.astype(np.float64)
+    spread = float(e.max() - e.min()) or float(np.abs(e).max()) or 1.0
+    return bool(_same_numbers(e, f, bound * spread))
+
+
 def _near(a: Array, b: Array, room: float) -> bool:
     return bool(np.abs(a - b).max(initial=0.0) <= room)
 

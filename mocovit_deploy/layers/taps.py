@@ -136,17 +136,16 @@ def read_taps(
     trace: Trace,
     taps: Sequence[Tap],
     inputs: Sequence[Mapping[str, Array]],
-    plain: Predictor,
+    carried: Sequence[Mapping[str, Array]],
     forced: Predictor | None,
     bound: float,
 ) -> tuple[LayerReading, ...]:
-    """Run the file and compare every tap.
+    """Compare every tap.
 
-    `plain` returns the taps' values; `forced` takes the original's values for all taps but outputs, too, and
-    returns what the file computes from them. `bound` is the largest error, relative to a layer's range, that
-    is not a divergence.
+    `carried` are the taps' values as the file computes them from its inputs, run by run; `forced` takes the
+    original's values for all taps but outputs, too, and returns what the file computes from them. `bound` is
+    the largest error, relative to a layer's range, that is not a divergence.
     """
-    carried = [plain(sample) for sample in inputs]
     expected = {name: np.stack(arrays) for name, arrays in trace.values.items()}
     taps = [_arranged(tap, expected[tap.layer.operation], carried) for tap in taps]
     settled, alone = [_settled(tap, expected, carried) for tap in taps], None
@@ -174,6 +173,17 @@ def read_taps(
             kind = _as_another_output(trace, tap, expected, judged, bound) or kind_of(wanted, judged, bound)
         readings.append(LayerReading(tap, spans[operation], carried_difference, difference, kind, diverges))
     return tuple(readings)
+
+
+def arranged_values(trace: Trace, tap: Tap, runs: Sequence[Mapping[str, Array]]) -> tuple[Array, Array]:
+    """What is expected of a tap, and what `runs` of the file give in the arrangement that fits best."""
+    expected = np.stack(trace.values[tap.layer.operation])
+    settled = _settled(_arranged(tap, expected, runs), _stacked(trace, tap), runs)
+    return np.stack(trace.values[settled.layer.operation]), _stack(settled, runs)
+
+
+def _stacked(trace: Trace, tap: Tap) -> dict[str, Array]:
+    return {one.operation: np.stack(trace.values[one.operation]) for one in (tap.layer, *tap.merged)}
 
 
 def _settled(tap: Tap, expected: Mapping[str, Array], runs: Sequence[Mapping[str, Array]]) -> Tap:

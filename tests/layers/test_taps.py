@@ -64,7 +64,7 @@ def nhwc(array):
 
 def read(plain, forced=None):
     taps, _ = find_taps(TRACE, VALUES)
-    return read_taps(TRACE, taps, [{"image": E}], plain, forced, 1e-5)
+    return read_taps(TRACE, taps, [{"image": E}], [plain({"image": E})], forced, 1e-5)
 
 
 def test_right_values_diverge_nowhere():
@@ -117,7 +117,7 @@ RIGHT = {"s": E + E * GAMMA, "logits": E.reshape(1, 32) * 2}
 
 def read_merged(plain, forced=None, values=MERGED):
     taps, missing = find_taps(SCALED, values)
-    readings = read_taps(SCALED, taps, [{"image": E}], plain, forced, 1e-5)
+    readings = read_taps(SCALED, taps, [{"image": E}], [plain({"image": E})], forced, 1e-5)
     return readings, missing_after(missing, taps, readings)
 
 
@@ -157,7 +157,7 @@ def test_behind_a_defect_the_values_from_the_originals_say_which_scale_it_is():
     trace = dataclasses.replace(SCALED, values=SCALED.values | {"mul": (E * gentle,)})
     taps, _ = find_taps(trace, MERGED)
     forced = Fixed(c=E * gentle, **RIGHT)
-    readings = read_taps(trace, taps, [{"image": E}], Fixed(c=E * 0.95, **RIGHT), forced, 1e-5)
+    readings = read_taps(trace, taps, [{"image": E}], [{"c": E * 0.95, **RIGHT}], forced, 1e-5)
     assert readings[0].tap.layer.operation == "mul"
     assert not readings[0].diverges
     assert len(forced.seen) == 2
@@ -169,9 +169,9 @@ def test_a_mean_held_as_a_sum_is_followed():
     values = (FileValue("c", ("a:avg_pool2d_conv", "a:conv"), E.shape), *MERGED[1:])
     taps, _ = find_taps(trace, values)
     forced = Fixed(c=E * 9, **RIGHT)
-    readings = read_taps(trace, taps, [{"image": E}], Fixed(c=E * 9, **RIGHT), forced, 1e-5)
+    readings = read_taps(trace, taps, [{"image": E}], [{"c": E * 9, **RIGHT}], forced, 1e-5)
     assert first_divergence(readings) is None
     assert readings[0].tap.form == "times 9"
     assert np.array_equal(forced.seen[-1]["c"], E * 9)
-    readings = read_taps(trace, taps, [{"image": E}], Fixed(c=E * 8, **RIGHT), Fixed(c=E * 8, **RIGHT), 1e-5)
+    readings = read_taps(trace, taps, [{"image": E}], [{"c": E * 8, **RIGHT}], Fixed(c=E * 8, **RIGHT), 1e-5)
     assert first_divergence(readings).tap.value.name == "c"

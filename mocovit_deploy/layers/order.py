@@ -1,0 +1,59 @@
+"""Values that a file holds in an order of its own, where that fits the shape of another order.
+
+    network   tokens (4, 4, C): place in the patch, patch
+    file      (1, 4, 4, C): row, column of the image; the same numbers, interleaved
+
+MobileViT's tokens are 4 patches of 4 pixels where its map is 4 x 4; with other sizes shapes would say that
+the file has a form of its own. Such a value is neither judged nor given: what reads it takes it as it lies.
+A layer whose channels a defect put in another order looks alike, but what reads it is wrong.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from mocovit_deploy.artifacts.artifact import Array
+from mocovit_deploy.layers.original import Layer, Missing, Trace
+from mocovit_deploy.layers.symptoms import misplaced
+from mocovit_deploy.layers.taps import Tap, arranged_values
+from mocovit_deploy.parity.compare import compare_output
+
+
+def in_known_order(
+    trace: Trace, taps: Sequence[Tap], carried: Sequence[Mapping[str, Array]], bound: float
+) -> tuple[tuple[Tap, ...], tuple[Missing, ...]]:
+    """The taps without those in an order of their own, and these as what has no value.
+
+    `carried` is what the file computes from its inputs, for each run.
+    """
+    operations = {tap.layer.operation for tap in taps}
+    readers = _readers(trace.layers, operations)
+    fine: set[str] = set()
+    left_out: dict[str, Tap] = {}
+    places = {layer.operation: place for place, layer in enumerate(trace.layers)}
+    for tap in sorted(taps, key=lambda one: -places[one.layer.operation]):
+        operation = tap.layer.operation
+        expected, found = arranged_values(trace, tap, carried)
+        difference = compare_output(operation, expected, found)
+        if difference.finite and difference.max_error <= bound:
+            fine.add(operation)
+        elif readers[operation] and readers[operation] <= fine and misplaced(expected, found, bound):
+            fine.add(operation)
+            left_out[operation] = tap
+    kept = tuple(tap for tap in taps if tap.layer.operation not in left_out)
+    why = "the file has it in an order of its own"
+    missing = [Missing(tap.layer.module, tap.layer.kind, why) for tap in taps if tap not in kept]
+    return kept, tuple(missing)
+
+
+def _readers(layers: Sequence[Layer], tapped: set[str]) -> dict[str, set[str]]:
+    """By tapped operation: the tapped ones that read it, with no other in between."""
+    readers: dict[str, set[str]] = {operation: set() for operation in tapped}
+    sources: dict[str, set[str]] = {}
+    for layer in layers:
+        reads = [{name} if name in tapped else sources.get(name, set()) for name in layer.reads]
+        sources[layer.operation] = set().union(*reads)
+        if layer.operation in tapped:
+            for source in sources[layer.operation]:
+                readers[source].add(layer.operation)
+    return readers
