@@ -70,3 +70,20 @@ FOUND = (
     ),
     Found("the trial's own judge could not run bfloat16", seed=14, kind="bfloat16", formats=("onnx",)),
 )
+
+ELSEWHERE = {
+    "defects": (
+        (
+            "`--bisect` accused a healthy Core ML file: coremltools' names took the marks of torch's",
+            "tests/exporters/coreml/test_coreml_write.py",
+        ),
+        (
+            "`--bisect` accused a healthy TFLite file: tokens lay in an order that no shape tells",
+            "tests/layers/test_order.py",
+        ),
+    ),
+    "interruptions": (
+        ("a closed reader of stderr ended an export that was right with 1", "tests/cli/test_runner.py"),
+    ),
+}
+"""What was wrong in the other parts, and the test that holds it."""

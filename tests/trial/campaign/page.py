@@ -9,7 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from campaign.defects import SIZES, beyond
-from campaign.found import FOUND
+from campaign.found import ELSEWHERE, FOUND
 from campaign.rows import PARTS, Row, all_rows
 from mocovit_deploy.terminal.table import markdown_table
 
@@ -175,6 +175,7 @@ def _defects(rows: Sequence[Row]) -> list[str]:
         table("defect", lambda one: one["defect"].replace("_", " ")),
         "",
         *_wrong_list(rows),
+        *_mended("defects"),
     ]
 
 
@@ -209,7 +210,13 @@ def _interruptions(rows: Sequence[Row]) -> list[str]:
         table("command", lambda row: row["command"]),
         "",
         *_wrong_list(rows),
+        *_mended("interruptions"),
     ]
+
+
+def _mended(part: str) -> list[str]:
+    found = [f"- {what} (`{test}`)" for what, test in ELSEWHERE[part]]
+    return ["### Was wrong, and is mended", "", *found, ""]
 
 
 def _grouped(rows: Iterable[Row], key: Callable[[Row], str]) -> list[tuple[str, list[Row]]]:
