@@ -1,6 +1,7 @@
 """Core ML: write an `.mlpackage` from a captured graph, and run a saved one on any system.
 
 write      write_package(): coremltools.convert, float32 or float16
+compress   weights in int8, or in 6 bits with a palette
 images     inputs that are pictures to an app
 fp16       what does not fit into fp16 and stays in float32
 read       the saved file as plain data (program)
@@ -31,6 +32,7 @@ from exporters.coreml.write import PRECISIONS, in_file, refuse_target, write_pac
 from mocovit_deploy.artifacts.artifact import Artifact
 from mocovit_deploy.formats import ExportJob, Written
 from mocovit_deploy.passes import HALF_REWRITES
+from mocovit_deploy.quantization.recipes import recipe_named
 from mocovit_deploy.spec import ExportRequest
 
 if TYPE_CHECKING:
@@ -75,12 +77,14 @@ def export(graph: fx.GraphModule, example: Sequence[Tensor], job: ExportJob) -> 
         colour_order=job.colour_order,
     )
     tools = {name: version(name) for name in ("torch", "coremltools")}
-    return Written(inputs=inputs, outputs=outputs, tools=tools, notes=notes)
+    known = recipe_named(job.recipe)
+    said = {"recipe": known.meaning} if known.quantizes else None
+    return Written(inputs=inputs, outputs=outputs, tools=tools, notes=notes, quantization=said)
 
 
 def lowerings(recipe: str) -> tuple[str, ...]:
     """fp16: linear attention within half precision."""
-    return () if recipe == "fp32" else HALF_REWRITES
+    return HALF_REWRITES if recipe_named(recipe).activations == "fp16" else ()
 
 
 def refuse_impossible(request: ExportRequest) -> None:

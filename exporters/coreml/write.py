@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from exporters.coreml.compress import compressed
 from exporters.coreml.decompositions import written_for
 from exporters.coreml.fp16 import fits, overflow_note
 from exporters.coreml.images import input_types, is_image
@@ -22,13 +23,20 @@ from exporters.coreml.metadata import IN_HALF, PREFIX
 from exporters.coreml.toolchain import coremltools, quiet_coremltools, uncollected
 from mocovit_deploy.artifacts.marks import modules_of, split_mark
 from mocovit_deploy.errors import ConversionError, UsageError, unknown_choice
+from mocovit_deploy.quantization.recipes import recipe_named
 from mocovit_deploy.spec import BATCH, TensorSpec
 
 if TYPE_CHECKING:
     import torch
 
-PRECISIONS = {"fp32": "FLOAT32", "fp16": "FLOAT16"}
-"""Recipes, and coremltools' names for them."""
+PRECISIONS = {
+    "fp32": "FLOAT32",
+    "fp16": "FLOAT16",
+    "weight_only_wi8_afp32": "FLOAT32",
+    "weight_only_wi8_afp16": "FLOAT16",
+    "weight_only_wp6_afp16": "FLOAT16",
+}
+"""Recipes, and coremltools' names for what they compute in."""
 
 OF_TORCH = "_aten"
 """Behind the names of operations that end in a number."""
@@ -110,7 +118,8 @@ def write_package(
     example = [_as_taken(tensor, spec) for tensor, spec in zip(example, inputs, strict=True)]
     with uncollected():
         exported, marks = _exported(ct, graph, example)
-        wide = _wide(exported, example) if recipe == "fp16" else {}
+        known = recipe_named(recipe)
+        wide = _wide(exported, example) if known.activations == "fp16" else {}
         precision = ct.precision[PRECISIONS[recipe]]
         model = _convert(
             ct,
@@ -122,6 +131,8 @@ def write_package(
             minimum_deployment_target=target,
             pass_pipeline=pipeline,
         )
+        if known.quantizes:
+            model = compressed(model, known.weights)
     model.user_defined_metadata[f"{PREFIX}recipe"] = recipe
     model.user_defined_metadata[f"{PREFIX}marks"] = json.dumps(marks)
     model.user_defined_metadata[f"{PREFIX}modules"] = json.dumps(

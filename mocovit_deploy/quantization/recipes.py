@@ -8,7 +8,8 @@
 
     mixed          the same, and each operator in whichever arithmetic makes the file cheapest
     dynamic        ranges of activations are measured on the phone, for each image
-    weight_only    weights are stored in int8 and widened before they are used
+    weight_only    weights are stored in int8 (wi8), or as indices of 6 bits into a palette (wp6), and widened
+                   before they are used
 
 `fp32`, `fp16` and `fp16_weights` quantize nothing. Plain data, no torch.
 """
@@ -86,6 +87,16 @@ RECIPES = (
     Recipe(name="dynamic_wi8_afp32", ranges=DYNAMIC, weights="int8", activations="fp32", islands="fp32"),
     Recipe(
         name="weight_only_wi8_afp32", ranges=WEIGHT_ONLY, weights="int8", activations="fp32", islands="fp32"
+    ),
+    Recipe(
+        name="weight_only_wi8_afp16", ranges=WEIGHT_ONLY, weights="int8", activations="fp16", islands="fp16"
+    ),
+    Recipe(
+        name="weight_only_wp6_afp16",
+        ranges=WEIGHT_ONLY,
+        weights="6-bit palette",
+        activations="fp16",
+        islands="fp16",
     ),
 )
 """In the order in which they are listed to a user. What a format can have of them is its own `RECIPES`."""

@@ -138,7 +138,7 @@ BAD = {
     "opset without Relu": (["--opset", "9"], "--opset 9: onnx"),
     "int8": (
         ["--precision", "int8"],
-        "onnx has fp32, fp16; coreml has fp32, fp16; tflite has fp32, fp16, fp16_",
+        "coreml has fp32, fp16, weight_only_wi8_afp32, weight_only_wi8_afp16, weight_only_wp6_afp16; tflite",
     ),
     "auto without images": (["--format", "tflite", "--precision", "auto"], "give --calibration FOLDER"),
     "auto in onnx": (["--format", "onnx", "--precision", "auto"], "onnx files have no precision 'auto'"),

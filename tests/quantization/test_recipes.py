@@ -7,18 +7,18 @@ import pytest
 from mocovit_deploy.parity.tolerance import MEANT_ARITHMETIC
 from mocovit_deploy.quantization.recipes import DYNAMIC, FLOAT, RECIPES, STATIC, WEIGHT_ONLY, recipe_named
 
-NAME = re.compile(r"(static|mixed|dynamic|weight_only)_wi8_a(i8|i16|fp32)(_fp16)?")
-STORED = {"i8": "int8", "i16": "int16", "fp32": "fp32"}
+NAME = re.compile(r"(static|mixed|dynamic|weight_only)_w(i8|p6)_a(i8|i16|fp32|fp16)(_fp16)?")
+STORED = {"p6": "6-bit palette", "fp16": "fp16", "i8": "int8", "i16": "int16", "fp32": "fp32"}
 
 
 @pytest.mark.parametrize("recipe", [one for one in RECIPES if one.quantizes], ids=lambda one: one.name)
 def test_a_name_says_what_the_fields_say(recipe):
-    kind, activations, islands = NAME.fullmatch(recipe.name).groups()
+    kind, weights, activations, islands = NAME.fullmatch(recipe.name).groups()
     ranges = STATIC if kind == "mixed" else kind
     assert recipe.is_mixed == (kind == "mixed")
-    assert (recipe.ranges, recipe.weights) == (ranges, "int8")
+    assert (recipe.ranges, recipe.weights) == (ranges, STORED[weights])
     assert recipe.activations == STORED[activations]
-    assert recipe.islands == (islands or "_fp32")[1:]
+    assert recipe.islands == (activations if activations == "fp16" else (islands or "_fp32")[1:])
     assert recipe.is_static == (ranges == STATIC)
 
 

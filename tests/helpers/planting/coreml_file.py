@@ -57,7 +57,7 @@ class CoremlSurgeon:
         place, operation = self._found(name)
         argument = operation.inputs[parameter].arguments[0]
         node = type(operation)()
-        node.CopyFrom(self._found(argument.name)[1])
+        node.CopyFrom(self._plain(self._found(argument.name)[1]))
         self.planted += 1
         fresh = f"planted_{self.planted}"
         node.outputs[0].name = fresh
@@ -70,6 +70,17 @@ class CoremlSurgeon:
             value.immediateValue.tensor.floats.values[:] = constant.array.flatten().tolist()
         argument.name = fresh
         self.block.operations.insert(place, node)
+
+    def _plain(self, stored: Any) -> Any:
+        """The operation of a constant; of a compressed one, a constant of what it widens to."""
+        if stored.type == "const":
+            return stored
+        node = type(stored)()
+        node.type = "const"
+        node.outputs.add().CopyFrom(stored.outputs[0])
+        node.attributes["name"].CopyFrom(stored.attributes["name"])
+        node.attributes["val"].type.CopyFrom(stored.outputs[0].type)
+        return node
 
     def relus(self) -> list[str]:
         return [
