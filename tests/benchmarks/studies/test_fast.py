@@ -121,6 +121,7 @@ def test_tables_are_written_between_their_marks():
     assert "| pad_rows | 50.00 | 7.50 |" in done
     assert "| mocovit_1_0 | **7.50** | **7.50** | 10.59 | 11.62 | 12.24 | 20.30 |" in done
     assert "old" not in done
+    assert "| ghostnet_100 | - | - | 9.80 | 10.85 | 13.52 | 19.25 |" in done, "nothing is bold without ours"
     assert filled(done, {row: RESULT}, {row: {**TOLD, "done": steps}}) == done
     with pytest.raises(ValueError, match="no table is called 'riddle'"):
         filled("<!-- begin riddle -->\n<!-- end -->", {}, {})
