@@ -178,8 +178,7 @@ def check(path: str | os.PathLike[str]) -> ParityReport:
     """
     from mocovit_deploy.parity.sandboxed import check_here
 
-    report, _ = check_here(Path(path), verbose=False, deadline_s=None)
-    return report
+    return check_here(Path(path), verbose=False, deadline_s=None).report
 
 
 def measure(

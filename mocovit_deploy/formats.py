@@ -44,7 +44,7 @@ class ExportJob:
     minimum_deployment_target: str
     """The oldest system a Core ML file must run on, as in "iOS16"."""
     colour_order: str = ""
-    """"RGB" or "BGR", of the image; empty where the network takes something else."""
+    """"RGB" or "BGR", of the image; empty if the network takes something else."""
     converter: str = ""
     """Of `CONVERTERS`, the one that must write a TFLite file; empty for the format's own choice."""
     scheme: Scheme | None = None

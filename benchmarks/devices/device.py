@@ -61,7 +61,7 @@ class DeviceFile:
         return next((cluster for cluster in self.cluster if cluster.name == name), None)
 
     def modelled(self, counts: Counts, core: str) -> Modelled | None:
-        """Milliseconds for `counts` on `core`; None where this device has no calibrated core of that kind.
+        """Milliseconds for `counts` on `core`; None if this device has no calibrated core of that kind.
 
         modelled_ms = cycle bound / clock * factor
         """

@@ -35,7 +35,7 @@ class Executed:
     elapsed_us: tuple[float, ...]
     """One per profiled inference."""
     dtype: str = ""
-    """Of its first input (ONNX Runtime), or of the output of the file's operator; empty where not told."""
+    """Of its first input (ONNX Runtime), or of the output of the file's operator; empty if not told."""
     half_weights: bool = False
     operator: int | None = None
     """The file's operator it was made from, by its index; None if that is not known."""

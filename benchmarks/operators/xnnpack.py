@@ -113,7 +113,7 @@ _MULTIPLIES = (
 
 
 def match(delegated: Sequence[str], operators: Sequence[FileOperator]) -> list[FileOperator | None]:
-    """For each of XNNPACK's operators the file's operator it was made from, or None where none fits.
+    """For each of XNNPACK's operators the file's operator it was made from, or None if none fits.
 
     Both run in the same order, so this is the longest common subsequence under "may come from": XNNPACK's
     own additions and the file's operators that were fused away simply stay without a partner.

@@ -34,7 +34,7 @@ class Moved:
 
     @property
     def percent(self) -> float | None:
-        """None where there was nothing before."""
+        """None if there was nothing before."""
         return 100 * (self.new / self.old - 1) if self.old else None
 
 
@@ -73,7 +73,7 @@ def parse_bar(text: str) -> float:
 
 
 def compare_reports(old: Sequence[Report], new: Sequence[Report]) -> tuple[Comparison, ...]:
-    """Compare reports file by file; one report on each side is compared whatever the files are called.
+    """Compare reports file by file; one report on each side is compared under any file names.
 
     Raises `UsageError` when files do not match, or where device, runtime, build, emulator or plan differ:
     then the difference would not be the file's.
@@ -174,7 +174,7 @@ def _times(old: LatencyReport, new: LatencyReport) -> Comparison:
 
 
 def _interval_of_change(old: Sequence[float], new: Sequence[float]) -> Interval | None:
-    """Bootstrap interval of the change of the median, in percent; None where a side has one sample."""
+    """Bootstrap interval of the change of the median, in percent; None if a side has one sample."""
     if len(old) < 2 or len(new) < 2:
         return None
     source = random.Random(SEED)

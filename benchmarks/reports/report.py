@@ -114,9 +114,9 @@ class LatencyReport:
     verified: str
     """What the outputs were checked against before timing, and the verdict; "not run" with a reason."""
     rounds: tuple[Round, ...] = ()
-    """In order, those rejected among them; empty where a measurement is one round."""
+    """In order, those rejected among them; empty if a measurement is one round."""
     unsteady: str = ""
-    """Why the device could not be measured on; empty where it could. Such times are no result."""
+    """Why the device could not be measured on; empty if it could. Such times are no result."""
     operators_by_kind: Mapping[str, int] = field(default_factory=dict)
     partitions: Partitions | None = None
     operators: tuple[TimedOperator, ...] = ()

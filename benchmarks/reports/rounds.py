@@ -30,7 +30,7 @@ class Round:
     readings: tuple[PhoneReading, ...] = ()
     state_before: Mapping[str, str | float] = field(default_factory=dict)
     rejected: str = ""
-    """Why its samples do not count; empty where they do."""
+    """Why its samples do not count; empty if they do."""
 
     def __post_init__(self) -> None:
         require_times("samples of a round", self.samples_ms)

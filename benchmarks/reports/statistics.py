@@ -31,7 +31,7 @@ class Interval:
 class SampleSummary:
     """What one report's samples say, in milliseconds.
 
-    Spread is None where there is one sample: it has no deviation, which is not a deviation of zero.
+    Spread is None if there is one sample: it has no deviation, which is not a deviation of zero.
     """
 
     samples: int

@@ -100,7 +100,7 @@ def finished(folder: Path, row: Row, sources: str | None) -> dict[str, Any] | No
 
 
 def child_report(words: list[str], timeout_s: float = TIMEOUT_S) -> dict[str, Any]:
-    """The JSON that a child prints. The child, and whatever it starts, ends with this process."""
+    """The JSON that a child prints. The child, and all that it starts, ends with this process."""
     environment = {
         **os.environ,
         "PYTHONPATH": os.pathsep.join([str(CHECKOUT), os.environ.get("PYTHONPATH", "")]),

@@ -131,7 +131,7 @@ def _operators(path: Path) -> int:
 
 
 def worst(errors: list[float | None]) -> float | None:
-    """The largest error of a file; None where there is none, or one is not a number."""
+    """The largest error of a file; None if there is none, or one is not a number."""
     known = [error for error in errors if error is not None]
     return max(known) if known and len(known) == len(errors) else None
 

@@ -27,7 +27,7 @@ class Value:
     dtype: str
     """As MIL spells it: "fp16", "fp32", "int32", "bool", ..."""
     shape: tuple[int | None, ...]
-    """None where the dimension is known only when the program runs."""
+    """None if the dimension is known only when the program runs."""
 
 
 @dataclass(frozen=True)

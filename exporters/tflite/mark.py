@@ -43,7 +43,7 @@ def _ahead(data: bytes, place: int) -> int:
 
 
 def _field(data: bytes, table: int, field: int) -> int | None:
-    """Where a field of a table lies; None where the table lacks it."""
+    """Where a field of a table lies; None if the table lacks it."""
     (back,) = struct.unpack_from("<i", data, table)
     listed = table - back
     (size,) = struct.unpack_from("<H", data, listed)

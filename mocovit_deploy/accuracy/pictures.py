@@ -72,7 +72,7 @@ def require_picture(path: Path) -> None:
     try:
         with pil.open(path) as opened:
             pixels = opened.width * opened.height
-    except Exception as error:  # noqa: BLE001 - a decoder raises whatever a damaged file leads it to
+    except Exception as error:  # noqa: BLE001 - a decoder raises any type over a damaged file
         raise NoImageError(f"not an image: {first_line(error)}") from None
     if pixels > MOST_PIXELS:
         raise NoImageError(f"{pixels:,} pixels are too many")

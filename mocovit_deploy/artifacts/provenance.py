@@ -75,7 +75,7 @@ def provenance_of(request: ExportRequest) -> dict[str, Any]:
 
 
 def model_of(artifact: Artifact) -> ModelSpec:
-    """The network a file was made from, with paths as they were given: relative ones to where one stands.
+    """The network a file was made from, with paths as they were given: relative ones to the current folder.
 
     Loading it runs the user's own code where `name` names some: so only for files that are trusted.
     Raises `UsageError` where the manifest does not say, as those of older versions do not, or where the
@@ -202,7 +202,7 @@ def _model_file(name: str) -> Path | None:
 
 
 def _module_file(name: str) -> Path | None:
-    """The file of a module, found without importing it or its packages; None where there is none."""
+    """The file of a module, found without importing it or its packages; None if there is none."""
     folders: list[str] | None = [str(Path.cwd()), *sys.path]
     parts, origin = name.split("."), None
     for depth in range(1, len(parts) + 1):

@@ -26,7 +26,7 @@ from mocovit_deploy.cli.output import (
 from mocovit_deploy.errors import DeployError, ParityError, unknown_choice
 from mocovit_deploy.files import digest
 from mocovit_deploy.parity.decide import PASS
-from mocovit_deploy.parity.sandboxed import check_here
+from mocovit_deploy.parity.sandboxed import CheckedHere, check_here
 from mocovit_deploy.parity.verdict import ParityReport, judge_outputs, not_run
 from mocovit_deploy.spec import AccuracyRequest
 from mocovit_deploy.targets import RunConditions, load_target
@@ -126,15 +126,13 @@ def _check_file(
     return report, None
 
 
-def _check_on(
-    path: Path, *, target: str, verbose: bool, deadline_s: float | None
-) -> tuple[ParityReport, bool]:
+def _check_on(path: Path, *, target: str, verbose: bool, deadline_s: float | None) -> CheckedHere:
     """Run the golden inputs where `mocovit-bench` would measure, and judge what comes back."""
     artifact = read_manifest(path)
     golden = read_golden(artifact)
     with quiet(not verbose):
         report = _run_on(target, artifact, golden, deadline_s)
-    return report, digest(path) != artifact.sha256
+    return CheckedHere(report, changed=digest(path) != artifact.sha256)
 
 
 def _run_on(target: str, artifact: Artifact, golden: Golden, deadline_s: float | None) -> ParityReport:

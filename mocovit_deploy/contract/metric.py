@@ -23,7 +23,7 @@ class Measured:
     detail: str = ""
     """Where, or on what, in words."""
     constant: float | None = None
-    """What an output that never changes would score: a bound that it meets proves nothing. None where that
+    """What an output that never changes would score: a bound that it meets proves nothing. None if that
     question does not arise."""
 
 

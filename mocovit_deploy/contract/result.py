@@ -20,10 +20,10 @@ class Check:
     limit: float | None
     verdict: Verdict
     reason: str
-    """One sentence; empty where it passed."""
+    """One sentence; empty if it passed."""
     measured: str = "-"
     value: float | None = None
-    """None where it was not measured, or is not a finite number."""
+    """None if it was not measured, or is not a finite number."""
     margin: str = "-"
     by: str = ""
     detail: str = ""
@@ -85,7 +85,7 @@ class ContractResult:
 
     @property
     def error(self) -> DeployError | None:
-        """The error with the lowest exit status, with a word on all the others; None where all holds."""
+        """The error with the lowest exit status, which counts the others; None if every bound holds."""
         missed = [(file, check) for file, check in self.rows if check.error is not None]
         if not missed:
             return None

@@ -196,7 +196,7 @@ class _Search:
             return relative_noise(lowered.graph, context.schemes.of(lowered), context.schemes.calibration)
 
     def _count(self, proven: Proven, *, per_operator: bool) -> InstructionCount | None:
-        """None where the emulator or the runtime for it is not installed."""
+        """None if the emulator or the runtime for it is not installed."""
         if not self.can_count:
             return None
         conditions = RunConditions(

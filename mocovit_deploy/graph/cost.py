@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, NamedTuple
 
 from torch import Tensor, fx, nn
 
@@ -108,33 +108,42 @@ def _cost(graph: fx.GraphModule, layer: str, nodes: list[fx.Node], parameters: i
         layer=layer,
         output_shape=shape_of(nodes[-1]) if nodes else (),
         parameters=parameters,
-        macs=sum(weights for weights, _ in counted),
-        attention_macs=sum(products for _, products in counted),
+        macs=sum(one.weights for one in counted),
+        attention_macs=sum(one.products for one in counted),
         activation_bytes=sum(node.meta["val"].nbytes for node in written),
     )
 
 
-def macs_of(graph: fx.GraphModule, node: fx.Node) -> tuple[int, int]:
-    """Multiply-accumulates of one operation: (with stored weights, between computed tensors)."""
+class Macs(NamedTuple):
+    """Multiply-accumulates of one operation."""
+
+    weights: int = 0
+    """With stored weights."""
+    products: int = 0
+    """Between computed tensors, as in attention."""
+
+
+def macs_of(graph: fx.GraphModule, node: fx.Node) -> Macs:
+    """Multiply-accumulates of `node`; none of an operation that multiplies nothing of size."""
     if node.target in CONVOLUTIONS:
         weight = shape_of(argument(node, "weight"))  # (Cout, Cin / groups, kH, kW)
-        return math.prod(shape_of(node)) * math.prod(weight[1:]), 0
+        return Macs(weights=math.prod(shape_of(node)) * math.prod(weight[1:]))
     if node.target in TRANSPOSED_CONVOLUTIONS:
         weight = shape_of(argument(node, "weight"))  # (Cin, Cout / groups, kH, kW)
-        return math.prod(shape_of(argument(node, "input"))) * math.prod(weight[1:]), 0
+        return Macs(weights=math.prod(shape_of(argument(node, "input"))) * math.prod(weight[1:]))
     if node.target in LINEARS:
-        return math.prod(shape_of(node)) * shape_of(argument(node, "input"))[-1], 0
+        return Macs(weights=math.prod(shape_of(node)) * shape_of(argument(node, "input"))[-1])
     if node.target in MATRIX_PRODUCTS:
         left, right = node.args[:2]
         assert isinstance(left, fx.Node)
         macs = math.prod(shape_of(node)) * shape_of(left)[-1]
         stored = constant_tensor(graph, left) is not None or constant_tensor(graph, right) is not None
-        return (macs, 0) if stored else (0, macs)
+        return Macs(weights=macs) if stored else Macs(products=macs)
     if node.target in ATTENTION:
         query, key, value = (shape_of(argument(node, name)) for name in ("query", "key", "value"))
         scores = math.prod(query[:-1]) * key[-2]
-        return 0, scores * (query[-1] + value[-1])
-    return 0, 0
+        return Macs(products=scores * (query[-1] + value[-1]))
+    return Macs()
 
 
 def cost_text(summary: CostSummary) -> str:

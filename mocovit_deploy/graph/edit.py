@@ -109,7 +109,7 @@ def attribute(graph: fx.GraphModule, target: str) -> Tensor:
 
 
 def constant_tensor(graph: fx.GraphModule, node: Any) -> Tensor | None:
-    """The tensor behind a `get_attr` node, or None where the node is not one."""
+    """The tensor behind a `get_attr` node, or None if the node is not one."""
     if isinstance(node, fx.Node) and node.op == "get_attr":
         return attribute(graph, str(node.target))
     return None

@@ -44,7 +44,7 @@ def insert_call(
 def store(graph: fx.GraphModule, before: fx.Node, name: str, value: Tensor, like: fx.Node) -> fx.Node:
     """A new parameter of the graph, read before `before`; a number follows `name` where that is taken.
 
-    What is recorded of it is float32, whatever it is computed in: passes run on float64 copies too.
+    It is recorded as float32, also on the float64 copies that passes run on.
     """
     fresh, count = name, 2
     while hasattr(graph, fresh):
@@ -142,7 +142,7 @@ def is_linear(graph: fx.GraphModule, node: Any) -> bool:
 
 
 def only_reader(node: fx.Node) -> fx.Node | None:
-    """The one node that reads `node`, or None where there are several or none."""
+    """The one node that reads `node`, or None if there are several or none."""
     readers = list(node.users)
     return readers[0] if len(readers) == 1 and readers[0].op == "call_function" else None
 

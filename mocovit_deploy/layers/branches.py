@@ -3,7 +3,7 @@
     x - fc1 - gelu - fc2 - mul by 1e-5 - add       the value of mul is compared, relative to its own range
     x ---------------------------------- add
 
-The file runs from its inputs, so that a branch is right whatever form its inner values have.
+The file runs from its inputs, so that the form of a branch's inner values does not matter.
 """
 
 from __future__ import annotations

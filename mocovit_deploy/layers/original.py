@@ -19,7 +19,7 @@ class Layer:
     kind: str
     """The ATen operation, as in "conv2d"."""
     original: str
-    """The module of the original network whose value it has; empty where passes changed the value."""
+    """The module of the original network whose value it has; empty if passes changed the value."""
     factor: float
     """Times what: other than one between a scale that a pass moved and where it used to be."""
     reads: tuple[str, ...]

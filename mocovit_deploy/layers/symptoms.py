@@ -23,7 +23,7 @@ STUCK = 8
 
 
 def kind_of(expected: Array, found: Array, bound: float) -> str:
-    """What is wrong with `found`, in words; empty where it shows in no way known here.
+    """What is wrong with `found`, in words; empty if it shows in no way known here.
 
     `bound` is the largest error, relative to the range of `expected`, that counts as none.
     """

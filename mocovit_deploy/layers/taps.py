@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -43,7 +44,7 @@ class Tap:
 
     @property
     def form(self) -> str:
-        """How the file holds the value, in words: "nhwc, times 9"; empty where as it is."""
+        """How the file holds the value, in words: "nhwc, times 9"; empty if as it is."""
         times = "" if self.factor == 1.0 else f"times {self.factor:g}"
         return ", ".join(word for word in (self.arrangement.name, times) if word)
 
@@ -62,7 +63,14 @@ class LayerReading:
     diverges: bool
 
 
-def find_taps(trace: Trace, values: Sequence[FileValue]) -> tuple[tuple[Tap, ...], tuple[Missing, ...]]:
+class TapsFound(NamedTuple):
+    """The layers of a network that a file holds values of, and those that it does not."""
+
+    taps: tuple[Tap, ...]
+    missing: tuple[Missing, ...]
+
+
+def find_taps(trace: Trace, values: Sequence[FileValue]) -> TapsFound:
     """The taps of a file in the order of execution, and the layers that have none, with the reason.
 
     A value that several operations were made into is the last of them, as far as shapes allow; its other
@@ -106,7 +114,7 @@ def find_taps(trace: Trace, values: Sequence[FileValue]) -> tuple[tuple[Tap, ...
         else:
             why = _why_none(layer, by_operation.get(layer.operation, []), merged_into, moved_into)
             missing.append(Missing(layer.module, layer.kind, why))
-    return tuple(taps), tuple(missing)
+    return TapsFound(tuple(taps), tuple(missing))
 
 
 def _fits(trace: Trace, operation: str, value: FileValue) -> bool:

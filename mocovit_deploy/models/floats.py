@@ -74,7 +74,7 @@ def _in(dtype: torch.dtype, example: Sequence[Tensor]) -> list[Tensor]:
 def _distance(
     module: nn.Module, example: Sequence[Tensor], expected: object, dtype: torch.dtype
 ) -> float | None:
-    """How far the network's own outputs are, relative to their range; None where it does not run here."""
+    """How far the network's own outputs are, relative to their range; None if it does not run here."""
     try:
         with torch.no_grad():
             found = module(*_in(dtype, example))

@@ -58,7 +58,7 @@ class Network:
 
 
 def load_network(spec: ModelSpec) -> Network:
-    """Build the network `spec` names, with its checkpoint, or with seeded random weights and a word on it.
+    """Build the network `spec` names, with its checkpoint, or with seeded random weights and a remark.
 
     Raises `UsageError` for an unknown name, an argument it does not take, or a checkpoint that does not fit;
     `ConversionError` where the network does not run on its own inputs.

@@ -22,7 +22,7 @@ Path = tuple[str | int, ...]
 
 
 def parameters_of(forward: Callable[..., Any]) -> tuple[str, ...]:
-    """The names of a forward's positional parameters; empty where it takes any number of them."""
+    """The names of a forward's positional parameters; empty if it takes any number of them."""
     schema = getattr(forward, "schema", None)
     if schema is not None:  # of a ScriptModule, whose first argument is the module itself
         return tuple(argument.name for argument in schema.arguments[1:])

@@ -23,7 +23,7 @@ COUNTERS = ("total_ops", "total_params")
 
 
 def find_state_dict(found: object, prefer_ema: bool) -> tuple[dict[str, Tensor], str] | None:
-    """The tensors by name, and the key they were under ("" for a bare state dict); None where there is none.
+    """The tensors by name, and the key they were under ("" for a bare state dict); None if there is none.
 
     The weights come first, their average where `prefer_ema` or where there is nothing else.
     """

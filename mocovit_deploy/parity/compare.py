@@ -42,7 +42,7 @@ class Difference:
     top1_agreement: float | None
     worst_sample: int
     own_error: float | None = None
-    """How far the original's own float32 output is from its float64 one; None where that is not known."""
+    """How far the original's own float32 output is from its float64 one; None if that is not known."""
     constant: bool = False
     """The original gives the same on all samples, of which there are several."""
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from enum import StrEnum
+from typing import NamedTuple
 
 from mocovit_deploy.artifacts.golden import Golden
 from mocovit_deploy.parity.compare import Difference
@@ -31,36 +32,41 @@ class Verdict(StrEnum):
 PASS, FAIL, NOT_RUN = Verdict.PASS, Verdict.FAIL, Verdict.NOT_RUN
 
 
+class Decision(NamedTuple):
+    """A verdict and its reason, in words."""
+
+    verdict: Verdict
+    reason: str
+
+
 def decide(
     golden: Golden,
     outputs: Sequence[Difference],
     key: tuple[str, str, str],
     tolerance: Tolerance | None,
     whole: Golden | None = None,
-) -> tuple[Verdict, str]:
+) -> Decision:
     """The verdict on a file and the reason. `key` is its format, its recipe, and the arithmetic that ran.
 
     `whole` is the golden file, if `golden` holds only some of its samples.
     """
     if not outputs or not len(golden):
-        return NOT_RUN, "the golden file holds nothing to compare"
+        return Decision(NOT_RUN, "the golden file holds nothing to compare")
     if tolerance is None:
-        return NOT_RUN, f"no tolerance for {key[0]} {key[1]} computed in {key[2]}"
+        return Decision(NOT_RUN, f"no tolerance for {key[0]} {key[1]} computed in {key[2]}")
     if why := _first(_why_wrong(one, golden, tolerance) for one in outputs):
-        return FAIL, why
+        return Decision(FAIL, why)
     if why := _first(_why_uncertain(one, tolerance) for one in outputs):
-        return NOT_RUN, why
+        return Decision(NOT_RUN, why)
     if tolerance.min_varying_db is not None:
         return _decide_quantized(outputs, tolerance, tolerance.min_varying_db)
     varying = [one for one in outputs if not one.constant] or outputs
     if why := _first(_why_nothing(one, whole or golden, allowed_error(one, tolerance)) for one in varying):
-        return NOT_RUN, why
-    return PASS, _words(outputs, tolerance)
+        return Decision(NOT_RUN, why)
+    return Decision(PASS, _words(outputs, tolerance))
 
 
-def _decide_quantized(
-    outputs: Sequence[Difference], tolerance: Tolerance, least_db: float
-) -> tuple[Verdict, str]:
+def _decide_quantized(outputs: Sequence[Difference], tolerance: Tolerance, least_db: float) -> Decision:
     """The verdict on outputs that are within the largest error: their noise against what varies in them.
 
     An output that hardly depends on the input has little that varies, and does not pass. Of a single sample
@@ -68,15 +74,17 @@ def _decide_quantized(
     """
     for one in outputs:
         if not one.varying_db >= least_db:
-            return FAIL, (
+            return Decision(
+                FAIL,
                 f"the error of {one.output} is too large beside what varies with the input: "
-                f"{one.varying_db:.1f} dB, at least {least_db:.1f} dB is wanted"
+                f"{one.varying_db:.1f} dB, at least {least_db:.1f} dB is wanted",
             )
     worst_db = min(one.varying_db for one in outputs)
     agreed = [one.top1_agreement for one in outputs if one.top1_agreement is not None]
-    return PASS, (
+    return Decision(
+        PASS,
         f"what varies is {worst_db:.1f} dB above the error, at least {least_db:.1f} dB is wanted; "
-        f"{_words(outputs, tolerance)}{f'; top-1 agreement {min(agreed):.0%}' if agreed else ''}"
+        f"{_words(outputs, tolerance)}{f'; top-1 agreement {min(agreed):.0%}' if agreed else ''}",
     )
 
 
@@ -125,7 +133,7 @@ def _uncertain(one: Difference) -> str:
 
 
 def _why_nothing(one: Difference, golden: Golden, bound: float) -> str:
-    """Why a comparison of this output would prove nothing; empty where it proves something."""
+    """Why a comparison of this output would prove nothing; empty if it proves something."""
     if len(golden) < 2 or one.liveliness >= LIVELINESS * bound:
         return ""
     return (

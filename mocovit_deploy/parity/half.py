@@ -79,7 +79,7 @@ def check_half(exporter: Format, artifact: Artifact, golden: Golden) -> ParityRe
 
 
 def check_on_the_core(artifact: Artifact, golden: Golden, macs: int) -> ParityReport | None:
-    """The check on the emulated core; None where it is not installed, breaks, or would take too long.
+    """The check on the emulated core; None if it is not installed, breaks, or would take too long.
 
     A file that the runtime refuses or crashes on there has not passed: its report says so. `macs` are the
     multiply-accumulates of one inference, from which the time is estimated. Nothing is fetched or built.

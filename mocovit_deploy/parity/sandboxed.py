@@ -9,7 +9,7 @@ import contextlib
 import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from mocovit_deploy.artifacts.golden import golden_path, read_golden
 from mocovit_deploy.artifacts.manifest import read_manifest
@@ -25,8 +25,16 @@ from mocovit_deploy.terminal.quiet import quiet
 from mocovit_deploy.untrusted import sandbox
 
 
-def check_here(path: Path, *, verbose: bool, deadline_s: float | None) -> tuple[ParityReport, bool]:
-    """Check a file in a child. Returns the report, and whether the file was changed after its export.
+class CheckedHere(NamedTuple):
+    """A file's check."""
+
+    report: ParityReport
+    changed: bool
+    """Whether the file was changed after its export."""
+
+
+def check_here(path: Path, *, verbose: bool, deadline_s: float | None) -> CheckedHere:
+    """Check a file in a child.
 
     What passes in fp32 and is made for fp16 is then checked in half precision: on the emulated core where it
     is installed, else in the numpy reference, in another child.
@@ -55,7 +63,7 @@ def check_here(path: Path, *, verbose: bool, deadline_s: float | None) -> tuple[
         if half is None and artifact.quantization is None:  # the reference has no int8
             half = report_from(call("child_check_half")["report"])
         report = report if half is None else with_half(report, half)
-    return report, found["changed"]
+    return CheckedHere(report, found["changed"])
 
 
 def child_check(path: str) -> dict[str, Any]:

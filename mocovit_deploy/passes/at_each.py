@@ -11,7 +11,7 @@ from mocovit_deploy.graph.edit import cleanup, count_calls, nodes_calling, share
 from mocovit_deploy.passes.result import Change, PassResult
 
 Rewrite = Callable[[fx.GraphModule, fx.Node], Change | None]
-"""Changes the graph at a node and says what it did; None where the node is left as it is."""
+"""Changes the graph at a node and says what it did; None if the node is left as it is."""
 
 
 def at_each(graph: fx.GraphModule, targets: tuple[Any, ...], rewrite_at: Rewrite) -> PassResult:

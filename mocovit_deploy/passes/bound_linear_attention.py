@@ -1,4 +1,4 @@
-"""Linear attention whose values all stay within half precision, whatever the network is given.
+"""Linear attention whose values all stay within half precision, for every input.
 
     before   y = (v k^T) q / (s q + eps)                             s = sum over tokens of k^T
     after    y = V * (m q') / max(s' q' + eps', TINY)                m = v' k'^T,  s' = a * sum of k'^T

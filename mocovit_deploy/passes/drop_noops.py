@@ -59,7 +59,7 @@ def drop_noops(graph: fx.GraphModule) -> PassResult:
 
 
 def _what_it_returns(node: fx.Node) -> fx.Node | None:
-    """The input that `node` returns unchanged, or None where it does something."""
+    """The input that `node` returns unchanged, or None if it does something."""
     if node.target in ALWAYS:
         return _node(node.args[0])
     for targets, is_noop in _RULES:

@@ -142,7 +142,7 @@ ARITHMETIC: dict[Any, Callable[[Tensor], Affine]] = {
 
 
 def _per_channel(graph: fx.GraphModule, value: Any, channels: int) -> Tensor | None:
-    """A number or a stored tensor as one number a channel, (C,) float64; None where it is not one."""
+    """A number or a stored tensor as one number a channel, (C,) float64; None if it is not one."""
     if isinstance(value, int | float):
         return torch.full((channels,), float(value), dtype=torch.float64)
     stored = constant_tensor(graph, value)
@@ -156,7 +156,7 @@ def _per_channel(graph: fx.GraphModule, value: Any, channels: int) -> Tensor | N
 
 
 def _order_of(graph: fx.GraphModule, node: fx.Node, channels: int) -> Tensor | None:
-    """Which channel of its input each channel of a node is, (C,), or None where it does something else."""
+    """Which channel of its input each channel of a node is, (C,), or None if it does something else."""
     if node.target is aten.flip.default and [axis % 4 for axis in argument(node, "dims")] == [1]:
         return torch.arange(channels).flip(0)
     if node.target is aten.index_select.default and argument(node, "dim") % 4 == 1:

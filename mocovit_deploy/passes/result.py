@@ -32,7 +32,7 @@ class Proof:
     changes: tuple[Change, ...]
     refusals: tuple[Refusal, ...]
     error: float | None
-    """Largest difference in float64, relative to the output's range; None where nothing was changed."""
+    """Largest difference in float64, relative to the output's range; None if nothing was changed."""
     bound: float
 
 

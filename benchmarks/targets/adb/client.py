@@ -115,7 +115,7 @@ class Adb:
         """Connect to a wireless phone again, until it is ready or `wait_s` has passed.
 
         adb keeps a broken connection as "offline" for a while and calls it "already connected": it is
-        dropped first. A phone that does not get ready is found out by whoever speaks to it next.
+        dropped first. A phone that does not get ready fails the next call.
         Raises `TransientDeviceError` when it does not answer at all.
         """
         until = time.monotonic() + wait_s

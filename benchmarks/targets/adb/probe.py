@@ -49,7 +49,7 @@ class Probe:
 
     properties: Mapping[str, str]
     max_khz: Mapping[int, int]
-    """The highest clock of each core, by its number; empty where the phone does not tell."""
+    """The highest clock of each core, by its number; empty if the phone does not tell."""
     governors: Mapping[int, str]
     cpu_zones: tuple[int, ...]
     """Thermal zones on the cores."""

@@ -139,7 +139,7 @@ def _check_binding(adb: Adb, cores: Cores) -> None:
 
 
 def _root(adb: Adb, found: Probe) -> tuple[str, ...] | None:
-    """The words that start a root shell; None where there is no root. It is used, never needed."""
+    """The words that start a root shell; None if there is no root. It is used, never needed."""
     if found.is_root:
         return ()
     for words in _SU:

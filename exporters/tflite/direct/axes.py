@@ -163,7 +163,7 @@ def aligned(left: Value, right: Value, pairs: Iterable[tuple[int, int]]) -> tupl
 
 
 def reshaped(value: Value, shape: Sequence[int]) -> Value | None:
-    """The view of PyTorch's `reshape`, or None where its dimensions cut through axes: (6, 4) as (8, 3)."""
+    """The view of PyTorch's `reshape`, or None if its dimensions cut through axes: (6, 4) as (8, 3)."""
     rest = list(flat(value.logical))
     dims: list[Axes] = []
     for wanted in shape:

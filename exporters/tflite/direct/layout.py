@@ -197,7 +197,7 @@ def _pieces(
 ) -> tuple[int, list[int], list[int]] | None:
     """RESHAPEs, shape and order of the plan that transposes `held` as it is, or makes `wanted` at once.
 
-    None where such a plan would have to cut through a dimension.
+    None if such a plan would have to cut through a dimension.
     """
     place = {axis: index for index, axis in enumerate(flat(held))}
     begins = {dim[0] for dim in (*(held if keep_held else ()), *(wanted if keep_wanted else ())) if dim}

@@ -29,7 +29,7 @@ class Lowering:
     name: str
     package: str
     decided: dict[str, str]
-    """By arithmetic: `NEEDED`, whatever it costs, or `COUNTED`. In one that is absent it is never used."""
+    """By arithmetic: `NEEDED`, at any cost, or `COUNTED`. In one that is absent it is never used."""
 
     @property
     def module(self) -> str:

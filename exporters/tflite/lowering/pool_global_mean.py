@@ -51,7 +51,7 @@ def _pool_at(graph: fx.GraphModule, mean: fx.Node) -> Change | None:
 
 
 def windows(height: int, width: int) -> list[tuple[int, int]] | None:
-    """Windows that pool an image to one value, at most `SIDE` wide and high; None where there are none."""
+    """Windows that pool an image to one value, at most `SIDE` wide and high; None if there are none."""
     sizes = []
     while height * width > 1:
         size = (_largest_divisor(height), _largest_divisor(width))

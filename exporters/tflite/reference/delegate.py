@@ -83,7 +83,7 @@ FP16, FP32, WIDENED = "fp16", "fp32", "widened"
 
 
 def delegate_pieces(program: Program) -> tuple[int | None, ...]:
-    """For each step the piece of XNNPACK's that it is in, or None where the runtime's own kernel does it."""
+    """For each step the piece of XNNPACK's that it is in, or None if the runtime's own kernel does it."""
     taken = [not why_outside(program, step) for step in program.steps]
     found: list[int | None] = [None] * len(taken)
     waiting = list(range(len(taken)))

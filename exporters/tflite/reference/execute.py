@@ -1,7 +1,7 @@
 """Execute a `Program` with numpy, one operator after the other, each in its own arithmetic.
 
 Floats of a step in fp16 are float16 arrays, of any other float32 arrays: a value is rounded where a step in
-fp16 reads one that was computed in float32, and where one in float32 enters a piece of XNNPACK's in fp16.
+fp16 reads one that was computed in float32, and where a value in float32 enters a piece of XNNPACK's in fp16.
 """
 
 from __future__ import annotations

@@ -36,7 +36,7 @@ class Affine:
         return bool(self.scale.isfinite().all() and self.shift.isfinite().all())
 
     def border_for(self, value: float) -> float | None:
-        """The one number x with scale * x + shift = value in every channel, or None where there is none.
+        """The one number x with scale * x + shift = value in every channel, or None if there is none.
 
         Padding with it before the map is padding with `value` after it.
         """

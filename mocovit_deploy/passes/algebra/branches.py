@@ -81,7 +81,7 @@ def _kernel_of(graph: fx.GraphModule, branch: fx.Node, source: fx.Node) -> Kerne
 
 
 def _padding_of(graph: fx.GraphModule, conv: fx.Node) -> tuple[int, ...] | None:
-    """Zeros before (and after) each axis; None where "same" has to add more after than before."""
+    """Zeros before (and after) each axis; None if "same" has to add more after than before."""
     mode = argument(conv, "padding")
     sizes = argument_tensor(graph, conv, "weight").shape[2:]
     if mode == "valid":

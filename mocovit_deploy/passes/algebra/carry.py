@@ -60,7 +60,7 @@ class Carried:
 
 
 def back(node: fx.Node, axis: int, affine: Affine) -> Carried | None:
-    """The map of its input that is `affine` along `axis` of what `node` returns; None where there is none."""
+    """The map of its input that is `affine` along `axis` of what `node` returns; None if there is none."""
     source, result = _shapes(node)
     if node.target in RESHAPES:
         return _through_reshape(result, source, axis, affine)
@@ -69,7 +69,7 @@ def back(node: fx.Node, axis: int, affine: Affine) -> Carried | None:
 
 
 def on(node: fx.Node, axis: int, affine: Affine) -> Carried | None:
-    """The map of what `node` returns that is `affine` along `axis` of its input; None where there is none."""
+    """The map of what `node` returns that is `affine` along `axis` of its input; None if there is none."""
     source, result = _shapes(node)
     if node.target in RESHAPES:
         return _through_reshape(source, result, axis, affine)

@@ -132,7 +132,7 @@ def why_not_own(graph: fx.GraphModule, node: fx.Node, readers: Readers) -> str |
 
 
 def why_not_constant(graph: fx.GraphModule, norm: fx.Node) -> str | None:
-    """Why a BatchNorm is not a fixed affine map, or None where it is one."""
+    """Why a BatchNorm is not a fixed affine map, or None if it is one."""
     if argument(norm, "training"):
         return "in training mode: it normalises by the statistics of the batch it is given"
     if argument(norm, "running_mean") is None or argument(norm, "running_var") is None:
