@@ -116,10 +116,10 @@ def _map_of(graph: fx.GraphModule, node: fx.Node, source: fx.Node, channels: int
     """The map over the channels that `node` is, or None."""
     if node.target in BATCH_NORMS:
         return map_of(graph, node) if why_not_constant(graph, node) is None else None
-    if not value_of(node).is_floating_point():  # bytes wrap
-        return None
     make = ARITHMETIC.get(node.target)
-    if make is None or node.args[0] is not source or argument_or(node, "alpha", 1) != 1:
+    if make is None or not value_of(node).is_floating_point():  # bytes wrap
+        return None
+    if node.args[0] is not source or argument_or(node, "alpha", 1) != 1:
         return None
     given = _per_channel(graph, node.args[1], channels)
     return None if given is None else make(given)
