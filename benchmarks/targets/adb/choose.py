@@ -54,12 +54,13 @@ def _there_are(listed: tuple[Listed, ...]) -> str:
 
 def _unready(phone: Listed) -> DeviceError:
     serial, state = clean(phone.serial), clean(phone.state)
+    untrusting = f"{serial} does not trust this computer; unlock it and accept the question it shows"
     if state.startswith("unauthorized"):
-        return StableDeviceError(
-            f"{serial} does not trust this computer; unlock it and accept the question it shows"
-        )
+        return StableDeviceError(untrusting)
+    if state == "authorizing":  # keys are exchanged, or the phone still asks
+        return TransientDeviceError(untrusting)
     if state.startswith("no permissions"):
         return StableDeviceError(f"{serial}: this user may not open its USB device; see docs/phones.md")
-    if state in ("offline", "authorizing", "connecting"):
+    if state in ("offline", "connecting"):
         return TransientDeviceError(f"{serial} is {state}; check the cable, or connect it again")
     return StableDeviceError(f"{serial} is in state {state!r}; start Android on it")
