@@ -325,6 +325,7 @@ def test_parity_options_that_do_not_go_together():
         "data",
         "images",
         "max_drop",
+        "ready",
     }
     others = (["--deadline-s", "3"], ["--data", "a"], ["--images", "3"], ["--max-drop", "1"], ["a.onnx"])
     for words in (["--layers"], ["--bisect"], ["--target", "host"], *others):

@@ -50,6 +50,7 @@ def test_direct_files_need_no_converter(tmp_path, monkeypatch, recipe):
     assert manifest.source["options"]["converter"] == ""
 
 
+@pytest.mark.slow
 def test_both_converters_agree_on_a_tiny_network(tmp_path):
     agree(TINY, tmp_path, 1e-5)
 
