@@ -101,13 +101,14 @@ def test_a_child_ends_with_a_parent_that_was_killed(tmp_path):
     code = (
         "from mocovit_deploy.untrusted.sandbox import *; import sys; "
         "limits = SandboxLimits(seconds=60, memory_bytes=1 << 30); "
-        "call('victims:tell_and_sleep', {'path': sys.argv[1]}, limits, "
+        "call_in_child('victims:tell_and_sleep', {'path': sys.argv[1]}, limits, "
         "subject='x', failure=errors.ParityError, verbose=False)"
     )
     told = tmp_path / "pid"
     parent = subprocess.Popen([sys.executable, "-c", code, str(told)])
     try:
         child = _when(lambda: told.exists() and told.read_text())
+        assert child, "the child never ran"
     finally:
         parent.kill()
         parent.wait()
