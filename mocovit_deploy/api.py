@@ -28,6 +28,7 @@ from mocovit_deploy.spec import ASSUMED, ExportRequest, ModelSpec, Preprocessing
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+    from mocovit_deploy.accuracy.breakdown import Breakdown
     from mocovit_deploy.exporting.prove import Outcome
     from mocovit_deploy.targets import InferenceTimes, InstructionCount
 
@@ -43,6 +44,8 @@ class ExportedFile:
     report: ParityReport
     notes: tuple[str, ...]
     error: DeployError | None
+    accuracy: Breakdown | None = None
+    """On the images of the option `accuracy`, beside the module's; None if none were given."""
 
     @property
     def verdict(self) -> str:
@@ -123,6 +126,7 @@ def export(
     output_dir: str | os.PathLike[str] = "build",
     name: str | None = None,
     preprocessing: Preprocessing | None = None,
+    normalize: bool = False,
     labels: Sequence[str] = (),
     seed: int = 0,
     **options: Any,
@@ -132,6 +136,7 @@ def export(
     `example` is one run's worth of inputs: a tensor, several in the order of forward's parameters, or by
     their names. One square image of 1 or 3 channels is checked on photographs, prepared as `preprocessing`
     says (ImageNet's values, said to be assumed, if it is None); other inputs on variations of the example.
+    With `normalize` the files do that preparing, and take pixels 0 to 255 in RGB.
     `name` is what files are called, the class of the module if it is None. `options` are further fields of
     `mocovit_deploy.spec.ExportRequest`, as in `layout="nchw"`. The module is copied and not changed.
 
@@ -148,7 +153,7 @@ def export(
     from mocovit_deploy.terminal.progress import Stages
     from mocovit_deploy.terminal.quiet import quiet
 
-    spec = ModelSpec(f"{LIVE}{name or type(module).__name__}", seed=seed)
+    spec = ModelSpec(f"{LIVE}{name or type(module).__name__}", seed=seed, normalize=normalize)
     try:
         request = ExportRequest(
             spec,
@@ -213,4 +218,5 @@ def _file(outcome: Outcome) -> ExportedFile:
         report=outcome.report,
         notes=outcome.notes,
         error=outcome.error,
+        accuracy=outcome.accuracy,
     )

@@ -93,6 +93,15 @@ class Pair(nn.Module):
         return {"sum": left @ self.weight.T + right}
 
 
+def test_the_files_prepare_the_image_if_asked(tmp_path):
+    network = nn.Sequential(nn.Conv2d(3, 4, 3, 2, 1), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten()).eval()
+    image = torch.zeros(1, 3, 32, 32)
+    options = {"formats": ("tflite",), "output_dir": tmp_path, "name": "pixels", "normalize": True}
+    (file,) = mocovit_deploy.export(network, image, **options).require_pass().files
+    (taken,) = read_manifest(file.path).inputs
+    assert taken.dtype == "uint8"
+
+
 def test_several_inputs_by_name(tmp_path):
     example = {"right": torch.randn(2, 4), "left": torch.randn(2, 6)}
     result = mocovit_deploy.export(Pair(), example, formats=("onnx",), output_dir=tmp_path)

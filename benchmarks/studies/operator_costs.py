@@ -80,8 +80,11 @@ with tempfile.TemporaryDirectory() as folder:
         ("int8", "mixed_wi8_ai8_fp16", ArithmeticChoice(everything=True)),
     ):
         path = Path(folder, name + ".tflite")
-        how = ("nhwc", 18, False, False, "iOS15", "direct")
-        job = ExportJob(path, recipe, specs, outputs, *how, scheme=scheme, arithmetic=chosen)
+        job = ExportJob(
+            path=path, recipe=recipe, inputs=specs, outputs=outputs, layout="nhwc", opset=18, simplify=False,
+            dynamic_batch=False, minimum_deployment_target="iOS16", converter="direct", scheme=scheme,
+            arithmetic=chosen,
+        )
         written = tflite.export(graph, example, job)
         artifact = Artifact(
             path=path, format="tflite", recipe=recipe, model=model, weights="", inputs=written.inputs,

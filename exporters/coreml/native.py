@@ -15,6 +15,7 @@ from exporters.coreml.images import is_image, picture
 from exporters.coreml.toolchain import coremltools, quiet_coremltools
 from mocovit_deploy.artifacts.artifact import Array, Artifact
 from mocovit_deploy.errors import MissingToolError, ParityError, unknown_choice
+from mocovit_deploy.quantization.recipes import recipe_named
 
 COMPUTE_UNITS = ("CPU_ONLY", "CPU_AND_GPU", "CPU_AND_NE", "ALL")
 
@@ -63,4 +64,4 @@ def load_native(artifact: Artifact, compute_units: str) -> NativePredictor:
     runtime = f"Core ML of macOS {platform.mac_ver()[0]}, {compute_units}"
     reverses = artifact.preprocessing.colour_order == "BGR"
     pictures = {spec.name: reverses for spec in artifact.inputs if is_image(spec)}
-    return NativePredictor(model, runtime, "fp16" if artifact.recipe == "fp16" else "fp32", pictures)
+    return NativePredictor(model, runtime, recipe_named(artifact.recipe).activations, pictures)

@@ -29,14 +29,16 @@ def image_of(artifact: Artifact) -> InputSpec:
     """
     if len(artifact.inputs) != 1 or artifact.inputs[0].layout not in ("nhwc", "nchw"):
         raise UsageError(f"{artifact.path}: takes something else than one image; accuracy needs a classifier")
-    if len(artifact.outputs) != 1 or len(artifact.outputs[0].shape) != 2:
+    shape = artifact.outputs[0].shape if len(artifact.outputs) == 1 else ()
+    if len(shape) != 2 or not isinstance(shape[1], int):
         raise UsageError(f"{artifact.path}: does not give one (batch, classes); accuracy needs a classifier")
     (taken,) = artifact.inputs
     _, *rest = taken.shape
     height, width, channels = rest if taken.layout == "nhwc" else (rest[1], rest[2], rest[0])
     if height != width:
         raise UsageError(f"{artifact.path}: takes images of {height} x {width}; only square ones are made")
-    return InputSpec(size=int(width), channels=int(channels), preprocessing=artifact.preprocessing)
+    dtype = "uint8" if taken.dtype == "uint8" else InputSpec.dtype
+    return InputSpec(int(width), int(channels), preprocessing=artifact.preprocessing, dtype=dtype)
 
 
 def file_answers(artifact: Artifact, predictor: Predictor, tensors: Tensors, images: int) -> Classes:

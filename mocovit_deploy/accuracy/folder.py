@@ -1,7 +1,8 @@
-"""A folder of images, one folder a class:
+"""A folder of images, one folder a class.
 
-photographs/cat/1.jpg      photographs/dog/2.jpg       names: those of --labels, or as many as classes, sorted
-photographs/0/1.jpg        photographs/1/2.jpg         whole numbers: the classes themselves
+photographs/cat/1.jpg      photographs/dog/2.jpg       names of --labels
+photographs/0/1.jpg        photographs/1/2.jpg         else whole numbers: the classes themselves
+photographs/a/1.jpg        photographs/b/2.jpg         else as many folders as classes, sorted
 """
 
 from __future__ import annotations
@@ -71,15 +72,16 @@ def read_folder(folder: Path, image: InputSpec, images: int | None, known: Known
 
 def _index(folder: Path, names: Sequence[str], known: KnownClasses) -> dict[str, int]:
     """The class of each folder."""
+    strange = [name for name in names if name not in known.names]
+    if not strange:
+        return {name: known.names.index(name) for name in names}
     if all(name.isascii() and name.isdigit() for name in names):
         return {name: int(name) for name in names}
     if known.names:
-        if strange := [name for name in names if name not in known.names]:
-            raise UsageError(
-                f"{folder}: {strange[0]} is no class of the network, whose labels begin with "
-                f"{', '.join(known.names[:SHOWN])}"
-            )
-        return {name: known.names.index(name) for name in names}
+        raise UsageError(
+            f"{folder}: {strange[0]} is no class of the network, whose labels begin with "
+            f"{', '.join(known.names[:SHOWN])}"
+        )
     if len(names) != known.count:
         raise UsageError(
             f"{folder}: holds {len(names)} folders for {known.count} classes; export with --labels, or "

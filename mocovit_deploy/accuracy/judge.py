@@ -10,15 +10,14 @@ from mocovit_deploy.accuracy.evaluate import Classes
 from mocovit_deploy.accuracy.folder import KnownClasses
 from mocovit_deploy.accuracy.labelled import Labelled
 from mocovit_deploy.artifacts.artifact import Artifact
+from mocovit_deploy.artifacts.provenance import labels_of
 from mocovit_deploy.errors import AccuracyError, UsageError
 from mocovit_deploy.formats import Predictor
 
 
 def known_classes(artifact: Artifact) -> KnownClasses:
     """The classes of a file that gives one (batch, classes), with the labels of its export."""
-    source = artifact.source or {}
-    names = source.get("options", {}).get("labels", ())
-    return KnownClasses(int(artifact.outputs[0].shape[-1]), tuple(map(str, names)))
+    return KnownClasses(int(artifact.outputs[0].shape[-1]), labels_of(artifact))
 
 
 def require_fitting(labelled: Labelled, known: KnownClasses, subject: str, data: str) -> None:

@@ -76,22 +76,28 @@ def read_labelled(
     else:
         found = _from_function(name, image, images)
     pictures, labels = (np.asarray(array) for array in found)
-    if labels.ndim != 1 or labels.dtype.kind not in "iu" or not len(labels):
-        raise UsageError(f"{name}: labels are {_described(labels)}, not (n,) whole numbers")
+    require_labels(name, labels)
     side, channels = image.size, image.channels
     wanted = (side, side, channels) if pictures.dtype == np.uint8 else (channels, side, side)
-    if pictures.dtype not in (np.uint8, np.float32) or pictures.shape[1:] != wanted or pictures.ndim != 4:
+    fits = pictures.ndim == 4 and pictures.shape[1:] == wanted
+    if pictures.dtype not in (np.uint8, np.dtype(image.dtype)) or not fits:
+        tensors = f" or float32 (n, {channels}, {side}, {side})" if image.dtype == "float32" else ""
         raise UsageError(
-            f"{name}: images are {_described(pictures)}, not uint8 (n, {side}, {side}, {channels}) or "
-            f"float32 (n, {channels}, {side}, {side})"
+            f"{name}: images are {_described(pictures)}, not uint8 (n, {side}, {side}, {channels}){tensors}"
         )
     if len(pictures) != len(labels):
         raise UsageError(f"{name}: {len(pictures)} images for {len(labels)} labels")
-    if int(labels.min()) < 0:
-        raise UsageError(f"{name}: a label is {int(labels.min())}; they count from 0")
     if images is not None and len(labels) < images:
         raise UsageError(f"{name}: there are {len(labels)} images, {images} are asked for")
     return Labelled(pictures[:images], labels[:images].astype(np.int64))
+
+
+def require_labels(name: str, labels: Array) -> None:
+    """Raise `UsageError` for labels that are not (n,) whole numbers from 0, n >= 1."""
+    if labels.ndim != 1 or labels.dtype.kind not in "iu" or not len(labels):
+        raise UsageError(f"{name}: labels are {_described(labels)}, not (n,) whole numbers")
+    if int(labels.min()) < 0:
+        raise UsageError(f"{name}: a label is {int(labels.min())}; they count from 0")
 
 
 def _from_function(name: str, image: InputSpec, images: int | None) -> tuple[Array, Array]:

@@ -111,6 +111,14 @@ def model_of(artifact: Artifact) -> ModelSpec:
     return spec
 
 
+def labels_of(artifact: Artifact) -> tuple[str, ...]:
+    """The names of the classes that a file was exported with; none if its manifest does not list them."""
+    source = artifact.source if isinstance(artifact.source, Mapping) else {}
+    options = source.get("options")
+    labels = options.get("labels") if isinstance(options, Mapping) else None
+    return tuple(map(str, labels)) if isinstance(labels, list | tuple) else ()
+
+
 def model_as_json(spec: ModelSpec) -> dict[str, Any]:
     """Every field of a `ModelSpec` in words that JSON has, but for `NOT_REMEMBERED`."""
     names = [field.name for field in dataclasses.fields(spec) if field.name not in NOT_REMEMBERED]

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mocovit_deploy.artifacts.manifest import read_manifest
-from mocovit_deploy.artifacts.provenance import model_of
+from mocovit_deploy.artifacts.artifact import Artifact
+from mocovit_deploy.artifacts.provenance import labels_of, model_of
 from mocovit_deploy.formats import format_named
 from mocovit_deploy.spec import AccuracyRequest, ModelSpec
 from mocovit_deploy.terminal.table import table
@@ -30,35 +29,29 @@ class Comparing:
         """What was left out of the images, in words."""
         self._data: dict[ModelSpec, AccuracyData] = {}
 
-    def compare(self, path: Path) -> Breakdown:
+    def compare(self, artifact: Artifact) -> Breakdown:
         """One file beside its network. Needs torch; raises what reading and running them raises."""
         from mocovit_deploy.accuracy.answers import image_of
         from mocovit_deploy.accuracy.judge import compare_answers, known_classes, require_fitting
         from mocovit_deploy.contract.accuracy_data import AccuracyData
 
-        artifact = read_manifest(path)
         model, image = model_of(artifact), image_of(artifact)
         known = known_classes(artifact)
         data = self._data.setdefault(model, AccuracyData(self.asked.source, model))
         labelled = data.labelled(image, self.asked.images, known)
         self.notes = tuple(dict.fromkeys((*self.notes, *labelled.notes)))
-        require_fitting(labelled, known, path.name, self.asked.source)
+        require_fitting(labelled, known, artifact.path.name, self.asked.source)
         reference = data.original(image, self.asked.images, known)
         return compare_answers(artifact, format_named(artifact.format).load(artifact), labelled, reference)
 
 
-def labels_of(path: Path) -> tuple[str, ...]:
-    """The labels a file was exported with."""
-    source = read_manifest(path).source or {}
-    return tuple(map(str, source.get("options", {}).get("labels", ())))
-
-
-def accuracy_text(found: Sequence[tuple[str, Breakdown]], labels: Sequence[str]) -> str:
-    """A table of all files, then for each what it names otherwise; `labels` are names of the classes."""
-    lines = [table(HEADER, [_row(name, one) for name, one in found])]
-    for name, one in found:
+def accuracy_text(found: Sequence[tuple[Artifact, Breakdown]]) -> str:
+    """A table of all files, then for each what it names otherwise, by the labels of its export."""
+    lines = [table(HEADER, [_row(artifact.path.name, one) for artifact, one in found])]
+    for artifact, one in found:
+        labels = labels_of(artifact)
         details = [*_classes(one, labels), *_pairs(one, labels), *_flips(one, labels)]
-        lines += ["", f"{name}:", *details] if details else []
+        lines += ["", f"{artifact.path.name}:", *details] if details else []
     return "\n".join(lines)
 
 

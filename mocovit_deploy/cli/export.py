@@ -134,8 +134,8 @@ def _export_text(done: ExportOutcome, stages: Stages, request: ExportRequest, ve
         samples = " or ".join(map(str, counts))
         bound = " and ".join(f"{value:.0e}" for value in sorted(tolerances))
         lines.append(f"\ntolerance {bound or 'none'}, {samples} samples, judged against the original network")
-    measured = [(o.artifact.path.name, o.accuracy) for o in written if o.artifact and o.accuracy]
-    lines += ["", accuracy_text(measured, request.labels), ""] if measured else []
+    measured = [(o.artifact, o.accuracy) for o in written if o.artifact and o.accuracy]
+    lines += ["", accuracy_text(measured), ""] if measured else []
     lines += [f"code for apps: {path.name}" for outcome in written for path in outcome.app_code]
     spent = "   ".join(f"{name} {seconds:.1f} s" for name, seconds in stages.seconds.items())
     lines += [f"written to {request.output_dir}/" if written else "nothing written", spent]

@@ -12,7 +12,7 @@ from mocovit_deploy.artifacts.artifact import Artifact
 from mocovit_deploy.artifacts.golden import Golden, read_golden
 from mocovit_deploy.artifacts.manifest import read_manifest
 from mocovit_deploy.choices import HOST, TARGETS
-from mocovit_deploy.cli.accuracy import Comparing, accuracy_text, labels_of
+from mocovit_deploy.cli.accuracy import Comparing, accuracy_text
 from mocovit_deploy.cli.output import (
     HEADER,
     REPORT_SCHEMA_VERSION,
@@ -62,9 +62,9 @@ def run_parity(
         print_notes(path.name, report)
     errors = [error for _, _, error in results if error is not None]
     passed = [path for path, _, error in results if error is None]
-    compared, lost = ({}, []) if accuracy is None else _compare(passed, accuracy, verbose)
+    compared, lost = ([], []) if accuracy is None else _compare(passed, accuracy, verbose)
     if as_json:
-        measured = {path: {"accuracy": found.as_json()} for path, found in compared.items()}
+        measured = {one.path: {"accuracy": found.as_json()} for one, found in compared}
         reports = [
             {"file": str(path), **report.as_json(), **measured.get(path, {})} for path, report, _ in results
         ]
@@ -73,9 +73,7 @@ def run_parity(
         rows = [verdict_row(path, report) for path, report, _ in results]
         sys.stdout.write(printable(f"{table(HEADER, rows)}\n", keep="\n"))
         if compared:
-            named = [(path.name, found) for path, found in compared.items()]
-            text = accuracy_text(named, labels_of(next(iter(compared))))
-            sys.stdout.write(printable(f"\n{text}\n", keep="\n"))
+            sys.stdout.write(printable(f"\n{accuracy_text(compared)}\n", keep="\n"))
     errors += lost
     for error in errors[1:]:
         say(str(error))
@@ -86,20 +84,22 @@ def run_parity(
 
 def _compare(
     paths: Sequence[Path], asked: AccuracyRequest, verbose: bool
-) -> tuple[dict[Path, Breakdown], list[DeployError]]:
+) -> tuple[list[tuple[Artifact, Breakdown]], list[DeployError]]:
     """Accuracy of each file, and the errors of those that could not be compared or lose too much."""
     from mocovit_deploy.accuracy.judge import drop_error
 
-    comparing, found = Comparing(asked), {}
+    comparing = Comparing(asked)
+    found: list[tuple[Artifact, Breakdown]] = []
     errors: list[DeployError] = []
     for path in paths:
         try:
             with quiet(not verbose):
-                found[path] = comparing.compare(path)
+                artifact = read_manifest(path)
+                found.append((artifact, comparing.compare(artifact)))
         except DeployError as error:
             errors.append(error)
             continue
-        if (lost := drop_error(path, found[path], asked.max_drop)) is not None:
+        if (lost := drop_error(path, found[-1][1], asked.max_drop)) is not None:
             errors.append(lost)
     for text in comparing.notes:
         note(text)

@@ -13,7 +13,7 @@ from mocovit_deploy.accuracy.labelled import Labelled, read_labelled
 from mocovit_deploy.errors import UsageError
 from mocovit_deploy.models.load import Network
 from mocovit_deploy.ship.metadata import classifier_output
-from mocovit_deploy.spec import ExportRequest, TensorSpec
+from mocovit_deploy.spec import AccuracyRequest, TensorSpec
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,18 +27,16 @@ class OriginalAnswers:
 
 
 def ask_original(
-    network: Network, request: ExportRequest, outputs: Sequence[TensorSpec]
-) -> OriginalAnswers | None:
-    """Read the images of `--data` and ask the network; None if there are none.
+    network: Network, asked: AccuracyRequest, labels: tuple[str, ...], outputs: Sequence[TensorSpec]
+) -> OriginalAnswers:
+    """Read the images of `--data` and ask the network; `labels` are names of its classes, or none.
 
     Raises `UsageError` for a network that is no classifier of one image, and as `read_labelled` does.
     """
-    if request.accuracy is None:
-        return None
-    asked, output = request.accuracy, classifier_output(outputs)
+    output = classifier_output(outputs)
     if network.inputs.example is not None or output is None or len(outputs) > 1:
         raise UsageError(f"--data: {network.name} is no classifier of one image; leave it out")
-    known = KnownClasses(int(output.shape[-1]), request.labels)
+    known = KnownClasses(int(output.shape[-1]), labels)
     labelled = read_labelled(asked.source, network.input, asked.images, known)
     require_fitting(labelled, known, network.name, asked.source)
     tensors = labelled.tensors(network.input.preprocessing)

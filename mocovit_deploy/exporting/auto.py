@@ -120,7 +120,7 @@ class _Search:
         found = Candidate(
             recipe=recipe,
             passed=report.verdict == PASS or not self.context.request.verify,
-            why_not="" if report.verdict == PASS else report.reason,
+            why_not="" if report.verdict == PASS else self.context.staging.told(report.reason),
             size_bytes=size_bytes(proven.artifact.path),
             sqnr_db=min(worst) if len(worst) == len(report.outputs) and worst else None,
             noise_price=price,
@@ -225,7 +225,9 @@ class _Search:
             proven = prove_half(self.context, chosen.again())
             if proven.report.verdict == PASS or not self.context.request.verify:
                 break
-            refused = replace(chosen.candidate, passed=False, why_not=proven.report.reason)
+            refused = replace(
+                chosen.candidate, passed=False, why_not=self.context.staging.told(proven.report.reason)
+            )
             judged[judged.index(chosen)] = _Judged(refused, None)
         candidates = tuple(one.candidate for one in judged)
         artifact = proven.artifact

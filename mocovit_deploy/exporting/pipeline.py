@@ -62,7 +62,7 @@ def export_model(request: ExportRequest, stages: Stages, live: Network | None = 
         answers = None
         if request.accuracy is not None:
             with stages("labelled images"):
-                answers = ask_original(network, request, reference.output_specs)
+                answers = ask_original(network, request.accuracy, request.labels, reference.output_specs)
         with stages("capture"):
             example = network.inputs.for_capture(request.model.seed, request.dynamic_batch)
             original = capture(network.module, example, request.dynamic_batch)

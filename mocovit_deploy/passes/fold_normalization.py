@@ -36,11 +36,11 @@ from mocovit_deploy.graph.edit import (
     aten,
     cleanup,
     constant_tensor,
-    copy_graph,
     count_readers,
     module_path,
     set_parameter,
     shape_of,
+    share_graph,
     value_of,
 )
 from mocovit_deploy.passes.algebra.affine import Affine
@@ -72,7 +72,7 @@ class Normalization:
 
 
 def fold_normalization(graph: fx.GraphModule) -> PassResult:
-    graph = copy_graph(graph)
+    graph = share_graph(graph)
     changes, refusals = [], []
     for image in [node for node in graph.graph.nodes if node.op == "placeholder"]:
         found = normalization_of(graph, image)

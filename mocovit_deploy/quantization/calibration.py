@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mocovit_deploy.accuracy.labelled import read_labelled_arrays
+from mocovit_deploy.accuracy.labelled import read_labelled_arrays, require_labels
 from mocovit_deploy.accuracy.pictures import NoImageError, files_in, read_pixels, spread
 from mocovit_deploy.artifacts.artifact import Array
 from mocovit_deploy.errors import DeployError, UsageError, first_line
@@ -97,7 +97,9 @@ def _judging(
     if not first:
         notes.append("accuracy is judged on the images that ranges are taken from: there are no others")
     last = first + request.judging_images
-    known = None if labels is None else np.asarray(labels)[first:last].astype(np.int64)
+    if labels is not None:
+        require_labels(request.source, labels)
+    known = None if labels is None else labels[first:last].astype(np.int64)
     return Judging(pictures[first:last], known)
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from mocovit_deploy.artifacts.artifact import Artifact
 from mocovit_deploy.artifacts.manifest import read_manifest
+from mocovit_deploy.artifacts.provenance import labels_of
 from mocovit_deploy.errors import ConversionError, UsageError
 from mocovit_deploy.files import write_atomically
 from mocovit_deploy.ship.metadata import classifier_output
@@ -61,10 +62,8 @@ def write_app_code(path: Path) -> tuple[Path, ...]:
     Raises what `read_manifest` and `app_code` raise.
     """
     artifact = read_manifest(path)
-    source = artifact.source or {}
-    labels = tuple(map(str, source.get("options", {}).get("labels", ())))
     written = []
-    for name, text in app_code(artifact, labels).items():
+    for name, text in app_code(artifact, labels_of(artifact)).items():
         write_atomically(path.with_name(name), text.encode())
         written.append(path.with_name(name))
     return tuple(written)

@@ -6,12 +6,27 @@ import pytest
 from mocovit_deploy.accuracy.breakdown import ClassResult, Confusion, Flip, break_down
 from mocovit_deploy.accuracy.evaluate import NO_ANSWER
 from mocovit_deploy.accuracy.judge import drop_error
+from mocovit_deploy.artifacts.artifact import Artifact
 from mocovit_deploy.cli.accuracy import accuracy_text
+from mocovit_deploy.spec import Preprocessing
 
 LABELS = np.array([0, 0, 1, 1, 2])
 ORIGINAL = np.array([0, 0, 1, 2, 2])
 FILE = np.array([0, 1, 1, 2, 1])
 NAMES = ("a", "b", "c", "d", "e")
+FILE_OF_TWO = Artifact(
+    path=Path("net.tflite"),
+    format="tflite",
+    recipe="fp32",
+    model="net",
+    weights="",
+    inputs=(),
+    outputs=(),
+    preprocessing=Preprocessing(),
+    sha256="",
+    golden_sha256="",
+    source={"options": {"labels": ["cat", "dog"]}},
+)
 
 
 @pytest.fixture
@@ -44,7 +59,7 @@ def test_answers_that_do_not_match_are_refused():
 
 
 def test_the_table_says_what_was_lost(found):
-    text = accuracy_text([("net.tflite", found)], ("cat", "dog"))
+    text = accuracy_text([(FILE_OF_TWO, found)])
     assert "net.tflite       5  40.00%    80.00%  +40.00" in text
     assert "  cat: 1 of 2 right, the original 2" in text
     assert "  class 2 called dog: 1, by the original 0" in text
@@ -52,7 +67,7 @@ def test_the_table_says_what_was_lost(found):
 
 
 def test_the_same_answers_need_no_details():
-    text = accuracy_text([("net.tflite", break_down(LABELS, ORIGINAL, ORIGINAL, NAMES))], ())
+    text = accuracy_text([(FILE_OF_TWO, break_down(LABELS, ORIGINAL, ORIGINAL, NAMES))])
     assert len(text.splitlines()) == 3
 
 
@@ -68,4 +83,4 @@ def test_what_may_be_lost_is_judged_by_the_interval(found):
 def test_an_image_without_an_answer_is_an_error():
     silent = break_down(LABELS, ORIGINAL, np.where(LABELS == 2, NO_ANSWER, ORIGINAL), NAMES)
     assert "gives NaN or infinity on 1 images" in str(drop_error(Path("net.tflite"), silent, 1.0))
-    assert "no answer, the original says class 2" in accuracy_text([("net", silent)], ())
+    assert "no answer, the original says class 2" in accuracy_text([(FILE_OF_TWO, silent)])

@@ -45,6 +45,13 @@ def test_whole_numbers_are_the_classes_themselves(tmp_path):
     assert read_labelled(str(tmp_path), IMAGE, None, KnownClasses(10)).labels.tolist() == [7, 2]
 
 
+def test_whole_numbers_that_are_labels_are_names(tmp_path):
+    save(tmp_path / "1" / "a.png")
+    save(tmp_path / "7" / "a.png")
+    found = read_labelled(str(tmp_path), IMAGE, None, KnownClasses(2, ("7", "1")))
+    assert found.labels.tolist() == [1, 0]
+
+
 def test_some_are_evenly_chosen(photographs):
     found = read_labelled(str(photographs), IMAGE, 4, NAMES)
     assert found.labels.tolist() == [1, 1, 0, 0]

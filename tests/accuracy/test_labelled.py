@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import zipfile
 
 import numpy as np
@@ -11,6 +12,7 @@ from mocovit_deploy.accuracy import labelled
 from mocovit_deploy.accuracy.labelled import read_labelled
 from mocovit_deploy.errors import MissingToolError, UsageError
 from mocovit_deploy.parity.samples import preprocess
+from mocovit_deploy.spec import PIXELS as UNPREPARED
 from mocovit_deploy.spec import InputSpec, Preprocessing
 
 IMAGE = InputSpec(size=4, preprocessing=Preprocessing(1 / 255, (0.5,) * 3, (0.25,) * 3))
@@ -54,6 +56,14 @@ def test_pixels_are_preprocessed_as_the_network_was_trained():
     tensors = found.tensors(IMAGE.preprocessing)(1, 3)
     assert tensors.shape == (2, 3, 4, 4)
     assert np.array_equal(tensors[0], preprocess(PIXELS[1], IMAGE.preprocessing))
+
+
+@pytest.mark.usefixtures("here")
+def test_a_network_of_pixels_takes_no_tensors():
+    pixels = dataclasses.replace(IMAGE, dtype="uint8", preprocessing=UNPREPARED)
+    assert read_labelled("good.npz", pixels, 2).labels.tolist() == [0, 1]
+    with pytest.raises(UsageError, match=r"float32 .*, not uint8 \(n, 4, 4, 3\)$"):
+        read_labelled("mine.py:zeros", pixels, 2)
 
 
 @pytest.mark.usefixtures("here")

@@ -34,7 +34,7 @@ def test_the_manifest_holds_accuracy_and_parity_finds_the_same(data, tmp_path):
     held = read_manifest(outcome.artifact.path).accuracy
     assert held["images"] == 24
     assert held["agreement"] == 1.0
-    again = Comparing(AccuracyRequest(data)).compare(outcome.artifact.path)
+    again = Comparing(AccuracyRequest(data)).compare(read_manifest(outcome.artifact.path))
     assert again.evaluation == outcome.accuracy.evaluation
 
 
