@@ -2,6 +2,7 @@
 
 write      write_package(): coremltools.convert, float32 or float16
 compress   weights in int8, or in 6 bits with a palette
+interface  the inputs, outputs and systems that files can have
 images     inputs that are pictures to an app
 fp16       what does not fit into fp16 and stays in float32
 read       the saved file as plain data (program)
@@ -23,12 +24,13 @@ from typing import TYPE_CHECKING
 
 from exporters.coreml.contents import operators
 from exporters.coreml.execute import NotExecutable
+from exporters.coreml.interface import in_file, refuse_target
 from exporters.coreml.metadata import describe
 from exporters.coreml.native import NativePredictor, load_native
 from exporters.coreml.neural_engine import readiness
 from exporters.coreml.run import load
 from exporters.coreml.taps import load_inside, values
-from exporters.coreml.write import PRECISIONS, in_file, refuse_target, write_package
+from exporters.coreml.write import PRECISIONS, write_package
 from mocovit_deploy.artifacts.artifact import Artifact
 from mocovit_deploy.formats import ExportJob, Written
 from mocovit_deploy.passes import HALF_REWRITES

@@ -8,7 +8,6 @@ import tempfile
 import textwrap
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -19,12 +18,18 @@ from exporters.coreml.compress import compressed
 from exporters.coreml.decompositions import written_for
 from exporters.coreml.fp16 import fits, overflow_note
 from exporters.coreml.images import input_types, is_image
+from exporters.coreml.interface import (
+    NARROW,
+    deployment_target,
+    require_plain_tensors,
+    require_possible_inputs,
+)
 from exporters.coreml.metadata import IN_HALF, PREFIX
 from exporters.coreml.toolchain import coremltools, quiet_coremltools, uncollected
 from mocovit_deploy.artifacts.marks import modules_of, split_mark
-from mocovit_deploy.errors import ConversionError, UsageError, unknown_choice
+from mocovit_deploy.errors import ConversionError, unknown_choice
 from mocovit_deploy.quantization.recipes import recipe_named
-from mocovit_deploy.spec import BATCH, TensorSpec
+from mocovit_deploy.spec import TensorSpec
 
 if TYPE_CHECKING:
     import torch
@@ -42,13 +47,6 @@ OF_TORCH = "_aten"
 """Behind the names of operations that end in a number."""
 STORED_IN_HALF = "_to_fp16"
 """What coremltools puts behind a parameter's name when it stores it in float16."""
-NARROW = ("int8", "uint8", "int16", "uint16")
-"""Integers that wrap where int32 does not."""
-DTYPES = ("float32", "int32")
-"""What the inputs and outputs of a file here may be, as numpy calls it."""
-IN_FILE = dict.fromkeys((*NARROW, "int64", "bool"), "int32")
-"""Element types that Core ML arrays do not have, and the one that holds their values in a file."""
-
 PASSES_THAT_CANNOT_ACT = (
     # Quantized graphs: a recipe here is float.
     "common::canonicalize_quantized_lut_pattern",
@@ -68,19 +66,6 @@ PASSES_THAT_CANNOT_ACT = (
 PASSES_THAT_ERR = ("common::fuse_elementwise_to_batchnorm",)
 """`x * scale + shift` becomes a batch_norm of variance 1 and epsilon 1e-5, dividing by sqrt(1.00001): each
 group norm with weights is 5e-6 too small. What follows a convolution is folded into it by other passes."""
-
-DEPLOYMENT_TARGETS = tuple(
-    f"{system}{version}"
-    for system, versions in {
-        "iOS": (15, 16, 17, 18, 26),
-        "macOS": (12, 13, 14, 15, 26),
-        "watchOS": (8, 9, 10, 11, 26),
-        "tvOS": (15, 16, 17, 18, 26),
-    }.items()
-    for version in versions
-)
-"""Systems that run ML programs, as coremltools names them: known here so that a typing mistake is told before
-coremltools is imported, which takes seconds."""
 
 
 def write_package(
@@ -109,8 +94,8 @@ def write_package(
     """
     if recipe not in PRECISIONS:
         raise unknown_choice("Core ML recipe", recipe, PRECISIONS)
-    _require_plain_tensors(inputs, outputs)
-    _require_possible_inputs(graph)
+    require_plain_tensors(inputs, outputs)
+    require_possible_inputs(graph)
     ct = coremltools()
     target = deployment_target(minimum_deployment_target)
     pipeline = ct.PassPipeline()
@@ -242,45 +227,6 @@ def _convert(ct: Any, exported: torch.export.ExportedProgram, marks: dict[str, s
         return ct.convert(exported, convert_to="mlprogram", skip_model_load=True, **options)
 
 
-def in_file(specs: tuple[TensorSpec, ...], colour_order: str = "") -> tuple[TensorSpec, ...]:
-    """The tensors as a file has them: integers of any size are int32, but for a picture in `colour_order`."""
-    return tuple(
-        spec if colour_order and is_image(spec) else replace(spec, dtype=IN_FILE.get(spec.dtype, spec.dtype))
-        for spec in specs
-    )
-
-
-def _require_possible_inputs(graph: torch.fx.GraphModule) -> None:
-    """`ConversionError` for a bool, and for a narrow integer that the network computes with as it is."""
-    for node in graph.graph.nodes:
-        if node.op == "placeholder":
-            dtype = str(node.meta["val"].dtype).removeprefix("torch.")
-            if dtype == "bool":
-                raise ConversionError(f"Core ML files take no bool: give the input {node.name} as numbers")
-            if dtype in NARROW:
-                _require_widened(node, node)
-
-
-def _require_widened(image: torch.fx.Node, node: torch.fx.Node) -> None:
-    """`ConversionError` for an operation that computes with `node`, which is `image`, only moved about."""
-    import torch
-
-    from mocovit_deploy.graph.edit import module_path, returns_view
-
-    aten = torch.ops.aten
-    moves = (aten.reshape, aten.cat, aten.flip, aten.roll, aten.index, aten.index_select, aten.clone)
-    narrow = image.meta["val"].dtype
-    for user in node.users:
-        if getattr(user.meta.get("val"), "dtype", None) != narrow:
-            continue
-        if not returns_view(user) and getattr(user.target, "overloadpacket", None) not in moves:
-            raise ConversionError(
-                f"{module_path(user)}: {user.target} computes with {image.name} in {narrow}, which Core ML "
-                "does not have; cast it first, as in image.float()"
-            )
-        _require_widened(image, user)
-
-
 @contextlib.contextmanager
 def _refusals_of(ct: Any, marks: Mapping[str, str] = MappingProxyType({})) -> Iterator[None]:
     """Any exception of coremltools, or of torch on its behalf: the conversion has failed."""
@@ -294,32 +240,3 @@ def _refusals_of(ct: Any, marks: Mapping[str, str] = MappingProxyType({})) -> It
         reason = textwrap.shorten(str(error), 300, placeholder=" ...") or type(error).__name__
         where = stopped_at(error, marks)
         raise ConversionError(f"coremltools {ct.__version__} cannot convert {where}: {reason}") from error
-
-
-def _require_plain_tensors(inputs: tuple[TensorSpec, ...], outputs: tuple[TensorSpec, ...]) -> None:
-    for side, specs in (("input", inputs), ("output", outputs)):
-        for spec in specs:
-            if spec.dtype not in DTYPES and not (side == "input" and is_image(spec)):
-                raise ConversionError(
-                    f"Core ML files have {' and '.join(DTYPES)} alone: {side} {spec.name} is {spec.dtype}"
-                )
-    for spec in inputs:
-        if BATCH in spec.shape:
-            raise UsageError(f"Core ML files have a fixed batch: input {spec.name} has shape {spec.shape}")
-        if spec.layout == "nhwc":
-            raise UsageError(f"Core ML images are NCHW: input {spec.name} is declared NHWC")
-
-
-def deployment_target(name: str) -> Any:
-    """coremltools' object for a name like "iOS16". Raises `UsageError` with the names there are."""
-    refuse_target(name)
-    exact = next(one for one in DEPLOYMENT_TARGETS if one.lower() == name.lower())
-    return coremltools().target.__members__[exact]
-
-
-def refuse_target(name: str) -> None:
-    """`UsageError` with the names there are unless `name`, in any case, is one of `DEPLOYMENT_TARGETS`."""
-    if name.lower() not in map(str.lower, DEPLOYMENT_TARGETS):
-        raise unknown_choice(
-            "Core ML deployment target (ML programs need iOS 15)", name, list(DEPLOYMENT_TARGETS)
-        )

@@ -8,6 +8,19 @@ from pathlib import Path
 from typing import NoReturn
 
 from mocovit_deploy.choices import DEVICES, FORMATS, TARGETS
+from mocovit_deploy.cli.option_value import (
+    choices,
+    colour_order,
+    free_dimension,
+    not_zero,
+    numbers,
+    pair,
+    positive,
+    positive_numbers,
+    seed,
+    share_of_points,
+    words,
+)
 from mocovit_deploy.errors import UsageError
 
 STATUSES = """exit status:
@@ -34,10 +47,6 @@ PARITY_EXAMPLES = """examples:
 
 Needs the file, its .json and its .golden.npz, and the file's runtime; not torch.
 """
-
-
-MOST = 1e30
-"""Larger numbers than this are no preprocessing."""
 
 
 class Parser(argparse.ArgumentParser):
@@ -77,85 +86,6 @@ def _parser(program: str, description: str, examples: str) -> Parser:
     return parser
 
 
-def _words(text: str) -> tuple[str, ...]:
-    words = tuple(word for word in text.split(",") if word)
-    if not words:
-        raise argparse.ArgumentTypeError(f"{text!r} names nothing")
-    return words
-
-
-def _choices(text: str) -> tuple[str, ...]:
-    return _words(text.lower())
-
-
-def _pair(text: str) -> tuple[str, str]:
-    name, equals, value = text.partition("=")
-    if not equals:
-        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE")
-    return name, value
-
-
-def _positive(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a positive whole number")
-    return int(text)
-
-
-def _seed(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or int(text) >= 1 << 63:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of 0 to 2^63 - 1")
-    return int(text)
-
-
-def _number(text: str) -> float:
-    """A decimal number or a fraction, as "1/255"."""
-    above, slash, below = text.partition("/")
-    try:
-        value = float(above) / (float(below) if slash else 1.0)
-    except (ValueError, ZeroDivisionError):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number") from None
-    if not abs(value) < MOST:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a finite number")
-    return value
-
-
-def _numbers(text: str) -> tuple[float, ...]:
-    return tuple(map(_number, _words(text)))
-
-
-def _not_zero(text: str) -> float:
-    if not _number(text):
-        raise argparse.ArgumentTypeError("0 would lose the image")
-    return _number(text)
-
-
-def _positive_numbers(text: str) -> tuple[float, ...]:
-    if not all(number > 0 for number in _numbers(text)):
-        raise argparse.ArgumentTypeError(f"{text!r} holds a number that is not above 0")
-    return _numbers(text)
-
-
-def _share_of_points(text: str) -> float:
-    if not 0 < _number(text) <= 100:
-        raise argparse.ArgumentTypeError(f"{text!r} is not above 0 and at most 100 points")
-    return _number(text)
-
-
-def _colour_order(text: str) -> str:
-    if text.upper() not in ("RGB", "BGR"):
-        raise argparse.ArgumentTypeError(f"{text!r} is not RGB or BGR")
-    return text.upper()
-
-
-def _free_dimension(text: str) -> str:
-    if text.lower() != "batch":
-        raise argparse.ArgumentTypeError(
-            f"{text!r} cannot be left free in any format, only batch (in ONNX files); export once for each "
-            "--image-size"
-        )
-    return text.lower()
-
-
 def export_parser() -> Parser:
     """What mocovit-export takes."""
     parser = _parser("mocovit-export", "Write a PyTorch network as proven files.", EXPORT_EXAMPLES)
@@ -169,7 +99,7 @@ def export_parser() -> Parser:
     )
     add(
         "--model-arg",
-        type=_pair,
+        type=pair,
         action="append",
         default=[],
         metavar="NAME=VALUE",
@@ -183,47 +113,69 @@ def export_parser() -> Parser:
         help="read files that hold pickled objects: this RUNS the code that is in them",
     )
     add("--pretrained", action="store_true", help="weights that timm downloads")
-    add("--num-classes", type=_positive, metavar="N", help="default: the network's own (mocovit: 1000)")
+    add(
+        "--num-classes",
+        type=positive,
+        metavar="N",
+        help="default: the network's own (mocovit: 1000)",
+    )
     add(
         "--image-size",
         "--imgsz",
-        type=_positive,
+        type=positive,
         metavar="PIXELS",
         help="default: the network's own (timm's data configuration; 224 elsewhere)",
     )
-    add("--batch", type=_positive, metavar="N", help="images per run (default: 1)")
+    add("--batch", type=positive, metavar="N", help="images per run (default: 1)")
     add(
         "--mean",
-        type=_numbers,
+        type=numbers,
         metavar="LIST",
         help="of the images, a channel or all: (pixel * scale - mean) / std",
     )
-    add("--std", type=_positive_numbers, metavar="LIST", help="default: the network's own, or assumed")
-    add("--scale", type=_not_zero, metavar="X", help="of pixels 0..255, as 1/255")
-    add("--colour-order", "--color-order", type=_colour_order, metavar="ORDER", help="RGB or BGR")
+    add(
+        "--std",
+        type=positive_numbers,
+        metavar="LIST",
+        help="default: the network's own, or assumed",
+    )
+    add("--scale", type=not_zero, metavar="X", help="of pixels 0..255, as 1/255")
+    add("--colour-order", "--color-order", type=colour_order, metavar="ORDER", help="RGB or BGR")
     add(
         "--normalize",
         action="store_true",
         help="put scale, mean, std and colour order into the file, which then takes pixels 0..255 in RGB",
     )
-    add("--input-names", type=_words, default=(), metavar="LIST", help="default: forward's parameters")
-    add("--output-names", type=_words, default=(), metavar="LIST", help="default: keys; logits or output")
+    add(
+        "--input-names",
+        type=words,
+        default=(),
+        metavar="LIST",
+        help="default: forward's parameters",
+    )
+    add(
+        "--output-names",
+        type=words,
+        default=(),
+        metavar="LIST",
+        help="default: keys; logits or output",
+    )
     add(
         "--dynamic",
-        type=_free_dimension,
+        type=free_dimension,
         metavar="batch",
         help="leave the batch to the caller of the file (ONNX)",
     )
-    add("--seed", type=_seed, default=0, metavar="N", help="for random weights and random inputs")
+    add("--seed", type=seed, default=0, metavar="N", help="for random weights and random inputs")
     add(
         "--format",
-        type=_choices,
+        type=choices,
         metavar="LIST",
         help=f"of {', '.join(FORMATS)} (default: all)",
     )
     add(
         "--precision",
-        type=_choices,
+        type=choices,
         metavar="LIST",
         help="of fp32 (default), fp16, fp16_weights, static_wi8_ai8, static_wi8_ai8_fp16, mixed_wi8_ai8, "
         "mixed_wi8_ai8_fp16, dynamic_wi8_afp32, weight_only_wi8_afp32, weight_only_wi8_afp16, "
@@ -235,7 +187,7 @@ def export_parser() -> Parser:
         metavar="SOURCE",
         help="images for the ranges of int8 activations: a folder, an .npz, module:function, or random",
     )
-    add("--calibration-images", type=_positive, metavar="N", help="at most so many (default: 128)")
+    add("--calibration-images", type=positive, metavar="N", help="at most so many (default: 128)")
     add(
         "--ranges", type=str.lower, metavar="NAME", help="of activations: minmax (default), percentile or mse"
     )
@@ -245,7 +197,7 @@ def export_parser() -> Parser:
     add("--runtime", type=str.lower, metavar="NAME", help="of auto: litert (default) or tflite")
     add(
         "--judging-images",
-        type=_positive,
+        type=positive,
         metavar="N",
         help="of auto: further images of --calibration to judge by (default: 1000)",
     )
@@ -255,7 +207,7 @@ def export_parser() -> Parser:
         metavar="NAME",
         help="of images in TFLite files: nhwc (default) or nchw",
     )
-    add("--opset", type=_positive, metavar="N", help="of ONNX files (default: 18)")
+    add("--opset", type=positive, metavar="N", help="of ONNX files (default: 18)")
     add("--minimum-deployment-target", metavar="NAME", help="of Core ML files (default: iOS16)")
     add(
         "--converter",
@@ -296,10 +248,10 @@ def _add_accuracy(parser: Parser) -> None:
         help="labelled images, to compare each file's accuracy with the original's: a folder of one folder a "
         "class, an .npz, or module:function",
     )
-    add("--images", type=_positive, metavar="N", help="of --data (default: all)")
+    add("--images", type=positive, metavar="N", help="of --data (default: all)")
     add(
         "--max-drop",
-        type=_share_of_points,
+        type=share_of_points,
         metavar="POINTS",
         help="of --data and --precision auto: accuracy that may be lost, by the upper end of the 95 %% "
         "interval (default: anything on --data, 0.5 of auto)",
@@ -324,7 +276,7 @@ def parity_parser() -> Parser:
     add("--ready", action="store_true", help="run nothing: say what delegates will leave to the CPU, and why")
     add(
         "--deadline-s",
-        type=_positive,
+        type=positive,
         metavar="S",
         help="stop reading and running a file after (default: 60 and 4 for every MB)",
     )

@@ -8,7 +8,8 @@ from mocovit_deploy.errors import DeployError
 from mocovit_deploy.exporting.answers import ask_original
 from mocovit_deploy.exporting.auto import search
 from mocovit_deploy.exporting.inside import look_inside
-from mocovit_deploy.exporting.prove import ExportContext, Outcome, run_original, write_and_prove
+from mocovit_deploy.exporting.prove import ExportContext, Outcome, write_and_prove
+from mocovit_deploy.exporting.reference import run_original
 from mocovit_deploy.exporting.refuse import refuse_impossible
 from mocovit_deploy.exporting.schemes import Schemes
 from mocovit_deploy.exporting.staging import staged

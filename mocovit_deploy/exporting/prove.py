@@ -8,25 +8,23 @@ from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 
-import numpy as np
-import torch
 from torch import Tensor, fx
 
 from mocovit_deploy.accuracy.breakdown import Breakdown
 from mocovit_deploy.accuracy.judge import compare_answers, drop_error
-from mocovit_deploy.artifacts.artifact import Array, Artifact, as_taken
+from mocovit_deploy.artifacts.artifact import Array, Artifact
 from mocovit_deploy.artifacts.golden import Golden, golden_path, write_golden
 from mocovit_deploy.artifacts.manifest import write_manifest
 from mocovit_deploy.artifacts.provenance import provenance_of
-from mocovit_deploy.errors import AccuracyError, ConversionError, DeployError, ParityError, internal, no_room
+from mocovit_deploy.errors import AccuracyError, DeployError, ParityError, internal, no_room
 from mocovit_deploy.exporting.answers import OriginalAnswers
 from mocovit_deploy.exporting.inside import FP32, with_rewrites
+from mocovit_deploy.exporting.reference import Reference, golden_of, yardstick_note
 from mocovit_deploy.exporting.schemes import Schemes
 from mocovit_deploy.exporting.staging import Staging
 from mocovit_deploy.files import digest
 from mocovit_deploy.formats import ExportJob, Format, Written, format_named
 from mocovit_deploy.layers.branches import Inside, judge_branches
-from mocovit_deploy.models.double import rounding_of
 from mocovit_deploy.models.load import Network
 from mocovit_deploy.parity.decide import PASS
 from mocovit_deploy.parity.half import check_half, needs_half, with_half
@@ -42,28 +40,6 @@ from mocovit_deploy.ship.app_code import write_app_code
 from mocovit_deploy.ship.metadata import FileMetadata
 from mocovit_deploy.spec import BATCH, ExportRequest, TensorSpec
 from mocovit_deploy.terminal.progress import Stages
-
-
-@dataclass(frozen=True)
-class Reference:
-    """The original network on the parity samples: what every file of one export is judged against."""
-
-    names: tuple[str, ...]
-    inputs: dict[str, Array]
-    """(samples, N, C, H, W) as PyTorch has them."""
-    outputs: dict[str, Array]
-    """(samples, ...) in the network's own precision, as it gives them."""
-    rounding: dict[str, Array]
-    """By output: what `outputs` lacks to the network in float64."""
-    no_float64: str
-    """Why the network could not be run in float64, and `outputs` are the yardstick; else nothing."""
-
-    @property
-    def output_specs(self) -> tuple[TensorSpec, ...]:
-        """The outputs of one run, as PyTorch has them."""
-        return tuple(
-            TensorSpec(name, array.shape[1:], str(array.dtype)) for name, array in self.outputs.items()
-        )
 
 
 @dataclass(frozen=True)
@@ -103,36 +79,6 @@ class ExportContext:
     """None if files are not compared on labelled images."""
     schemes: Schemes
     """How graphs are quantized, for recipes that do."""
-
-
-def run_original(network: Network, request: ExportRequest) -> Reference:
-    """Run the original network on the parity samples, as it is and in float64.
-
-    Raises `ConversionError` where its own outputs are not finite.
-    """
-    names, inputs = network.inputs.for_parity(request.model.seed)
-    with torch.no_grad():
-        runs = [network.module(*map(torch.from_numpy, sample)) for sample in zip(*inputs, strict=True)]
-    results = [[leaf.numpy() for leaf in torch.utils._pytree.tree_leaves(run)] for run in runs]
-    for name, arrays in zip(network.output_names, zip(*results, strict=True), strict=True):
-        shapes = sorted({array.shape for array in arrays})
-        if len(shapes) > 1:
-            raise ConversionError(
-                f"{network.name}: the shape of {name} depends on what is in the input ({shapes[0]} for one, "
-                f"{shapes[1]} for another); files have fixed shapes, so pad it or leave it to the app"
-            )
-    stacked = [np.stack(column) for column in zip(*results, strict=True)]
-    for name, column in zip(network.output_names, stacked, strict=True):
-        if not np.isfinite(column).all():
-            raise ConversionError(f"{network.name} itself gives NaN or infinity in {name}: check its weights")
-    rounding, why_not = rounding_of(network.module, inputs, stacked)
-    return Reference(
-        names=names,
-        inputs=dict(zip(network.input_names, inputs, strict=True)),
-        outputs=dict(zip(network.output_names, stacked, strict=True)),
-        rounding={network.output_names[place]: array for place, array in rounding.items()},
-        no_float64=why_not,
-    )
 
 
 @dataclass(frozen=True)
@@ -194,7 +140,7 @@ def prove(
         written = exporter.export(lowered.graph, context.example, job)
         exporter.describe(job.path, _metadata(context, recipe), written.inputs, written.outputs)
     with context.stages(f"parity {format_name} {recipe}"):
-        golden = _golden(context.reference, written)
+        golden = golden_of(context.reference, written)
         write_golden(job.path, golden)
         artifact = _artifact(context, job, format_name, written, lowered)
         report = check_file(exporter, artifact, golden) if verify else not_run("--no-verify")
@@ -231,7 +177,7 @@ def publish(context: ExportContext, proven: Proven, *, accepted: bool) -> Outcom
     failure: DeployError | None = lost and _lost(context, placed, accuracy)
     if not accepted:
         failure = ParityError(f"{placed}: parity {report.verdict}: {report.reason}")
-    notes = (*written.notes, *_yardstick(context.reference))
+    notes = (*written.notes, *yardstick_note(context.reference))
     outcome = Outcome(format_name, recipe, replace(artifact, path=placed), report, failure, notes, accuracy)
     return _with_app_code(outcome, placed) if context.request.app_code and failure is None else outcome
 
@@ -255,17 +201,6 @@ def _file_name(context: ExportContext, exporter: Format, recipe: str) -> str:
     free = "_bN" if context.request.dynamic_batch else ""
     brand = brand_of(context.schemes.calibration, recipe)
     return f"{context.network.stem}{free}_{recipe}{brand}{exporter.SUFFIX}"
-
-
-def _yardstick(reference: Reference) -> tuple[str, ...]:
-    """What a reader must know if the float64 original could not be had."""
-    if not reference.no_float64:
-        return ()
-    text = (
-        f"judged against the network in float32: it does not run in float64 ({reference.no_float64}), so its "
-        "own rounding error is not known"
-    )
-    return (text,)
 
 
 def _inside(context: ExportContext, rewrites: Sequence[Pass]) -> Inside:
@@ -296,14 +231,6 @@ def _metadata(context: ExportContext, recipe: str) -> FileMetadata:
         version=request.model_version,
         description=request.description,
     )
-
-
-def _golden(reference: Reference, written: Written) -> Golden:
-    try:
-        inputs = {spec.name: as_taken(reference.inputs[spec.name], spec) for spec in written.inputs}
-    except ValueError as error:
-        raise ConversionError(str(error)) from None
-    return Golden(reference.names, inputs, reference.outputs, reference.rounding)
 
 
 def _artifact(

@@ -5,8 +5,9 @@ import pytest
 import torch
 from torch import nn
 
+from exporters.coreml.interface import in_file
 from exporters.coreml.read import read_program
-from exporters.coreml.write import in_file, write_package
+from exporters.coreml.write import write_package
 from mocovit_deploy.graph.capture import capture
 from mocovit_deploy.quantization.grid import weight_grid
 from mocovit_deploy.spec import TensorSpec

@@ -11,9 +11,11 @@ from torch import nn
 
 from exporters import coreml
 from exporters.coreml.execute import execute
+from exporters.coreml.interface import DEPLOYMENT_TARGETS
 from exporters.coreml.marks import marks_of
 from exporters.coreml.read import read_program
-from exporters.coreml.write import DEPLOYMENT_TARGETS, coremltools, write_package
+from exporters.coreml.toolchain import coremltools
+from exporters.coreml.write import write_package
 from mocovit_deploy.artifacts.artifact import Artifact
 from mocovit_deploy.errors import ConversionError, UsageError
 from mocovit_deploy.spec import BATCH, Preprocessing, TensorSpec

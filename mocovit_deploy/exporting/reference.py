@@ -1,0 +1,87 @@
+"""The original network on the parity samples: what every file of one export is judged against."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from mocovit_deploy.artifacts.artifact import Array, as_taken
+from mocovit_deploy.artifacts.golden import Golden
+from mocovit_deploy.errors import ConversionError
+from mocovit_deploy.formats import Written
+from mocovit_deploy.models.double import rounding_of
+from mocovit_deploy.models.load import Network
+from mocovit_deploy.spec import ExportRequest, TensorSpec
+
+
+@dataclass(frozen=True)
+class Reference:
+    """The original network on the parity samples: what every file of one export is judged against."""
+
+    names: tuple[str, ...]
+    inputs: dict[str, Array]
+    """(samples, N, C, H, W) as PyTorch has them."""
+    outputs: dict[str, Array]
+    """(samples, ...) in the network's own precision, as it gives them."""
+    rounding: dict[str, Array]
+    """By output: what `outputs` lacks to the network in float64."""
+    no_float64: str
+    """Why the network could not be run in float64, and `outputs` are the yardstick; else nothing."""
+
+    @property
+    def output_specs(self) -> tuple[TensorSpec, ...]:
+        """The outputs of one run, as PyTorch has them."""
+        return tuple(
+            TensorSpec(name, array.shape[1:], str(array.dtype)) for name, array in self.outputs.items()
+        )
+
+
+def run_original(network: Network, request: ExportRequest) -> Reference:
+    """Run the original network on the parity samples, as it is and in float64.
+
+    Raises `ConversionError` where its own outputs are not finite.
+    """
+    names, inputs = network.inputs.for_parity(request.model.seed)
+    with torch.no_grad():
+        runs = [network.module(*map(torch.from_numpy, sample)) for sample in zip(*inputs, strict=True)]
+    results = [[leaf.numpy() for leaf in torch.utils._pytree.tree_leaves(run)] for run in runs]
+    for name, arrays in zip(network.output_names, zip(*results, strict=True), strict=True):
+        shapes = sorted({array.shape for array in arrays})
+        if len(shapes) > 1:
+            raise ConversionError(
+                f"{network.name}: the shape of {name} depends on what is in the input ({shapes[0]} for one, "
+                f"{shapes[1]} for another); files have fixed shapes, so pad it or leave it to the app"
+            )
+    stacked = [np.stack(column) for column in zip(*results, strict=True)]
+    for name, column in zip(network.output_names, stacked, strict=True):
+        if not np.isfinite(column).all():
+            raise ConversionError(f"{network.name} itself gives NaN or infinity in {name}: check its weights")
+    rounding, why_not = rounding_of(network.module, inputs, stacked)
+    return Reference(
+        names=names,
+        inputs=dict(zip(network.input_names, inputs, strict=True)),
+        outputs=dict(zip(network.output_names, stacked, strict=True)),
+        rounding={network.output_names[place]: array for place, array in rounding.items()},
+        no_float64=why_not,
+    )
+
+
+def golden_of(reference: Reference, written: Written) -> Golden:
+    try:
+        inputs = {spec.name: as_taken(reference.inputs[spec.name], spec) for spec in written.inputs}
+    except ValueError as error:
+        raise ConversionError(str(error)) from None
+    return Golden(reference.names, inputs, reference.outputs, reference.rounding)
+
+
+def yardstick_note(reference: Reference) -> tuple[str, ...]:
+    """What a reader must know if the float64 original could not be had."""
+    if not reference.no_float64:
+        return ()
+    text = (
+        f"judged against the network in float32: it does not run in float64 ({reference.no_float64}), so its "
+        "own rounding error is not known"
+    )
+    return (text,)
