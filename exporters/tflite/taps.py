@@ -22,6 +22,9 @@ from mocovit_deploy.artifacts.marks import FileValue, marks_in
 from mocovit_deploy.errors import ConversionError, first_line
 from mocovit_deploy.extras import needs_extra
 
+MOVES = ("RESHAPE", "TRANSPOSE", "EXPAND_DIMS", "SQUEEZE", "PAD", "PADV2", "MIRROR_PAD")
+"""Operators that bring a value into the shape or the order in which another takes it."""
+
 
 def values(artifact: Artifact) -> tuple[FileValue, ...]:
     """The marked values of the file and its outputs, in order.
@@ -33,19 +36,41 @@ def values(artifact: Artifact) -> tuple[FileValue, ...]:
     names = _names(model)
     varying = {int(index) for index in graph.inputs}
     conversions = _codes(model, "QUANTIZE", "DEQUANTIZE")
+    computed = _last_computed(model)
     found = []
-    for operator in graph.operators:
+    for place, operator in enumerate(graph.operators):
         if not varying.intersection(map(int, operator.inputs)):
             continue  # weights being widened: they bear the mark of the layer that reads them
         for index in map(int, operator.outputs):
             varying.add(index)
             tensor = graph.tensors[index]
-            marks = marks_in(tensor.name.decode(errors="replace"))
+            first = {} if index in graph.outputs else computed
+            marks = tuple(mark for mark in _marks(tensor) if place >= first.get(mark, 0))
             copied = operator.opcodeIndex in conversions  # of a value that is seen where it is made
             if (marks and not copied) or index in graph.outputs:
                 shape = tuple(map(int, tensor.shape))
                 found.append(FileValue(names[index], marks, shape, "nhwc" if len(shape) == 4 else ""))
     return tuple(found)
+
+
+def _marks(tensor: Any) -> tuple[str, ...]:
+    return marks_in(tensor.name.decode(errors="replace"))
+
+
+def _last_computed(model: Any) -> dict[str, int]:
+    """By mark: the place of the last operator with it that computes.
+
+        x - TRANSPOSE "conv2d" - CONV_2D "relu;conv2d"      conv2d: CONV_2D
+
+    What moves before that place prepares an operand, whatever its shape, and is not the layer's value.
+    """
+    moves = _codes(model, *MOVES)
+    graph = model.subgraphs[0]
+    found: dict[str, int] = {}
+    for place, operator in enumerate(graph.operators):
+        if operator.opcodeIndex not in moves:
+            found |= {mark: place for index in operator.outputs for mark in _marks(graph.tensors[int(index)])}
+    return found
 
 
 class TappedPredictor:

@@ -15,8 +15,9 @@ from mocovit_deploy.artifacts.golden import Golden
 from mocovit_deploy.artifacts.marks import FileValue
 from mocovit_deploy.artifacts.provenance import model_of
 from mocovit_deploy.errors import ParityError, UsageError
-from mocovit_deploy.formats import format_named
+from mocovit_deploy.formats import Predictor, format_named
 from mocovit_deploy.graph.capture import capture
+from mocovit_deploy.layers.farthest import with_farthest, worst_output
 from mocovit_deploy.layers.order import in_known_order
 from mocovit_deploy.layers.original import Missing, Trace
 from mocovit_deploy.layers.taps import LayerReading, find_taps, first_divergence, missing_after, read_taps
@@ -29,7 +30,8 @@ from mocovit_deploy.parity.verdict import not_computed, without_nan
 from mocovit_deploy.passes.run import Pass, rewrite
 
 SAMPLES = 2
-"""Runs that are looked into: the first golden sample, a photograph, and the last, random numbers."""
+"""Runs that are looked into: the first golden sample, a photograph, and the last, random numbers. A file
+whose outputs are wrong and whose layers seem right is looked into on the sample of the worst output too."""
 
 
 @dataclass(frozen=True)
@@ -95,8 +97,8 @@ def check_against(
     return _check(artifact, golden, _values(artifact), reference, bisect=bisect)
 
 
-def original(artifact: Artifact, golden: Golden) -> LayerReference:
-    """Build the network of a file again, and look into it on the first and the last golden sample.
+def original(artifact: Artifact, golden: Golden, samples: Sequence[int] | None = None) -> LayerReference:
+    """Build the network of a file again, and look into it on golden samples: by default the first and last.
 
     Raises `UsageError` where it cannot be built any more.
     """
@@ -118,7 +120,7 @@ def original(artifact: Artifact, golden: Golden) -> LayerReference:
     names = lowered_by(artifact)
     rewrites = [rewrite(module) for module in format_named(artifact.format).lowerings(artifact.recipe)]
     lowerings = [run for run in rewrites if run.__name__ in names]
-    return look(network, captured, inputs, tuple(options.get("without", ())), lowerings)
+    return look(network, captured, inputs, tuple(options.get("without", ())), lowerings, samples)
 
 
 def look(
@@ -127,13 +129,15 @@ def look(
     inputs: Mapping[str, Array],
     without: Sequence[str],
     lowerings: Sequence[Pass] = (),
+    samples: Sequence[int] | None = None,
 ) -> LayerReference:
-    """Look into a network on the first and the last of its parity samples, (samples, ...) as torch has them.
+    """Look into a network on some of its parity samples, (samples, ...) as torch has them.
 
-    `without` names passes that were left out of the export; `lowerings` are the rewrites of the file.
+    `without` names passes that were left out of the export; `lowerings` are the rewrites of the file;
+    `samples` are numbers of samples, by default those of the first and the last.
     """
     count = min(len(array) for array in inputs.values())
-    chosen = sorted({0, count - 1})[:SAMPLES]
+    chosen = sorted({0, count - 1})[:SAMPLES] if samples is None else samples
     runs = [{name: array[i] for name, array in inputs.items()} for i in chosen]
     inside = trace(network, captured, runs, without, lowerings)
     return LayerReference(inside, tuple(chosen), tuple(run.__name__ for run in lowerings))
@@ -182,6 +186,34 @@ def _check(
     *,
     bisect: bool,
 ) -> LayerReport:
+    report, plain = _looked_into(artifact, golden, values, reference, bisect=bisect)
+    worst = worst_output(artifact, golden, plain) if bisect and report.verdict == PASS else None
+    if worst is None:
+        return report
+    if worst.worst_sample not in reference.samples:
+        reference = original(artifact, golden, (worst.worst_sample,))
+        report, _ = _looked_into(artifact, golden, values, reference, bisect=bisect)
+    if report.verdict != PASS:
+        return report
+    readings = with_farthest(report.readings)
+    farthest = first_divergence(readings)
+    assert farthest is not None, "no readings"
+    reason = (
+        f"{worst.output} is wrong, and no layer alone by more than {report.bound:.0e} of its range; "
+        f"the farthest: {describe_reading(farthest)}"
+    )
+    return dataclasses.replace(report, verdict=FAIL, reason=reason, readings=readings)
+
+
+def _looked_into(
+    artifact: Artifact,
+    golden: Golden,
+    values: Sequence[FileValue],
+    reference: LayerReference,
+    *,
+    bisect: bool,
+) -> tuple[LayerReport, Predictor]:
+    """What the taps show on the samples of the reference, and the file as it runs with them."""
     _require_same_network(artifact, golden, reference)
     inside, exporter = reference.inside, format_named(artifact.format)
     taps, missing = find_taps(inside, values)
@@ -207,7 +239,7 @@ def _check(
     if divergence is not None:
         verdict, reason = FAIL, f"first divergence: {describe_reading(divergence)}"
     samples = tuple(golden.names[i] for i in reference.samples)
-    return LayerReport(
+    report = LayerReport(
         verdict,
         reason,
         plain.runtime,
@@ -218,6 +250,7 @@ def _check(
         missing_after((*missing, *in_another), taps, readings),
         not_computed(artifact.recipe, plain.arithmetic),
     )
+    return report, plain
 
 
 def describe_reading(reading: LayerReading) -> str:
