@@ -13,6 +13,8 @@ as an exact one (1.4e-4 of the output's range on timm's efficientvit_l1), `add(x
     addcdiv(x, a, b, value=v)  x + v a / b
     log_sigmoid(x)             -softplus(-x)
     pad(x, mode="circular")    the ends of x beside x, axis by axis
+    conv_transpose(x, padding=p, output_padding=o)     where o > p: without padding, zeros added at the end,
+                               cut to size, and the bias last
 
 Any other operation that it has no translator for is taken apart by torch's own decomposition, where there is
 one.
@@ -75,6 +77,8 @@ def spelled_out() -> Decompositions:
         aten.addcdiv.default: _addcdiv,
         aten.log_sigmoid.default: _log_sigmoid,
         aten.pad.default: _pad,
+        aten.conv_transpose1d.default: _conv_transpose,
+        aten.conv_transpose2d.input: _conv_transpose,
     }
 
 
@@ -121,3 +125,33 @@ def _pad(x: Any, pad: Sequence[int], mode: str = "constant", _value: float | Non
         size = x.shape[axis]
         x = torch.cat([x.narrow(axis, size - before, before), x, x.narrow(axis, 0, after)], axis)
     return x
+
+
+def _conv_transpose(
+    x: Any,
+    weight: Any,
+    bias: Any = None,
+    stride: Sequence[int] = (1,),
+    padding: Sequence[int] = (0,),
+    output_padding: Sequence[int] = (0,),
+    groups: int = 1,
+    dilation: Sequence[int] = (1,),
+) -> Any:
+    """coremltools crops by `padding` less `output_padding`, and pads its input where that is negative."""
+    spatial = weight.dim() - 2
+    before = [*padding] * (spatial // len(padding))
+    extra = [*output_padding] * (spatial // len(output_padding))
+    if all(more <= less for more, less in zip(extra, before, strict=True)):
+        return NotImplemented
+    from torch.nn import functional
+
+    convolution = functional.conv_transpose1d if spatial == 1 else functional.conv_transpose2d
+    whole = convolution(x, weight, None, stride, 0, 0, groups, dilation)
+    for axis, (less, more) in enumerate(zip(before, extra, strict=True), start=2):
+        size = whole.shape[axis] - 2 * less + more
+        missing = max(more - less, 0)
+        if missing:
+            pad = [0] * (2 * (whole.dim() - 1 - axis)) + [0, missing]
+            whole = functional.pad(whole, pad)
+        whole = whole.narrow(axis, less, size)
+    return whole if bias is None else whole + bias.reshape(-1, *[1] * spatial)

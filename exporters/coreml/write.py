@@ -109,7 +109,7 @@ def write_package(
         model = _convert(
             ct,
             exported,
-            marks,
+            marks | _marks_of_outputs(exported, outputs),
             inputs=input_types(ct, inputs, colour_order),
             outputs=[ct.TensorType(s.name, dtype=np.dtype(s.dtype).type) for s in outputs],
             compute_precision=ct.transform.FP16ComputePrecision(fits(wide)) if wide else precision,
@@ -121,7 +121,7 @@ def write_package(
     model.user_defined_metadata[f"{PREFIX}recipe"] = recipe
     model.user_defined_metadata[f"{PREFIX}marks"] = json.dumps(marks)
     model.user_defined_metadata[f"{PREFIX}modules"] = json.dumps(
-        _modules(model, marks, _modules_of_outputs(exported, outputs), _owners(exported))
+        _modules(model, marks, _marks_of_outputs(exported, outputs), _owners(exported))
     )
     # coremltools saves only to names that end in .mlpackage, and the caller's need not.
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=".coreml-") as scratch:
@@ -176,9 +176,10 @@ def _modules(
 ) -> dict[str, str]:
     """The torch module of each operation without a mark, by the first value it makes.
 
-    `outputs` are the modules of the outputs, whose values coremltools renames; `owners` those of parameters.
+    `outputs` are the marks of the outputs, whose values coremltools renames; `owners` the modules of
+    parameters.
     """
-    steps, known = [], dict(outputs)
+    steps, known = [], {name: split_mark(text)[0] for name, text in outputs.items()}
     for operation in model._mil_program.functions["main"].operations:
         if operation.op_type == "const":
             continue
@@ -196,14 +197,14 @@ def _modules(
     return {makes[0]: module for (_, makes), module in modules if makes[0] not in marks}
 
 
-def _modules_of_outputs(
+def _marks_of_outputs(
     exported: torch.export.ExportedProgram, outputs: Sequence[TensorSpec]
 ) -> dict[str, str]:
     from mocovit_deploy.graph.edit import mark_of
 
     returned: Any = exported.graph.output_node().args[0]
     pairs = zip(outputs, returned, strict=True)
-    return {spec.name: split_mark(mark_of(node))[0] for spec, node in pairs if node.op == "call_function"}
+    return {spec.name: mark_of(node) for spec, node in pairs if node.op == "call_function"}
 
 
 def _owners(exported: torch.export.ExportedProgram) -> dict[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -57,7 +58,10 @@ def export(graph: fx.GraphModule, example: Sequence[Tensor], job: ExportJob) -> 
         onnx.checker.check_model(model, full_check=True)
     except Exception as error:
         reason = first_line(error)
-        raise ConversionError(f"onnx.checker refuses what was made in opset {job.opset}: {reason}") from error
+        where = _named_in(reason, model)
+        raise ConversionError(
+            f"onnx.checker refuses {where} as made in opset {job.opset}: {reason}"
+        ) from error
     job.path.write_bytes(model.SerializeToString(deterministic=True))
     notes = (SLOW_IN_HALF, *_warning(graph, example)) if job.recipe == "fp16" else ()
     return Written(inputs=job.inputs, outputs=job.outputs, tools=_versions(), notes=notes, quantization=said)
@@ -156,16 +160,17 @@ def _simplify(model: Any) -> Any:
 def _in_half(model: Any) -> Any:
     """Weights and values in fp16, inputs and outputs in fp32, by ONNX Runtime's own converter.
 
-    Two kinds of layer stay in fp32, with a cast before and after:
+    Three kinds of layer stay in fp32, with a cast before and after:
 
     - LayerNorms: their sum of squares leaves half precision where a row's does, as that of 1280 numbers with
       a deviation of 7.2 in timm's efficientvit_b0;
     - grouped convolutions, but for those of one channel in and out a group: ONNX Runtime 1.31.1 computes
-      them wrongly in fp16 on ARM cores, by 0.5 to 1.2 of the output's range.
+      them wrongly in fp16 on ARM cores, by 0.5 to 1.2 of the output's range;
+    - operators that ONNX has in fp32 alone, as Celu.
     """
     float16 = import_onnxruntime("onnxruntime.transformers.float16")
     wrapper = import_onnxruntime("onnxruntime.transformers.onnx_model")
-    kinds = [*float16.DEFAULT_OP_BLOCK_LIST, "LayerNormalization"]
+    kinds = [*float16.DEFAULT_OP_BLOCK_LIST, "LayerNormalization", *_only_in_single(model)]
     layers = _grouped(model)
     half = wrapper.OnnxModel(
         float16.convert_float_to_float16(
@@ -174,6 +179,18 @@ def _in_half(model: Any) -> Any:
     )
     half.topological_sort()  # the converter appends all casts at the end
     return half.model
+
+
+def _only_in_single(model: Any) -> list[str]:
+    """The operators of a model that its opset has in fp32 and not in fp16."""
+    onnx = needs_extra("onnx", "onnx")
+    opset = next(imported.version for imported in model.opset_import if imported.domain == "")
+    found = []
+    for kind in {node.op_type for node in model.graph.node if node.domain == ""}:
+        allowed = [one.allowed_type_strs for one in onnx.defs.get_schema(kind, opset).type_constraints]
+        if any("tensor(float)" in types and "tensor(float16)" not in types for types in allowed):
+            found.append(kind)
+    return sorted(found)
 
 
 def _grouped(model: Any) -> list[str]:
@@ -199,6 +216,16 @@ def _name_modules(model: Any, marks: Mapping[str, str]) -> None:
         node.metadata_props.add(key=MODULE_KEY, value=module)
         if text := next((marks[output] for output in node.output if output in marks), None):
             node.metadata_props.add(key=OPERATION_KEY, value=split_mark(text)[1])
+
+
+def _named_in(reason: str, model: Any) -> str:
+    """The module and the operator of the node that onnx.checker names, or "the graph"."""
+    named = re.search(r"node name: ([^):]+)", reason)
+    node = next((one for one in model.graph.node if named and one.name == named[1]), None)
+    if node is None:
+        return "the graph"
+    module = next((entry.value for entry in node.metadata_props if entry.key == MODULE_KEY), "")
+    return f"{module or 'the network'} ({node.op_type})"
 
 
 def _mark(node: Any) -> str:

@@ -35,7 +35,7 @@ _PROGRAM = re.compile(r"[^/]+/models/[^/]+\.json|serialized_exported_program\.js
 _DOCUMENT = re.compile(r".*\.json")
 
 _TARGET = re.compile(
-    r"torch\.ops\.(aten|prim|prims|torchvision|quantized_decomposed|higher_order)\.[a-z]\w*(\.\w+)?"
+    r"torch\.ops\.(aten|prim|prims|torchvision|quantized_decomposed|higher_order)\._?[a-z]\w*(\.\w+)?"
     r"|_operator\.[a-z]\w*|math\.[a-z]\w*|torch\.sym_\w+|torch\._sym_sqrt"
 )
 _UNSAFE_TARGETS = re.compile(

@@ -63,6 +63,11 @@ def test_shapes_are_plain_arithmetic(expression, case):
     require_plain_program(case / "a.pt2")
 
 
+def test_private_operators_of_decomposed_programs_are_plain(case):
+    write(case, {"nodes": [{"target": f"torch.ops.aten.{one}.default"} for one in ("_to_copy", "_softmax")]})
+    require_plain_program(case / "a.pt2")
+
+
 @pytest.mark.parametrize(
     "document",
     [
@@ -76,6 +81,7 @@ def test_shapes_are_plain_arithmetic(expression, case):
         {"target": "torch.load"},
         {"target": "torch.ops.load_library"},
         {"target": "torch.ops.aten.from_file.default"},
+        {"target": "torch.ops.aten._print.default"},
         {"target": "torch.ops.aten.__class__"},
         {"target": "_operator.methodcaller"},
         {"target": "#registered"},

@@ -1,8 +1,8 @@
 """Every network of the trial that went wrong."""
 
 import pytest
-from campaign import networks
-from campaign.found import FOUND
+from campaign import defects, networks
+from campaign.found import FOUND, SPOILT
 
 
 @pytest.mark.slow
@@ -12,3 +12,12 @@ def test_what_was_wrong_is_right(found, tmp_path):
     assert row["wrong"] == []
     assert not any("in the numpy reference" in one["why"] for one in row["files"] if one["verdict"] != "pass")
     assert {one["format"] for one in row["files"]} == set(found.formats)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("seed", "form"), [found[1:] for found in SPOILT])
+def test_what_was_planted_and_not_named_is_named(seed, form, tmp_path):
+    case = networks.of_grammar(f"network-{seed}", seed, "network", "fp32", None)
+    row = defects.tried(case, form, tmp_path / "case", seed=0, count=12)
+    assert row["wrong"] == []
+    assert sum(map(defects.beyond, row["planted"])) > 4

@@ -71,6 +71,7 @@ def test_fp16_halves_the_weights(tmp_path):
     assert 1.9 <= sizes["fp32"] / sizes["fp16"] <= 2.1
 
 
+KERNELS = torch.linspace(-1, 1, 4 * 2 * 4 * 4).reshape(4, 2, 4, 4)
 DROPPED_BY_COREMLTOOLS = {
     "gelu-tanh": lambda x: F.gelu(4 * x, approximate="tanh"),
     "gelu-exact": lambda x: F.gelu(4 * x),
@@ -85,6 +86,7 @@ DROPPED_BY_COREMLTOOLS = {
     "addcdiv-value": lambda x: torch.addcdiv(x, x.tanh(), x.abs() + 1, value=2.5),
     "addcdiv-plain": lambda x: torch.addcdiv(x, x.tanh(), x.abs() + 1),
     "pad-circular": lambda x: F.pad(x, (1, 2, 0, 3), "circular"),
+    "conv-transpose": lambda x: F.conv_transpose2d(x, KERNELS, None, 3, (0, 1), (1, 0)),
     "pad-constant": lambda x: F.pad(x, (1, 2, 0, 3), "constant", 0.5),
 }
 UNKNOWN_TO_COREMLTOOLS = {

@@ -103,7 +103,9 @@ def norms_of(artifact: Artifact, reference: LayerReference) -> Variances:
     for layer in reference.inside.layers:
         module = dict(network.named_modules()).get(layer.original)
         if isinstance(module, torch.nn.BatchNorm2d) and layer.kind == "conv2d":
-            values = (module.running_var, module.bias)
-            variance, beta = (t.detach().float().numpy() for t in values if t is not None)
-            found[layer.operation] = (variance, beta, module.eps)
+            variance = module.running_var
+            if variance is not None:
+                beta = torch.zeros_like(variance) if module.bias is None else module.bias
+                values = (variance.detach().float().numpy(), beta.detach().float().numpy())
+                found[layer.operation] = (*values, module.eps)
     return found

@@ -9,7 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from campaign.defects import SIZES, beyond
-from campaign.found import ELSEWHERE, FOUND
+from campaign.found import ELSEWHERE, FOUND, SPOILT
 from campaign.rows import PARTS, Row, all_rows
 from mocovit_deploy.terminal.table import markdown_table
 
@@ -216,6 +216,10 @@ def _interruptions(rows: Sequence[Row]) -> list[str]:
 
 def _mended(part: str) -> list[str]:
     found = [f"- {what} (`{test}`)" for what, test in ELSEWHERE[part]]
+    if part == "defects":
+        found += [
+            f"- {what} (`network-{seed}`, {form}; `tests/trial/test_found.py`)" for what, seed, form in SPOILT
+        ]
     return ["### Was wrong, and is mended", "", *found, ""]
 
 
