@@ -105,6 +105,11 @@ def paired_drop(reference_right: npt.NDArray[np.bool_], found_right: npt.NDArray
     return Drop((only_reference - only_found) / n, low, high)
 
 
+def images_for(drop: float) -> int:
+    """With how many images the interval of a file that changes no answer ends within `drop`, a share > 0."""
+    return math.ceil(NORMAL_95**2 * (1 - drop) / drop)
+
+
 def _edge(b: int, c: int, n: int, towards: float) -> float:
     """The last drop on the way from the observed one to `towards` (-1 or 1) that is not rejected."""
     accepted, rejected = (b - c) / n, towards

@@ -16,12 +16,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
-import numpy as np
-
-from mocovit_deploy.accuracy.answers import file_answers, network_answers
-from mocovit_deploy.accuracy.evaluate import Classes, evaluate
-from mocovit_deploy.accuracy.labelled import Labelled
+from mocovit_deploy.accuracy.answers import file_answers
+from mocovit_deploy.accuracy.evaluate import evaluate
 from mocovit_deploy.errors import AccuracyError, DeployError, MissingToolError
+from mocovit_deploy.exporting.judging import judging_of, what_would_help
 from mocovit_deploy.exporting.prove import (
     ExportContext,
     Outcome,
@@ -75,7 +73,7 @@ class _Search:
         self.wanted = context.request.search or SearchRequest()
         self.max_drop = self.wanted.max_drop / 100
         self.can_count = True
-        self.labelled, self.original = self._judging()
+        self.labelled, self.original = judging_of(context)
 
     def run(self) -> Outcome:
         recipes = format_named(self.format_name).RECIPES
@@ -98,6 +96,8 @@ class _Search:
             choice = replace(told, noise=noise, noise_price=price, careful=not noise)
             one = self._candidate(recipe, choice)
             digest = "" if one.proven is None else one.proven.artifact.sha256
+            if one.proven is not None and not _has_int8(one.proven):
+                return  # all float: a plain recipe, which was judged as such
             if digest in written:
                 continue
             written.add(digest)
@@ -156,21 +156,7 @@ class _Search:
             return found
         return replace(found, instructions=estimated, modelled_ms=estimated * MILLISECONDS_PER_INSTRUCTION)
 
-    # What they are judged by
-
-    def _judging(self) -> tuple[Labelled | None, Classes | None]:
-        """Images with labels, and the classes that the network names; these stand for unknown labels."""
-        calibration = self.context.schemes.calibration
-        judging = None if calibration is None else calibration.judging
-        if judging is None:
-            return None, None
-        images, network = len(judging.images), self.context.network
-        unlabelled = Labelled(judging.images, np.zeros(images, np.int64))
-        with self.context.stages("answers of the network"):
-            tensors = unlabelled.tensors(network.input.preprocessing)
-            original = network_answers(network.module, tensors, images, network.input.dtype)
-        labels = original if judging.labels is None else judging.labels
-        return Labelled(judging.images, labels), original
+    # What they are chosen by
 
     def _costs(self, recipe: str) -> ArithmeticChoice:
         """What each operator takes in float and in int8, counted where that can be done."""
@@ -239,9 +225,9 @@ class _Search:
         return replace(outcome, candidates=candidates, why_chosen=choice.reason, notes=notes)
 
     def _none(self, judged: list[_Judged], choice: Choice) -> Outcome:
-        error = AccuracyError(
-            f"{self.context.network.name}: {choice.reason}; raise --max-drop, or ship it as it is"
-        )
+        images = None if self.labelled is None else len(self.labelled.labels)
+        advice = what_would_help(images, self.max_drop)
+        error = AccuracyError(f"{self.context.network.name}: {choice.reason}; {advice}")
         candidates = tuple(one.candidate for one in judged)
         return Outcome(
             self.format_name, AUTO, None, not_run(choice.reason), error, self._notes(), candidates=candidates
@@ -277,6 +263,11 @@ def _is_quick(recipe: str) -> bool:
     """Leaves out mixed files, and those never quicker than fp16: they widen weights in each inference."""
     known = recipe_named(recipe)
     return (known.is_static and not known.is_mixed) or known.weights == "fp32"
+
+
+def _has_int8(proven: Proven) -> bool:
+    """Does a mixed file compute anything in int8?"""
+    return bool(((proven.artifact.quantization or {}).get("operators") or {}).get("int8"))
 
 
 def _by_operator(proven: Proven, counted: InstructionCount) -> dict[int, float]:

@@ -144,7 +144,9 @@ def _tensors(source: str, pictures: Array, image: InputSpec) -> Array:
     """
     side, channels = image.size, image.channels
     wanted = (side, side, channels) if pictures.dtype == np.uint8 else (channels, side, side)
-    fits = pictures.ndim == 4 and pictures.shape[1:] == wanted and len(pictures) > 0
+    if pictures.ndim == 4 and not len(pictures):
+        raise UsageError(f"{source}: holds no images")
+    fits = pictures.ndim == 4 and pictures.shape[1:] == wanted
     if pictures.dtype not in (np.uint8, image.dtype) or not fits:
         tensors = f" or float32 (n, {channels}, {side}, {side})" if image.dtype == "float32" else ""
         raise UsageError(
@@ -176,7 +178,9 @@ def _from_function(name: str, image: InputSpec, images: int) -> tuple[Array, Arr
         raise
     except Exception as error:
         raise UsageError(f"{name}: gives no images: {type(error).__name__}: {first_line(error)}") from error
-    pictures = np.asarray(found[0] if isinstance(found, tuple) else found)
+    pictures = np.asarray(found[0] if isinstance(found, tuple) and found else found)
+    if not pictures.ndim:
+        raise UsageError(f"{name}: returns {type(found).__name__}, not images or (images, labels)")
     if isinstance(found, tuple) and len(found) > 1 and len(np.asarray(found[1])) != len(pictures):
         raise UsageError(f"{name}: {len(pictures)} images for {len(np.asarray(found[1]))} labels")
     return pictures, np.asarray(found[1]) if isinstance(found, tuple) and len(found) > 1 else None

@@ -24,10 +24,10 @@ def choose(candidates: Sequence[Candidate], max_drop: float) -> Choice:
     """
     fit = [one for one in candidates if one.keeps(max_drop)]
     if not fit:
-        return Choice(None, f"no file keeps accuracy within {max_drop:.2%}: {_nearest(candidates)}")
+        return Choice(None, f"no file keeps accuracy within {points(max_drop)}: {_nearest(candidates)}")
     best = min(fit, key=_time)
     others = [one for one in fit if one is not best and one.modelled_ms is not None]
-    bar = f"drop at most {max_drop:.2%}" if best.drop_high is not None else "accuracy not judged"
+    bar = f"drop at most {points(max_drop)}" if best.drop_high is not None else "accuracy not judged"
     reason = f"{best.recipe} is the fastest of {len(fit)} that pass ({bar})"
     if others and best.modelled_ms is not None:
         second = min(others, key=_time)
@@ -36,6 +36,11 @@ def choose(candidates: Sequence[Candidate], max_drop: float) -> Choice:
     if quicker:
         reason += f"; faster but refused: {', '.join(dict.fromkeys(quicker))}"
     return Choice(best, reason)
+
+
+def points(share: float) -> str:
+    """A share in percent, with as many digits as it has: 0.5%, 0.001%."""
+    return f"{share * 100:.6g}%"
 
 
 def _time(one: Candidate) -> float:

@@ -31,6 +31,9 @@ def mismatched(image, images):
 
 def broken(image, images):
     return 1 / 0
+
+def nothing(image, images):
+    return None
 """
 
 
@@ -108,6 +111,8 @@ def test_functions(tmp_path, monkeypatch):
         calibration("mine.py:mismatched")
     with pytest.raises(UsageError, match="mine.py:broken: gives no images: ZeroDivisionError"):
         calibration("mine.py:broken")
+    with pytest.raises(UsageError, match=r"mine.py:nothing: returns NoneType, not images"):
+        calibration("mine.py:nothing")
 
 
 def test_batches_are_filled_with_images(folder):
@@ -131,7 +136,7 @@ def test_bad_images_are_refused(tmp_path):
             "images": np.zeros((6, 9, 8, 3), np.uint8)
         },
         r"images are uint8 \[6, 8, 8, 1\]": {"images": PIXELS[..., :1]},
-        r"images are uint8 \[0, 8, 8, 3\]": {"images": PIXELS[:0]},
+        "holds no images": {"images": PIXELS[:0]},
         "6 images for 5 labels": {"images": PIXELS, "labels": np.arange(5)},
     }
     for message, given in refused.items():

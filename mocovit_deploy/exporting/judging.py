@@ -1,0 +1,52 @@
+"""The images that candidates of a search are judged by, and what a user can do if none keeps the accuracy."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mocovit_deploy.accuracy.answers import network_answers
+from mocovit_deploy.accuracy.evaluate import Classes, images_for
+from mocovit_deploy.accuracy.labelled import Labelled
+from mocovit_deploy.errors import UsageError
+from mocovit_deploy.exporting.prove import ExportContext
+
+
+def judging_of(context: ExportContext) -> tuple[Labelled | None, Classes | None]:
+    """Images with labels, and the classes that the network names; these stand for unknown labels.
+
+    (None, None) if there are no images. Raises `UsageError` for labels of classes that the network has not.
+    """
+    calibration = context.schemes.calibration
+    if calibration is None or calibration.judging is None:
+        return None, None
+    judging, network = calibration.judging, context.network
+    if judging.labels is not None:
+        (logits,) = context.reference.outputs.values()
+        largest, classes = int(judging.labels.max()), logits.shape[-1]
+        if largest >= classes:
+            raise UsageError(
+                f"{calibration.source}: a label is {largest}, and the network names classes 0 to "
+                f"{classes - 1}"
+            )
+    images = len(judging.images)
+    unlabelled = Labelled(judging.images, np.zeros(images, np.int64))
+    with context.stages("answers of the network"):
+        tensors = unlabelled.tensors(network.input.preprocessing)
+        original = network_answers(network.module, tensors, images, network.input.dtype)
+    return Labelled(judging.images, original if judging.labels is None else judging.labels), original
+
+
+def what_would_help(images: int | None, max_drop: float) -> str:
+    """What to do if no file keeps the accuracy, judged by so many images; None for no images.
+
+    >>> what_would_help(272, 0.005)
+    '272 images cannot show so little of any file: judge by 765 or more (--judging-images)'
+    """
+    if max_drop <= 0:
+        return "no number of images shows that nothing is lost: raise --max-drop"
+    if images is not None and images < images_for(max_drop):
+        return (
+            f"{images} images cannot show so little of any file: judge by {images_for(max_drop)} or more "
+            "(--judging-images)"
+        )
+    return "raise --max-drop, or ship it as it is"
