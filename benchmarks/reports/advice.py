@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import statistics
+from collections.abc import Sequence
 
+from benchmarks.reports.modes import two_modes
 from benchmarks.reports.report import LatencyReport
-from benchmarks.reports.statistics import summarise
-from benchmarks.reports.text import ms
+from benchmarks.reports.statistics import SampleSummary, summarise
+from mocovit_deploy.report.digits import between, figure
 
 FEW_SAMPLES = 10
 
@@ -23,7 +25,14 @@ DRIFT = 0.05
 
 def advise(report: LatencyReport) -> list[str]:
     """One sentence for each thing seen, with the option that cures it; empty for a quiet measurement."""
-    return [*_few(report), *_outliers(report), *_wide(report), *_drift(report)]
+    summary = summarise(report.samples_ms)
+    return [
+        *_few(report),
+        *_modes(report),
+        *_outliers(summary, report.samples_ms),
+        *_wide(summary),
+        *_drift(report),
+    ]
 
 
 def _few(report: LatencyReport) -> list[str]:
@@ -33,24 +42,32 @@ def _few(report: LatencyReport) -> list[str]:
     return [f"{samples} samples say little about p90 and p99: raise --runs"]
 
 
-def _outliers(report: LatencyReport) -> list[str]:
-    summary = summarise(report.samples_ms)
+def _modes(report: LatencyReport) -> list[str]:
+    found = two_modes(report.samples_ms)
+    if found is None:
+        return []
+    high = 100 * found.high_share
+    low_said, high_said = (f"{figure(value)} ms" for value in (found.low_ms, found.high_ms))
+    seen = f"two modes: {100 - high:.0f} % of the samples near {low_said}, {high:.0f} % near {high_said}"
+    return [f"{seen}; the median describes neither: look at the clock, and at what else ran"]
+
+
+def _outliers(summary: SampleSummary, samples_ms: Sequence[float]) -> list[str]:
     if not summary.mad_ms:  # one sample; or a clock so coarse that every other sample would be far away
         return []
     far = OUTLIER_MADS * summary.mad_ms
-    outliers = sum(abs(ms - summary.p50_ms) > far for ms in report.samples_ms)
+    outliers = sum(abs(ms - summary.p50_ms) > far for ms in samples_ms)
     if not outliers:
         return []
     seen = f"{outliers} of {summary.samples} samples are far from the median"
     return [f"{seen}; other programs may have run: close them, or measure on a quiet machine"]
 
 
-def _wide(report: LatencyReport) -> list[str]:
-    summary = summarise(report.samples_ms)
+def _wide(summary: SampleSummary) -> list[str]:
     interval = summary.median_interval_ms
     if interval is None or interval.high - interval.low <= WIDE_INTERVAL * summary.p50_ms:
         return []
-    return [f"the median is only known to {ms(interval.low)} to {ms(interval.high)} ms: raise --runs"]
+    return [f"the median is only known to be {between(interval.low, interval.high)} ms: raise --runs"]
 
 
 def _drift(report: LatencyReport) -> list[str]:
@@ -59,7 +76,7 @@ def _drift(report: LatencyReport) -> list[str]:
         return []
     early = statistics.median(report.samples_ms[:third])
     late = statistics.median(report.samples_ms[-third:])
-    moved = f"from {ms(early)} to {ms(late)} ms while it ran"
+    moved = f"from {figure(early)} to {figure(late)} ms while it ran"
     if late > early * (1 + DRIFT):
         return [f"it slowed down {moved}; the device may be getting hot: let it cool down"]
     if early > late * (1 + DRIFT):

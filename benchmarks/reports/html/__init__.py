@@ -1,5 +1,5 @@
-"""Reports as one self-contained HTML page: no script, no font, no picture from anywhere else.
+"""Reports as one self-contained page, drawn with the pieces of mocovit_deploy/report.
 
-document   the page         style   its colours, light and dark
-sections   one report       svg     drawing          plots   the four plots
+document   the page         sections   one report       operators   what each block and kind costs
+headline   which is faster  plots      samples over time, distributions
 """

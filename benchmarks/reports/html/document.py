@@ -1,18 +1,17 @@
-"""The page: a table of all reports, their distributions side by side, then one section for each."""
+"""The page: which is faster, a table of all reports, their distributions, then one part for each."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from html import escape
 from pathlib import Path
 
 from benchmarks.reports.file import write_whole
+from benchmarks.reports.html.headline import headline, numbered
 from benchmarks.reports.html.plots import distributions
-from benchmarks.reports.html.sections import section
-from benchmarks.reports.html.style import CSS
+from benchmarks.reports.html.sections import advice_on, median_said, place_of, section, warnings_said
 from benchmarks.reports.report import CountReport, LatencyReport, Report
-from benchmarks.reports.statistics import percentile
-from benchmarks.reports.text import ms
+from mocovit_deploy.report.markup import Html, join, note, table, tag
+from mocovit_deploy.report.page import Part, page
 
 
 def write_page(path: Path, reports: Sequence[Report]) -> None:
@@ -22,58 +21,75 @@ def write_page(path: Path, reports: Sequence[Report]) -> None:
 
 def html_page(reports: Sequence[Report]) -> str:
     """The whole page as text. Times and counts may be on one page, never on one axis."""
-    title = reports[0].subject.file if len(reports) == 1 else f"{len(reports)} reports"
-    timed = [report for report in reports if isinstance(report, LatencyReport)]
-    parts = [f"<h1>mocovit-bench: {escape(title)}</h1>"]
-    names = _names(reports)
-    if len(reports) > 1:
-        parts.append(_table(reports, names))
-    for place, alike in _by_place(timed).items():
-        named = [(names[id(one)] + (" (no result)" if one.unsteady else ""), one.samples_ms) for one in alike]
-        parts.append(f"<h3>Distribution, {escape(place)}</h3>")
-        caption = "How often which time was measured; the line is the median, the last bar the rest."
-        parts.append(f"<figure>{distributions(named)}<figcaption>{caption}</figcaption></figure>")
-    parts += [f"<section>{section(report, names[id(report)])}</section>" for report in reports]
-    body = "\n".join(parts)
-    return (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{escape(title)}</title>\n<style>{CSS}</style></head>\n<body>\n{body}\n</body></html>\n"
-    )
-
-
-def _by_place(reports: Sequence[LatencyReport]) -> dict[str, list[LatencyReport]]:
-    """Reports of one device share an axis; those of two would press each other flat and invite comparison."""
-    found: dict[str, list[LatencyReport]] = {}
-    for report in reports:
-        facts = report.device.facts
-        place = facts.get("model") or facts.get("processor") or "device"
-        found.setdefault(f"{place} ({report.target})", []).append(report)
-    return found
-
-
-def _names(reports: Sequence[Report]) -> dict[int, str]:
-    """What each report is called on the page, by identity: its file, numbered where there are several."""
-    numbered = len(reports) > 1
-    return {
-        id(report): f"{n}. {report.subject.file}" if numbered else report.subject.file
+    names = dict(enumerate((report.subject.file for report in reports), 1))
+    if len(reports) == 1:
+        return page(title_of(reports), section(reports[0]), [*_distributions(reports, names)])
+    lead = join((_warnings(reports), headline(reports, names), _table(reports)))
+    parts = [
+        Part(f"report-{n}", f"{n}. {report.subject.file}", section(report), listed=False)
         for n, report in enumerate(reports, 1)
-    }
+    ]
+    return page(title_of(reports), lead, [*_distributions(reports, names), *parts])
 
 
-def _table(reports: Sequence[Report], names: Mapping[int, str]) -> str:
-    head = "<tr><th>file</th><th>target</th><th>runtime</th><th class=number>result</th></tr>"
-    rows = "".join(_row(report, names[id(report)]) for report in reports)
-    return f"<div class=scroll><table class=summary>{head}{rows}</table></div>"
+def title_of(reports: Sequence[Report]) -> str:
+    """What a page shows, and where it was measured."""
+    models = list(dict.fromkeys(report.subject.model for report in reports))
+    made = [f"{report.subject.recipe} {report.subject.format}" for report in reports]
+    kinds = list(dict.fromkeys(made))
+    files = list(dict.fromkeys(report.subject.file for report in reports))
+    where = " and ".join(list(dict.fromkeys(_done_on(report) for report in reports))[:3])
+    if len(models) == 1 and len(kinds) == len(files) <= 4:
+        return f"{models[0]}: {' against '.join(kinds)}, {where}"
+    if len(files) <= 3:
+        return f"{' against '.join(files)}, {where}"
+    return f"{len(files)} files of {len(models)} network{'s'[: len(models) != 1]}, {where}"
 
 
-def _row(report: Report, name: str) -> str:
+def _done_on(report: Report) -> str:
+    if isinstance(report, CountReport):
+        return f"counted on an emulated {report.plan.cpu}"
+    return f"timed on {place_of(report)}"
+
+
+def _warnings(reports: Sequence[Report]) -> Html:
+    """What reports warn of, each once with the numbers of those that do; advice is left to their parts."""
+    found: dict[str, list[int]] = {}
+    for number, report in enumerate(reports, 1):
+        advised = ["its samples scatter or drift: its own part says how"]
+        for warning in warnings_said(report) + (advised if advice_on(report) else []):
+            found.setdefault(warning, []).append(number)
+    lines = [f"{numbered(numbers)}: {warning}" for warning, numbers in found.items()]
+    return note(join(tag("div", line) for line in lines)) if lines else join(())
+
+
+def _distributions(reports: Sequence[Report], names: Mapping[int, str]) -> list[Part]:
+    """Reports of one device share an axis; those of two would press each other flat and invite comparison."""
+    found: dict[str, list[tuple[str, Sequence[float]]]] = {}
+    for n, report in enumerate(reports, 1):
+        if isinstance(report, LatencyReport):
+            lost = " (no result)" if report.unsteady else ""
+            number = f"{n}. " if len(reports) > 1 else ""
+            name = f"{number}{names[n]}{lost}: {median_said(report)}"
+            found.setdefault(f"{place_of(report)} ({report.target})", []).append((name, report.samples_ms))
+    caption = "How often which time was measured; the line is the median, the last bar the rest."
+    return [
+        Part(f"distribution-{n}", f"Distribution, {place}", distributions(named, caption))
+        for n, (place, named) in enumerate(found.items(), 1)
+    ]
+
+
+def _table(reports: Sequence[Report]) -> Html:
+    rows = [_row(report, n) for n, report in enumerate(reports, 1)]
+    return table(("file", "on", "runtime", "result"), rows, numbers=(3,), stacked=True)
+
+
+def _row(report: Report, number: int) -> tuple[str, ...]:
     if isinstance(report, CountReport):
         target, found = "emulated", f"{report.counts.instructions / 1e6:,.2f} M instructions"
     else:
         target = report.target
-        found = "no result" if report.unsteady else f"p50 {ms(percentile(report.samples_ms, 50))} ms"
+        found = "no result" if report.unsteady else median_said(report)
     engine = report.engine
-    words = (name, target, f"{engine.runtime} {engine.version}, {engine.arithmetic}")
-    cells = "".join(f"<td>{escape(word)}</td>" for word in words)
-    return f"<tr>{cells}<td class=number>{escape(found)}</td></tr>"
+    name = tag("a", f"{number}. {report.subject.file}", href=f"#report-{number}")
+    return name, target, f"{engine.runtime} {engine.version}, {engine.arithmetic}", found

@@ -1,18 +1,19 @@
-"""The plots: samples over time with clock and temperature, distributions side by side, bars."""
+"""The plots: samples over time with clock and temperature, and distributions one below the other."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from benchmarks.reports.html.svg import WIDTH, Scale, dot, figure, line, plot, rect, text_element, ticks
 from benchmarks.reports.rounds import Round
 from benchmarks.reports.statistics import percentile
+from mocovit_deploy.report.digits import figure
+from mocovit_deploy.report.markup import Html, drawing, join, tag
+from mocovit_deploy.report.svg import WIDTH, Scale, dots, line, plot, rect, text_element, ticks
 
 _LEFT, _RIGHT, _TOP = 34.0, 8.0, 16.0
-_LETTERS = 62
-"""That fit into a line of the page on a narrow screen."""
-_MOST_DOTS = 4000
+_MOST_DOTS = 1200
+"""Of a round, which many samples are thinned to; what is far away is drawn in any case."""
 _BINS = 48
 _MEDIANS_SHOWN = 2.5
 """Where a distribution ends; what took longer is in its last bar, or a few would press all others flat."""
@@ -27,8 +28,8 @@ def samples_over_time(rounds: Sequence[Round]) -> str:
     across = Scale(0, end_s, _LEFT, WIDTH - _RIGHT)
     readings = [(each.start_s + reading.at_s, reading) for each in placed for reading in each.round.readings]
     lanes = [
-        ("GHz", "line-b", [(at, r.khz / 1e6) for at, r in readings if r.khz is not None]),
-        ("\u00b0C", "line-c", [(at, r.celsius) for at, r in readings if r.celsius is not None]),
+        ("GHz", "curve b", [(at, r.khz / 1e6) for at, r in readings if r.khz is not None]),
+        ("\u00b0C", "bound c", [(at, r.celsius) for at, r in readings if r.celsius is not None]),
     ]
     told = [lane for lane in lanes if lane[2]]
     bottom = 170.0
@@ -69,7 +70,7 @@ def _placed(rounds: Sequence[Round]) -> list[_Placed]:
     return found
 
 
-def _warmup(each: _Placed, across: Scale, bottom: float) -> list[str]:
+def _warmup(each: _Placed, across: Scale, bottom: float) -> list[Html]:
     """The time before a round's first sample, hatched lightly, and named where the name fits."""
     left, right = across(each.start_s), across(each.start_s + each.round.sampling_from_s)
     if right - left < 1:
@@ -80,22 +81,24 @@ def _warmup(each: _Placed, across: Scale, bottom: float) -> list[str]:
     return found
 
 
-def _dots(each: _Placed, across: Scale, down: Scale) -> list[str]:
+def _dots(each: _Placed, across: Scale, down: Scale) -> list[Html]:
     samples = each.round.samples_ms
     step = max(1, len(samples) // _MOST_DOTS)
-    found: list[str] = []
+    usual: list[tuple[float, float]] = []
+    above: list[tuple[float, float]] = []
     at_s = each.start_s + each.round.sampling_from_s
     for n, ms in enumerate(samples):
         at_s += ms / 1e3
-        above = ms > down.high
-        if n % step == 0 or above:
-            found.append(dot(across(at_s), down(min(ms, down.high)), "out" if above else "a"))
-    return found
+        if ms > down.high:
+            above.append((across(at_s), down(down.high)))
+        elif n % step == 0:
+            usual.append((across(at_s), down(ms)))
+    return [dots(usual, "a"), dots(above, "out")]
 
 
 def _lane(
     points: Sequence[tuple[float, float]], kind: str, unit: str, across: Scale, *, top: float
-) -> list[str]:
+) -> list[Html]:
     low, high = min(value for _, value in points), max(value for _, value in points)
     margin = max((high - low) * 0.15, abs(high) * 0.02, 0.01)
     down = Scale(low - margin, high + margin, top + 46, top + 16)
@@ -124,7 +127,7 @@ def _top(samples_ms: Sequence[float]) -> float:
     return min(max(samples_ms), usual) * 1.05
 
 
-def _grid(down: Scale, unit: str) -> list[str]:
+def _grid(down: Scale, unit: str) -> list[Html]:
     found = []
     for value in ticks(down.low, down.high, 5):
         found.append(line([(_LEFT, down(value)), (WIDTH - _RIGHT, down(value))], "axis"))
@@ -133,64 +136,40 @@ def _grid(down: Scale, unit: str) -> list[str]:
     return found
 
 
-def distributions(named: Sequence[tuple[str, Sequence[float]]]) -> str:
-    """How often which time, one band for each report, on one axis; the median is marked."""
+def distributions(named: Sequence[tuple[str, Sequence[float]]], caption: str) -> Html:
+    """How often which time, one band for each report, on one axis; the median is marked.
+
+    Names stand above their bands as text of the page, which wraps where a drawing would cut them.
+    """
     low = min(min(samples) for _, samples in named)
     high = max(min(_top(samples), _MEDIANS_SHOWN * percentile(samples, 50)) for _, samples in named)
     low = max(0.0, low - (high - low) * 0.05)
-    across = Scale(low, high, _LEFT, WIDTH - _RIGHT)
-    parts: list[str] = []
-    for n, (name, samples) in enumerate(named):
-        top = 8 + 92.0 * n
-        kind = "abcd"[n % 4]
-        parts += _band(samples, across, top, kind)
-        middle = across(percentile(samples, 50))
-        parts.append(line([(middle, top + 18), (middle, top + 80)], "median"))
-        said = f": p50 {figure(percentile(samples, 50))} ms"
-        parts.append(text_element(2, top + 12, _cut(name, _LETTERS - len(said)) + said, kind="strong"))
-    height = 8 + 92.0 * len(named)
-    parts += [
-        text_element(across(value), height + 10, f"{value:g}", anchor="middle")
+    across = Scale(low, high, 2, WIDTH - 2)
+    bands = [
+        join((tag("p", name, class_="band"), _band(name, samples, across, "abcd"[n % 4])))
+        for n, (name, samples) in enumerate(named)
+    ]
+    marks = [
+        text_element(min(max(across(value), 8), WIDTH - 14), 12, f"{value:g}", anchor="middle")
         for value in ticks(low, high, 7)
     ]
-    parts.append(text_element(WIDTH - _RIGHT, height + 28, "milliseconds", anchor="end"))
-    return plot(height + 34, parts, f"distribution of the samples of {len(named)} reports")
+    marks.append(text_element(WIDTH - 2, 28, "milliseconds", anchor="end"))
+    return drawing(join((*bands, plot(34, marks, "the axis of all of them, in milliseconds"))), caption)
 
 
-def _band(samples: Sequence[float], across: Scale, top: float, kind: str) -> list[str]:
+def _band(name: str, samples: Sequence[float], across: Scale, kind: str) -> Html:
     counts = [0] * _BINS
     span = across.high - across.low or 1.0
     for ms in samples:
         counts[min(_BINS - 1, max(0, int((ms - across.low) / span * _BINS)))] += 1
     most = max(counts)
     width = (across.end - across.start) / _BINS
-    bars = [
-        rect(
-            across.start + n * width,
-            top + 80 - 60 * count / most,
-            width - 1,
-            60 * count / most,
-            kind,
-            f"{count} samples",
-        )
+    found = [line([(across.start, 62), (across.end, 62)], "axis")]
+    found += [
+        rect(across.start + n * width, 62 - 58 * count / most, width - 1, 58 * count / most, kind)
         for n, count in enumerate(counts)
         if count
     ]
-    return [line([(across.start, top + 80), (across.end, top + 80)], "axis"), *bars]
-
-
-def bars(rows: Sequence[tuple[str, float, str]], *, kind: str, label: str) -> str:
-    """One bar for each (name, amount, amount in words), in the order they come; names above."""
-    most = max((amount for _, amount, _ in rows), default=0.0) or 1.0
-    across = Scale(0, most, 2, WIDTH - _RIGHT)
-    parts: list[str] = []
-    for n, (name, amount, said) in enumerate(rows):
-        top = 34.0 * n
-        parts.append(text_element(2, top + 13, _cut(name, _LETTERS - len(said)), kind="strong"))
-        parts.append(text_element(WIDTH - _RIGHT, top + 13, said, anchor="end"))
-        parts.append(rect(2, top + 18, across(amount) - 2, 9, kind, f"{name}: {said}"))
-    return plot(34.0 * len(rows) + 4, parts, label)
-
-
-def _cut(words: str, letters: int) -> str:
-    return words if len(words) <= letters else f"{words[: letters - 1]}\u2026"
+    middle = across(min(percentile(samples, 50), across.high))
+    found.append(line([(middle, 0), (middle, 62)], "median"))
+    return plot(64, found, f"distribution of {len(samples)} samples of {name}")

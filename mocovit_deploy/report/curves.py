@@ -1,0 +1,140 @@
+"""Errors over depth, and points of which some are beaten by none."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from mocovit_deploy.report.digits import figure
+from mocovit_deploy.report.markup import Html, join, tag
+from mocovit_deploy.report.svg import WIDTH, LogScale, Scale, dot, line, plot, powers, text_element, ticks
+
+KINDS = "abcd"
+_LEFT, _RIGHT, _TOP, _BOTTOM = 44.0, 10.0, 20.0, 170.0
+_LEAST_ERROR = 1e-9
+"""Smaller errors, and none at all, are drawn here."""
+
+
+@dataclass(frozen=True)
+class Curve:
+    """The error of every layer in the order of execution, relative to its range; None where not finite."""
+
+    name: str
+    errors: tuple[float | None, ...]
+    bound: float | None = None
+
+
+def legend(names: Sequence[str]) -> Html:
+    """The colours of the curves, named."""
+    return tag("ul", join(tag("li", name, class_=_kind(n)) for n, name in enumerate(names)), class_="legend")
+
+
+def errors_over_depth(curves: Sequence[Curve]) -> Html:
+    """One line for each curve on an axis of powers of ten, dashed where its bound lies; NaN at the top."""
+    every = [max(one, _LEAST_ERROR) for curve in curves for one in curve.errors if one is not None]
+    every += [curve.bound for curve in curves if curve.bound]
+    low = 10.0 ** math.floor(math.log10(min(every, default=_LEAST_ERROR)))
+    high = max(10.0 ** math.ceil(math.log10(max(every, default=1.0)) + 1e-9), 10 * low)
+    down = LogScale(low, high, _BOTTOM, _TOP)
+    depth = max(len(curve.errors) for curve in curves)
+    across = Scale(0, max(depth - 1, 1), _LEFT, WIDTH - _RIGHT)
+    parts = [text_element(2, 10, "largest error, of the layer's range")]
+    for value in powers(low, high):
+        parts.append(line([(_LEFT, down(value)), (WIDTH - _RIGHT, down(value))], "axis"))
+        parts.append(text_element(_LEFT - 6, down(value) + 3, f"1e{round(math.log10(value))}", anchor="end"))
+    for n, curve in enumerate(curves):
+        places = [
+            (across(at), down(high if error is None else error)) for at, error in enumerate(curve.errors)
+        ]
+        if curve.bound:
+            parts.append(
+                line([(_LEFT, down(curve.bound)), (WIDTH - _RIGHT, down(curve.bound))], f"bound {_kind(n)}")
+            )
+        if len(places) > 1:
+            parts.append(line(places, f"curve {_kind(n)}"))
+        parts += [
+            dot(*place, "out") for place, error in zip(places, curve.errors, strict=True) if error is None
+        ]
+    last = max(depth, 1)
+    for at in sorted({1, *(int(t) for t in ticks(1, last, 5) if t >= 1 and last - t > last / 10), last}):
+        parts.append(text_element(across(at - 1), _BOTTOM + 14, str(at), anchor="middle"))
+    parts.append(
+        text_element(WIDTH - _RIGHT, _BOTTOM + 30, "layers, in the order of execution", anchor="end")
+    )
+    return plot(_BOTTOM + 36, parts, f"error of {depth} layers over depth, {len(curves)} files")
+
+
+def _kind(n: int) -> str:
+    return KINDS[n % len(KINDS)]
+
+
+@dataclass(frozen=True)
+class Point:
+    """A file in a Pareto plot: less of both amounts is better."""
+
+    name: str
+    x: float
+    y: float
+    kind: str = "a"
+
+
+def pareto(points: Sequence[Point]) -> tuple[Point, ...]:
+    """The points that no other is at least as good as in both amounts and better in one, by `x`."""
+    front: list[Point] = []
+    for one in sorted(points, key=lambda point: (point.x, point.y)):
+        if not front or one.y < front[-1].y or (one.x, one.y) == (front[-1].x, front[-1].y):
+            front.append(one)
+    return tuple(front)
+
+
+def pareto_plot(points: Sequence[Point], *, across_title: str, down_title: str) -> Html:
+    """All points on axes of powers of ten, numbered in the order of `pareto` where they are on the front.
+
+    Every amount must be above 0.
+    """
+    front = pareto(points)
+    across = LogScale(*_room([one.x for one in points]), _LEFT, WIDTH - _RIGHT - 6)
+    bottom = 250.0
+    down = LogScale(*_room([max(one.y, _LEAST_ERROR) for one in points]), bottom, _TOP)
+    parts = [text_element(2, 10, down_title)]
+    for value in _log_ticks(down.low, down.high):
+        parts.append(line([(_LEFT, down(value)), (WIDTH - _RIGHT, down(value))], "axis"))
+        parts.append(
+            text_element(_LEFT - 6, down(value) + 3, f"{value:.0e}".replace("e-0", "e-"), anchor="end")
+        )
+    parts += [
+        text_element(across(value), bottom + 14, figure(value), anchor="middle")
+        for value in _log_ticks(across.low, across.high)
+    ]
+    parts.append(text_element(WIDTH - _RIGHT, bottom + 30, across_title, anchor="end"))
+    stairs: list[tuple[float, float]] = []
+    for one in front:
+        place = (across(one.x), down(one.y))
+        stairs += [(place[0], stairs[-1][1]), place] if stairs else [place]
+    parts.append(line(stairs, "front"))
+    for one in points:
+        on_front = one in front
+        parts.append(
+            dot(across(one.x), down(one.y), one.kind if on_front else f"hollow {one.kind}", one.name, 4)
+        )
+        if on_front:
+            number = front.index(one) + 1
+            parts.append(text_element(across(one.x) + 7, down(one.y) - 5, str(number), kind="strong"))
+    return plot(bottom + 36, parts, f"{len(points)} files, {len(front)} of them beaten by none")
+
+
+def _room(values: Sequence[float]) -> tuple[float, float]:
+    low, high = min(values), max(values)
+    return low / 1.25, max(high * 1.25, low * 1.6)
+
+
+def _log_ticks(low: float, high: float) -> list[float]:
+    """Powers of ten, or where there are fewer than three, 1, 2 and 5 of each."""
+    tens = powers(low, high)
+    if len(tens) >= 3:
+        return tens
+    first = math.floor(math.log10(low))
+    fine = [unit * 10.0**n for n in range(first, first + 4) for unit in (1, 2, 5)]
+    found = [value for value in fine if low <= value <= high]
+    return found if len(found) >= 2 else [low * 1.25, high / 1.25]

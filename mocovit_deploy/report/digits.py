@@ -1,0 +1,56 @@
+"""Numbers for people: no finer than what is known of them."""
+
+from __future__ import annotations
+
+import math
+
+MOST_DIGITS = 5
+"""Of a figure whose interval is narrower than that."""
+SMALLEST = 1e-6
+"""Figures below it are written with an exponent."""
+
+
+def figure(value: float) -> str:
+    """Three digits, or a whole number.
+
+    >>> figure(0.3333), figure(1234.5)
+    ('0.333', '1,234')
+    """
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+
+
+def within(value: float, low: float, high: float) -> str:
+    """`value` to the digit of the interval's width.
+
+    >>> within(7.1234, 7.05, 7.20), within(7.1234, 7.1230, 7.1251), within(1234.5, 1200.0, 1300.0)
+    ('7.1', '7.123', '1,200')
+    """
+    return _to_place(value, _place(low, high)) if abs(value) >= SMALLEST else figure(value)
+
+
+def between(low: float, high: float) -> str:
+    """Both ends of an interval to that digit, rounded outwards.
+
+    >>> between(7.0512, 7.2031), between(1.2, 1.4)
+    ('7.0 to 7.3', '1.2 to 1.4')
+    """
+    if max(abs(low), abs(high)) < SMALLEST:
+        return f"{figure(low)} to {figure(high)}"
+    place = _place(low, high)
+    unit = 10.0**place
+    lowest = math.floor(low / unit + 1e-6) * unit
+    highest = math.ceil(high / unit - 1e-6) * unit
+    return f"{_to_place(lowest, place)} to {_to_place(highest, place)}"
+
+
+def _place(low: float, high: float) -> int:
+    """The power of ten of the first digit of the width; at least that of the last of `MOST_DIGITS`."""
+    largest = max(abs(low), abs(high))
+    finest = math.floor(math.log10(largest)) - MOST_DIGITS + 1 if largest else 0
+    width = high - low
+    return max(finest, math.floor(math.log10(width) + 1e-9)) if width > 0 else finest
+
+
+def _to_place(value: float, place: int) -> str:
+    unit = 10.0**place
+    return f"{round(value / unit) * unit:,.{max(0, -place)}f}"

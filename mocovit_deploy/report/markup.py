@@ -1,0 +1,100 @@
+"""HTML and SVG elements as text. What is not `Html` is escaped, so no name from a file becomes markup.
+
+An f-string of two `Html` is a plain string, and is escaped when it is put into an element: a mistake shows as
+visible tags on the page and never as an injected one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from html import escape
+
+from mocovit_deploy.terminal.printable import printable
+
+ALONE = ("meta", "br")
+"""Elements of HTML that have no end."""
+
+
+class Html(str):
+    """Text that is markup already."""
+
+    __slots__ = ()
+
+
+def text(words: str) -> Html:
+    r"""Escaped; what does not print, or turns the reading direction, is spelled out. `Html` stays as it is.
+
+    >>> text("<b>\x00")
+    '&lt;b&gt;\\x00'
+    """
+    return words if isinstance(words, Html) else Html(escape(printable(words, keep="\n")))
+
+
+def join(parts: Iterable[str]) -> Html:
+    """One after the other."""
+    return Html("".join(map(text, parts)))
+
+
+def tag(kind: str, /, *children: str, **attributes: str | None) -> Html:
+    """An element; `class_` is the attribute class, and an attribute of None is left out.
+
+    >>> tag("a", "<file>", href="#one", class_="x")
+    '<a href="#one" class="x">&lt;file&gt;</a>'
+    """
+    said = "".join(
+        f' {key.rstrip("_").replace("_", "-")}="{text(str(value))}"'
+        for key, value in attributes.items()
+        if value is not None
+    )
+    if kind in ALONE:
+        return Html(f"<{kind}{said}>")
+    return Html(f"<{kind}{said}>{join(children)}</{kind}>")
+
+
+def table(
+    header: Iterable[str],
+    rows: Iterable[Iterable[str]],
+    *,
+    numbers: Iterable[int] = (),
+    stacked: bool = False,
+) -> Html:
+    """A table that scrolls by itself where the page is narrow; columns in `numbers` stand to the right.
+
+    With `stacked` each row becomes a few lines on a narrow page, its first cell above the others.
+    """
+    titles, right = tuple(header), set(numbers)
+
+    def cell(kind: str, n: int, words: str) -> Html:
+        beside = titles[n] if stacked and kind == "td" and n and titles[n] else None
+        return tag(kind, words, class_="number" if n in right else None, data_title=beside)
+
+    def row(kind: str, words: Iterable[str]) -> Html:
+        return tag("tr", join(cell(kind, n, one) for n, one in enumerate(words)))
+
+    body = tag("tbody", join(row("td", one) for one in rows))
+    whole = tag("table", tag("thead", row("th", titles)), body, class_="stacked" if stacked else None)
+    return tag("div", whole, class_="scroll")
+
+
+def note(words: str, *, kind: str = "") -> Html:
+    """A remark that must not be missed; `kind` "bad" for what is wrong, "good" for a conclusion."""
+    return tag("div", words, class_=f"note {kind}".strip())
+
+
+def figures(found: Iterable[tuple[str, str]]) -> Html:
+    """Large figures beside each other, each over its name."""
+    return tag(
+        "div",
+        join(tag("div", tag("b", big), tag("span", small), class_="figure") for big, small in found),
+        class_="figures",
+    )
+
+
+def drawing(picture: str, caption: str) -> Html:
+    """A picture with the words under it."""
+    return tag("figure", picture, tag("figcaption", caption))
+
+
+def folded(title: str, body: str) -> Html:
+    """What only some readers want: closed on the screen, open on paper."""
+    return tag("details", tag("summary", title), body)

@@ -1,0 +1,59 @@
+"""The pieces of a page: what is escaped, what is drawn, what is rounded."""
+
+import math
+from xml.etree import ElementTree
+
+import pytest
+from pages import require_whole_page
+
+from mocovit_deploy.report import bars, curves, digits, markup
+from mocovit_deploy.report.bars import Bar
+from mocovit_deploy.report.curves import Curve, Point, errors_over_depth, pareto, pareto_plot
+from mocovit_deploy.report.page import Part, page
+
+EVIL = "<script>alert(1)</script>\"' onload=x &amp; \x00\x1b[2J\u202e"
+
+
+def test_no_words_become_markup():
+    body = markup.join(
+        (
+            markup.tag("p", EVIL, title=EVIL),
+            markup.table((EVIL, EVIL), [(EVIL, EVIL)], stacked=True),
+            markup.note(EVIL),
+            markup.figures([(EVIL, EVIL)]),
+            markup.folded(EVIL, EVIL),
+            curves.legend([EVIL]),
+            bars.bars([Bar(EVIL, EVIL, 1.0, EVIL)], kind="a"),
+            pareto_plot([Point(EVIL, 1, 1)], across_title=EVIL, down_title=EVIL),
+        )
+    )
+    text = page(EVIL, body, [Part("a", EVIL, markup.text(EVIL))])
+    require_whole_page(text)
+    assert "<script" not in text
+    assert not set("\x00\x1b\u202e") & set(text)
+    joined = f"{markup.tag('b', 'x')}"
+    assert markup.tag("p", joined + "<i>") == "<p>&lt;b&gt;x&lt;/b&gt;&lt;i&gt;</p>"
+
+
+def test_a_curve_with_nan_is_drawn_and_marked():
+    drawn = errors_over_depth([Curve("a", (1e-7, None, 0.0, 3.0), bound=1e-5), Curve("b", (1e-3,))])
+    ElementTree.fromstring(drawn)  # noqa: S314 - our own output
+    assert drawn.count('class="out"') == 1
+    assert drawn.count("<polyline") >= 2
+
+
+def test_the_front_is_what_nothing_beats():
+    points = [Point("a", 1, 5), Point("b", 2, 5), Point("c", 3, 1), Point("d", 3, 2), Point("e", 4, 0.5)]
+    assert [one.name for one in pareto(points)] == ["a", "c", "e"]
+    assert [one.name for one in pareto([Point("a", 1, 1), Point("b", 1, 1)])] == ["a", "b"]
+
+
+@pytest.mark.parametrize("width", [1e-6, 0.003, 0.15, 40.0])
+def test_digits_are_as_fine_as_the_interval_and_no_finer(width):
+    shown = digits.within(12.3456789, 12.0, 12.0 + width)
+    unit = 10.0 ** -len(shown.partition(".")[2])
+    assert unit >= width / 10 or unit >= 1e-3
+    low, high = map(float, digits.between(12.0, 12.0 + width).split(" to "))
+    assert low <= 12.0
+    assert high >= 12.0 + width - 1e-9
+    assert math.isclose(float(digits.within(1.0, 1.0, 1.0)), 1.0)
