@@ -20,6 +20,7 @@ from torch import Tensor, fx, nn
 from mocovit_deploy.errors import ConversionError, first_line
 from mocovit_deploy.graph.edit import cleanup, module_path, nodes_calling, returns_view, shape_of
 from mocovit_deploy.graph.script import graph_of
+from mocovit_deploy.graph.wrapper import unwrapped, with_own_paths
 
 WRAPPERS = ("wrap_with_autocast", "wrap_with_set_grad_enabled")
 
@@ -57,7 +58,7 @@ def capture(module: nn.Module, example: Sequence[Tensor], dynamic_batch: bool = 
         for child, mode in modes:
             child.training = mode
     assert isinstance(raw, fx.GraphModule)
-    return inline_subgraphs(raw)
+    return with_own_paths(inline_subgraphs(raw), module)
 
 
 def inline_subgraphs(raw: fx.GraphModule) -> fx.GraphModule:
@@ -196,8 +197,9 @@ def _alias_group(node: fx.Node) -> set[fx.Node]:
 
 def _explain(error: Exception, module: nn.Module) -> str:
     """One line: which module, which line of the user's code, and what torch said about it."""
-    paths = {id(child): name or "(network)" for name, child in module.named_modules()}
-    where, line = type(module).__name__, ""
+    network = unwrapped(module)
+    paths = {id(child): name or "(network)" for name, child in network.named_modules()}
+    where, line = type(network).__name__, ""
     torch_folder = str(Path(torch.__file__).parent)
     for frame, number in traceback.walk_tb(error.__traceback__):
         file, owner = frame.f_code.co_filename, frame.f_locals.get("self")

@@ -25,6 +25,7 @@ from mocovit_deploy.graph.edit import (
     returns_view,
     shape_of,
 )
+from mocovit_deploy.graph.wrapper import unwrapped
 from mocovit_deploy.terminal.table import table
 
 MATRIX_PRODUCTS = (aten.matmul.default, aten.bmm.default, aten.mm.default)
@@ -71,6 +72,7 @@ def summarize(module: nn.Module, graph: fx.GraphModule) -> CostSummary:
     Layers are the children of the network; a container of compound modules, such as a list of blocks,
     is opened once more.
     """
+    module = unwrapped(module)
     paths = _layer_paths(module)
     nodes: dict[str, list[fx.Node]] = {path: [] for path in paths}
     for node in graph.graph.nodes:

@@ -15,6 +15,7 @@ from torch.utils import _pytree as pytree
 
 from mocovit_deploy.artifacts.artifact import Array
 from mocovit_deploy.errors import UsageError
+from mocovit_deploy.graph.wrapper import Wrapper
 from mocovit_deploy.models.names import Path, parameters_of
 from mocovit_deploy.parity.samples import random_crops, samples
 from mocovit_deploy.spec import PIXELS, InputSpec, OwnInput, Preprocessing
@@ -26,16 +27,15 @@ RANDOM_CALIBRATION = 32
 """Runs of made-up inputs, which say little however many they are."""
 
 
-class Flattened(nn.Module):
+class Flattened(Wrapper):
     """A network whose arguments hold lists or dictionaries, taking the tensors in them one by one."""
 
     def __init__(self, network: nn.Module, structure: pytree.TreeSpec) -> None:
-        super().__init__()
-        self.network = network
+        super().__init__(network)
         self.structure = structure
 
     def forward(self, *tensors: Tensor) -> Any:
-        return self.network(*pytree.tree_unflatten(list(tensors), self.structure))
+        return self.run(*pytree.tree_unflatten(list(tensors), self.structure))
 
 
 @dataclass(frozen=True)

@@ -15,19 +15,19 @@ import torch
 from torch import Tensor, nn
 
 from mocovit_deploy.errors import UsageError
+from mocovit_deploy.graph.wrapper import Wrapper
 from mocovit_deploy.models.inputs import Inputs
 from mocovit_deploy.spec import PIXELS, Preprocessing
 
 
-class TakingPixels(nn.Module):
+class TakingPixels(Wrapper):
     """`network` of pixels 0..255 in RGB, prepared as `how` says."""
 
     mean: Tensor
     std: Tensor
 
     def __init__(self, network: nn.Module, how: Preprocessing, channels: int) -> None:
-        super().__init__()
-        self.network = network
+        super().__init__(network)
         self.scale = how.scale
         self.reverses = how.colour_order == "BGR" and channels == 3
         for name, values in (("mean", how.mean), ("std", how.std)):
@@ -37,7 +37,7 @@ class TakingPixels(nn.Module):
     def forward(self, image: Tensor) -> Any:
         tensor = image.to(self.mean.dtype)
         tensor = tensor.flip(1) if self.reverses else tensor
-        return self.network((tensor * self.scale - self.mean) / self.std)
+        return self.run((tensor * self.scale - self.mean) / self.std)
 
 
 def taking_pixels(network: nn.Module, inputs: Inputs, name: str) -> tuple[nn.Module, Inputs]:

@@ -16,6 +16,7 @@ from torch import Tensor, fx, nn
 from mocovit_deploy.errors import ConversionError, UsageError, first_line
 from mocovit_deploy.graph.capture import capture
 from mocovit_deploy.graph.edit import in_double
+from mocovit_deploy.graph.wrapper import Wrapper, unwrapped
 from mocovit_deploy.passes.result import Change, Proof
 from mocovit_deploy.passes.run import outputs_of, random_like, relative_error
 from mocovit_deploy.spec import ExportRequest
@@ -38,7 +39,7 @@ def run_deploy_hooks(module: nn.Module) -> tuple[nn.Module, tuple[Change, ...]]:
         deployed = _run(deployed, "", changes)
     if not changes:
         raise UsageError(
-            f"--deploy-hooks: no module of {type(module).__name__} has a method "
+            f"--deploy-hooks: no module of {type(unwrapped(module)).__name__} has a method "
             f"{', '.join(HOOKS[:-1])} or {HOOKS[-1]}; leave it out (the passes need none)"
         )
     return deployed.eval(), tuple(changes)
@@ -98,6 +99,6 @@ def _run(module: nn.Module, path: str, changes: list[Change]) -> nn.Module:
         module = result if isinstance(result, nn.Module) else module
         changes.append(Change(where, name))
     for child_name, child in list(module.named_children()):
-        inner = f"{path}.{child_name}" if path else child_name
+        inner = path if isinstance(module, Wrapper) else f"{path}.{child_name}" if path else child_name
         setattr(module, child_name, _run(child, inner, changes))
     return module

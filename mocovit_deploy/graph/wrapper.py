@@ -1,0 +1,68 @@
+"""A network behind a module of ours, as pixels or flat arguments need one: paths are the network's own.
+
+    module    TakingPixels.network.blocks.0.weight
+    graph     blocks.0.weight
+
+`capture` strips the wrapper's name from every path and parameter, so nothing after it knows of wrappers.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import fx, nn
+from torch.fx.traceback import preserve_node_meta
+
+from mocovit_deploy.graph.edit import attribute
+
+INNER = "network"
+
+
+class Wrapper(nn.Module):
+    """A module that computes what `network` does, on inputs of another kind."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def run(self, *arguments: Any) -> Any:
+        """What the network gives. A network that is a graph hands its own paths on to torch.export."""
+        if isinstance(self.network, fx.GraphModule) and torch.compiler.is_exporting():
+            with preserve_node_meta():
+                return fx.Interpreter(self.network).run(*arguments)
+        return self.network(*arguments)
+
+
+def unwrapped(module: nn.Module) -> nn.Module:
+    """The network behind any number of wrappers."""
+    while isinstance(module, Wrapper):
+        module = module.network
+    return module
+
+
+def with_own_paths(graph: fx.GraphModule, module: nn.Module) -> fx.GraphModule:
+    """The captured `graph` of `module` with the paths and parameter names of the network it wraps."""
+    prefix, kind = "", f"{type(module).__module__}.{type(module).__qualname__}"
+    while isinstance(module, Wrapper):
+        prefix, module = f"{prefix}{INNER}.", module.network
+    if not prefix:
+        return graph
+    reads = [node for node in graph.graph.nodes if node.op == "get_attr"]
+    taken = {str(node.target).partition(".")[0] for node in reads} - {INNER}  # by the wrapper's own
+    stored = {}
+    for node in reads:
+        tensor, name = attribute(graph, str(node.target)), str(node.target).removeprefix(prefix)
+        node.target = str(node.target) if name.partition(".")[0] in taken else name
+        stored[node.target] = tensor
+    for node in graph.graph.nodes:
+        stack = node.meta.get("nn_module_stack")
+        if stack and next(iter(stack.values()))[1] == kind:
+            node.meta["nn_module_stack"] = {key: _own(level, prefix) for key, level in stack.items()}
+    return fx.GraphModule(stored, graph.graph)
+
+
+def _own(level: tuple[str, Any], prefix: str) -> tuple[str, Any]:
+    """One level of a module stack, with the path that the network has for it."""
+    path, kind = level
+    return ("" if prefix.startswith(f"{path}.") else path.removeprefix(prefix), kind)
