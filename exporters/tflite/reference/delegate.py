@@ -181,6 +181,8 @@ def _squares(step: Step) -> bool:
 
 def why_outside(program: Program, step: Step) -> str:
     """Why the delegate does not take this operator in float; empty if it does."""
+    if step.kind == "CAST" and step.inputs[0] in program.inputs.values():
+        return "XNNPACK's delegate takes no CAST: the runtime itself makes the input floats, before the rest"
     if step.kind not in _TAKEN:
         return f"XNNPACK's delegate takes no {step.kind}"
     tensors = [program.tensors[index] for index in (*step.inputs, *step.outputs) if index >= 0]

@@ -12,18 +12,23 @@ from mocovit_deploy.graph.capture import capture
 from mocovit_deploy.spec import TensorSpec
 
 
-def delegates(model):
+def opened(model):
     from ai_edge_litert.interpreter import Interpreter
 
     interpreter = Interpreter(model_content=model_bytes(model))
     interpreter.allocate_tensors()
-    return sum(one["op_name"] == "DELEGATE" for one in interpreter._get_ops_details())
+    return interpreter
 
 
-def tables(forward):
+def delegates(model):
+    return sum(one["op_name"] == "DELEGATE" for one in opened(model)._get_ops_details())
+
+
+def tables(forward, dtype=torch.float32):
     layers = {"first": nn.Conv2d(3, 4, 1), "second": nn.Conv2d(4, 2, 1)}
-    graph = capture(Calling(forward, **layers).eval(), [torch.rand(1, 3, 4, 4)])
-    specs = TensorSpec("image", (1, 4, 4, 3), "float32", "nhwc"), TensorSpec("out", (1, 2, 4, 4), "float32")
+    graph = capture(Calling(forward, **layers).eval(), [torch.ones(1, 3, 4, 4, dtype=dtype)])
+    name = str(dtype).removeprefix("torch.")
+    specs = TensorSpec("image", (1, 4, 4, 3), name, "nhwc"), TensorSpec("out", (1, 2, 4, 4), "float32")
     return written(graph, specs[:1], specs[1:])
 
 
@@ -43,3 +48,19 @@ def test_an_operator_outside_is_named_with_its_module_and_the_reason():
         ("POW", "XNNPACK's delegate takes no POW")
     ]
     assert said["outside"][0]["where"] == "(root)"
+
+
+def test_the_cast_of_pixels_is_outside_as_litert_has_it():
+    model = tables(lambda m, x: m.second(m.first(x.float())), torch.uint8)
+    said = execution_of(program_of(model))
+    assert said["partitions"] == delegates(model) == 1
+    (one,) = said["outside"]
+    assert one["kind"] == "CAST"
+    assert "makes the input floats" in one["why"]
+    interpreter = opened(model)
+    (cast, *_), (piece,) = (
+        [step for step in interpreter._get_ops_details() if step["op_name"] == kind]
+        for kind in ("CAST", "DELEGATE")
+    )
+    assert cast["outputs"][0] in piece["inputs"]
+    assert cast["inputs"][0] not in piece["inputs"]
