@@ -89,6 +89,10 @@ def test_stages_keep_their_seconds_and_show_them_on_a_terminal_only():
             raise ValueError
         assert list(stages.seconds) == ["work", "failing"]
     assert "work ..." in out.getvalue()
+    once = loud.seconds["work"]
+    with loud("work"):
+        pass
+    assert loud.seconds["work"] > once  # a stage that comes again is added
 
 
 def test_table():

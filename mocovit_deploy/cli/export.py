@@ -7,7 +7,7 @@ import gc
 import resource
 import sys
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from mocovit_deploy.cli.accuracy import accuracy_text
@@ -136,10 +136,20 @@ def _export_text(done: ExportOutcome, stages: Stages, request: ExportRequest, ve
         lines.append(f"\ntolerance {bound or 'none'}, {samples} samples, judged against the original network")
     measured = [(o.artifact, o.accuracy) for o in written if o.artifact and o.accuracy]
     lines += ["", accuracy_text(measured), ""] if measured else []
-    lines += [f"code for apps: {path.name}" for outcome in written for path in outcome.app_code]
-    spent = "   ".join(f"{name} {seconds:.1f} s" for name, seconds in stages.seconds.items())
-    lines += [f"written to {request.output_dir}/" if written else "nothing written", spent]
+    codes = [", ".join(path.name for path in outcome.app_code) for outcome in written if outcome.app_code]
+    lines += [f"code for apps: {names}" for names in codes]
+    lines.append(f"written to {request.output_dir}/" if written else "nothing written")
+    lines.append(_seconds_line(stages.seconds, verbose))
     return "\n".join(lines) + "\n"
+
+
+def _seconds_line(seconds: Mapping[str, float], verbose: bool) -> str:
+    """What the stages took: the longest ones, or with `verbose` all in their order."""
+    if verbose:
+        return "   ".join(f"{name} {spent:.1f} s" for name, spent in seconds.items())
+    longest = sorted(seconds.items(), key=lambda item: -item[1])
+    shown = _some([f"{name} {spent:.1f} s" for name, spent in longest])
+    return f"{sum(seconds.values()):.0f} s in all: {shown}"
 
 
 def _lowering_lines(outcome: Outcome, verbose: bool) -> list[str]:

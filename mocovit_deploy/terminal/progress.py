@@ -13,7 +13,7 @@ from mocovit_deploy.terminal.interrupts import raise_if_interrupted
 
 @dataclass
 class Stages:
-    """`with stages("capture"): ...` shows the stage on a terminal and keeps the seconds it took."""
+    """`with stages("capture"): ...` shows the stage on a terminal and adds up the seconds it took."""
 
     terminal: TextIO | None = None
     """Where to show progress; None for silence."""
@@ -30,9 +30,10 @@ class Stages:
             yield
             raise_if_interrupted()
         finally:
-            self.seconds[name] = time.perf_counter() - start
-            self.cpu_seconds[name] = time.process_time() - start_cpu
-            self.show(f"{name} {self.seconds[name]:.1f} s\n")
+            spent = time.perf_counter() - start
+            self.seconds[name] = self.seconds.get(name, 0.0) + spent
+            self.cpu_seconds[name] = self.cpu_seconds.get(name, 0.0) + time.process_time() - start_cpu
+            self.show(f"{name} {spent:.1f} s\n")
 
     def show(self, text: str) -> None:
         """Show where a stage stands, in place of what the terminal's line says."""

@@ -1,5 +1,6 @@
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -208,6 +209,10 @@ def test_nothing_is_said_to_be_written_where_nothing_was(tmp_path, capfd, monkey
     assert status == 3
     assert "nothing written" in out
     assert "written to" not in out
+    last = out.splitlines()[-1]
+    assert re.match(r"\d+ s in all: ", last)
+    assert re.search(r" and \d+ more$", last)
+    assert last.count(", ") == 2
 
 
 def test_a_network_that_cannot_be_captured_exits_3_with_module_and_line(tmp_path):
