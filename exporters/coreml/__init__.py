@@ -2,6 +2,7 @@
 
 write      write_package(): coremltools.convert, float32 or float16
 compress   weights in int8, or in 6 bits with a palette
+activations  int8 activations, as pairs of quantize and dequantize
 interface  the inputs, outputs and systems that files can have
 images     inputs that are pictures to an app
 fp16       what does not fit into fp16 and stays in float32
@@ -20,7 +21,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from importlib.metadata import version
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from exporters.coreml.contents import operators
 from exporters.coreml.execute import NotExecutable
@@ -68,7 +69,7 @@ __all__ = [
 def export(graph: fx.GraphModule, example: Sequence[Tensor], job: ExportJob) -> Written:
     """Write `graph` as an ML program; see `write_package` for what it raises."""
     inputs, outputs = in_file(job.inputs, job.colour_order), in_file(job.outputs)
-    notes = write_package(
+    written = write_package(
         graph,
         example,
         job.path,
@@ -77,16 +78,19 @@ def export(graph: fx.GraphModule, example: Sequence[Tensor], job: ExportJob) -> 
         outputs=outputs,
         minimum_deployment_target=job.minimum_deployment_target,
         colour_order=job.colour_order,
+        scheme=job.scheme,
     )
     tools = {name: version(name) for name in ("torch", "coremltools")}
     known = recipe_named(job.recipe)
-    said = {"recipe": known.meaning} if known.quantizes else None
-    return Written(inputs=inputs, outputs=outputs, tools=tools, notes=notes, quantization=said)
+    said: dict[str, Any] | None = {"recipe": known.meaning} if known.quantizes else None
+    if said is not None and known.is_static and job.scheme is not None:
+        said |= {**job.scheme.as_json(), "operators": {"int8": dict(written.int8_operations)}}
+    return Written(inputs=inputs, outputs=outputs, tools=tools, notes=written.notes, quantization=said)
 
 
 def lowerings(recipe: str) -> tuple[str, ...]:
     """fp16: linear attention within half precision."""
-    return HALF_REWRITES if recipe_named(recipe).activations == "fp16" else ()
+    return HALF_REWRITES if recipe_named(recipe).islands == "fp16" else ()
 
 
 def refuse_impossible(request: ExportRequest) -> None:

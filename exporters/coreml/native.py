@@ -64,4 +64,7 @@ def load_native(artifact: Artifact, compute_units: str) -> NativePredictor:
     runtime = f"Core ML of macOS {platform.mac_ver()[0]}, {compute_units}"
     reverses = artifact.preprocessing.colour_order == "BGR"
     pictures = {spec.name: reverses for spec in artifact.inputs if is_image(spec)}
-    return NativePredictor(model, runtime, recipe_named(artifact.recipe).activations, pictures)
+    known = recipe_named(artifact.recipe)
+    arithmetic = "int8" if known.is_static else known.islands
+    arithmetic += " and fp16" if known.is_static and known.islands == "fp16" else ""
+    return NativePredictor(model, runtime, arithmetic, pictures)

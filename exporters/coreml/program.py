@@ -70,3 +70,8 @@ class Program:
             for value in operation.outputs
         )
         return "fp16" if any(halves) else "fp32"
+
+    @property
+    def is_int8(self) -> bool:
+        """Are activations rounded to 8 bits?"""
+        return any(operation.kind == "quantize" for operation in self.operations)

@@ -19,9 +19,10 @@ class ReferencePredictor:
     program: Program
     runtime: str
     arithmetic: str
+    """What the file declares: "fp32", "fp16", "int8" or "int8 and fp16"."""
 
     def __call__(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
-        return execute(self.program, inputs, self.arithmetic)
+        return execute(self.program, inputs, self.program.arithmetic)
 
 
 def load(artifact: Artifact) -> ReferencePredictor:
@@ -33,4 +34,11 @@ def load(artifact: Artifact) -> ReferencePredictor:
     program = read_program(artifact.path)
     require_executable(program)
     runtime = f"numpy reference of coremltools {coremltools().__version__} MIL"
-    return ReferencePredictor(program, runtime, program.arithmetic)
+    return ReferencePredictor(program, runtime, named_arithmetic(program))
+
+
+def named_arithmetic(program: Program) -> str:
+    """What tolerances call the arithmetic of a program; int8 where values are rounded to it."""
+    if not program.is_int8:
+        return program.arithmetic
+    return "int8 and fp16" if program.arithmetic == "fp16" else "int8"

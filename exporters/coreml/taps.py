@@ -42,7 +42,7 @@ class TappedPredictor:
     def __call__(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         given = {name: array for name, array in inputs.items() if name in self.given}
         taken = {name: array for name, array in inputs.items() if name not in self.given}
-        return execute(self.program, taken, self.arithmetic, wanted=self.wanted, given=given)
+        return execute(self.program, taken, self.program.arithmetic, wanted=self.wanted, given=given)
 
 
 def load_inside(artifact: Artifact, names: Sequence[str], given: Sequence[str]) -> TappedPredictor:

@@ -8,12 +8,14 @@ import tempfile
 import textwrap
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from exporters.coreml.activations import with_int8_activations
 from exporters.coreml.compress import compressed
 from exporters.coreml.decompositions import written_for
 from exporters.coreml.fp16 import fits, overflow_note
@@ -28,21 +30,27 @@ from exporters.coreml.metadata import IN_HALF, PREFIX
 from exporters.coreml.toolchain import coremltools, quiet_coremltools, uncollected
 from mocovit_deploy.artifacts.marks import modules_of, split_mark
 from mocovit_deploy.errors import ConversionError, unknown_choice
+from mocovit_deploy.quantization.grid import Grid
 from mocovit_deploy.quantization.recipes import recipe_named
 from mocovit_deploy.spec import TensorSpec
 
 if TYPE_CHECKING:
     import torch
 
+    from mocovit_deploy.quantization.scheme import Scheme
+
 PRECISIONS = {
     "fp32": "FLOAT32",
     "fp16": "FLOAT16",
+    "static_wi8_ai8": "FLOAT32",
+    "static_wi8_ai8_fp16": "FLOAT16",
     "weight_only_wi8_afp32": "FLOAT32",
     "weight_only_wi8_afp16": "FLOAT16",
     "weight_only_wp6_afp16": "FLOAT16",
 }
 """Recipes, and coremltools' names for what they compute in."""
 
+NEEDS_IOS17 = "it needs iOS 17, as activations in int8 do"
 OF_TORCH = "_aten"
 """Behind the names of operations that end in a number."""
 STORED_IN_HALF = "_to_fp16"
@@ -68,6 +76,16 @@ PASSES_THAT_ERR = ("common::fuse_elementwise_to_batchnorm",)
 group norm with weights is 5e-6 too small. What follows a convolution is folded into it by other passes."""
 
 
+@dataclass(frozen=True)
+class WrittenPackage:
+    """What is to be said of a file."""
+
+    notes: tuple[str, ...]
+    """For its user."""
+    int8_operations: Mapping[str, int]
+    """How many operations of each kind read int8 activations."""
+
+
 def write_package(
     graph: torch.fx.GraphModule,
     example: Sequence[torch.Tensor],
@@ -78,15 +96,16 @@ def write_package(
     outputs: tuple[TensorSpec, ...],
     minimum_deployment_target: str = "iOS16",
     colour_order: str = "",
-) -> tuple[str, ...]:
+    scheme: Scheme | None = None,
+) -> WrittenPackage:
     """Write `graph` to `path` (a folder) as an ML program that computes in float32 or float16.
 
     `recipe` is a key of `PRECISIONS`. Inputs and outputs get the names and types of the specs (`in_file`);
     floats stay float32 in both recipes: an app can replace one file by the other without touching its code,
     and float16 arrays exist only from iOS 16 on. An image in uint8 is a picture to the app (images.py), in
     `colour_order`. `minimum_deployment_target` is a name of
-    `coremltools.target`. Values that do not fit into fp16 stay in float32 (fp16.py). Returns notes for the
-    user of the file.
+    `coremltools.target`. Values that do not fit into fp16 stay in float32 (fp16.py). A static recipe takes
+    the grids of activations from `scheme` (activations.py).
 
     Raises `UsageError` for a recipe, a target or a layout that Core ML files cannot have here,
     `ConversionError` for an element type that they cannot have, or when coremltools cannot convert the graph,
@@ -104,7 +123,7 @@ def write_package(
     with uncollected():
         exported, marks = _exported(ct, graph, example)
         known = recipe_named(recipe)
-        wide = _wide(exported, example) if known.activations == "fp16" else {}
+        wide = _wide(exported, example) if known.islands == "fp16" else {}
         precision = ct.precision[PRECISIONS[recipe]]
         model = _convert(
             ct,
@@ -116,6 +135,11 @@ def write_package(
             minimum_deployment_target=target,
             pass_pipeline=pipeline,
         )
+        counts: dict[str, int] = {}
+        if known.is_static:
+            assert scheme is not None
+            grids = _by_name(graph, scheme, inputs)
+            model, counts = with_int8_activations(model, grids, marks, IN_HALF)
         if known.quantizes:
             model = compressed(model, known.weights)
     model.user_defined_metadata[f"{PREFIX}recipe"] = recipe
@@ -128,7 +152,16 @@ def write_package(
         package = Path(scratch) / "model.mlpackage"
         model.save(str(package))
         package.rename(path)
-    return (overflow_note(wide),) if wide else ()
+    notes = (overflow_note(wide),) if wide else ()
+    return WrittenPackage(notes + ((NEEDS_IOS17,) if known.is_static else ()), counts)
+
+
+def _by_name(graph: torch.fx.GraphModule, scheme: Scheme, inputs: Sequence[TensorSpec]) -> dict[str, Grid]:
+    """The scheme's grids, those of inputs by the names that they have in the file."""
+    taken = [node.name for node in graph.graph.nodes if node.op == "placeholder"]
+    grids = {name: one for name, one in scheme.values.items() if name not in taken}
+    pairs = [(spec.name, name) for name, spec in zip(taken, inputs, strict=True) if name in scheme.values]
+    return grids | {in_file: scheme.values[name] for in_file, name in pairs}
 
 
 def _as_taken(tensor: torch.Tensor, spec: TensorSpec) -> torch.Tensor:

@@ -35,7 +35,7 @@ def execute(tmp_path, gain):
     expected = network(EXAMPLE).numpy()
     features = TensorSpec("features", expected.shape, "float32")
     path = tmp_path / "n.mlpackage"
-    notes = write_package(graph, (EXAMPLE,), path, recipe="fp16", inputs=(IMAGE,), outputs=(features,))
+    notes = write_package(graph, (EXAMPLE,), path, recipe="fp16", inputs=(IMAGE,), outputs=(features,)).notes
     artifact = Artifact(path, "coreml", "fp16", "m", "w", (IMAGE,), (features,), Preprocessing(), "", "")
     predictor = coreml.load(artifact)
     kinds = [(step.kind, step.outputs[0].dtype) for step in predictor.program.operations]

@@ -1,0 +1,110 @@
+"""Activations in int8: quantize and dequantize before what is to be computed in int8, from the scheme.
+
+    before   x - conv(W) - y
+    after    x - quantize - dequantize - conv(W) - y
+
+Core ML computes a convolution, a linear layer, a sum, or a pooling in int8 between such pairs where the
+hardware can, and in float elsewhere: the numbers are the same. Each value is rounded once. What several
+operations read is rounded before each, which is the same rounding. Inputs and weights aside, results are
+rounded where the next such operation reads them.
+
+Source: `linear_quantize_activations` of coremltools.optimize.coreml.experimental, which needs macOS to
+observe ranges; MIL operations `quantize` and `dequantize` of iOS 17
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from exporters.coreml.toolchain import quiet_coremltools
+from mocovit_deploy.artifacts.marks import split_mark
+from mocovit_deploy.errors import ConversionError, first_line
+from mocovit_deploy.quantization.grid import Grid
+
+QUANTIZED: Mapping[str, tuple[str, ...]] = {
+    "conv": ("x",),
+    "linear": ("x",),
+    "add": ("x", "y"),
+    "avg_pool": ("x",),
+    "max_pool": ("x",),
+}
+"""The operations that Core ML computes in int8, and their inputs that are activations."""
+LEAST_TARGET = "iOS17"
+"""The system that `quantize` came with, whatever files are made for."""
+
+
+def with_int8_activations(
+    model: Any, grids: Mapping[str, Grid], marks: Mapping[str, str], in_half: str
+) -> tuple[Any, dict[str, int]]:
+    """The model with its activations in int8, and how many operations of each kind read them.
+
+    `grids` is by operation of the graph and by input; `marks` has the mark of each MIL value that is the
+    value of an operation. Values in float16 are called the same with `in_half` behind.
+    Raises `ConversionError` where coremltools cannot.
+    """
+    from coremltools.converters.mil.mil.passes.graph_pass import AbstractGraphPass
+    from coremltools.models.utils import _apply_graph_pass
+
+    counts: dict[str, int] = {}
+
+    class Insert(AbstractGraphPass):  # type: ignore[misc]
+        def apply(self, prog: Any) -> None:
+            _insert(prog.functions["main"], grids, marks, in_half, counts)
+
+    try:
+        with quiet_coremltools():
+            target = _specification(LEAST_TARGET)
+            made = _apply_graph_pass(model, Insert(), spec_version=target, skip_model_load=True)
+    except Exception as error:
+        raise ConversionError(f"coremltools cannot quantize activations: {first_line(error)}") from error
+    return made, counts
+
+
+def _specification(target: str) -> int:
+    import coremltools
+
+    return int(coremltools.target[target].value)
+
+
+def _insert(
+    block: Any, grids: Mapping[str, Grid], marks: Mapping[str, str], in_half: str, counts: dict[str, int]
+) -> None:
+    for operation in list(block.operations):
+        places = QUANTIZED.get(operation.op_type, ())
+        values = {place: operation.inputs[place] for place in places}
+        found = {place: _grid_of(value, grids, marks, in_half) for place, value in values.items()}
+        if not places or any(grid is None for grid in found.values()):
+            continue
+        for value in dict.fromkeys(values.values()):
+            grid = next(found[place] for place, one in values.items() if one is value)
+            assert grid is not None
+            _round(block, value, grid, operation)
+        counts[operation.op_type] = counts.get(operation.op_type, 0) + 1
+
+
+def _grid_of(value: Any, grids: Mapping[str, Grid], marks: Mapping[str, str], in_half: str) -> Grid | None:
+    """The grid of a value; None for a constant and for one that the scheme does not know."""
+    while value.op is not None and value.op.op_type == "cast":
+        value = value.op.inputs["x"]
+    name = value.name.removesuffix(in_half)
+    if value.op is None:
+        return grids.get(name)
+    mark = marks.get(name)
+    return None if mark is None else grids.get(split_mark(mark)[1])
+
+
+def _round(block: Any, value: Any, grid: Grid, reader: Any) -> None:
+    """Let `reader` read the value rounded to its grid."""
+    from coremltools.converters.mil.mil import Builder, types
+
+    dtype = np.float16 if value.dtype == types.fp16 else np.float32
+    scale, zero = dtype(grid.scale[0]), np.int8(grid.zero_point[0])
+    with block:
+        stored = Builder.quantize(
+            input=value, scale=scale, zero_point=zero, output_dtype="int8", before_op=reader
+        )
+        real = Builder.dequantize(input=stored, scale=scale, zero_point=zero, before_op=reader)
+    block.replace_uses_of_var_after_op(anchor_op=real.op, end_op=reader, old_var=value, new_var=real)
