@@ -79,6 +79,7 @@ def spelled_out() -> Decompositions:
         aten.pad.default: _pad,
         aten.conv_transpose1d.default: _conv_transpose,
         aten.conv_transpose2d.input: _conv_transpose,
+        aten.conv_transpose3d.input: _conv_transpose,
     }
 
 
@@ -137,15 +138,17 @@ def _conv_transpose(
     groups: int = 1,
     dilation: Sequence[int] = (1,),
 ) -> Any:
-    """coremltools crops by `padding` less `output_padding`, and pads its input where that is negative."""
+    """coremltools crops by `padding` less `output_padding`, pads its input where that is negative, and takes
+    none in three dimensions."""
     spatial = weight.dim() - 2
     before = [*padding] * (spatial // len(padding))
     extra = [*output_padding] * (spatial // len(output_padding))
-    if all(more <= less for more, less in zip(extra, before, strict=True)):
+    taken = spatial < 3 and all(more <= less for more, less in zip(extra, before, strict=True))
+    if taken or not any(extra):
         return NotImplemented
     from torch.nn import functional
 
-    convolution = functional.conv_transpose1d if spatial == 1 else functional.conv_transpose2d
+    convolution = getattr(functional, f"conv_transpose{spatial}d")
     whole = convolution(x, weight, None, stride, 0, 0, groups, dilation)
     for axis, (less, more) in enumerate(zip(before, extra, strict=True), start=2):
         size = whole.shape[axis] - 2 * less + more

@@ -2,8 +2,9 @@
 
 What torch.export gives is neither flat nor functional: attention hides in `wrap_with_autocast` sub-graphs,
 nearly every family has in-place operations. Here the sub-graphs are inlined and the in-place operations
-replaced where nothing else can see the mutation. The result is an ordinary `fx.GraphModule`: run it, save
-it, fine-tune it. Node metadata keeps every node's module path.
+replaced: by their like where nothing else can see the mutation, else by torch's own functionalization
+(assignments.py), which follows views and takes longer. The result is an ordinary `fx.GraphModule`: run it,
+save it, fine-tune it. Node metadata keeps every node's module path.
 """
 
 from __future__ import annotations
@@ -18,9 +19,18 @@ import torch
 from torch import Tensor, fx, nn
 
 from mocovit_deploy.errors import ConversionError, first_line
-from mocovit_deploy.graph.edit import cleanup, module_path, nodes_calling, returns_view, shape_of
+from mocovit_deploy.graph.assignments import functional, write_assignments_out
+from mocovit_deploy.graph.edit import (
+    argument,
+    cleanup,
+    module_path,
+    nodes_calling,
+    returns_view,
+    shape_of,
+    value_of,
+)
 from mocovit_deploy.graph.script import graph_of
-from mocovit_deploy.graph.wrapper import unwrapped, with_own_paths
+from mocovit_deploy.graph.wrapper import tell_own_paths, unwrapped, with_own_parameters
 
 WRAPPERS = ("wrap_with_autocast", "wrap_with_set_grad_enabled")
 
@@ -49,7 +59,15 @@ def capture(module: nn.Module, example: Sequence[Tensor], dynamic_batch: bool = 
             module.eval()
             source = graph_of(module, example) if isinstance(module, torch.jit.ScriptModule) else module
             program = torch.export.export(source, tuple(example), dynamic_shapes=dynamic_shapes)
-        raw = program.module(check_guards=False)
+            raw = program.module(check_guards=False)
+            assert isinstance(raw, fx.GraphModule)
+            tell_own_paths(raw, module)
+            try:
+                graph = inline_subgraphs(raw)
+            except _SharedMemoryError:
+                raw = functional(program)
+                tell_own_paths(raw, module)
+                graph = inline_subgraphs(raw)
     except ConversionError:
         raise
     except Exception as error:  # the user's forward may raise any type
@@ -57,8 +75,11 @@ def capture(module: nn.Module, example: Sequence[Tensor], dynamic_batch: bool = 
     finally:
         for child, mode in modes:
             child.training = mode
-    assert isinstance(raw, fx.GraphModule)
-    return with_own_paths(inline_subgraphs(raw), module)
+    return with_own_parameters(graph, module)
+
+
+class _SharedMemoryError(ConversionError):
+    """An operation changes a tensor in place, and a view of it is read later."""
 
 
 def inline_subgraphs(raw: fx.GraphModule) -> fx.GraphModule:
@@ -71,6 +92,7 @@ def inline_subgraphs(raw: fx.GraphModule) -> fx.GraphModule:
     for node in nodes_calling(graph, torch.ops.aten._assert_tensor_metadata.default):
         graph.graph.erase_node(node)
     _functionalize(graph)
+    write_assignments_out(graph)
     _forget_strides(graph)
     _write_shapes_out(graph)
     return cleanup(graph)
@@ -126,8 +148,8 @@ def _inline(graph: fx.GraphModule, node: fx.Node) -> None:
 def _functionalize(graph: fx.GraphModule) -> None:
     """Replace `relu_(x)` and its like by `relu(x)`; later readers of `x` read the result.
 
-    Refuses where a view of `x`, or something `x` is a view of, is read later: that reader would see the
-    mutation too, and a functional graph cannot tell it.
+    Raises `_SharedMemoryError` where a view of `x`, or something `x` is a view of, is read later: that reader
+    sees the mutation too.
     """
     order = {node: position for position, node in enumerate(graph.graph.nodes)}
     for node in list(graph.graph.nodes):
@@ -148,7 +170,7 @@ def _functionalize(graph: fx.GraphModule) -> None:
             )
         for other in _alias_group(mutated) - {mutated, node}:
             if any(order[user] > order[node] for user in other.users if user in order):
-                raise ConversionError(
+                raise _SharedMemoryError(
                     f"{module_path(node)}: {schema.name} changes a tensor whose view {other.name} is read "
                     "later; use the operation that returns a new tensor"
                 )
@@ -170,15 +192,30 @@ def _forget_strides(graph: fx.GraphModule) -> None:
 
 
 def _write_shapes_out(graph: fx.GraphModule) -> None:
-    """Replace `reshape_as(x, y)`, which reads y for its shape alone, by `reshape(x, [2, 3])`.
+    """Replace what reads a value for its shape alone.
 
-    Left where y has more than one size that the caller of the file chooses.
+        reshape_as(x, y)                             reshape(x, [2, 3])
+        full_like(x, c), fill(x, c), zeros_like(x), ones_like(x)    full([2, 3], c), which is a constant
+
+    Left where sizes that the caller of the file chooses are wanted, for a reshape more than one.
     """
     aten = torch.ops.aten
     for node in nodes_calling(graph, aten.reshape_as.default, aten.view_as.default):
         sizes = [size if isinstance(size, int) else -1 for size in shape_of(node)]
         if sizes.count(-1) < 2:
             node.target, node.args = aten.reshape.default, (node.args[0], sizes)
+    filled: dict[Any, int | str] = {
+        aten.zeros_like.default: 0,
+        aten.ones_like.default: 1,
+        aten.full_like.default: "fill_value",
+        aten.fill.Scalar: "value",
+    }
+    for node in nodes_calling(graph, *filled):
+        if all(isinstance(size, int) for size in shape_of(node)):
+            known = filled[node.target]
+            number = argument(node, known) if isinstance(known, str) else known
+            node.target, node.args = aten.full.default, (list(shape_of(node)), number)
+            node.kwargs = {"dtype": value_of(node).dtype}
 
 
 def _alias_group(node: fx.Node) -> set[fx.Node]:

@@ -41,11 +41,19 @@ def unwrapped(module: nn.Module) -> nn.Module:
     return module
 
 
-def with_own_paths(graph: fx.GraphModule, module: nn.Module) -> fx.GraphModule:
-    """The captured `graph` of `module` with the paths and parameter names of the network it wraps."""
-    prefix, kind = "", f"{type(module).__module__}.{type(module).__qualname__}"
-    while isinstance(module, Wrapper):
-        prefix, module = f"{prefix}{INNER}.", module.network
+def tell_own_paths(raw: fx.GraphModule, module: nn.Module) -> None:
+    """Record at every node of what torch.export gave, sub-graphs included, the path that the network has."""
+    prefix, kind = _prefix(module), f"{type(module).__module__}.{type(module).__qualname__}"
+    graphs = [one for one in raw.modules() if isinstance(one, fx.GraphModule)] if prefix else []
+    for node in (node for one in graphs for node in one.graph.nodes):
+        stack = node.meta.get("nn_module_stack")
+        if stack and next(iter(stack.values()))[1] == kind:
+            node.meta["nn_module_stack"] = {key: _own(level, prefix) for key, level in stack.items()}
+
+
+def with_own_parameters(graph: fx.GraphModule, module: nn.Module) -> fx.GraphModule:
+    """The captured `graph` of `module`, flat by now, with the parameter names of the network it wraps."""
+    prefix = _prefix(module)
     if not prefix:
         return graph
     reads = [node for node in graph.graph.nodes if node.op == "get_attr"]
@@ -55,11 +63,14 @@ def with_own_paths(graph: fx.GraphModule, module: nn.Module) -> fx.GraphModule:
         tensor, name = attribute(graph, str(node.target)), str(node.target).removeprefix(prefix)
         node.target = str(node.target) if name.partition(".")[0] in taken else name
         stored[node.target] = tensor
-    for node in graph.graph.nodes:
-        stack = node.meta.get("nn_module_stack")
-        if stack and next(iter(stack.values()))[1] == kind:
-            node.meta["nn_module_stack"] = {key: _own(level, prefix) for key, level in stack.items()}
     return fx.GraphModule(stored, graph.graph)
+
+
+def _prefix(module: nn.Module) -> str:
+    prefix = ""
+    while isinstance(module, Wrapper):
+        prefix, module = f"{prefix}{INNER}.", module.network
+    return prefix
 
 
 def _own(level: tuple[str, Any], prefix: str) -> tuple[str, Any]:

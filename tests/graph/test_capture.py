@@ -116,15 +116,25 @@ def test_an_error_in_forward_names_its_line():
         capture(network, [picture()])
 
 
-def test_a_mutation_seen_through_a_view_is_refused():
+def test_a_mutation_seen_through_a_view_is_followed():
     def forward(_self, x):
         y = x * 2
         flat = y.flatten(1)
         y.relu_()
         return y.sum() + flat.sum()
 
-    with pytest.raises(ConversionError, match="changes a tensor whose view"):
-        capture(Lambda(forward), [picture()])
+    graph = capture(Lambda(forward), [picture()])
+    assert torch.equal(graph(picture()), forward(None, picture()))
+
+
+def test_what_is_read_for_its_shape_alone_is_a_constant():
+    network = Lambda(lambda _self, x: torch.hypot(x, torch.full_like(x, 0.5)) + torch.ones_like(x))
+    graph = capture(network, [picture()])
+    assert torch.equal(graph(picture()), network(picture()))
+    assert {str(node.target) for node in graph.graph.nodes if not node.all_input_nodes} >= {
+        "aten.full.default"
+    }
+    assert not any("_like" in str(node.target) for node in graph.graph.nodes)
 
 
 def test_mutating_an_input_is_refused():

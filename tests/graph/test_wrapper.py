@@ -83,6 +83,21 @@ def test_refusals_name_the_module_of_the_network_behind():
         run_deploy_hooks(Doubled(network))
 
 
+def test_what_a_graph_cannot_express_is_told_of_the_module_of_the_network_behind():
+    class Counting(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.register_buffer("seen", torch.zeros(4))
+
+        def forward(self, x):
+            self.seen.add_(1)
+            return x + self.seen
+
+    network = nn.Sequential(nn.Linear(4, 4), Counting())
+    with pytest.raises(ConversionError, match=r"^1: aten::add_ changes the buffer"):
+        capture(Doubled(network), (torch.ones(1, 4),))
+
+
 def test_deploy_hooks_name_the_module_of_the_network_behind():
     class Switching(nn.Linear):
         def switch_to_deploy(self):

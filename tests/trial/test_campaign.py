@@ -103,9 +103,10 @@ def on_disk(folder, network, example):
     return path
 
 
-def judged(error, verdict="pass", torch_error=1e-7, golden=0.0):
+def judged(error, verdict="pass", torch_error=1e-7, golden=0.0, **known):
     one = {"output": "y", "error": error, "torch_error": torch_error}
-    return {"verdict": verdict, "why": "why", "golden": golden, "fresh": [one], "on_golden": [one]}
+    row = {"verdict": verdict, "why": "why", "golden": golden, "fresh": [one], "on_golden": [one]}
+    return {"format": "onnx", "recipe": "fp32", **row, **known}
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -134,11 +135,14 @@ def test_the_judge_tells_a_wrong_file_from_a_right_one(tmp_path):
         (judged(1e-6, "not run"), ""),
         (judged(1e-6, golden=1e-3), "golden"),
         (judged(1e-6, golden=float("nan")), "golden"),
+        (judged(7e-3, "fail", recipe="fp16"), "rejected and is right"),
+        (judged(7e-3, "fail", recipe="fp16", format="coreml"), ""),
+        (judged(1e-6, "fail", recipe="fp16", why="fp16 arithmetic in a reference: off by 2e-2"), ""),
         ({"verdict": "pass", "judge": "cannot be loaded"}, "passed and does not run"),
     ],
 )
 def test_what_is_wrong_with_a_file(one, found):
-    wrong = networks.file_wrong(one, "fp32")
+    wrong = networks.file_wrong(one, one.get("recipe", "fp32"))
     assert bool(wrong) == bool(found)
     assert all(found in text for text in wrong)
 
