@@ -10,12 +10,11 @@ from dataclasses import dataclass
 
 from benchmarks.reports.report import LatencyReport, differing_conditions
 from mocovit_deploy.errors import UsageError
+from mocovit_deploy.report.order import percentile_bounds
 
 RESAMPLES = 2000
 SEED = 0
 CONFIDENCE = 0.95
-NORMAL_95 = 1.959964
-"""The standard normal distribution's 97.5 % quantile."""
 LEAST_FOR_P99 = 1000
 """Samples: of fewer, the slowest hundredth is too few to speak of."""
 LEAST_PAIRS = 6
@@ -84,18 +83,9 @@ def bootstrap_median(samples: Sequence[float], *, seed: int) -> Interval | None:
 
 
 def percentile_interval(samples: Sequence[float], percent: float) -> Interval | None:
-    """The interval of a percentile from order statistics, which asks nothing of the distribution.
-
-    The number of samples below the percentile is binomial (David and Nagaraja, Order Statistics, 7.1), here
-    by its normal approximation. None where the interval would end beyond the samples.
-    """
-    share, count = percent / 100, len(samples)
-    middle, reach = count * share, NORMAL_95 * math.sqrt(count * share * (1 - share))
-    first, last = math.floor(middle - reach), math.ceil(middle + reach)
-    if first < 0 or last >= count:
-        return None
-    ordered = sorted(samples)
-    return Interval(low=ordered[first], high=ordered[last])
+    """The interval of a percentile from order statistics; None where it would end beyond the samples."""
+    bounds = percentile_bounds(samples, percent)
+    return None if bounds is None else Interval(low=bounds[0], high=bounds[1])
 
 
 def interval(values: Sequence[float]) -> Interval:

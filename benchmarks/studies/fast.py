@@ -31,12 +31,13 @@ from typing import Any
 
 from benchmarks.studies.fast_document import document, measured
 from benchmarks.studies.fast_files import Variant, count_file, write_ours, write_stock, write_variants
-from benchmarks.studies.study import CHECKOUT, RowError, begun, commit, parser_of, product_digest, tools
+from benchmarks.studies.study import CHECKOUT, RowError, begun, parser_of, product_digest, tools
 from benchmarks.studies.study import rows_like as chosen_rows
 from benchmarks.studies.why_fast import filled
 from benchmarks.studies.zoo_document import PRECISIONS, ROWS, Row
 from exporters.tflite.lowering.choose import LOWERINGS, MEASURED, RUNTIME, is_chosen
 from mocovit_deploy.files import digest, write_atomically
+from mocovit_deploy.report.commit import commit
 
 DOCUMENT = CHECKOUT / "docs" / "fast.md"
 WALK = CHECKOUT / "docs" / "why-fast.md"

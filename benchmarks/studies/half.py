@@ -26,7 +26,6 @@ from benchmarks.studies.study import (
     RowError,
     begun,
     child_report,
-    commit,
     finished,
     parser_of,
     product_digest,
@@ -40,6 +39,7 @@ from mocovit_deploy.errors import DeployError, ParityError
 from mocovit_deploy.files import write_atomically
 from mocovit_deploy.formats import format_named
 from mocovit_deploy.parity.verdict import judge_outputs, predict_golden
+from mocovit_deploy.report.commit import commit
 from mocovit_deploy.targets import RunConditions, counting_target
 
 DOCUMENT = CHECKOUT / "docs" / "half.md"

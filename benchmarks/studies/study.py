@@ -10,7 +10,6 @@ import fnmatch
 import hashlib
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -67,22 +66,6 @@ def product_digest() -> str:
                 continue
             total.update(f"{path.relative_to(CHECKOUT)}\0".encode() + path.read_bytes())
     return total.hexdigest()[:16]
-
-
-def commit() -> str:
-    """The checkout's commit in short, "+ changes" where files of it are not committed; "" without git."""
-    git = shutil.which("git")
-    if git is None:
-        return ""
-
-    def said(*words: str) -> str:
-        done = subprocess.run(
-            [git, *words], check=False, cwd=CHECKOUT, capture_output=True, text=True, timeout=60
-        )
-        return done.stdout.strip() if done.returncode == 0 else ""
-
-    changed = said("status", "--porcelain", "--untracked-files=no", "--", "mocovit_deploy", "exporters")
-    return said("rev-parse", "--short=10", "HEAD") + (" + changes" if changed else "")
 
 
 def tools() -> dict[str, str]:

@@ -29,7 +29,6 @@ from benchmarks.studies.study import (
     RowError,
     begun,
     child_report,
-    commit,
     finished,
     parser_of,
     product_digest,
@@ -50,6 +49,7 @@ from mocovit_deploy.artifacts.manifest import read_manifest
 from mocovit_deploy.choices import FORMATS
 from mocovit_deploy.files import write_atomically
 from mocovit_deploy.formats import format_named
+from mocovit_deploy.report.commit import commit
 from mocovit_deploy.terminal.table import table
 
 DOCUMENT = CHECKOUT / "docs" / "zoo.md"

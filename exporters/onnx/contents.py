@@ -33,6 +33,7 @@ def operators(artifact: Artifact) -> tuple[FileOperator, ...]:
         raise UsageError(f"{path}: not an ONNX file ({type(error).__name__})") from None
     if not model.graph.node:
         raise UsageError(f"{path}: not an ONNX file (it holds no graph)")
+    bytes_of = {one.name: one.ByteSize() for one in model.graph.initializer}
     return tuple(
         FileOperator(
             index=index,
@@ -40,6 +41,7 @@ def operators(artifact: Artifact) -> tuple[FileOperator, ...]:
             where=_onnx_module(node),
             name=_text(node.name),
             output=_text(node.output[0]) if node.output else "",
+            weight_bytes=sum(bytes_of.pop(name, 0) for name in node.input),
             constant=node.op_type == "Constant",
         )
         for index, node in enumerate(model.graph.node)

@@ -83,6 +83,7 @@ def _operators(model: Any, schema: Any) -> tuple[FileOperator, ...]:
     graph = model.Subgraphs(0)
     found = []
     widened: set[int] = set()
+    counted: set[int] = {0}  # the first buffer is empty, and shared by all that are computed
     for index in range(graph.OperatorsLength()):
         operator = graph.Operators(index)
         inputs = [operator.Inputs(n) for n in range(operator.InputsLength())]
@@ -95,6 +96,8 @@ def _operators(model: Any, schema: Any) -> tuple[FileOperator, ...]:
             widened.add(operator.Outputs(0))
         half = operator.Outputs(0) in widened or not widened.isdisjoint(inputs)
         name = _text(output.Name())
+        buffers = {graph.Tensors(n).Buffer() for n in inputs if n >= 0} - counted
+        counted |= buffers
         found.append(
             FileOperator(
                 index=index,
@@ -103,6 +106,7 @@ def _operators(model: Any, schema: Any) -> tuple[FileOperator, ...]:
                 dtype=_dtype(output, schema),
                 output=name,
                 half_weights=half,
+                weight_bytes=sum(model.Buffers(n).DataLength() for n in buffers),
             )
         )
     return tuple(found)

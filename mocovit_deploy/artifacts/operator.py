@@ -28,6 +28,8 @@ class FileOperator:
     """The name of its first output."""
     half_weights: bool = False
     """Whether it reads constants that the file holds in half precision (TFLite)."""
+    weight_bytes: int = 0
+    """Of the constants that it is the first to read; 0 too where the format does not tell."""
     constant: bool = False
     """Whether it only holds a number, as ONNX's Constant does."""
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import gc
 import resource
 import sys
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mocovit_deploy.cli.accuracy import accuracy_text
@@ -21,10 +23,13 @@ from mocovit_deploy.cli.output import (
     terminal,
     verdict_row,
 )
+from mocovit_deploy.errors import DeployError
 from mocovit_deploy.exporting.refuse import refuse_impossible
 from mocovit_deploy.extras import import_torch
 from mocovit_deploy.models.probe import probe_files
 from mocovit_deploy.models.source import source_for
+from mocovit_deploy.report.facts import Cost
+from mocovit_deploy.report.request import ReportRequest
 from mocovit_deploy.search.candidate import HEADER as CANDIDATES
 from mocovit_deploy.search.candidate import rows_of
 from mocovit_deploy.spec import ExportRequest, Preprocessing
@@ -44,19 +49,30 @@ CHANGES_SHOWN = 3
 """Of each rewrite of a file, and of operators outside a delegate, unless --verbose asks for all."""
 
 
-def run_export(request: ExportRequest, *, as_json: bool, verbose: bool) -> int:
-    """Export, check, print; the exit status is the first failure's."""
+def run_export(request: ExportRequest, report: ReportRequest, *, as_json: bool, verbose: bool) -> int:
+    """Export, check, measure and report what was asked for, print; the exit status is the first failure's."""
     with quiet(not verbose) as stderr, _seldom_collecting():
         stages = Stages(terminal(stderr))
         with stages("request"):
             source_for(request.model.name)
             refuse_impossible(request)
+            report.require_writable()
         with stages("files"):
             probe_files(request.model, verbose)
         with stages("imports"):
             import_torch()
             from mocovit_deploy.exporting.pipeline import export_model, worst_error
         done = export_model(request, stages)
+        costs: dict[Path, Cost] = {}
+        unmeasured: list[DeployError] = []
+        if report.measure is not None:
+            from mocovit_deploy.cli.measure import measure_files
+
+            costs, unmeasured = measure_files(done, report.measure, stages)
+        if report.paths:
+            from mocovit_deploy.cli.report import write_reports
+
+            write_reports(done, request, report, stages, costs)
     if not done.network.trained:
         note(
             f"{done.network.name} has no checkpoint: its weights are {done.network.weights}. "
@@ -75,10 +91,12 @@ def run_export(request: ExportRequest, *, as_json: bool, verbose: bool) -> int:
     for outcome in done.outcomes:
         print_notes(f"{outcome.format} {outcome.recipe}", outcome.report, outcome.notes)
     if as_json:
-        print_json(_export_json(done, stages))
+        print_json(_export_json(done, stages, costs))
     else:
-        sys.stdout.write(printable(_export_text(done, stages, request, verbose), keep="\n"))
-    error = worst_error(done)
+        lines = _export_text(done, stages, request, costs, verbose)
+        lines += [f"{path}: written" for path in report.paths]
+        sys.stdout.write(printable("\n".join(lines) + "\n", keep="\n"))
+    error = worst_error(done) or next(iter(unmeasured), None)
     for outcome in done.outcomes:
         if outcome.error is not None and outcome.error is not error:
             say(f"{outcome.format} {outcome.recipe}: {outcome.error}")
@@ -113,7 +131,9 @@ def _assumption(how: Preprocessing) -> str:
     )
 
 
-def _export_text(done: ExportOutcome, stages: Stages, request: ExportRequest, verbose: bool) -> str:
+def _export_text(
+    done: ExportOutcome, stages: Stages, request: ExportRequest, costs: Mapping[Path, Cost], verbose: bool
+) -> list[str]:
     lines = [f"{done.network.name}, weights {done.network.weights}"]
     for proof in done.passes.proofs:
         error = "nothing to prove" if proof.error is None else f"float64 error {proof.error:.1e}"
@@ -136,11 +156,11 @@ def _export_text(done: ExportOutcome, stages: Stages, request: ExportRequest, ve
         lines.append(f"\ntolerance {bound or 'none'}, {samples} samples, judged against the original network")
     measured = [(o.artifact, o.accuracy) for o in written if o.artifact and o.accuracy]
     lines += ["", accuracy_text(measured), ""] if measured else []
+    lines += [f"{path.name}: {cost.said}" for path, cost in costs.items()]
     codes = [", ".join(path.name for path in outcome.app_code) for outcome in written if outcome.app_code]
     lines += [f"code for apps: {names}" for names in codes]
     lines.append(f"written to {request.output_dir}/" if written else "nothing written")
-    lines.append(_seconds_line(stages.seconds, verbose))
-    return "\n".join(lines) + "\n"
+    return [*lines, _seconds_line(stages.seconds, verbose)]
 
 
 def _seconds_line(seconds: Mapping[str, float], verbose: bool) -> str:
@@ -202,7 +222,7 @@ def _candidate_lines(outcome: Outcome) -> list[str]:
     ]
 
 
-def _export_json(done: ExportOutcome, stages: Stages) -> dict[str, Any]:
+def _export_json(done: ExportOutcome, stages: Stages, costs: Mapping[Path, Cost]) -> dict[str, Any]:
     from mocovit_deploy.graph.edit import BATCH_NORMS, count_calls
 
     return {
@@ -211,7 +231,7 @@ def _export_json(done: ExportOutcome, stages: Stages) -> dict[str, Any]:
         "weights": done.network.weights,
         "trained": done.network.trained,
         "batch_norms": {
-            "before": done.batch_norms_captured,
+            "before": count_calls(done.captured, *BATCH_NORMS),
             "after": count_calls(done.passes.graph, *BATCH_NORMS),
         },
         "passes": [
@@ -240,6 +260,7 @@ def _export_json(done: ExportOutcome, stages: Stages) -> dict[str, Any]:
                 "why_chosen": outcome.why_chosen,
                 "parity": outcome.report.as_json(),
                 "accuracy": outcome.accuracy.as_json() if outcome.accuracy else None,
+                "measured": _cost_json(outcome, costs),
             }
             for outcome in done.outcomes
         ],
@@ -247,6 +268,11 @@ def _export_json(done: ExportOutcome, stages: Stages) -> dict[str, Any]:
         "cpu_seconds": {name: round(seconds, 3) for name, seconds in stages.cpu_seconds.items()},
         "peak_memory_bytes": _peak_memory_bytes(),
     }
+
+
+def _cost_json(outcome: Outcome, costs: Mapping[Path, Cost]) -> dict[str, Any] | None:
+    cost = None if outcome.artifact is None else costs.get(outcome.artifact.path)
+    return None if cost is None else dataclasses.asdict(cost)
 
 
 def _peak_memory_bytes() -> int:

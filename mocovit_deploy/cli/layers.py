@@ -7,7 +7,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from mocovit_deploy.artifacts.golden import read_golden
+from mocovit_deploy.artifacts.artifact import Artifact
+from mocovit_deploy.artifacts.golden import Golden, read_golden
 from mocovit_deploy.artifacts.manifest import read_manifest
 from mocovit_deploy.cli.output import REPORT_SCHEMA_VERSION, print_json
 from mocovit_deploy.errors import DeployError, ParityError
@@ -25,17 +26,13 @@ def run_layers(files: Sequence[Path], *, bisect: bool, as_json: bool, verbose: b
     """Check the layers of files; all are checked before any failure ends the command."""
     reports: list[tuple[Path, LayerReport]] = []
     errors: list[DeployError] = []
-    references: dict[str, LayerReference] = {}  # files of one export and the same rewrites share a network
+    layers = LayersOfFiles()
     for path in files:
         try:
             with quiet(not verbose):
                 artifact = read_manifest(path)
                 golden = read_golden(artifact)
-                source = json.dumps([artifact.source, golden.names, lowered_by(artifact)], sort_keys=True)
-                if source not in references:
-                    references[source] = original(artifact, golden)
-                report = check_against(artifact, golden, references[source], bisect=bisect)
-                reports.append((path, report))
+                reports.append((path, layers.check(artifact, golden, bisect=bisect)))
         except DeployError as error:
             errors.append(error)
             continue
@@ -52,6 +49,20 @@ def run_layers(files: Sequence[Path], *, bisect: bool, as_json: bool, verbose: b
     if errors:
         raise errors[0]
     return 0
+
+
+class LayersOfFiles:
+    """Checks the layers of several files; those of one export and the same rewrites share a network."""
+
+    def __init__(self) -> None:
+        self._references: dict[str, LayerReference] = {}
+
+    def check(self, artifact: Artifact, golden: Golden, *, bisect: bool) -> LayerReport:
+        """As `check_layers`."""
+        source = json.dumps([artifact.source, golden.names, lowered_by(artifact)], sort_keys=True)
+        if source not in self._references:
+            self._references[source] = original(artifact, golden)
+        return check_against(artifact, golden, self._references[source], bisect=bisect)
 
 
 def layers_text(report: LayerReport) -> str:

@@ -24,8 +24,10 @@ def _export(words: Sequence[str]) -> int:
 
         return run_summary(request, as_json=given.json, verbose=given.verbose)
     from mocovit_deploy.cli.export import run_export
+    from mocovit_deploy.report.request import ReportRequest
 
-    return run_export(request, as_json=given.json, verbose=given.verbose)
+    report = ReportRequest(given.report, given.card, given.measure, tuple(words))
+    return run_export(request, report, as_json=given.json, verbose=given.verbose)
 
 
 def _parity(words: Sequence[str]) -> int:

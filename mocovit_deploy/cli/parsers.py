@@ -236,6 +236,14 @@ def export_parser() -> Parser:
     add("--app-code", action="store_true", help="write Kotlin, Swift and Python that load each file")
     _add_accuracy(parser)
     add("--output-dir", type=Path, metavar="DIR", help="default: build")
+    add("--report", type=Path, metavar="FILE", help="also write a page: which file to take, and why (HTML)")
+    add("--card", type=Path, metavar="FILE", help="also write a model card of the same facts (Markdown)")
+    add(
+        "--measure",
+        type=str.lower,
+        metavar="NAME",
+        help=f"time or count each proven file on: {', '.join(TARGETS)}",
+    )
     add("--summary", action="store_true", help="print what each layer costs, and write no file")
     return parser
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from mocovit_deploy.choices import FORMATS
-from mocovit_deploy.errors import UsageError
+from mocovit_deploy.choices import FORMATS, TARGETS
+from mocovit_deploy.errors import UsageError, unknown_choice
 from mocovit_deploy.quantization.recipes import RECIPES
 from mocovit_deploy.spec import (
     AUTO,
@@ -36,6 +36,7 @@ OF_FILES = (
     *("format", "precision", "output_dir", "output_names", "dynamic", "without", "no_verify", "app_code"),
     *("scale", "mean", "std", "colour_order"),
     *("labels", "author", "licence", "model_version", "description"),
+    *("report", "card", "measure"),
 )
 """Options that change files alone, and not what --summary counts."""
 
@@ -57,6 +58,10 @@ def require_honoured(given: argparse.Namespace) -> None:
     require_labelled(given, searches=AUTO in (given.precision or ()))
     if given.no_verify and given.data is not None:
         raise UsageError("--data compares files that were checked; leave out --no-verify, or --data")
+    if given.no_verify and given.measure is not None:
+        raise UsageError("--measure takes files that were checked; leave out --no-verify, or --measure")
+    if given.measure not in (None, *TARGETS):
+        raise unknown_choice("target", given.measure, TARGETS)
     static = {AUTO} | {recipe.name for recipe in RECIPES if recipe.is_static}
     if given.calibration is not None and not static & set(given.precision or ()):
         raise UsageError(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from torch import fx
+
 from mocovit_deploy.errors import DeployError
 from mocovit_deploy.exporting.answers import ask_original
 from mocovit_deploy.exporting.auto import search
@@ -14,7 +16,6 @@ from mocovit_deploy.exporting.refuse import refuse_impossible
 from mocovit_deploy.exporting.schemes import Schemes
 from mocovit_deploy.exporting.staging import staged
 from mocovit_deploy.graph.capture import capture
-from mocovit_deploy.graph.edit import BATCH_NORMS, count_calls
 from mocovit_deploy.models.load import Network, load_network
 from mocovit_deploy.passes.deploy_hooks import after_deploy_hooks
 from mocovit_deploy.passes.result import PassResult
@@ -33,8 +34,8 @@ class ExportOutcome:
 
     network: Network
     passes: PassResult
-    batch_norms_captured: int
-    """How many the network had before the passes."""
+    captured: fx.GraphModule
+    """The network before the passes."""
     outcomes: tuple[Outcome, ...]
     calibration: CalibrationSet | None = None
     """None if no recipe asked for has fixed ranges."""
@@ -89,8 +90,7 @@ def export_model(request: ExportRequest, stages: Stages, live: Network | None = 
         )
         outcomes = [_outcome(context, name, recipe) for name, recipe in request.files]
     notes = () if answers is None else answers.labelled.notes
-    norms = count_calls(original, *BATCH_NORMS)
-    return ExportOutcome(network, passes, norms, tuple(outcomes), calibration, notes)
+    return ExportOutcome(network, passes, original, tuple(outcomes), calibration, notes)
 
 
 def _outcome(context: ExportContext, format_name: str, recipe: str) -> Outcome:

@@ -13,7 +13,7 @@ from mocovit_deploy.report.svg import WIDTH, LogScale, Scale, dot, line, plot, p
 KINDS = "abcd"
 _LEFT, _RIGHT, _TOP, _BOTTOM = 44.0, 10.0, 20.0, 170.0
 _LEAST_ERROR = 1e-9
-"""Smaller errors, and none at all, are drawn here."""
+"""Smaller errors, and none at all, are drawn at the lower rim."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ def legend(names: Sequence[str]) -> Html:
 
 def errors_over_depth(curves: Sequence[Curve]) -> Html:
     """One line for each curve on an axis of powers of ten, dashed where its bound lies; NaN at the top."""
-    every = [max(one, _LEAST_ERROR) for curve in curves for one in curve.errors if one is not None]
+    every = [one for curve in curves for one in curve.errors if one is not None and one > _LEAST_ERROR]
     every += [curve.bound for curve in curves if curve.bound]
     low = 10.0 ** math.floor(math.log10(min(every, default=_LEAST_ERROR)))
     high = max(10.0 ** math.ceil(math.log10(max(every, default=1.0)) + 1e-9), 10 * low)

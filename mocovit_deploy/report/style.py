@@ -55,9 +55,11 @@ svg .front {{ fill: none; stroke: var(--faint); stroke-dasharray: 2 2; }}
 table {{ border-collapse: collapse; font-size: .875rem; width: 100%; margin: .4rem 0; }}
 th, td {{ text-align: left; padding: .25rem .8rem .25rem 0; border-bottom: 1px solid var(--line);
   vertical-align: top; }}
-th {{ color: var(--faint); font-weight: 500; }}
+th {{ color: var(--faint); font-weight: 500; overflow-wrap: normal; }}
 td.number, th.number {{ text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }}
-.stacked td {{ overflow-wrap: normal; }} .stacked td:first-child {{ overflow-wrap: anywhere; }}
+.stacked td {{ overflow-wrap: normal; }}
+.stacked td:first-child {{ overflow-wrap: anywhere; min-width: 10rem; }}
+.stacked td:last-child {{ padding-right: 0; }}
 .bars td {{ padding-right: .8rem; }} .bars td.number {{ width: 1%; }}
 .bars td.of {{ width: 30%; padding-right: 0; vertical-align: middle; }}
 .bars td.of span {{ display: block; height: .6rem; min-width: 1px; border-radius: .15rem;
@@ -68,7 +70,7 @@ td.number, th.number {{ text-align: right; font-variant-numeric: tabular-nums; w
   .stacked tr {{ display: block; padding: .4rem 0; border-bottom: 1px solid var(--line); }}
   .stacked td, .stacked td.number {{ display: inline-block; border: 0; padding: 0 .9rem 0 0; text-align: left;
     white-space: normal; }}
-  .stacked td:first-child {{ display: block; font-weight: 500; }}
+  .stacked td:first-child {{ display: block; font-weight: 500; min-width: 0; }}
   .stacked td[data-title]::before {{ content: attr(data-title) " "; color: var(--faint); }}
   .bars tr {{ display: grid; grid-template-columns: 1fr auto; padding: .3rem 0;
     border-bottom: 1px solid var(--line); }}

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from pages import require_whole_page
 from tiny_networks import tiny
 
 from mocovit_deploy.cli import main as cli
@@ -54,9 +55,17 @@ def test_export_prints_the_verdict_and_where_the_weights_are_from(tmp_path, capf
 
 
 def test_json(tmp_path, capfd):
-    status, out, _ = run(capfd, *TINY, "--format", "onnx", "--output-dir", tmp_path, "--json")
+    page, card = tmp_path / "report.html", tmp_path / "card.md"
+    words = ["--output-dir", tmp_path, "--report", page, "--card", card, "--json"]
+    status, out, _ = run(capfd, *TINY, "--format", "onnx", *words)
     report = json.loads(out)
     assert status == 0
+    text = page.read_text()
+    require_whole_page(text)
+    assert "ONNX Runtime: tiny_32_fp32.onnx" in text
+    assert "layers within" in text
+    assert "tiny\\_32\\_fp32.onnx" in card.read_text()
+    assert report["files"][0]["measured"] is None
     assert report["schema_version"] == 1
     assert report["files"][0]["parity"]["verdict"] == "pass"
     assert report["files"][0]["parity"]["tolerance"]["max_error"] == 1e-5

@@ -104,7 +104,7 @@ REQUEST_OPTIONS = {
 }
 """Words, and the field of the request that they must show in; tests of the exporters show what fields do."""
 
-ELSEWHERE = {"help", "version", "json", "verbose", "model", "summary"}
+ELSEWHERE = {"help", "version", "json", "verbose", "model", "summary", "report", "card", "measure"}
 """Tested with the commands themselves."""
 
 
@@ -180,6 +180,11 @@ def test_a_summary_refuses_what_changes_files_alone(name):
         (["--max-drop", "1"], "--max-drop goes with --data or --precision auto"),
         (["--device", "x"], "--device goes with --precision auto"),
         (["--strict"], "--strict goes with --calibration"),
+        (["--measure", "emulated", "--no-verify"], "--measure takes files that were checked"),
+        (["--measure", "emulate"], "did you mean 'emulated'"),
+        (["--summary", "--report", "a.html"], "--summary writes no file: leave out --report"),
+        (["--summary", "--card", "a.md"], "--summary writes no file: leave out --card"),
+        (["--summary", "--measure", "host"], "--summary writes no file: leave out --measure"),
         (["--calibration-images", "9"], "--calibration-images goes with --calibration"),
         (["--num-classes", "3", "--model-arg", "num_classes=4"], "are both given"),
     ],

@@ -1,0 +1,70 @@
+"""Facts in words that the page and the card share."""
+
+from __future__ import annotations
+
+from mocovit_deploy.report.facts import ExportFacts, FileFacts
+from mocovit_deploy.terminal.table import megabytes
+
+FILES = ("file", "size", "largest error", "allowed", "SQNR", "same class", "executed by", "verdict")
+ACCURACY = ("file", "right", "original", "lost, points", "95 % interval", "same class")
+RANGE = (
+    "Largest error: the largest difference from the original network in float64, as a share of the span of "
+    "its outputs. SQNR: signal to noise of the outputs in decibels, more is better. Same class: on how many "
+    "of the samples file and original name one class."
+)
+DRAWN = "Told from the files by rules; nothing was run on a GPU or a Neural Engine."
+
+
+def title_of(facts: ExportFacts) -> str:
+    """ "mocovit_1_0 as TFLite and ONNX"."""
+    names = {"tflite": "TFLite", "onnx": "ONNX", "coreml": "Core ML"}
+    formats = [names.get(one, one) for one in dict.fromkeys(one.format for one in facts.files)]
+    listed = " and ".join(filter(None, (", ".join(formats[:-1]), *formats[-1:])))
+    return f"{facts.model} as {listed}" if listed else facts.model
+
+
+def file_row(one: FileFacts) -> tuple[str, ...]:
+    """Under `FILES`."""
+    return (
+        name_of(one),
+        megabytes(one.size_bytes) if one.size_bytes else "-",
+        _error(one),
+        "-" if one.tolerance is None else f"{one.tolerance:.0e}",
+        "-" if one.sqnr_db is None else f"{one.sqnr_db:.0f} dB",
+        "-" if one.top1 is None else f"{one.top1:.0%} of {one.samples}",
+        f"{one.runtime}, {one.arithmetic}" if one.runtime else "-",
+        verdict_of(one),
+    )
+
+
+def name_of(one: FileFacts) -> str:
+    """Its name, or what it would have been."""
+    return one.name or f"no {one.format} {one.recipe} file"
+
+
+def verdict_of(one: FileFacts) -> str:
+    """Verdict, and what stands beside it."""
+    if one.error:
+        return f"{one.verdict}; {one.error}" if one.verdict != "pass" else f"rejected; {one.error}"
+    return f"{one.verdict}; {one.not_run} not run" if one.not_run else one.verdict
+
+
+def accuracy_row(one: FileFacts) -> tuple[str, ...]:
+    """Under `ACCURACY`."""
+    found = one.accuracy
+    if found is None:
+        return (name_of(one), *("not measured",), *("-",) * 4)
+    return (
+        one.name,
+        f"{found.right:.2%} of {found.images:,}",
+        f"{found.original_right:.2%}",
+        f"{found.drop_points:+.2f}",
+        f"{found.low_points:+.2f} to {found.high_points:+.2f}",
+        f"{found.agreement:.2%}",
+    )
+
+
+def _error(one: FileFacts) -> str:
+    if one.max_error is not None:
+        return f"{one.max_error:.1e}"
+    return "not finite" if one.runtime else "-"
