@@ -114,6 +114,7 @@ def test_commands_that_documents_show_are_accepted(monkeypatch):
         "layers.run_layers",
         "ready.run_ready",
         "contract.run_contract",
+        "first_contract.run_first_contract",
     ):
         monkeypatch.setattr(f"mocovit_deploy.cli.{command}", lambda *_, **__: 0)
     parse = {"export": cli._export, "parity": cli._parity, "bench": build_parser("mocovit-bench").parse_args}

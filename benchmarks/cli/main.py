@@ -17,7 +17,7 @@ import sys
 from collections.abc import Sequence
 
 from benchmarks.cli.parser import build_parser
-from mocovit_deploy.cli.runner import run_command
+from mocovit_deploy.cli.runner import require_posix, run_command
 from mocovit_deploy.terminal.deadline import deadline
 
 PROGRAM = "mocovit-bench"
@@ -30,6 +30,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _command(words: Sequence[str]) -> int:
     given = build_parser(PROGRAM).parse_args(words)
+    require_posix(PROGRAM)
     from benchmarks.cli.request import ab_request, doctor_request, run_request
 
     if given.command in ("run", "ab"):

@@ -33,6 +33,7 @@ from mocovit_deploy.report.request import ReportRequest
 from mocovit_deploy.search.candidate import HEADER as CANDIDATES
 from mocovit_deploy.search.candidate import rows_of
 from mocovit_deploy.spec import ExportRequest, Preprocessing
+from mocovit_deploy.terminal.colour import painted
 from mocovit_deploy.terminal.printable import printable
 from mocovit_deploy.terminal.progress import Stages
 from mocovit_deploy.terminal.quiet import quiet
@@ -95,7 +96,7 @@ def run_export(request: ExportRequest, report: ReportRequest, *, as_json: bool, 
     else:
         lines = _export_text(done, stages, request, costs, verbose)
         lines += [f"{path}: written" for path in report.paths]
-        sys.stdout.write(printable("\n".join(lines) + "\n", keep="\n"))
+        sys.stdout.write(painted(printable("\n".join(lines) + "\n", keep="\n"), sys.stdout))
     error = worst_error(done) or next(iter(unmeasured), None)
     for outcome in done.outcomes:
         if outcome.error is not None and outcome.error is not error:

@@ -5,16 +5,31 @@ Nothing heavy is imported before it is needed: --help costs what bare Python cos
 
 from __future__ import annotations
 
+import argparse
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from mocovit_deploy.cli.parsers import export_parser, parity_parser
-from mocovit_deploy.cli.runner import run_command
+from mocovit_deploy.cli.runner import require_posix, run_command
 from mocovit_deploy.errors import UsageError
 
 
 def _export(words: Sequence[str]) -> int:
-    given = export_parser().parse_args(words)
+    parser = export_parser()
+    if any(word.partition("=")[0] == "--config" for word in words):
+        from mocovit_deploy.cli.config import with_config
+
+        words = with_config(parser, words)
+    given = parser.parse_args(words)
+    if given.config is not None:
+        raise UsageError("write --config in full")
+    if given.completion:
+        from mocovit_deploy.cli.completion import script
+
+        sys.stdout.write(script(given.completion, (parser, parity_parser())))
+        return 0
+    require_posix(parser.prog)
     from mocovit_deploy.cli.requests import export_request, require_honoured
 
     require_honoured(given)
@@ -31,7 +46,24 @@ def _export(words: Sequence[str]) -> int:
 
 
 def _parity(words: Sequence[str]) -> int:
-    given = parity_parser().parse_args(words)
+    parser = parity_parser()
+    given = parser.parse_args(words)
+    require_posix(parser.prog)
+    if given.init:
+        refused = {
+            **_of_runs(given),
+            "--output-dir": given.output_dir,
+            "--report-dir": given.report_dir,
+            "--fresh": given.fresh,
+            "--json": given.json,
+        }
+        if word := next((word for word, value in refused.items() if value), None):
+            raise UsageError(f"{word} does not go with --init, which measures what a contract can bound")
+        if not given.files:
+            raise UsageError("--init writes a contract of files: give a FILE")
+        from mocovit_deploy.cli.first_contract import run_first_contract
+
+        return run_first_contract(given.files, given.contract or Path("parity.toml"), verbose=given.verbose)
     if given.contract is None:
         from mocovit_deploy.cli.requests import accuracy_request, require_labelled
 
@@ -80,17 +112,7 @@ def _parity(words: Sequence[str]) -> int:
             as_json=given.json,
             verbose=given.verbose,
         )
-    others = {
-        "--target": given.target,
-        "--layers": given.layers,
-        "--bisect": given.bisect,
-        "--ready": given.ready,
-        "--deadline-s": given.deadline_s,
-        "--data": given.data,
-        "--images": given.images,
-        "--max-drop": given.max_drop is not None,
-        str(given.files[0]) if given.files else "": given.files,
-    }
+    others = {**_of_runs(given), str(given.files[0]) if given.files else "": given.files}
     if word := next((word for word, value in others.items() if value), None):
         raise UsageError(f"{word} does not go with --contract: the contract names files and targets")
     from mocovit_deploy.cli.contract import run_contract
@@ -103,6 +125,20 @@ def _parity(words: Sequence[str]) -> int:
         as_json_report=given.json,
         verbose=given.verbose,
     )
+
+
+def _of_runs(given: argparse.Namespace) -> dict[str, object]:
+    """The options of a check without a contract."""
+    return {
+        "--target": given.target,
+        "--layers": given.layers,
+        "--bisect": given.bisect,
+        "--ready": given.ready,
+        "--deadline-s": given.deadline_s,
+        "--data": given.data,
+        "--images": given.images,
+        "--max-drop": given.max_drop is not None,
+    }
 
 
 def export_main() -> int:

@@ -30,6 +30,7 @@ from mocovit_deploy.parity.sandboxed import CheckedHere, check_here
 from mocovit_deploy.parity.verdict import ParityReport, judge_outputs, not_run
 from mocovit_deploy.spec import AccuracyRequest
 from mocovit_deploy.targets import RunConditions, load_target
+from mocovit_deploy.terminal.colour import painted
 from mocovit_deploy.terminal.printable import printable
 from mocovit_deploy.terminal.quiet import quiet
 from mocovit_deploy.terminal.table import table
@@ -71,7 +72,7 @@ def run_parity(
         print_json({"schema_version": REPORT_SCHEMA_VERSION, "files": reports})
     else:
         rows = [verdict_row(path, report) for path, report, _ in results]
-        sys.stdout.write(printable(f"{table(HEADER, rows)}\n", keep="\n"))
+        sys.stdout.write(painted(printable(f"{table(HEADER, rows)}\n", keep="\n"), sys.stdout))
         if compared:
             sys.stdout.write(printable(f"\n{accuracy_text(compared)}\n", keep="\n"))
     errors += lost

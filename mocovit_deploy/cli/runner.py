@@ -16,7 +16,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import TextIO
 
-from mocovit_deploy.errors import DeployError, OutputError, internal, no_room
+from mocovit_deploy.errors import DeployError, OutputError, UsageError, internal, no_room
 from mocovit_deploy.terminal.interrupts import handled, raise_if_interrupted
 from mocovit_deploy.terminal.printable import printable
 
@@ -75,6 +75,16 @@ class HeardOrNot:
 
     def __getattr__(self, name: str) -> object:
         return getattr(self.stream, name)
+
+
+def require_posix(program: str) -> None:
+    """Raise `UsageError` on Windows, where --help is all that works.
+
+    Files of strangers are read in child processes with limits on memory and time (`resource`, process
+    groups), and exports of one folder wait for each other by `fcntl`. Windows has none of these.
+    """
+    if os.name != "posix":
+        raise UsageError(f"{program} runs on Linux and macOS; on Windows, run it in WSL")
 
 
 def run_command(program: str, command: Command, words: Sequence[str] | None = None) -> int:

@@ -17,7 +17,6 @@ every file meets and a word without effect are refused: such a contract cannot f
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,12 +26,11 @@ from mocovit_deploy.choices import CPUS, FORMATS, RUNTIMES, RUNTIMES_OF
 from mocovit_deploy.contract.bounds import METRICS, metric_named
 from mocovit_deploy.contract.evidence import Conditions
 from mocovit_deploy.contract.model_table import MODEL_WORDS, request_of
-from mocovit_deploy.contract.toml import choice, positive, text
+from mocovit_deploy.contract.toml import choice, positive, read_toml, text
 from mocovit_deploy.errors import UsageError, unknown_choice
 from mocovit_deploy.formats import format_named
 from mocovit_deploy.spec import ExportRequest
 
-LARGEST_BYTES = 1 << 20
 TARGETS = ("host", "emulated")
 BY_RUNTIME = tuple(sorted(RUNTIMES_OF))
 """The formats that the runtimes of targets read."""
@@ -77,7 +75,7 @@ class Contract:
 
 def read_contract(path: Path) -> Contract:
     """Read and check a contract. Raises `UsageError` for the first thing in it that does not fit."""
-    document = _toml(path)
+    document = read_toml(path)
     _refuse_unknown(document, ("model",), f"{path}", "table")
     models = document.get("model")
     if not isinstance(models, dict) or not models:
@@ -85,19 +83,6 @@ def read_contract(path: Path) -> Contract:
     return Contract(
         path, tuple(_model(name, table, f"{path}: model.{name}") for name, table in models.items())
     )
-
-
-def _toml(path: Path) -> dict[str, Any]:
-    try:
-        if path.stat().st_size > LARGEST_BYTES:
-            raise UsageError(f"{path}: larger than {LARGEST_BYTES:,} bytes; not a contract")
-        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
-    except FileNotFoundError:
-        raise UsageError(f"{path}: no such file") from None
-    except OSError as error:
-        raise UsageError(f"{path}: cannot be read ({error.strerror})") from None
-    except (ValueError, RecursionError) as error:  # not UTF-8, not TOML, or nested without end
-        raise UsageError(f"{path}: not TOML ({error})") from None
 
 
 def _model(name: str, table: object, where: str) -> ModelEntry:

@@ -3,9 +3,28 @@
 from __future__ import annotations
 
 import math
+import tomllib
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 from mocovit_deploy.errors import UsageError, unknown_choice
+
+LARGEST_BYTES = 1 << 20
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """The document in a file. Raises `UsageError` for one that cannot be read, is too large or no TOML."""
+    try:
+        if path.stat().st_size > LARGEST_BYTES:
+            raise UsageError(f"{path}: larger than {LARGEST_BYTES:,} bytes; not written by hand")
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except FileNotFoundError:
+        raise UsageError(f"{path}: no such file") from None
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read ({error.strerror})") from None
+    except (ValueError, RecursionError) as error:  # not UTF-8, not TOML, or nested without end
+        raise UsageError(f"{path}: not TOML ({error})") from None
 
 
 def text(value: object, where: str) -> str:

@@ -2,4 +2,5 @@
 
 progress   stages and their seconds        quiet       silence for chatty libraries
 table      text and Markdown tables        printable   control characters made visible
+colour     of verdicts, on terminals alone
 """

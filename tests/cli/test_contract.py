@@ -238,3 +238,24 @@ def test_a_report_folder_that_cannot_be_written_is_said_before_any_work(folder, 
     assert status == 2
     assert "choose another --report-dir" in err
     assert not Path("never").exists()
+
+
+def test_a_first_contract_holds_for_its_files_and_fails_for_others(folder, exported, capfd):
+    files = sorted((folder / "out" / "net").glob("tiny_32_*.*"))
+    files = [path for path in files if path.suffix in (".onnx", ".tflite", ".mlpackage")]
+    assert len(files) == 3
+    path = folder / "first.toml"
+    status, out, _ = run(capfd, *files, "--init", "--contract", path)
+    assert status == 0
+    assert f"{path}: written; check it with: mocovit-parity --contract {path}" in out
+    status, out, err = run(capfd, "--contract", path, "--output-dir", "out/net")
+    assert status == 0, err
+    assert "bounds hold" in out
+    assert err.count(" found (out/net/") == 3
+    text = path.read_text()
+    bounds = [line for line in text.splitlines() if line.startswith(("max_", "min_"))]
+    assert len(bounds) > 15
+    assert f"{len(bounds)} of {len(bounds)} bounds hold" in out
+    path.write_text(text.replace("max_operators = ", "max_operators = 1 # "))
+    assert run(capfd, "--contract", path, "--output-dir", "out/net")[0] == 6
+    assert run(capfd, *files, "--init", "--contract", path)[0] == 2

@@ -104,7 +104,19 @@ REQUEST_OPTIONS = {
 }
 """Words, and the field of the request that they must show in; tests of the exporters show what fields do."""
 
-ELSEWHERE = {"help", "version", "json", "verbose", "model", "summary", "report", "card", "measure"}
+ELSEWHERE = {
+    "help",
+    "version",
+    "json",
+    "verbose",
+    "model",
+    "summary",
+    "report",
+    "card",
+    "measure",
+    "config",
+    "completion",
+}
 """Tested with the commands themselves."""
 
 
@@ -331,7 +343,13 @@ def test_parity_options_that_do_not_go_together():
         "images",
         "max_drop",
         "ready",
+        "init",
     }
+    for words in (["--target", "host"], ["--fresh"], ["--report-dir", "a"], ["--json"], ["--data", "a"]):
+        with pytest.raises(UsageError, match=f"{words[0]} does not go with --init"):
+            cli._parity(["a.onnx", "--init", *words])
+    with pytest.raises(UsageError, match="--init writes a contract of files"):
+        cli._parity(["--init"])
     others = (["--deadline-s", "3"], ["--data", "a"], ["--images", "3"], ["--max-drop", "1"], ["a.onnx"])
     for words in (["--layers"], ["--bisect"], ["--target", "host"], *others):
         with pytest.raises(UsageError, match="does not go with --contract"):

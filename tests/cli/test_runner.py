@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.cli import main as bench
+from mocovit_deploy.cli import main as cli
 from mocovit_deploy.cli.runner import INTERRUPTED, run_command
 from mocovit_deploy.errors import ConversionError, OutputError, UsageError
 from mocovit_deploy.terminal.interrupts import raise_if_interrupted
@@ -229,3 +231,18 @@ def test_the_first_ten_details_of_an_error_and_all_with_verbose(capsys):
     assert capsys.readouterr().err.count("\n  missing ") == 320
     assert run_command("mocovit-export", fails, ["--json"]) == 2
     assert len(json.loads(capsys.readouterr().out)["details"]) == 320
+
+
+@pytest.mark.parametrize(
+    ("program", "command", "words"),
+    [
+        ("mocovit-export", cli._export, []),
+        ("mocovit-parity", cli._parity, ["a.onnx"]),
+        ("mocovit-bench", bench._command, ["emulator"]),
+    ],
+)
+def test_windows_is_told_in_one_line(program, command, words, monkeypatch, capsys):
+    monkeypatch.setattr("os.name", "other")
+    assert run_command(program, command, words) == 2
+    said = f"{program}: error: {program} runs on Linux and macOS; on Windows, run it in WSL\n"
+    assert capsys.readouterr().err == said

@@ -1,0 +1,126 @@
+"""mocovit-export --config FILE: an export that is repeated, as the words it stands for.
+
+    checkpoint = "digits.safetensors"       the options of mocovit-export, with _ or - between words
+    format = ["tflite", "onnx"]             a list where an option takes one, or is given several times
+    normalize = true                        an option without a value
+    model_arg = { num_heads = 2 }           NAME=VALUE
+
+They come before the words of the command line, which win: an option given there is left out here. Files are
+relative to the folder of the file itself.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from mocovit_deploy.contract.toml import read_toml
+from mocovit_deploy.errors import UsageError, unknown_choice
+
+OF_THE_COMMAND = ("help", "version", "config", "completion", "json", "verbose")
+"""What a file cannot say: how the command prints, or that it does something else."""
+SOURCES = ("calibration", "data")
+"""Options that name a folder, a file, or something else."""
+CODE = (".py", ".pt2")
+
+
+def with_config(parser: argparse.ArgumentParser, words: Sequence[str]) -> list[str]:
+    """`words` without --config, after those of its file. Raises `UsageError` for what is wrong with that."""
+    path, rest = config_in(words)
+    if path is None:
+        return list(words)
+    return [*words_of(parser, read_toml(path), path, given_in(parser, rest)), *rest]
+
+
+def config_in(words: Sequence[str]) -> tuple[Path | None, list[str]]:
+    """The file that --config names, and the other words. Raises `UsageError` without a name, or with two."""
+    finder = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    finder.add_argument("--config", type=Path, action="append")
+    try:
+        found, rest = finder.parse_known_args(list(words))
+    except argparse.ArgumentError:
+        raise UsageError("--config: name a TOML file") from None
+    paths = found.config or []
+    if len(paths) > 1:
+        raise UsageError("--config is given twice; give one file")
+    return (paths[0] if paths else None), rest
+
+
+def given_in(parser: argparse.ArgumentParser, words: Sequence[str]) -> frozenset[str]:
+    """The options that occur among `words`, by their names in the parser; abbreviations too."""
+    found = set()
+    for word in words:
+        name = word.partition("=")[0]
+        if name.startswith("--"):
+            fitting = {a.dest for text, a in parser._option_string_actions.items() if text.startswith(name)}
+            exact = parser._option_string_actions.get(name)
+            found |= {exact.dest} if exact else fitting
+    return frozenset(found)
+
+
+def words_of(
+    parser: argparse.ArgumentParser,
+    table: Mapping[str, Any],
+    path: Path,
+    given: frozenset[str] = frozenset(),
+) -> list[str]:
+    """A table of options as words, but for those `given` elsewhere; each is checked by the parser.
+
+    Raises `UsageError` for an unknown option or an impossible value, naming the file and the option.
+    """
+    known = {action.dest: action for action in parser._actions if action.dest not in OF_THE_COMMAND}
+    words: list[str] = []
+    for key, value in table.items():
+        name = key.replace("-", "_")
+        if name in OF_THE_COMMAND:
+            raise UsageError(f"{path}: {key}: give it on the command line")
+        if name not in known:
+            raise UsageError(f"{path}: {unknown_choice('option', key, known)}")
+        said = list(_said(known[name], value, f"{path}: {key}", path.parent))
+        try:
+            parser.parse_args(said)
+        except UsageError as error:
+            raise UsageError(f"{path}: {key}: {str(error).partition(' (see ')[0]}") from None
+        words += [] if name in given else said
+    return words
+
+
+def _said(action: argparse.Action, value: object, where: str, folder: Path) -> Iterator[str]:
+    option = action.option_strings[0]
+    if action.nargs == 0:
+        if not isinstance(value, bool):
+            raise UsageError(f"{where}: {value!r:.60} is not true or false")
+        yield from [option] if value else []
+        return
+    if isinstance(value, Mapping):
+        if action.dest != "model_arg":
+            raise UsageError(f"{where}: takes no table")
+        for name, one in value.items():
+            yield f"{option}={name}={one!r}" if not isinstance(one, str) else f"{option}={name}={one}"
+        return
+    members = value if isinstance(value, list) else [value]
+    if not members:
+        raise UsageError(f"{where}: an empty list")
+    texts = [_placed(action, _text(one, where), folder) for one in members]
+    if isinstance(action, argparse._AppendAction):
+        yield from (f"{option}={text}" for text in texts)
+    else:
+        yield f"{option}={','.join(texts)}"
+
+
+def _text(value: object, where: str) -> str:
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        raise UsageError(f"{where}: {value!r:.60} is neither a text nor a number")
+    return str(value)
+
+
+def _placed(action: argparse.Action, text: str, folder: Path) -> str:
+    """A file or a folder as seen from where the command runs; anything else as it is."""
+    if action.type is Path:
+        return str(folder / text)
+    if action.dest == "model":
+        file, colon, rest = text.partition(":")
+        return f"{folder / file}{colon}{rest}" if file.endswith(CODE) else text
+    return str(folder / text) if action.dest in SOURCES and (folder / text).exists() else text

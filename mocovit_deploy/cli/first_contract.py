@@ -1,0 +1,31 @@
+"""mocovit-parity --init FILE...: the first contract, from what is measured of files that are there."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from mocovit_deploy.artifacts.manifest import read_manifest
+from mocovit_deploy.contract.first import first_contract
+from mocovit_deploy.errors import OutputError, UsageError
+from mocovit_deploy.files import write_atomically
+from mocovit_deploy.terminal.printable import printable
+from mocovit_deploy.terminal.quiet import quiet
+
+
+def run_first_contract(files: Sequence[Path], path: Path, *, verbose: bool) -> int:
+    """Write the contract to `path`. Raises `UsageError` if something is there already."""
+    if path.exists():
+        raise UsageError(f"{path}: is there already; name another file with --contract, or move it away")
+    with quiet(not verbose):
+        text = first_contract([read_manifest(file) for file in files])
+    try:
+        write_atomically(path, text.encode())
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be written ({error.strerror})") from None
+    folders = dict.fromkeys(file.parent for file in files)
+    where = f" --output-dir {next(iter(folders))}" if len(folders) == 1 else ""
+    said = f"{path}: written; check it with: mocovit-parity --contract {path}{where}\n"
+    sys.stdout.write(printable(said, keep="\n"))
+    return 0

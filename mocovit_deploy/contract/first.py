@@ -1,0 +1,186 @@
+"""A first contract for files that are there: every bound that can be measured, with room where values vary.
+
+    max_error            four times what was measured: another processor or version rounds otherwise
+    min_sqnr_db          6 dB below it, which is twice the error
+    max_size_bytes       one percent above it
+    counts, agreement    what was measured
+
+A bound that an output which never changes would meet, or that cannot be measured here, is left out.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from mocovit_deploy.artifacts.artifact import Artifact
+from mocovit_deploy.artifacts.provenance import LIVE, model_of
+from mocovit_deploy.contract.bounds import metric_named
+from mocovit_deploy.contract.check import judge_metric
+from mocovit_deploy.contract.evidence import Conditions, Evidence
+from mocovit_deploy.contract.metric import ERROR, Metric
+from mocovit_deploy.errors import DeployError, ParityError, UsageError
+from mocovit_deploy.parity.decide import PASS
+from mocovit_deploy.parity.tolerance import MEANT_ARITHMETIC
+from mocovit_deploy.quantization.recipes import recipe_named
+from mocovit_deploy.spec import CalibrationRequest, ExportRequest, ModelSpec
+
+WORDS = (
+    *("max_error", "min_sqnr_db", "min_top1_agreement", "max_partitions", "max_outside_xnnpack"),
+    *("max_outside_gpu", "max_operators", "max_transposes", "max_size_bytes"),
+)
+"""The bounds that need no labelled images and no emulated core, in the order in which they are written."""
+ROOM = {"max_error": 4.0, "max_size_bytes": 1.01}
+ROOM_DB = 6.0
+
+
+def first_contract(artifacts: Sequence[Artifact]) -> str:
+    """The text of a contract that holds for these files today.
+
+    Raises `UsageError` for a file that cannot be exported again from what its manifest says, `ParityError`
+    for one that did not pass, and what measuring its outputs raises.
+    """
+    models: dict[str, list[Artifact]] = {}
+    for artifact in artifacts:
+        _require_repeatable(artifact)
+        words = _words(artifact)
+        models.setdefault(json.dumps(words, sort_keys=True), []).append(artifact)
+    lines = [
+        "# What must hold of these files: mocovit-parity --contract checks it (docs/contract.md).",
+        "# Written by mocovit-parity --init; the value measured then stands beside each bound.",
+    ]
+    names: set[str] = set()
+    for key, made in models.items():
+        name = _free_name(made[0].model, names)
+        lines += ["", f"[model.{name}]", *(f"{w} = {_toml(v)}" for w, v in json.loads(key).items())]
+        for artifact in made:
+            lines += ["", f"[[model.{name}.file]]", *_file(artifact)]
+    return "\n".join(lines) + "\n"
+
+
+def _require_repeatable(artifact: Artifact) -> None:
+    source = artifact.source or {}
+    if str(source.get("model", {}).get("name", "")).startswith(LIVE):
+        raise UsageError(
+            f"{artifact.path}: was exported from a module that a Python program held; a contract names a "
+            "--model that can be built again"
+        )
+    model_of(artifact)
+    if (artifact.parity or {}).get("verdict") != PASS:
+        raise ParityError(f"{artifact.path}: did not pass its export; a contract is for files that did")
+
+
+def _words(artifact: Artifact) -> dict[str, Any]:
+    """The words of a model table that lead to this file; those at their defaults are left out."""
+    spec, options = model_of(artifact), (artifact.source or {})["options"]
+    usual, plain = ModelSpec(), ExportRequest(ModelSpec())
+    words: dict[str, Any] = {"model": spec.name}
+    if spec.arguments:
+        words["model_arg"] = dict(spec.arguments)
+    if spec.checkpoint is not None:
+        words["checkpoint"] = str(spec.checkpoint)
+    names = ("prefer_ema", "normalize", "pretrained", "num_classes", "seed", "input_names", "output_names")
+    words |= {n: getattr(spec, n) for n in names if getattr(spec, n) != getattr(usual, n)}
+    image = {
+        "image_size": "size",
+        "batch": "batch",
+        **{n: n for n in ("scale", "mean", "std", "colour_order")},
+    }
+    found = {word: getattr(spec.input, field, None) for word, field in image.items()}
+    words |= {word: value for word, value in found.items() if value is not None}
+    same = ("layout", "opset", "minimum_deployment_target", "converter", "deploy_hooks")
+    said = ("author", "licence", "model_version", "description")
+    words |= {n: options[n] for n in (*same, *said) if options[n] != getattr(plain, n)}
+    words |= {"no_simplify": True} if not options["simplify"] else {}
+    words |= {"dynamic": "batch"} if options["dynamic_batch"] else {}
+    words |= {"without": options["without"]} if options["without"] else {}
+    if options["labels"]:
+        raise UsageError(
+            f"{artifact.path}: was exported with --labels, whose file the manifest does not name; write its "
+            "contract by hand"
+        )
+    return words | _calibration(artifact)
+
+
+def _calibration(artifact: Artifact) -> dict[str, Any]:
+    if not recipe_named(artifact.recipe).is_static:
+        return {}
+    found = (artifact.quantization or {}).get("calibration")
+    if not isinstance(found, Mapping) or not {"source", "runs"} <= found.keys():
+        raise UsageError(f"{artifact.path}: its manifest does not say what it was calibrated on")
+    assert artifact.quantization is not None
+    words: dict[str, Any] = {"calibration": str(found["source"])}
+    runs, rule = int(found["runs"]), artifact.quantization.get("ranges", CalibrationRequest.ranges)
+    words |= {"calibration_images": runs} if runs != CalibrationRequest.images else {}
+    words |= {"ranges": rule} if rule != CalibrationRequest.ranges else {}
+    return words | ({"bias_correction": True} if artifact.quantization.get("bias_correction") else {})
+
+
+def _file(artifact: Artifact) -> Iterator[str]:
+    yield f"format = {_toml(artifact.format)}"
+    yield f"precision = {_toml(artifact.recipe)}"
+    evidence = Evidence(artifact, Conditions())
+    meant = MEANT_ARITHMETIC.get(artifact.recipe)
+    if meant not in (None, evidence.arithmetic):
+        yield f'# computed in {evidence.arithmetic} here, made for {meant}; target = "emulated" bounds that'
+    for word in WORDS:
+        metric = metric_named(word)
+        if artifact.format not in metric.formats or "host" not in metric.targets:
+            continue
+        try:
+            found = metric.measure(evidence)
+        except DeployError as error:
+            if word == WORDS[0]:
+                raise
+            yield f"# {word}: not measured here ({str(error).splitlines()[0]})"
+            continue
+        limit = _limit(metric, found.value)
+        if limit is None:
+            continue
+        check = judge_metric(metric, limit, found)
+        if check.verdict == PASS:
+            yield f"{word} = {_number(metric, limit)}  # {metric.unit.show(found.value)}"
+
+
+def _limit(metric: Metric, value: float) -> float | None:
+    """What to promise where `value` was measured; None where every file would meet it."""
+    if not math.isfinite(value):
+        return None
+    limit = value * ROOM.get(metric.word, 1.0)
+    if metric.unit is ERROR:
+        power = 10.0 ** math.floor(math.log10(limit)) if limit else 1.0
+        limit = math.ceil(limit / power - 1e-9) * power if limit else 1e-7
+    elif metric.word == "min_sqnr_db":
+        limit = math.floor(value - ROOM_DB)
+    elif metric.unit.whole:
+        limit = math.ceil(limit)
+    try:
+        return metric.limit(int(limit) if metric.unit.whole else limit)
+    except UsageError:
+        return None
+
+
+def _number(metric: Metric, limit: float) -> str:
+    if metric.unit.whole:
+        return f"{int(limit):_}"
+    return f"{limit:.0e}" if metric.unit is ERROR else repr(limit)
+
+
+def _free_name(model: str, taken: set[str]) -> str:
+    """A name for a table and a folder, made of the network's; numbered where two would be one."""
+    base = re.sub(r"[^A-Za-z0-9_-]+", "_", model).strip("_-") or "model"
+    name = next(
+        f"{base}{end}" for end in ("", *(f"_{n}" for n in range(2, 1000))) if f"{base}{end}" not in taken
+    )
+    taken.add(name)
+    return name
+
+
+def _toml(value: object) -> str:
+    """A value as TOML: JSON's spelling, but for tables."""
+    if isinstance(value, Mapping):
+        return "{ " + ", ".join(f"{json.dumps(k)} = {_toml(v)}" for k, v in value.items()) + " }"
+    return json.dumps(value, ensure_ascii=False)
