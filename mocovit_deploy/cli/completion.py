@@ -37,7 +37,7 @@ VALUES: dict[str, Sequence[str]] = {
     "without": PASSES,
 }
 """What options take, by their names in the parsers, beside those that name files."""
-FILES = ("config", "calibration", "data")
+FILES = ("config", "calibration", "data", "sweep")
 """Options whose values are files or folders, though their type does not say so."""
 
 

@@ -19,7 +19,7 @@ from typing import Any
 from mocovit_deploy.contract.toml import read_toml
 from mocovit_deploy.errors import UsageError, unknown_choice
 
-OF_THE_COMMAND = ("help", "version", "config", "completion", "json", "verbose")
+OF_THE_COMMAND = ("help", "version", "config", "completion", "json", "verbose", "sweep", "ray")
 """What a file cannot say: how the command prints, or that it does something else."""
 SOURCES = ("calibration", "data")
 """Options that name a folder, a file, or something else."""

@@ -86,6 +86,12 @@ def export_parser() -> Parser:
         help="a TOML file of these options; the command line wins (docs/config.md)",
     )
     parser.add_argument(
+        "--sweep",
+        type=Path,
+        metavar="FILE",
+        help="export each network of a TOML file in each format and precision: one table (docs/sweep.md)",
+    )
+    parser.add_argument(
         "--completion",
         choices=("bash", "zsh", "fish"),
         help="print a script for the shell, for eval or its folder of completions, and stop",

@@ -134,7 +134,7 @@ def main(order: Mapping[str, Any]) -> int:
     """The child: take the limits, call the function, write down what came of it."""
     from mocovit_deploy.terminal.quiet import quiet
 
-    _end_with_parent(order["parent"])
+    end_with_parent(order["parent"])
     _limit(SandboxLimits(seconds=order["seconds"], memory_bytes=order["memory_bytes"]))
     document: dict[str, Any] = {"error": None}
     try:
@@ -171,7 +171,7 @@ def _out_of_memory(error: BaseException) -> bool:
         error = error.__cause__
 
 
-def _end_with_parent(parent: int) -> None:
+def end_with_parent(parent: int) -> None:
     """Let Linux kill this process when `parent` is gone, as it may be without a word (SIGKILL).
 
     Elsewhere the child goes on to its end, or to its limits.

@@ -116,6 +116,7 @@ ELSEWHERE = {
     "measure",
     "config",
     "completion",
+    "sweep",
 }
 """Tested with the commands themselves."""
 

@@ -1,0 +1,106 @@
+"""mocovit-export --sweep FILE: every network of a file in every format and precision, as one table.
+
+    format = ["tflite", "onnx"]             options of mocovit-export for all, as in a file of --config
+    precision = ["fp32", "fp16"]
+    image_size = 96
+
+    [[system]]                              one network, with options of its own
+    name = "digits"                         default: its model
+    model = "mocovit_0_5"
+    checkpoint = "digits.safetensors"
+
+A precision that a format does not have is left out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from mocovit_deploy.choices import FORMATS
+from mocovit_deploy.cli.config import words_of
+from mocovit_deploy.contract.toml import read_toml, text
+from mocovit_deploy.errors import DeployError, OutputError, UsageError
+from mocovit_deploy.files import write_atomically
+from mocovit_deploy.formats import format_named
+from mocovit_deploy.sweep.page import sweep_page
+from mocovit_deploy.sweep.row import Row, RowResult
+from mocovit_deploy.sweep.run import run_sweep
+from mocovit_deploy.sweep.table import as_csv, as_json, as_text
+from mocovit_deploy.terminal.colour import painted
+from mocovit_deploy.terminal.printable import printable
+
+SPREAD = ("format", "precision")
+NOT_HERE = ("output_dir", "report", "card", "summary", "no_verify")
+"""Options that a sweep gives itself, or that leave it nothing to show."""
+
+
+def run_sweep_file(parser: argparse.ArgumentParser, path: Path, folder: Path, *, as_json_report: bool) -> int:
+    """Run what is missing, write sweep.csv, sweep.json and sweep.html into `folder`, print the table.
+
+    Raises `UsageError` for a file that does not fit, and the error of the first row that failed.
+    """
+    rows = read_rows(parser, path)
+
+    def say(line: str) -> None:
+        sys.stderr.write(printable(f"{line}\n", keep="\n"))
+        sys.stderr.flush()
+
+    results = run_sweep(rows, folder, say)
+    for name, made in (("sweep.csv", as_csv), ("sweep.json", as_json), ("sweep.html", sweep_page)):
+        try:
+            write_atomically(folder / name, made(results).encode())
+        except OSError as error:
+            raise OutputError(f"{folder / name}: cannot be written ({error.strerror})") from None
+    if as_json_report:
+        sys.stdout.write(as_json(results))
+    else:
+        said = f"{as_text(results)}\n\nwritten to {folder}/: sweep.csv, sweep.json, sweep.html\n"
+        sys.stdout.write(painted(printable(said, keep="\n"), sys.stdout))
+    if (failed := next((one for one in results if not one.passed), None)) is not None:
+        raise _error_of(failed, sum(not one.passed for one in results), len(results))
+    return 0
+
+
+def _error_of(failed: RowResult, count: int, total: int) -> DeployError:
+    error = DeployError(
+        f"{count} of {total} rows failed; the first, {failed.system} {failed.format} {failed.recipe}: "
+        f"{failed.error}"
+    )
+    error.exit_status = failed.exit_status
+    return error
+
+
+def read_rows(parser: argparse.ArgumentParser, path: Path) -> tuple[Row, ...]:
+    """The rows of a sweep file, in order. Raises `UsageError` for what does not fit."""
+    document = read_toml(path)
+    systems = document.pop("system", None)
+    if not isinstance(systems, list) or not systems or not all(isinstance(one, dict) for one in systems):
+        raise UsageError(f"{path}: no [[system]] table in it, so there is nothing to run")
+    found = [row for system in systems for row in _rows(parser, path, document, system)]
+    slugs = [row.slug for row in found]
+    if twice := next((slug for slug in slugs if slugs.count(slug) > 1), None):
+        raise UsageError(f"{path}: two rows are {twice}; give each [[system]] a name of its own")
+    if not found:
+        raise UsageError(f"{path}: no format in it has any of these precisions")
+    return tuple(found)
+
+
+def _rows(
+    parser: argparse.ArgumentParser, path: Path, common: Mapping[str, Any], system: Mapping[str, Any]
+) -> list[Row]:
+    table = {key.replace("-", "_"): value for key, value in {**common, **system}.items()}
+    if refused := next((name for name in NOT_HERE if name in table), None):
+        raise UsageError(f"{path}: {refused} does not go into a sweep")
+    name = text(table.pop("name", table.get("model", "mocovit_1_0")), f"{path}: name")
+    spread = parser.parse_args(words_of(parser, {n: table.pop(n) for n in SPREAD if n in table}, path))
+    words = tuple(words_of(parser, table, path))
+    wanted = [
+        (format_name, recipe)
+        for format_name in spread.format or FORMATS
+        for recipe in spread.precision or ("fp32",)
+    ]
+    return [Row(name, one, recipe, words) for one, recipe in wanted if recipe in format_named(one).RECIPES]

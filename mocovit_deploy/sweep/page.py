@@ -1,0 +1,75 @@
+"""A sweep as a page: which files are beaten by no other, in a plot and in words, then the whole table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from mocovit_deploy.report.curves import KINDS, Point, legend, pareto, pareto_plot
+from mocovit_deploy.report.digits import figure
+from mocovit_deploy.report.markup import Html, drawing, join, note, table, tag
+from mocovit_deploy.report.page import Part, page
+from mocovit_deploy.sweep.row import RowResult
+from mocovit_deploy.sweep.table import HEADER, cells
+from mocovit_deploy.terminal.table import megabytes
+
+MEGA = 1e6
+LEAST_ERROR = 1e-9
+
+
+def sweep_page(results: Sequence[RowResult]) -> str:
+    """The whole page as text."""
+    passed = [one for one in results if one.passed]
+    systems = list(dict.fromkeys(one.system for one in results))
+    title = f"{len(results)} exports of {len(systems)} network{'s'[: len(systems) != 1]}"
+    lost = [note(f"{_name(one)}: {one.error}", kind="bad") for one in results if not one.passed]
+    lead = join((tag("p", f"{len(passed)} of {len(results)} passed."), *_conclusions(passed)))
+    numbers = (3, 4, 5, 6, 7)
+    whole = join((table(HEADER, map(cells, results), numbers=numbers, stacked=True), *lost))
+    return page(title, lead, [*_plots(passed), Part("rows", "All rows", whole)])
+
+
+def _conclusions(passed: Sequence[RowResult]) -> Iterator[Html]:
+    """Of each network, the smallest file and the nearest one."""
+    for system in dict.fromkeys(one.system for one in passed):
+        own = [one for one in passed if one.system == system and one.size_bytes]
+        if not own:
+            continue
+        timed = [one for one in own if one.milliseconds is not None]
+        best = min(timed or own, key=lambda one: one.milliseconds or one.size_bytes or 0.0)
+        said = f"{figure(best.milliseconds)} ms" if best.milliseconds else megabytes(best.size_bytes or 0)
+        word = "fastest" if timed else "smallest"
+        error = "" if best.max_error is None else f", largest error {best.max_error:.1e} of the range"
+        said = f" The {word} is {best.format} {best.recipe}: {said}{error}."
+        yield note(join((tag("b", system), said)), kind="good")
+
+
+def _plots(passed: Sequence[RowResult]) -> Iterator[Part]:
+    by_size = [(one, one.size_bytes / MEGA) for one in passed if one.size_bytes]
+    by_time = [(one, one.milliseconds) for one in passed if one.milliseconds]
+    for anchor, title, across, found in (
+        ("time", "Error against time", "milliseconds", by_time),
+        ("size", "Error against size", "megabytes", by_size),
+    ):
+        placed = [(one, x) for one, x in found if one.max_error is not None]
+        if placed:
+            yield Part(anchor, title, _plot(placed, across))
+
+
+def _plot(placed: Sequence[tuple[RowResult, float]], across: str) -> Html:
+    formats = list(dict.fromkeys(one.format for one, _ in placed))
+    kinds = {name: KINDS[n % len(KINDS)] for n, name in enumerate(formats)}
+    points = [
+        Point(_name(one), x, max(one.max_error or 0.0, LEAST_ERROR), kinds[one.format]) for one, x in placed
+    ]
+    caption = (
+        "Filled: no other file is better in one and as good in the other. Numbers as below; hover for names."
+    )
+    plot = pareto_plot(points, across_title=across, down_title="largest error, of the range")
+    front = pareto(points)
+    rows = [(str(n), one.name, figure(one.x), f"{one.y:.1e}") for n, one in enumerate(front, 1)]
+    listed = table(("", "file", across, "largest error"), rows, numbers=(2, 3))
+    return join((drawing(join((legend(formats), plot)), caption), listed))
+
+
+def _name(one: RowResult) -> str:
+    return f"{one.system}, {one.format} {one.recipe}"

@@ -1,0 +1,65 @@
+"""The results of a sweep as a table: text, CSV and JSON. The same results give the same bytes."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import io
+import json
+from collections.abc import Sequence
+
+from mocovit_deploy.report.digits import figure
+from mocovit_deploy.sweep.row import RowResult
+from mocovit_deploy.terminal.table import megabytes, table
+
+SCHEMA_VERSION = 1
+HEADER = ("system", "format", "precision", "size", "max error", "SQNR", "lost, points", "ms", "verdict")
+FIELDS = tuple(field.name for field in dataclasses.fields(RowResult) if field.name != "key")
+
+
+def as_text(results: Sequence[RowResult]) -> str:
+    """A line for each."""
+    return table(HEADER, [cells(one) for one in results])
+
+
+def cells(one: RowResult) -> tuple[str, ...]:
+    """Under `HEADER`."""
+    return (
+        one.system,
+        one.format,
+        one.recipe,
+        "-" if one.size_bytes is None else megabytes(one.size_bytes),
+        "-" if one.max_error is None else f"{one.max_error:.1e}",
+        "-" if one.sqnr_db is None else f"{one.sqnr_db:.0f} dB",
+        _lost(one),
+        "-"
+        if one.milliseconds is None
+        else f"{figure(one.milliseconds)}{' modelled' if one.modelled else ''}",
+        "pass" if one.passed else f"failed ({one.exit_status}): {one.error}",
+    )
+
+
+def _lost(one: RowResult) -> str:
+    if one.drop_points is None or one.drop_high_points is None:
+        return "-"
+    return f"{one.drop_points:+.2f}, at most {one.drop_high_points:+.2f}"
+
+
+def as_csv(results: Sequence[RowResult]) -> str:
+    """Every field but the key, with a header; empty where nothing is known.
+
+    A text that a spreadsheet would take for a formula gets an apostrophe before it.
+    """
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(FIELDS)
+    for one in results:
+        values = [getattr(one, name) for name in FIELDS]
+        writer.writerow([f"'{v}" if isinstance(v, str) and v[:1] in "=+-@\t" and v else v for v in values])
+    return out.getvalue()
+
+
+def as_json(results: Sequence[RowResult]) -> str:
+    """Every field but the key."""
+    rows = [{name: getattr(one, name) for name in FIELDS} for one in results]
+    return json.dumps({"schema_version": SCHEMA_VERSION, "rows": rows}, indent=2, allow_nan=False) + "\n"
