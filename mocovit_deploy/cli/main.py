@@ -30,7 +30,7 @@ def _export(words: Sequence[str]) -> int:
         sys.stdout.write(script(given.completion, (parser, parity_parser())))
         return 0
     require_posix(parser.prog)
-    if given.sweep is not None:
+    if given.sweep is not None or given.ray is not None:
         return _sweep(parser, given)
     from mocovit_deploy.cli.requests import export_request, require_honoured
 
@@ -48,13 +48,15 @@ def _export(words: Sequence[str]) -> int:
 
 
 def _sweep(parser: argparse.ArgumentParser, given: argparse.Namespace) -> int:
+    if given.sweep is None:
+        raise UsageError("--ray runs a --sweep; give one, or leave it out")
     said = {name for name, value in vars(given).items() if value != parser.get_default(name)}
-    if others := sorted(said - {"sweep", "output_dir", "json", "verbose"}):
+    if others := sorted(said - {"sweep", "ray", "output_dir", "json", "verbose"}):
         raise UsageError(f"--{others[0].replace('_', '-')} stands in the file of --sweep, or is left out")
     from mocovit_deploy.cli.sweep import run_sweep_file
 
     folder = given.output_dir or Path("build", "sweep")
-    return run_sweep_file(parser, given.sweep, folder, as_json_report=given.json)
+    return run_sweep_file(parser, given.sweep, folder, ray=given.ray, as_json_report=given.json)
 
 
 def _parity(words: Sequence[str]) -> int:

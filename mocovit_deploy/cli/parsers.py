@@ -92,6 +92,9 @@ def export_parser() -> Parser:
         help="export each network of a TOML file in each format and precision: one table (docs/sweep.md)",
     )
     parser.add_argument(
+        "--ray", metavar="ADDRESS", help="run the rows of --sweep on a Ray cluster; auto for this machine's"
+    )
+    parser.add_argument(
         "--completion",
         choices=("bash", "zsh", "fish"),
         help="print a script for the shell, for eval or its folder of completions, and stop",

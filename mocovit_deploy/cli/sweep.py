@@ -26,9 +26,10 @@ from mocovit_deploy.contract.toml import read_toml, text
 from mocovit_deploy.errors import DeployError, OutputError, UsageError
 from mocovit_deploy.files import write_atomically
 from mocovit_deploy.formats import format_named
+from mocovit_deploy.sweep.on_ray import on_ray
 from mocovit_deploy.sweep.page import sweep_page
 from mocovit_deploy.sweep.row import Row, RowResult
-from mocovit_deploy.sweep.run import run_sweep
+from mocovit_deploy.sweep.run import run_here, run_sweep
 from mocovit_deploy.sweep.table import as_csv, as_json, as_text
 from mocovit_deploy.terminal.colour import painted
 from mocovit_deploy.terminal.printable import printable
@@ -38,18 +39,21 @@ NOT_HERE = ("output_dir", "report", "card", "summary", "no_verify")
 """Options that a sweep gives itself, or that leave it nothing to show."""
 
 
-def run_sweep_file(parser: argparse.ArgumentParser, path: Path, folder: Path, *, as_json_report: bool) -> int:
-    """Run what is missing, write sweep.csv, sweep.json and sweep.html into `folder`, print the table.
+def run_sweep_file(
+    parser: argparse.ArgumentParser, path: Path, folder: Path, *, ray: str | None, as_json_report: bool
+) -> int:
+    """Run what is missing, here or on the Ray cluster at `ray`; write sweep.csv, .json and .html; print it.
 
     Raises `UsageError` for a file that does not fit, and the error of the first row that failed.
     """
     rows = read_rows(parser, path)
+    runner = run_here if ray is None else on_ray(ray)
 
     def say(line: str) -> None:
         sys.stderr.write(printable(f"{line}\n", keep="\n"))
         sys.stderr.flush()
 
-    results = run_sweep(rows, folder, say)
+    results = run_sweep(rows, folder, say, runner)
     for name, made in (("sweep.csv", as_csv), ("sweep.json", as_json), ("sweep.html", sweep_page)):
         try:
             write_atomically(folder / name, made(results).encode())

@@ -36,10 +36,10 @@ Runner = Callable[[Sequence[Row], Path], Iterable[RowResult]]
 """Runs rows in a folder and gives each result when it is there, in any order."""
 
 
-def run_sweep(rows: Sequence[Row], folder: Path, say: Say, runner: Runner | None = None) -> list[RowResult]:
+def run_sweep(rows: Sequence[Row], folder: Path, say: Say, runner: Runner) -> list[RowResult]:
     """Every row's result, in the order of the rows; those that are there already are not run.
 
-    `say` is told of each in a line. `runner` is where rows are run, here by default.
+    `say` is told of each in a line; `runner` runs those that are missing.
     """
     folder.mkdir(parents=True, exist_ok=True)
     found = {row.slug: kept for row in rows if (kept := kept_result(row, folder)) is not None}
@@ -47,7 +47,7 @@ def run_sweep(rows: Sequence[Row], folder: Path, say: Say, runner: Runner | None
     if found:
         say(f"{len(found)} of {len(rows)} rows are there")
     start = time.perf_counter()
-    for result in (runner or run_here)(missing, folder):
+    for result in runner(missing, folder):
         slug = Row(result.system, result.format, result.recipe, ()).slug
         found[slug] = result
         write_atomically(folder / f"{slug}.json", json.dumps(dataclasses.asdict(result), indent=2).encode())

@@ -117,6 +117,7 @@ ELSEWHERE = {
     "config",
     "completion",
     "sweep",
+    "ray",
 }
 """Tested with the commands themselves."""
 

@@ -15,7 +15,7 @@ from pages import require_whole_page
 from mocovit_deploy.cli import main as cli
 from mocovit_deploy.cli.parsers import export_parser
 from mocovit_deploy.cli.sweep import read_rows
-from mocovit_deploy.errors import UsageError
+from mocovit_deploy.errors import MissingToolError, UsageError
 from mocovit_deploy.sweep.page import sweep_page
 from mocovit_deploy.sweep.row import Row, RowResult, result_of
 from mocovit_deploy.sweep.run import run_sweep
@@ -73,6 +73,14 @@ def test_what_does_not_fit_is_refused(text, message, tmp_path):
 def test_other_options_are_refused(tmp_path):
     with pytest.raises(UsageError, match="--opset stands in the file of --sweep"):
         cli._export(["--sweep", str(write(tmp_path, TOML)), "--opset", "17"])
+
+
+def test_ray_is_said_to_be_missing(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(MissingToolError, match=r"ray is not installed.*\[ray\]"):
+        cli._export(["--sweep", str(write(tmp_path, TOML)), "--ray", "auto"])
+    with pytest.raises(UsageError, match="--ray runs a --sweep"):
+        cli._export(["--ray", "auto"])
 
 
 def result(row, **changes):

@@ -105,7 +105,7 @@ def test_every_word_of_the_command_line_about_the_network_is_one_of_the_contract
         *("help", "json", "verbose", "version", "summary", "no_verify", "output_dir", "app_code"),
         *("format", "precision"),  # of a file
         *("data", "images", "max_drop"),  # of a model and its bounds
-        *("report", "card", "measure", "config", "completion", "sweep"),  # beside the files
+        *("report", "card", "measure", "config", "completion", "sweep", "ray"),  # beside the files
         *("device", "runtime", "judging_images"),  # of a search, whose result a contract names
     }
     assert set(MODEL_WORDS) == options - not_of_the_network
