@@ -232,7 +232,7 @@ def _layers(artifact: Artifact, layers: LayersOfFiles) -> LayerFacts:
     try:
         report = layers.check(artifact, read_golden(artifact), bisect=False)
     except DeployError as error:
-        return LayerFacts(curve=Curve(name, ()), reason=str(error))
+        return LayerFacts(curve=Curve(name, ()), reason=str(error).removeprefix(f"{artifact.path}: "))
     errors = tuple(one.carried.max_error if one.carried.finite else None for one in report.readings)
     return LayerFacts(
         curve=Curve(f"{name}, computed in {report.arithmetic}", errors, report.bound),

@@ -59,7 +59,7 @@ th {{ color: var(--faint); font-weight: 500; overflow-wrap: normal; }}
 td.number, th.number {{ text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }}
 .stacked td {{ overflow-wrap: normal; }}
 .stacked td:first-child {{ overflow-wrap: anywhere; min-width: 10rem; }}
-.stacked td:last-child {{ padding-right: 0; }}
+.stacked td:last-child, .stacked th:last-child {{ padding-right: 0; }}
 .bars td {{ padding-right: .8rem; }} .bars td.number {{ width: 1%; }}
 .bars td.of {{ width: 30%; padding-right: 0; vertical-align: middle; }}
 .bars td.of span {{ display: block; height: .6rem; min-width: 1px; border-radius: .15rem;
