@@ -45,6 +45,7 @@ RECIPES: tuple[str, ...] = (
     "fp16_weights",
     "static_wi8_ai8",
     "static_wi8_ai8_fp16",
+    "static_wi8_ai16",
     "mixed_wi8_ai8",
     "mixed_wi8_ai8_fp16",
     "dynamic_wi8_afp32",

@@ -131,8 +131,8 @@ def _files(group: Options) -> None:
         "--precision",
         type=choices,
         metavar="LIST",
-        help="of fp32 (default), fp16, fp16_weights, static_wi8_ai8, static_wi8_ai8_fp16, mixed_wi8_ai8, "
-        "mixed_wi8_ai8_fp16, dynamic_wi8_afp32, weight_only_wi8_afp32, weight_only_wi8_afp16, "
+        help="of fp32 (default), fp16, fp16_weights, static_wi8_ai8, static_wi8_ai8_fp16, static_wi8_ai16, "
+        "mixed_wi8_ai8, mixed_wi8_ai8_fp16, dynamic_wi8_afp32, weight_only_wi8_afp32, weight_only_wi8_afp16, "
         "weight_only_wp6_afp16, or auto: the fastest that keeps the "
         "accuracy; not every format has all",
     )

@@ -260,9 +260,11 @@ class _Search:
 
 
 def _is_quick(recipe: str) -> bool:
-    """Leaves out mixed files, and those never quicker than fp16: they widen weights in each inference."""
+    """Leaves out mixed files, and those never quicker than fp16: they widen weights in each inference, or
+    their activations are int16, for NPUs.
+    """
     known = recipe_named(recipe)
-    return (known.is_static and not known.is_mixed) or known.weights == "fp32"
+    return known.weights == "fp32" or (known.is_static and not known.is_mixed and known.activations == "int8")
 
 
 def _has_int8(proven: Proven) -> bool:

@@ -80,6 +80,9 @@ TOLERANCES = {
     ("tflite", "static_wi8_ai8_fp16", INT8_AND_HALF): Tolerance(
         max_error=0.35, measured=6.2e-2, min_varying_db=3.0, measured_db=11.2
     ),
+    ("tflite", "static_wi8_ai16", "int8"): Tolerance(
+        max_error=0.1, measured=8.3e-3, min_varying_db=12.0, measured_db=25.1
+    ),
     ("tflite", "mixed_wi8_ai8", "int8"): Tolerance(
         max_error=0.35, measured=5.8e-2, min_varying_db=3.0, measured_db=10.9
     ),
@@ -129,6 +132,7 @@ MEANT_ARITHMETIC = {
     "fp16_weights": "fp16",
     "static_wi8_ai8": "int8",
     "static_wi8_ai8_fp16": INT8_AND_HALF,
+    "static_wi8_ai16": "int8",
     "mixed_wi8_ai8": "int8",
     "mixed_wi8_ai8_fp16": INT8_AND_HALF,
     "dynamic_wi8_afp32": "int8",

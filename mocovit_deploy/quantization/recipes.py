@@ -73,6 +73,7 @@ RECIPES = (
     Recipe(name="fp16_weights", weights="fp16", activations="fp16", islands="fp16"),
     Recipe(name="static_wi8_ai8", ranges=STATIC, weights="int8", activations="int8", islands="fp32"),
     Recipe(name="static_wi8_ai8_fp16", ranges=STATIC, weights="int8", activations="int8", islands="fp16"),
+    Recipe(name="static_wi8_ai16", ranges=STATIC, weights="int8", activations="int16", islands="fp32"),
     Recipe(
         name="mixed_wi8_ai8", ranges=STATIC, weights="int8", activations="int8", islands="fp32", is_mixed=True
     ),

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from exporters.tflite.direct.write import written
 from exporters.tflite.flatbuffer import model_bytes
 from exporters.tflite.quantized.decide import usual
-from exporters.tflite.quantized.grids import tensor_grids
+from exporters.tflite.quantized.grids import tensor_grids, wide_grids
+from exporters.tflite.quantized.support import int8_support
 from exporters.tflite.quantized.tables import Tables
 from exporters.tflite.quantized.write import quantized
 from mocovit_deploy.graph.capture import capture
@@ -26,9 +27,16 @@ from mocovit_deploy.spec import TensorSpec
 class Int8File:
     """A module or function in int8, calibrated on its own inputs with some noise."""
 
-    def __init__(self, network: Any, *inputs: Tensor, every: bool = False, correct: bool = False) -> None:
+    def __init__(
+        self,
+        network: Any,
+        *inputs: Tensor,
+        every: bool = False,
+        correct: bool = False,
+        wide: bool = False,
+    ) -> None:
         """`correct` corrects biases; `every` puts all operators whose values have grids in int8, whether
-        XNNPACK takes them or not.
+        XNNPACK takes them or not; `wide` makes activations int16.
         """
         module = network if isinstance(network, nn.Module) else Calling(network)
         graph = capture(module.eval(), inputs)
@@ -63,6 +71,10 @@ class Int8File:
                 for one in self.tables.operators
                 if all(t in self.grids for t in (*self.tables.computed(one), *one.outputs))
             }
+        if wide:
+            kinds = {kind for kind, known in int8_support().items() if known.wide}
+            self.chosen = {one.index for one in self.tables.operators if one.kind in kinds} & self.chosen
+            self.grids = wide_grids(self.tables, self.grids)
         self.model = quantized(model, self.grids, self.chosen, self.scheme)
         self.data = model_bytes(self.model)
         self.inputs = {f"in_{i}": _in_file(x).numpy() for i, x in enumerate(inputs)}

@@ -48,6 +48,13 @@ def usual(tables: Tables, grids: Mapping[int, Grid]) -> set[int]:
     return without_lonely(tables, chosen)
 
 
+def with_wide_kernels(tables: Tables, chosen: set[int]) -> set[int]:
+    """Those of `chosen` that TFLite computes with int16 activations."""
+    support = int8_support()
+    wide = {one.index for one in tables.operators if one.kind in support and support[one.kind].wide}
+    return without_lonely(tables, chosen & wide)
+
+
 def without_lonely(tables: Tables, chosen: set[int]) -> set[int]:
     """`chosen` without the operators, weighted ones excepted, all of whose neighbours are float."""
     chosen = set(chosen)
@@ -149,7 +156,7 @@ def scale_of(tables: Tables, tensor: int, grids: Mapping[int, Grid]) -> float:
     return constant_grid(tables, tensor).scale[0]
 
 
-def constant_grid(tables: Tables, tensor: int) -> Grid:
+def constant_grid(tables: Tables, tensor: int, dtype: str = "int8") -> Grid:
     """The grid of a constant operand: of its own smallest and largest number."""
     numbers = tables.array(tensor)
-    return activation_grid((float(numbers.min(initial=0)), float(numbers.max(initial=0))))
+    return activation_grid((float(numbers.min(initial=0)), float(numbers.max(initial=0))), dtype)

@@ -15,6 +15,8 @@ from mocovit_deploy.quantization.grid import Grid, weight_grid
 
 _OPTIONS = {"QUANTIZE": "QuantizeOptions", "DEQUANTIZE": "DequantizeOptions"}
 _VERSIONS = {"QUANTIZE": 1, "DEQUANTIZE": 2}
+_WIDE_VERSIONS = {"QUANTIZE": 2, "DEQUANTIZE": 3}
+"""Of int16 (tflite/tools/versioning/op_version.cc)."""
 DEQUANTIZE_CHANNELS = 5
 """The version of DEQUANTIZE with a scale for each channel (tflite/tools/versioning/op_version.cc)."""
 
@@ -36,7 +38,9 @@ class Edit:
         """Append a QUANTIZE or DEQUANTIZE from one tensor to another; the other."""
         schema, made = self.schema, self.schema.OperatorT()
         builtin = getattr(schema.BuiltinOperator, kind)
-        made.opcodeIndex = self._code_of(builtin, _VERSIONS[kind] if version is None else version)
+        types = (self.graph.tensors[one].type for one in (source, result))
+        known = _WIDE_VERSIONS if schema.TensorType.INT16 in types else _VERSIONS
+        made.opcodeIndex = self._code_of(builtin, known[kind] if version is None else version)
         made.inputs, made.outputs = np.array([source], np.int32), np.array([result], np.int32)
         made.builtinOptionsType = getattr(schema.BuiltinOptions, _OPTIONS[kind])
         made.builtinOptions = getattr(schema, f"{_OPTIONS[kind]}T")()
@@ -44,15 +48,16 @@ class Edit:
         return result
 
     def tensor_like(self, tensor: int, grid: Grid) -> int:
-        """A new int8 tensor of the same shape; its index."""
+        """A new tensor of the same shape that holds stored integers; its index."""
         made = copy.copy(self.graph.tensors[tensor])
-        made.name = f"{self.tables.name(tensor)};int8".encode()
-        made.type, made.quantization = self.schema.TensorType.INT8, self.parameters(grid)
+        made.name = f"{self.tables.name(tensor)};{grid.dtype}".encode()
+        made.type = getattr(self.schema.TensorType, grid.dtype.upper())
+        made.quantization = self.parameters(grid)
         self.graph.tensors.append(made)
         return len(self.graph.tensors) - 1
 
     def constant(self, tensor: int, numbers: Array, grid: Grid) -> int:
-        """A new int8 tensor that holds these numbers, named as the float one; its index."""
+        """A new tensor that holds these numbers as integers, named as the float one; its index."""
         made = self.tensor_like(tensor, grid)
         self.graph.tensors[made].name = self.tables.name(tensor).encode()
         self.graph.tensors[made].buffer = self.buffer(grid.rounded(numbers))

@@ -8,8 +8,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from exporters.tflite.flatbuffer import model_bytes, read_model
-from exporters.tflite.quantized.decide import usual
-from exporters.tflite.quantized.grids import tensor_grids
+from exporters.tflite.quantized.decide import usual, with_wide_kernels
+from exporters.tflite.quantized.grids import tensor_grids, wide_grids
 from exporters.tflite.quantized.mix import cheapest_mix
 from exporters.tflite.quantized.tables import Tables
 from exporters.tflite.quantized.weights import with_stored_weights
@@ -24,6 +24,8 @@ from mocovit_deploy.spec import TensorSpec
 
 if TYPE_CHECKING:
     from torch import Tensor, fx
+
+FOR_NPUS = "it is for NPUs: XNNPACK takes no int16 activation, so a CPU runs it by TFLite's reference kernels"
 
 
 def export_quantized(
@@ -48,8 +50,12 @@ def export_quantized(
     names = [node.name for node in graph.graph.nodes if node.op == "placeholder"]
     grids = tensor_grids(tables, scheme, names)
     chosen = _chosen(tables, grids, job, recipe)
+    if recipe.activations == "int16":
+        chosen, grids = with_wide_kernels(tables, chosen), wide_grids(tables, grids)
     made = quantized(model, grids, chosen, scheme)
-    return _written(job, inputs, converted, made, {**scheme.as_json(), "operators": _counts(tables, chosen)})
+    said = {**scheme.as_json(), "operators": _counts(tables, chosen)}
+    written = _written(job, inputs, converted, made, said)
+    return replace(written, notes=(*written.notes, FOR_NPUS)) if recipe.activations == "int16" else written
 
 
 def _written(

@@ -13,12 +13,18 @@ A tensor without a grid is not quantized.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 
-from exporters.tflite.quantized.support import FIXED, FIXED_GRIDS, INPUT, int8_support
+from exporters.tflite.quantized.support import (
+    FIXED,
+    FIXED_GRIDS,
+    INPUT,
+    WIDE_FIXED_GRIDS,
+    int8_support,
+)
 from exporters.tflite.quantized.tables import Operator, Tables
 from mocovit_deploy.artifacts.marks import marks_in, split_mark
 from mocovit_deploy.quantization.grid import Grid, activation_grid
@@ -50,6 +56,21 @@ def tensor_grids(tables: Tables, scheme: Scheme, inputs: Sequence[str]) -> dict[
                 grids.setdefault(tensor, grids[operator.result])
     _widen_summands(tables, grids)
     return grids
+
+
+def wide_grids(tables: Tables, grids: Mapping[int, Grid]) -> dict[int, Grid]:
+    """The int16 grids of the same ranges: as far below 0 as above, zero point 0.
+
+    An int8 grid may end half a step before its range does, because 0 is one of its numbers; these do not.
+    """
+    fixed = {
+        one.result: WIDE_FIXED_GRIDS[one.kind] for one in tables.operators if one.kind in WIDE_FIXED_GRIDS
+    }
+    wide = {}
+    for tensor, grid in grids.items():
+        (low, high), half = grid.bounds, grid.scale[0] / 2
+        wide[tensor] = activation_grid((low - half, high + half), "int16")
+    return wide | fixed
 
 
 def _widen_summands(tables: Tables, grids: dict[int, Grid]) -> None:

@@ -17,6 +17,11 @@ FIXED_GRIDS: Mapping[str, Grid] = {
     "TANH": Grid((1 / 128,), (0,)),
 }
 """The grids of results that TFLite's int8 kernels fix (tflite/kernels/activations.cc)."""
+WIDE_FIXED_GRIDS: Mapping[str, Grid] = {
+    "LOGISTIC": Grid((1 / 32768,), (0,), "int16"),
+    "TANH": Grid((1 / 32768,), (0,), "int16"),
+}
+"""The same of its int16 kernels."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +30,8 @@ class Support:
 
     version: int
     grid: str
+    wide: int | None = None
+    """The version with int16 activations; None if it stays float."""
     weights: int | None = None
     ratio: tuple[float, float] | None = None
     inputs: tuple[int, int] | None = None
@@ -42,6 +49,7 @@ def _read(path: Path) -> dict[str, Support]:
         kind: Support(
             version=one["version"],
             grid=one["grid"],
+            wide=one.get("wide"),
             weights=one.get("weights"),
             ratio=tuple(one["ratio"]) if "ratio" in one else None,
             inputs=tuple(one["inputs"]) if "inputs" in one else None,

@@ -96,7 +96,10 @@ class _Quantizer:
             outputs.append(self.stored[tensor, grid])
         table = operator.table
         table.inputs, table.outputs = np.array(inputs, np.int32), np.array(outputs, np.int32)
-        table.opcodeIndex = self.edit.code(operator, known.version)
+        is_wide = made[0].dtype == "int16"
+        if is_wide and hasattr(table.builtinOptions, "potScaleInt16"):
+            table.builtinOptions.potScaleInt16 = False
+        table.opcodeIndex = self.edit.code(operator, (known.wide if is_wide else None) or known.version)
         self.edit.operators.append(table)
 
     def _result_grids(self, operator: Operator, known: Support) -> list[Grid]:
@@ -112,7 +115,7 @@ class _Quantizer:
             if not self.tables.is_float(tensor):
                 inputs.append(tensor)
             elif self.tables.is_constant(tensor):
-                grid = made if known.grid == INPUT else constant_grid(self.tables, tensor)
+                grid = made if known.grid == INPUT else constant_grid(self.tables, tensor, made.dtype)
                 inputs.append(self._constant(tensor, self.tables.array(tensor), grid))
             else:
                 inputs.append(self._int8(tensor, self._wanted(operator, place, made)))
@@ -142,7 +145,7 @@ class _Quantizer:
         name = self.tables.name(biases[0]) if biases else f"{self.tables.name(tensor)}.bias"
         changed = {source: self._int8(source, own), tensor: self._constant(tensor, numbers, grid)}
         taken = [changed.get(one, one) for one in operator.inputs[: last + 1]]
-        return [*taken, self._bias(name, offsets, grid, own.scale[0])]
+        return [*taken, self._bias(name, offsets, grid, own)]
 
     def _weight_grid(self, tensor: int, axis: int, offsets: Array, scale: float) -> Grid:
         """The scheme's grid along the file's axis, coarse enough for the bias of each channel."""
@@ -184,16 +187,18 @@ class _Quantizer:
             self.stored[tensor, grid] = self.edit.constant(tensor, numbers, grid)
         return self.stored[tensor, grid]
 
-    def _bias(self, name: str, offsets: Array, weights: Grid, scale: float) -> int:
-        units = np.array(weights.scale, np.float32) * np.float32(scale)
+    def _bias(self, name: str, offsets: Array, weights: Grid, source: Grid) -> int:
+        """int32, or int64 beside int16 activations; units are scales of the input times the weights'."""
+        units = np.array(weights.scale, np.float32) * np.float32(source.scale[0])
+        dtype = "int64" if source.dtype == "int16" else "int32"
         rounded = np.round(offsets.astype(np.float64) / units.astype(np.float64))
         made = self.schema.TensorT()
         made.name, made.shape, made.hasRank = name.encode(), [len(offsets)], True
-        made.type = self.schema.TensorType.INT32
-        grid = Grid(tuple(map(float, units)), (0,) * len(units), "int32", 0)
+        made.type = getattr(self.schema.TensorType, dtype.upper())
+        grid = Grid(tuple(map(float, units)), (0,) * len(units), dtype, 0)
         made.quantization, made.buffer = (
             self.edit.parameters(grid),
-            self.edit.buffer(rounded.astype(np.int32)),
+            self.edit.buffer(rounded.astype(dtype)),
         )
         self.graph.tensors.append(made)
         return len(self.graph.tensors) - 1

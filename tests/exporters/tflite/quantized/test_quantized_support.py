@@ -61,6 +61,17 @@ def test_xnnpack_takes(kind):
     assert file.sqnr_db() > 25
 
 
+WIDE = [kind for kind in TAKEN if int8_support()[kind].wide]
+
+
+@pytest.mark.parametrize("kind", WIDE)
+def test_tflite_computes_with_int16_activations(kind):
+    """As exactly as weights of 8 bits allow, and far more exactly than with int8 if there are none."""
+    file = Int8File(*TAKEN[kind], every=True, wide=True)
+    assert kind in {one.kind for one in file.tables.operators if one.index in file.chosen}
+    assert file.sqnr_db() > (38 if int8_support()[kind].weights is not None else 70)
+
+
 def test_every_kind_in_the_table_is_tried():
     assert set(int8_support()) == {*TAKEN, *WRITTEN_NOWHERE}
 
