@@ -54,7 +54,7 @@ def compare_output(
 
     `single` is the original's own float32 output where `expected` is its float64 one.
 
-    `whole` holds `expected` for more samples than these: range and liveliness are then of those.
+    `whole` holds `expected` for more samples than these: range, liveliness and what varies are of those.
 
     Raises `ValueError` if the shapes differ: that is another network, not an error to measure.
 
@@ -94,10 +94,14 @@ def compare_output(
 
 
 def _varying(expected: Array, every: Array, constant: bool) -> float:
-    """The energy of what changes from sample to sample; of a constant, or of one sample alone, all of it."""
+    """The energy of what changes from sample to sample; of a constant, or of one sample alone, all of it.
+
+    Of some samples among `every` it is their share of the energy of all: how far a single one happens to be
+    from the mean says nothing of the file.
+    """
     if constant or len(every) < 2:
         return float((expected**2).sum())
-    return float(((expected - every.mean(axis=0)) ** 2).sum())
+    return float(((every - every.mean(axis=0)) ** 2).sum()) * len(expected) / len(every)
 
 
 def _decibels(signal: float, noise: float) -> float:

@@ -71,3 +71,13 @@ def test_liveliness():
     assert compare_output("y", constant, constant).liveliness == 0
     constant[3, 0, 0] = 4.5
     assert compare_output("y", constant, constant).liveliness == pytest.approx(0.5)
+
+
+def test_what_varies_is_of_all_samples_though_one_is_judged():
+    """A sample that happens to lie near the mean is not a worse file's."""
+    whole = np.array([[[0.0, 4.0]], [[4.0, 0.0]], [[2.1, 1.9]]])
+    near, far = (compare_output("y", whole[[i]], whole[[i]] + 0.1, whole=whole) for i in (2, 0))
+    assert near.varying_db == pytest.approx(far.varying_db)
+    every = compare_output("y", whole, whole + 0.1, whole=whole)
+    assert every.varying_db == pytest.approx(compare_output("y", whole, whole + 0.1).varying_db)
+    assert near.varying_db == pytest.approx(every.varying_db), "the same noise on every sample"
