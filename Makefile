@@ -42,7 +42,7 @@ docs: $(READY)
 	$(VENV)/bin/python docs/make_figures.py
 
 trained: $(READY)
-	$(VENV)/bin/python -m examples.digits.train $(ARGS)
+	$(VENV)/bin/python -m examples.digits.train $(if $(ARGS),$(ARGS),--all)
 
 digits: $(READY)
 	$(VENV)/bin/python -m examples.digits.report $(ARGS)

@@ -1,6 +1,7 @@
 """Train a network on digits over photographs, and store it with a record of how good it is.
 
-    python -m examples.digits.train                              the network in this folder, again
+    python -m examples.digits.train                              the MoCoViT in this folder, again
+    python -m examples.digits.train --all                        every network in this folder (networks.py)
     python -m examples.digits.train --model ghostnet_100 --output ghostnet.safetensors
 
 The weights after the last step are the result; none are chosen by looking at held-out images.
@@ -8,6 +9,7 @@ The weights after the last step are the result; none are chosen by looking at he
 
 from __future__ import annotations
 
+import argparse
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -17,8 +19,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from examples.digits import words
+from examples.digits.networks import NETWORKS, Trained
 from mocovit_deploy.cli.parsers import Parser
 from mocovit_deploy.cli.runner import run_command
+from mocovit_deploy.errors import UsageError
 from mocovit_deploy.spec import InputSpec, ModelSpec
 
 if TYPE_CHECKING:
@@ -30,10 +34,9 @@ if TYPE_CHECKING:
     from mocovit_deploy.parity.samples import FloatArray
 
 PROGRAM = "python -m examples.digits.train"
-MODEL, IMAGE_SIZE = "mocovit_0_5", 96
-CHECKPOINT = Path(__file__).with_name(f"{MODEL}_{IMAGE_SIZE}.safetensors")
+MOCOVIT = NETWORKS[0]
+CHECKPOINT = MOCOVIT.checkpoint
 
-STEPS = 1600
 BATCH = 64
 CLUTTER_FROM, CLUTTER_FULL = 0.08, 0.40
 """Shares of training between which the photographs fade in: over full ones from the start, a network sees
@@ -143,7 +146,8 @@ def make(spec: ModelSpec, steps: int, output: Path, say: Callable[[str], None]) 
 def _parser() -> Parser:
     parser = Parser(prog=PROGRAM, description="Train a network on digits over photographs.")
     add = parser.add_argument
-    add("--model", default=MODEL, metavar="NAME", help="which network (default: %(default)s)")
+    add("--all", action="store_true", help="every network in this folder, each over its checkpoint")
+    add("--model", metavar="NAME", help=f"which network (default: {MOCOVIT.model})")
     add(
         "--model-arg",
         type=words.option,
@@ -153,22 +157,23 @@ def _parser() -> Parser:
         help="an option of the network",
     )
     add(
-        "--image-size", type=words.positive, default=IMAGE_SIZE, metavar="PIXELS", help="default: %(default)s"
+        "--image-size",
+        type=words.positive,
+        metavar="PIXELS",
+        help=f"default: {MOCOVIT.size}",
     )
     add(
         "--steps",
         type=words.positive,
-        default=STEPS,
         metavar="N",
-        help=f"of {BATCH} images (default: %(default)s)",
+        help=f"of {BATCH} images (default: {MOCOVIT.steps})",
     )
     add("--seed", type=int, default=0, metavar="N")
     add(
         "--output",
         type=words.checkpoint,
-        default=CHECKPOINT,
         metavar="FILE",
-        help=".safetensors; default: %(default)s",
+        help=".safetensors; default: in this folder, by the name and the size of the network",
     )
     add("--verbose", action="store_true", help="show tracebacks")
     return parser
@@ -176,21 +181,42 @@ def _parser() -> Parser:
 
 def command(arguments: Sequence[str]) -> int:
     given = _parser().parse_args(arguments)
+    for network, output in _asked(given):
+        _train(network, given.seed, output)
+    return 0
+
+
+def _asked(given: argparse.Namespace) -> list[tuple[Trained, Path]]:
+    """The networks to train, each with the file that it is written to."""
+    described = (given.model, given.image_size, given.steps, given.output, *given.model_arg)
+    if given.all:
+        if any(one is not None for one in described):
+            raise UsageError("--all trains the networks in this folder; leave the other options out")
+        return [(one, one.checkpoint) for one in NETWORKS]
+    one = Trained(
+        model=given.model or MOCOVIT.model,
+        size=given.image_size or MOCOVIT.size,
+        steps=given.steps or MOCOVIT.steps,
+        arguments=tuple(given.model_arg),
+    )
+    return [(one, given.output or one.checkpoint)]
+
+
+def _train(network: Trained, seed: int, output: Path) -> None:
     from examples.digits.data import CLASSES
 
     spec = ModelSpec(
-        name=given.model,
-        arguments=tuple(given.model_arg),
+        name=network.model,
+        arguments=network.arguments,
         num_classes=CLASSES,
-        input=InputSpec(size=given.image_size),
-        seed=given.seed,
+        input=InputSpec(size=network.size),
+        seed=seed,
     )
-    record = make(spec, given.steps, given.output, lambda line: print(line, file=sys.stderr, flush=True))
+    record = make(spec, network.steps, output, lambda line: print(line, file=sys.stderr, flush=True))
     print(
-        f"{given.output}: accuracy {record.accuracy:.2%} on {record.held_out_images} held-out images, "
-        f"{given.output.stat().st_size / 1e6:.2f} MB, trained in {record.training_s:.0f} s"
+        f"{output}: accuracy {record.accuracy:.2%} on {record.held_out_images} held-out images, "
+        f"{output.stat().st_size / 1e6:.2f} MB, trained in {record.training_s:.0f} s"
     )
-    return 0
 
 
 if __name__ == "__main__":

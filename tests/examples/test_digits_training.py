@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,10 +13,12 @@ pytest.importorskip("torch", reason="torch is not installed")
 import torch
 
 from examples.digits import data, train
+from examples.digits.networks import NETWORKS, Trained
+from examples.digits.train import CHECKPOINT
 from examples.digits.training import Recipe
 from examples.digits.training import train as run
 from mocovit_deploy.cli.runner import run_command as program
-from mocovit_deploy.errors import DeployError
+from mocovit_deploy.errors import DeployError, UsageError
 from mocovit_deploy.parity.samples import FloatArray
 from mocovit_deploy.spec import InputSpec, ModelSpec
 
@@ -99,3 +102,22 @@ def test_initial_weights_depend_on_the_seed_alone() -> None:
 def test_mistakes_are_one_line(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert program(train.PROGRAM, train.command, words) == 2
     assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+def asked(*words: str) -> list[tuple[Trained, Path]]:
+    return train._asked(train._parser().parse_args(words))
+
+
+def test_all_trains_the_networks_of_the_folder_over_their_checkpoints() -> None:
+    assert asked("--all") == [(one, one.checkpoint) for one in NETWORKS]
+    with pytest.raises(UsageError, match="--all trains the networks in this folder"):
+        asked("--all", "--steps", "3")
+
+
+def test_a_network_is_written_under_its_own_name_unless_told_otherwise(tmp_path: Path) -> None:
+    ((network, output),) = asked("--model", "timm/resnet18", "--image-size", "48")
+    assert (network.size, network.steps) == (48, NETWORKS[0].steps)
+    assert output.name == "resnet18_48.safetensors"
+    assert asked() == [(NETWORKS[0], CHECKPOINT)]
+    ((_, output),) = asked("--output", str(tmp_path / "mine.safetensors"))
+    assert output == tmp_path / "mine.safetensors"

@@ -1,0 +1,38 @@
+"""The networks in this folder: one of each family, trained on digits by the same recipe."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+FOLDER = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A network, at a size, after so many steps of training."""
+
+    model: str
+    size: int
+    """Pixels of the images' sides."""
+    steps: int
+    arguments: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def name(self) -> str:
+        """Without the library that it comes from: mobilenetv3_small_075."""
+        return self.model.rpartition("/")[2]
+
+    @property
+    def checkpoint(self) -> Path:
+        return FOLDER / f"{self.name}_{self.size}.safetensors"
+
+
+NETWORKS = (
+    Trained("mocovit_0_5", 96, 1600),
+    Trained("timm/ghostnet_050", 64, 800),
+    Trained("timm/mobilenetv3_small_075", 64, 800),
+    Trained("timm/mobilevit_xxs", 64, 800),
+    Trained("timm/efficientvit_b0", 64, 800, (("head_widths", "(256, 320)"),)),
+)
+"""EfficientViT's classifier has more weights than all the rest; a narrow one does for ten classes."""
