@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from exporters.onnx.pools import refuse_pools_after_wide_pads
 from exporters.onnx.run import import_onnxruntime
 from mocovit_deploy.artifacts.marks import marks_in, modules_of, split_mark
 from mocovit_deploy.errors import ConversionError, UsageError, first_line
@@ -53,6 +54,7 @@ def export(graph: fx.GraphModule, example: Sequence[Tensor], job: ExportJob) -> 
         model = _in_half(model)
     said = None if job.scheme is None else _quantized(model, graph, job, job.scheme, marks)
     _name_modules(model, {output: text for output, text in marks.items() if text})
+    refuse_pools_after_wide_pads(model, MODULE_KEY)
     model.producer_name = "mocovit-deploy"
     try:
         onnx.checker.check_model(model, full_check=True)
