@@ -4,7 +4,7 @@ VENV := .venv
 READY := $(VENV)/ready
 ARGS ?=
 
-.PHONY: setup export parity contract bench test coverage test-slow lint docs trained digits half zoo fast costs speed runtimes faults fuzz trial clean
+.PHONY: setup export parity contract bench test coverage test-slow lint docs site trained digits half zoo fast costs speed runtimes faults fuzz trial clean
 
 setup: $(READY)
 
@@ -40,6 +40,10 @@ docs: $(READY)
 	$(VENV)/bin/python docs/make_architecture.py
 	$(VENV)/bin/python docs/make_cli_reference.py
 	$(VENV)/bin/python docs/make_figures.py
+
+site: $(READY)
+	$(VENV)/bin/sphinx-build -W --keep-going -q -b html docs build/site
+	@echo "open build/site/index.html"
 
 trained: $(READY)
 	$(VENV)/bin/python -m examples.digits.train $(if $(ARGS),$(ARGS),--all)

@@ -103,7 +103,7 @@ def test_the_makefile_starts_programs_as_modules():
 
 
 def test_commands_that_documents_show_are_accepted(monkeypatch):
-    """Every `mocovit-...` and `make ... ARGS=` of README and workflow, by the programs' own parsers."""
+    """Every `mocovit-...` and `make ... ARGS=` of documents and workflow, by the programs' own parsers."""
     from benchmarks.cli.parser import build_parser
     from mocovit_deploy.cli import main as cli
 
@@ -120,13 +120,17 @@ def test_commands_that_documents_show_are_accepted(monkeypatch):
     parse = {"export": cli._export, "parity": cli._parity, "bench": build_parser("mocovit-bench").parse_args}
     workflow = next((ROOT / ".github" / "workflows").glob("*.yml"))
     checked = []
-    for document in (ROOT / "README.md", workflow):
+    pages = [path for path in (ROOT / "docs").glob("*.md") if path.name != "cli.md"]
+    for document in (ROOT / "README.md", *pages, workflow):
         text = document.read_text()
-        shown = re.findall(r"mocovit-(export|parity|bench)((?: [^`|\n]+)?)`", text)
+        shown = (
+            [] if document in pages else re.findall(r"mocovit-(export|parity|bench)((?: [^`|\n]+)?)`", text)
+        )
+        shown += re.findall(r"^mocovit-(export|parity|bench) ((?:(?!  )[^#\n])+)", text, re.MULTILINE)
         shown += re.findall(r'make (?:--silent )?(export|parity|bench) ARGS=("[^"]*"|\S+)', text)
         for program, words in shown:
             given = shlex.split(words.strip('"').replace("...", ""))
-            if given:
+            if given and "--help" not in given:
                 parse[program](given)
                 checked.append(program)
     assert set(checked) == set(parse)
