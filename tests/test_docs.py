@@ -102,8 +102,10 @@ def test_the_makefile_starts_programs_as_modules():
             assert module.rpartition(".")[2] in done.stdout
 
 
-def test_commands_that_documents_show_are_accepted(monkeypatch):
+def test_commands_that_documents_show_are_accepted(monkeypatch, tmp_path):
     """Every `mocovit-...` and `make ... ARGS=` of documents and workflow, by the programs' own parsers."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "labels.txt").write_text("cat\ndog\n")
     from benchmarks.cli.parser import build_parser
     from mocovit_deploy.cli import main as cli
 
