@@ -97,7 +97,7 @@ def gather(
         said={name.replace("_", " "): value for name, value in said.items() if value},
         passes=tuple(map(_pass, done.passes.proofs)),
         operations=(_operations(done.captured), _operations(done.passes.graph)),
-        blocks=_blocks(done),
+        blocks=() if request.dynamic_batch else _blocks(done),
         files=tuple(files),
         seconds=dict(stages.seconds),
         notes=tuple(filter(None, (network.remark, *done.notes))),
@@ -147,13 +147,9 @@ def _operations(graph: fx.GraphModule) -> dict[str, int]:
 
 
 def _blocks(done: ExportOutcome) -> tuple[BlockFacts, ...]:
-    """Parameters and MACs; none where the batch is free, because shapes are then symbols."""
-    try:
-        counted = summarize(done.network.module, done.captured).layers
-    except (TypeError, ValueError):
-        return ()
+    """Parameters and MACs of a network with static shapes."""
     found: dict[str, BlockFacts] = {}
-    for layer in counted:
+    for layer in summarize(done.network.module, done.captured).layers:
         block = block_of(layer.layer)
         before = found.get(block, BlockFacts(block=block, parameters=0, macs=0))
         found[block] = BlockFacts(

@@ -1,11 +1,16 @@
 """--config: every option of mocovit-export, by its name; what does not fit is refused by file and key."""
 
+import re
+from pathlib import Path
+
 import pytest
 
 from mocovit_deploy.cli import main as cli
 from mocovit_deploy.cli.config import OF_THE_COMMAND, with_config
 from mocovit_deploy.cli.parsers import export_parser
 from mocovit_deploy.errors import UsageError
+
+ROOT = Path(__file__).parents[2]
 
 
 def parsed(folder, text, *words):
@@ -116,3 +121,10 @@ def test_an_option_of_a_file_is_honoured_or_refused_as_on_the_command_line(tmp_p
     (tmp_path / "deploy.toml").write_text("summary = true\nopset = 17\n")
     with pytest.raises(UsageError, match="--summary writes no file: leave out --opset"):
         cli._export(["--config", str(tmp_path / "deploy.toml")])
+
+
+def test_the_file_of_the_document_is_taken(tmp_path):
+    (text,) = re.findall(r"```toml\n(.*?)```", (ROOT / "docs" / "config.md").read_text(), re.DOTALL)
+    given = parsed(tmp_path, text)
+    assert given.format == ("tflite", "onnx")
+    assert given.model_arg == [("dropout", "0.1")]

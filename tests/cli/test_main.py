@@ -75,6 +75,17 @@ def test_json(tmp_path, capfd):
     assert set(report["seconds"]) >= {"capture", "passes", "onnx fp32", "parity onnx fp32"}
 
 
+@pytest.mark.slow
+def test_a_page_of_a_free_batch_says_what_could_not_be_shown(tmp_path, capfd):
+    page = tmp_path / "report.html"
+    words = ["--format", "onnx", "--dynamic", "batch", "--output-dir", tmp_path, "--report", page]
+    assert run(capfd, *TINY, *words)[0] == 0
+    text = page.read_text()
+    require_whole_page(text)
+    assert "layers not run: with a free batch its values have no shapes" in text
+    assert "MACs" not in text
+
+
 def test_a_checkpoint_is_used_and_named(tmp_path, capfd):
     torch.save(tiny().state_dict(), tmp_path / "mine.pt")
     status, out, err = run(
@@ -148,7 +159,7 @@ BAD = {
     "opset without Relu": (["--opset", "9"], "--opset 9: onnx"),
     "int8": (
         ["--precision", "int8"],
-        "coreml has fp32, fp16, weight_only_wi8_afp32, weight_only_wi8_afp16, weight_only_wp6_afp16; tflite",
+        "coreml has fp32, fp16, static_wi8_ai8, static_wi8_ai8_fp16, weight_only_wi8_afp32, ",
     ),
     "auto without images": (["--format", "tflite", "--precision", "auto"], "give --calibration FOLDER"),
     "auto in onnx": (["--format", "onnx", "--precision", "auto"], "onnx files have no precision 'auto'"),

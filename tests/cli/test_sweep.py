@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -51,6 +52,13 @@ def test_rows_are_systems_times_what_formats_have(tmp_path):
         for made in ("onnx-fp32", "tflite-fp32", "tflite-fp16_weights")
     ]
     assert rows[0].words == ("--image-size=32", "--model=tiny_networks:tiny")
+
+
+def test_the_file_of_the_document_is_taken(tmp_path):
+    (text,) = re.findall(r"```toml\n(.*?)```", (ROOT / "docs" / "sweep.md").read_text(), re.DOTALL)
+    rows = read_rows(export_parser(), write(tmp_path, text))
+    assert len(rows) == 2 * 3 * 3
+    assert {"--model=timm/ghostnet_100", "--num-classes=10", "--measure=emulated"} <= set(rows[-1].words)
 
 
 @pytest.mark.parametrize(
@@ -155,6 +163,7 @@ def test_the_page_is_whole_and_escapes():
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)
 def test_a_killed_sweep_ends_with_the_same_table(tmp_path):
     path = write(tmp_path, TOML)
     command = [sys.executable, "-m", "mocovit_deploy", "--sweep", str(path), "--output-dir"]
@@ -172,7 +181,7 @@ def test_a_killed_sweep_ends_with_the_same_table(tmp_path):
     assert not (cut / "sweep.csv").exists()
     for folder in (cut, whole):
         done = subprocess.run(
-            [*command, str(folder)], env=environment, capture_output=True, text=True, timeout=280
+            [*command, str(folder)], env=environment, capture_output=True, text=True, timeout=500
         )
         assert done.returncode == 2, done.stderr  # the network that is gone
         assert "3 of 6 rows failed; the first, gone onnx fp32" in done.stderr
