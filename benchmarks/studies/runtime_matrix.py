@@ -1,9 +1,10 @@
 """Which runtimes execute which TFLite files: each runtime in a virtual environment of its own.
 
-    python -m benchmarks.studies.runtime_matrix FILE.tflite...
+    python -m benchmarks.studies.runtime_matrix [FILE.tflite...]
 
-Installs each runtime beside this project's core (numpy alone, no torch), runs `mocovit-parity` on every
-file, and prints a table of verdicts. A cell is what that command said.
+Without files it exports the standard network into build/ first, in the precisions of `EXPORT_WORDS`. Installs
+each runtime beside this project's core (numpy alone, no torch), runs `mocovit-parity` on every file, and
+prints a table of verdicts. A cell is what that command said.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import tempfile
 import venv
 from pathlib import Path
 
+from benchmarks.studies.study import EXPORT, RowError, child_report
 from mocovit_deploy.terminal.table import table
 
 RUNTIMES = (
@@ -24,17 +26,31 @@ RUNTIMES = (
     ("ai-edge-litert==2.3.0", "numpy"),
 )
 CHECKOUT = Path(__file__).resolve().parents[2]
+EXPORT_WORDS = ("--format", "tflite", "--precision", "fp32,fp16,fp16_weights")
 TIMEOUT_S = 600
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else None)
-    parser.add_argument("files", type=Path, nargs="+", metavar="FILE")
-    files = [path.resolve() for path in parser.parse_args().files]
+    told = "default: mocovit_1_0 in fp32, fp16 and fp16_weights, exported into build/"
+    parser.add_argument("files", type=Path, nargs="*", metavar="FILE", help=told)
+    try:
+        files = [path.resolve() for path in parser.parse_args().files or exported()]
+    except RowError as error:
+        parser.error(str(error))
+    if absent := [str(path) for path in files if not path.exists()]:
+        parser.error(f"{absent[0]}: no such file; without files they are exported")
     columns = [_verdicts(packages, files) for packages in RUNTIMES]
     rows = [(path.name, *(column[i] for column in columns)) for i, path in enumerate(files)]
     sys.stdout.write(table(("file", *(packages[0] for packages in RUNTIMES)), rows) + "\n")
     return 0
+
+
+def exported() -> list[Path]:
+    """The standard network's files, exported into build/. `RowError` if that fails."""
+    sys.stderr.write("no file given: exporting mocovit_1_0 into build/ ...\n")
+    report = child_report([*EXPORT, *EXPORT_WORDS, "--output-dir", "build", "--json"])
+    return [Path(one["path"]) for one in report["files"] if one["path"]]
 
 
 def _verdicts(packages: tuple[str, ...], files: list[Path]) -> list[str]:

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 
-@pytest.mark.parametrize("name", ["zoo", "half", "fast"])
+@pytest.mark.parametrize("name", ["zoo", "half", "ready", "fast"])
 def test_a_pattern_that_is_like_no_row_is_refused(name, tmp_path):
     words = [
         sys.executable,

@@ -1,0 +1,183 @@
+"""What delegates would leave of every network of the zoo to the CPU: docs/ready.md.
+
+    python -m benchmarks.studies.ready [--only PATTERN] [--folder DIR] [--keep] [--unfinished]
+
+A row exports one network as TFLite in fp32, fp16 and int8 and as Core ML in fp16, without checking them,
+and asks each file what `mocovit-parity FILE --ready` says of it. As in `zoo`, a finished row is kept in
+`--folder`, a run that was killed goes on where it was, and docs/ready.md is written when no row is missing.
+Ranges of int8 are those of random images, which change no operator. Expect `MINUTES` on two idle cores.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from benchmarks.studies.study import (
+    CHECKOUT,
+    EXPORT,
+    RowError,
+    begun,
+    child_report,
+    finished,
+    parser_of,
+    product_digest,
+    rows_like,
+)
+from benchmarks.studies.zoo_document import ROWS, Row
+from mocovit_deploy.artifacts.manifest import read_manifest
+from mocovit_deploy.artifacts.readiness import Obstacle, Readiness
+from mocovit_deploy.errors import DeployError
+from mocovit_deploy.files import write_atomically
+from mocovit_deploy.formats import format_named
+from mocovit_deploy.report.commit import commit
+
+DOCUMENT = CHECKOUT / "docs" / "ready.md"
+MINUTES = 30
+INT8 = "static_wi8_ai8"
+EXPORTS = (
+    ("--format", "tflite", "--precision", f"fp32,fp16,{INT8}", "--calibration", "random"),
+    ("--format", "coreml", "--precision", "fp16"),
+)
+"""The calls that write the files of a row."""
+
+# title of the column    file    delegate
+COLUMNS = (
+    ("GPU fp32", "tflite fp32", "GPU delegate"),
+    ("GPU fp16", "tflite fp16", "GPU delegate"),
+    ("GPU int8", f"tflite {INT8}", "GPU delegate"),
+    ("XNNPACK fp32", "tflite fp32", "XNNPACK, fp32"),
+    ("XNNPACK fp16", "tflite fp16", "XNNPACK, fp16"),
+    ("XNNPACK int8", f"tflite {INT8}", "XNNPACK, int8"),
+    ("Neural Engine fp16", "coreml fp16", "Neural Engine"),
+)
+
+
+def main() -> int:
+    parser = parser_of("ready", __doc__, f"Expected: {MINUTES} minutes on two idle cores.")
+    parser.add_argument(
+        "--unfinished", action="store_true", help="write docs/ready.md though rows are missing"
+    )
+    given = begun(parser, ROWS)
+    sources = product_digest()
+    wanted = None if given.keep else sources
+    for row in rows_like(ROWS, given.only):
+        known = finished(given.folder, row, wanted)
+        if known is None or known.get("error"):
+            result = {**run_row(row), "sources": sources, "commit": commit()}
+            write_atomically(given.folder / f"{row.slug}.json", json.dumps(result, indent=1).encode())
+            sys.stderr.write(f"{' | '.join(cells(row, result))}\n")
+    results = {row: finished(given.folder, row, wanted) for row in ROWS}
+    done = {row: result for row, result in results.items() if result is not None}
+    if given.unfinished or len(done) == len(ROWS):
+        write_atomically(DOCUMENT, document(done).encode())
+        sys.stdout.write(f"written: {DOCUMENT}\n")
+    return 4 if any(result.get("error") for result in done.values()) else 0
+
+
+def run_row(row: Row) -> dict[str, Any]:
+    """What delegates make of every file of one network; `error` where one could not be written or read."""
+    files: dict[str, Any] = {}
+    with tempfile.TemporaryDirectory(prefix="mocovit-ready-") as folder:
+        try:
+            for words in EXPORTS:
+                options = ("--no-verify", "--json", "--output-dir", folder)
+                for one in child_report([*EXPORT, *row.words, *words, *options])["files"]:
+                    artifact = read_manifest(Path(one["path"]))
+                    told = format_named(artifact.format).readiness(artifact)
+                    files[f"{one['format']} {one['recipe']}"] = {each.delegate: _told(each) for each in told}
+        except (RowError, DeployError, TypeError) as error:
+            return {"files": files, "error": str(error)}
+    return {"files": files}
+
+
+def _told(one: Readiness) -> dict[str, Any]:
+    return {
+        "operators": one.operators,
+        "outside": _by_reason(one.outside),
+        "remarks": _by_reason(one.remarks),
+    }
+
+
+def _by_reason(obstacles: Iterable[Obstacle]) -> list[dict[str, Any]]:
+    """One entry for each reason: how many operators of which kinds break it, and the first one's module."""
+    groups: dict[tuple[str, str], list[Obstacle]] = {}
+    for one in obstacles:
+        groups.setdefault((one.why, one.source), []).append(one)
+    return [
+        {"why": why, "source": source, "kinds": Counter(one.kind for one in found), "first": found[0].where}
+        for (why, source), found in groups.items()
+    ]
+
+
+def cells(row: Row, result: Mapping[str, Any]) -> tuple[str, ...]:
+    """One line of the table."""
+    found = [result.get("files", {}).get(file, {}).get(delegate) for _, file, delegate in COLUMNS]
+    return (row.title, *("-" if one is None else _cell(one) for one in found))
+
+
+def _cell(one: Mapping[str, Any]) -> str:
+    remarks = _count(one["remarks"])
+    slow = f", {remarks} slow" if remarks else ""
+    return f"{_count(one['outside'])} of {one['operators']}{slow}"
+
+
+def _count(reasons: Iterable[Mapping[str, Any]]) -> int:
+    return sum(sum(one["kinds"].values()) for one in reasons)
+
+
+def document(done: Mapping[Row, Mapping[str, Any]]) -> str:
+    """docs/ready.md."""
+    header = ("network", *(title for title, _, _ in COLUMNS))
+    missing = [row.title for row in ROWS if row not in done]
+    failed = [f"- {row.title}: {one['error']}" for row, one in done.items() if one.get("error")]
+    commits = ", ".join(sorted({result["commit"] for result in done.values()}))
+    lines = [
+        "# What delegates would leave to the CPU, network by network",
+        "",
+        f"Made by `make ready` at {commits}, from files with random weights: operators that break a rule",
+        "of a delegate, of all operators of the file; *slow* are those that it takes, but computes slowly or",
+        "in another arithmetic. The rules, and who says so, are in [delegates.md](delegates.md). **Nothing",
+        "was run on a GPU or a Neural Engine**, and a file without such operators may still not run there.",
+        f"int8 is `{INT8}`; Core ML files in fp32 stay outside the Neural Engine as a whole.",
+        "",
+        "| " + " | ".join(header) + " |",
+        "|" + "---|" * len(header),
+        *("| " + " | ".join(cells(row, result)) + " |" for row, result in done.items()),
+        "",
+    ]
+    lines += [f"**Did not run**: {', '.join(missing)}.", ""] if missing else []
+    lines += ["## What could not be written", "", *failed, ""] if failed else []
+    for title, part in (("outside", "outside"), ("slow", "remarks")):
+        for column, file, delegate in COLUMNS:
+            told = list(_reasons(done, file, delegate, part))
+            lines += [f"## {column}: {title}", "", *told, ""] if told else []
+    return "\n".join(lines)
+
+
+def _reasons(done: Mapping[Row, Mapping[str, Any]], file: str, delegate: str, part: str) -> Iterable[str]:
+    """One line for each reason: how many operators of each network, and a module of the first."""
+    groups: dict[tuple[str, str], list[tuple[Row, Mapping[str, Any]]]] = {}
+    for row, result in done.items():
+        for one in result.get("files", {}).get(file, {}).get(delegate, {}).get(part, ()):
+            groups.setdefault((one["why"], one["source"]), []).append((row, one))
+    for (why, source), found in sorted(groups.items(), key=lambda item: -len(item[1])):
+        kinds: Counter[str] = Counter()
+        for _, one in found:
+            kinds.update(one["kinds"])
+        named = ", ".join(f"{row.title} {sum(one['kinds'].values())}" for row, one in found)
+        first = found[0][1]["first"]
+        yield f"- **{why}** ({', '.join(kinds)}): {named}; the first in `{first}` [{source}]"
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.stderr.write("\nready: stopped; run it again to go on\n")
+        sys.exit(130)
