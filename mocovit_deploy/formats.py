@@ -47,6 +47,8 @@ class ExportJob:
     """"RGB" or "BGR", of the image; empty if the network takes something else."""
     converter: str = ""
     """Of `CONVERTERS`, the one that must write a TFLite file; empty for the format's own choice."""
+    labels: tuple[str, ...] = ()
+    """Names of the classes, for formats that answer with them; empty if none were given."""
     scheme: Scheme | None = None
     """How the graph is quantized, for recipes that quantize it; None for the others."""
     arithmetic: ArithmeticChoice | None = None

@@ -5,6 +5,7 @@ compress   weights in int8, or in 6 bits with a palette
 activations  int8 activations, as pairs of quantize and dequantize
 interface  the inputs, outputs and systems that files can have
 images     inputs that are pictures to an app
+classifier class labels, which Vision shows
 fp16       what does not fit into fp16 and stays in float32
 read       the saved file as plain data (program)
 metadata   describe(): what a file says of itself
@@ -79,6 +80,7 @@ def export(graph: fx.GraphModule, example: Sequence[Tensor], job: ExportJob) -> 
         minimum_deployment_target=job.minimum_deployment_target,
         colour_order=job.colour_order,
         scheme=job.scheme,
+        labels=job.labels,
     )
     tools = {name: version(name) for name in ("torch", "coremltools")}
     known = recipe_named(job.recipe)

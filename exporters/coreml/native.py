@@ -11,12 +11,14 @@ from typing import Any
 
 import numpy as np
 
+from exporters.coreml.classifier import LABEL, PROBABILITIES
 from exporters.coreml.images import is_image, picture
 from exporters.coreml.toolchain import coremltools, quiet_coremltools
 from mocovit_deploy.artifacts.artifact import Array, Artifact
 from mocovit_deploy.errors import MissingToolError, ParityError, unknown_choice
 from mocovit_deploy.quantization.recipes import recipe_named
 
+NO_TENSORS = (LABEL, PROBABILITIES)
 COMPUTE_UNITS = ("CPU_ONLY", "CPU_AND_GPU", "CPU_AND_NE", "ALL")
 
 
@@ -37,7 +39,7 @@ class NativePredictor:
             outputs = self._model.predict({name: self._taken(name, a) for name, a in inputs.items()})
         except (RuntimeError, TypeError, ValueError) as error:
             raise ParityError(f"Core ML failed to run the file: {error}") from error
-        return {name: np.asarray(array) for name, array in outputs.items()}
+        return {name: np.asarray(array) for name, array in outputs.items() if name not in NO_TENSORS}
 
     def _taken(self, name: str, array: Array) -> Any:
         if name in self._pictures:

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from exporters.coreml.classifier import HEAD
 from exporters.coreml.package import require_contained
 from exporters.coreml.program import Constant, Operand, Operation, Program, Value
 from exporters.coreml.toolchain import coremltools, quiet_coremltools
@@ -54,6 +55,8 @@ def _transcribe(function: Any, metadata: dict[str, str]) -> Program:
     operations: list[Operation] = []
     defined = set(function.inputs)
     for operation in function.operations:
+        if operation.op_type == HEAD:  # labels, which no arithmetic makes
+            continue
         names = [variable.name for variable in operation.outputs]
         if clash := defined.intersection(names):
             raise UsageError(f"a Core ML program defines {sorted(clash)[0]!r} twice; it is damaged")
@@ -67,7 +70,9 @@ def _transcribe(function: Any, metadata: dict[str, str]) -> Program:
             operations.append(_operation(operation))
     return Program(
         inputs=tuple(_value(variable) for variable in function.inputs.values()),
-        outputs=tuple(variable.name for variable in function.outputs),
+        outputs=tuple(
+            variable.name for variable in function.outputs if getattr(variable.op, "op_type", "") != HEAD
+        ),
         operations=tuple(operations),
         constants=constants,
         metadata=metadata,

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from exporters.coreml.activations import with_int8_activations
+from exporters.coreml.classifier import add_labels, labelled_output
 from exporters.coreml.compress import compressed
 from exporters.coreml.decompositions import written_for
 from exporters.coreml.fp16 import fits, overflow_note
@@ -97,6 +98,7 @@ def write_package(
     minimum_deployment_target: str = "iOS16",
     colour_order: str = "",
     scheme: Scheme | None = None,
+    labels: Sequence[str] = (),
 ) -> WrittenPackage:
     """Write `graph` to `path` (a folder) as an ML program that computes in float32 or float16.
 
@@ -105,7 +107,8 @@ def write_package(
     and float16 arrays exist only from iOS 16 on. An image in uint8 is a picture to the app (images.py), in
     `colour_order`. `minimum_deployment_target` is a name of
     `coremltools.target`. Values that do not fit into fp16 stay in float32 (fp16.py). A static recipe takes
-    the grids of activations from `scheme` (activations.py).
+    the grids of activations from `scheme` (activations.py). `labels` make the file a classifier to Core ML,
+    beside its output (classifier.py).
 
     Raises `UsageError` for a recipe, a target or a layout that Core ML files cannot have here,
     `ConversionError` for an element type that they cannot have, or when coremltools cannot convert the graph,
@@ -151,6 +154,8 @@ def write_package(
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=".coreml-") as scratch:
         package = Path(scratch) / "model.mlpackage"
         model.save(str(package))
+        if (classes := labelled_output(labels, outputs)) is not None:
+            add_labels(ct, package, labels, classes, target)
         package.rename(path)
     notes = (overflow_note(wide),) if wide else ()
     return WrittenPackage(notes + ((NEEDS_IOS17,) if known.is_static else ()), counts)

@@ -288,5 +288,6 @@ def _job(context: ExportContext, recipe: str, file_name: str, scheme: Scheme | N
         minimum_deployment_target=request.minimum_deployment_target,
         colour_order=context.network.input.preprocessing.colour_order,
         converter=request.converter,
+        labels=request.labels,
         scheme=scheme,
     )

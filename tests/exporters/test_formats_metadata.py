@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from exporters.coreml.classifier import labelled_output
 from exporters.tflite.metadata import normalization, without_archive
 from mocovit_deploy.artifacts.manifest import read_manifest
 from mocovit_deploy.choices import FORMATS
@@ -18,7 +19,7 @@ from mocovit_deploy.files import digest
 from mocovit_deploy.formats import format_named
 from mocovit_deploy.parity.sandboxed import child_check
 from mocovit_deploy.ship.metadata import FileMetadata
-from mocovit_deploy.spec import ExportRequest, InputSpec, ModelSpec, Preprocessing
+from mocovit_deploy.spec import ExportRequest, InputSpec, ModelSpec, Preprocessing, TensorSpec
 from mocovit_deploy.terminal.progress import Stages
 
 LABELS = tuple(f"class {i}" for i in range(10))
@@ -91,6 +92,48 @@ def test_core_ml_has_fields_of_its_own(exported):
     model = ct.models.MLModel(str(exported["coreml"]), skip_model_load=True)
     assert (model.author, model.license, model.version) == ("An Author", "Apache-2.0", "1.2")
     assert model.short_description == "Ten classes"
+
+
+def test_core_ml_takes_it_for_a_classifier_by_apples_own_protobuf_classes(exported):
+    from coremltools.proto import Model_pb2
+
+    path = exported["coreml"] / "Data" / "com.apple.CoreML" / "model.mlmodel"
+    model = Model_pb2.Model.FromString(path.read_bytes())
+    description = model.description
+    kinds = {one.name: one.type.WhichOneof("Type") for one in description.output}
+    assert kinds == {
+        "logits": "multiArrayType",
+        "classLabel": "stringType",
+        "classLabel_probs": "dictionaryType",
+    }
+    named = (description.predictedFeatureName, description.predictedProbabilitiesName)
+    assert named == ("classLabel", "classLabel_probs")
+    (block,) = model.mlProgram.functions["main"].block_specializations.values()
+    assert list(block.outputs) == list(kinds)
+    made_by = {output.name: step for step in block.operations for output in step.outputs}
+    classify = made_by["classLabel"]
+    assert classify is made_by["classLabel_probs"]
+    assert classify.type == "classify"
+    (classes,) = classify.inputs["classes"].arguments
+    members = classes.value.immediateValue.list.values
+    texts = [text for one in members for text in one.immediateValue.tensor.strings.values]
+    assert tuple(texts) == LABELS
+    (probabilities,) = classify.inputs["probabilities"].arguments
+    softmax = made_by[probabilities.name]
+    assert (softmax.type, softmax.inputs["x"].arguments[0].name) == ("softmax", "logits")
+    axis = made_by[softmax.inputs["axis"].arguments[0].name].attributes["val"]
+    assert list(axis.immediateValue.tensor.ints.values) == [-1]
+
+
+def test_core_ml_labels_one_image_in_floats_alone():
+    spec = TensorSpec("logits", (1, 10), "float32")
+    assert labelled_output(LABELS, [spec]) == spec
+    for other in ((2, 10), (1, 9), (1, 10, 1)):
+        assert labelled_output(LABELS, [dataclasses.replace(spec, shape=other)]) is None
+    assert labelled_output(LABELS, [dataclasses.replace(spec, dtype="int32")]) is None
+    assert labelled_output(LABELS, [dataclasses.replace(spec, name="classLabel")]) is None
+    assert labelled_output(LABELS, [spec, spec]) is None
+    assert labelled_output((), [spec]) is None
 
 
 @pytest.mark.parametrize("name", FORMATS)

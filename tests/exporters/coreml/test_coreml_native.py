@@ -34,12 +34,13 @@ class Model:
     def predict(self, inputs):
         if "x" not in inputs:
             raise RuntimeError("Feature x is required but not specified.")
-        return {"y": inputs["x"] + 1}
+        return {"y": inputs["x"] + 1, "classLabel": "a cat", "classLabel_probs": {"a cat": 1.0}}
 
 
 def test_predicts_by_name():
     predictor = NativePredictor(Model(), "Core ML", "fp16", {})
     found = predictor({"x": np.zeros((4, 2), np.float32).T})
+    assert list(found) == ["y"]
     np.testing.assert_array_equal(found["y"], np.ones((2, 4)))
 
 

@@ -1,0 +1,83 @@
+"""A classifier as Core ML knows one: class labels in the file, which Vision and Xcode's preview show.
+
+    before   image - network - logits
+    after    image - network - logits                                          as it was, and judged
+                                   \\- softmax - classify - classLabel          the best class's label
+                                                         \\- classLabel_probs   label: probability
+
+coremltools writes this head as a program of its own, with its `ClassifierConfig`, and it is put behind the
+network in the saved file: on the network itself `ClassifierConfig` takes the logits away, and parity too
+(docs/decisions/0012-core-ml-labels-beside-the-logits.md).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from exporters.coreml.metadata import SPECIFICATION
+from exporters.coreml.toolchain import quiet_coremltools
+from mocovit_deploy.files import write_atomically
+from mocovit_deploy.ship.metadata import classifier_output
+from mocovit_deploy.spec import TensorSpec
+
+LABEL, PROBABILITIES = "classLabel", "classLabel_probs"
+"""The outputs of the head, as coremltools calls them."""
+INPUT = "scores"
+"""What the head reads, while it stands alone."""
+HEAD = "classify"
+"""The operation that makes them, the only one whose results are no tensors."""
+
+
+def labelled_output(labels: Sequence[str], outputs: Sequence[TensorSpec]) -> TensorSpec | None:
+    """The output that `labels` name, if Core ML can: of one image, in floats."""
+    found = classifier_output(outputs) if labels else None
+    if found is None or found.shape != (1, len(labels)) or found.name in (LABEL, PROBABILITIES):
+        return None
+    return found if found.dtype == "float32" else None
+
+
+def add_labels(ct: Any, package: Path, labels: Sequence[str], output: TensorSpec, target: Any) -> None:
+    """Put the head behind `output` of the saved `package`. Nothing else of the file changes."""
+    file = package / SPECIFICATION
+    with quiet_coremltools():
+        head = _head(ct, labels, output, target)
+        specification = ct.proto.Model_pb2.Model.FromString(file.read_bytes())
+    block, added = _main(specification), _main(head)
+    for argument in [a for step in added.operations for b in step.inputs.values() for a in b.arguments]:
+        if argument.name == INPUT:
+            argument.name = output.name
+    block.operations.extend(added.operations)
+    block.outputs.extend(added.outputs)
+    description, told = specification.description, head.description
+    description.output.extend(told.output)
+    description.predictedFeatureName = told.predictedFeatureName
+    description.predictedProbabilitiesName = told.predictedProbabilitiesName
+    write_atomically(file, specification.SerializeToString(deterministic=True))
+
+
+def _head(ct: Any, labels: Sequence[str], output: TensorSpec, target: Any) -> Any:
+    """The specification of softmax and classify, behind an input called `INPUT`."""
+    from coremltools.converters.mil import Builder
+
+    @Builder.program(  # type: ignore[untyped-decorator]
+        input_specs=[Builder.TensorSpec(shape=output.shape)], opset_version=target
+    )
+    def head(scores: Any) -> Any:
+        return Builder.softmax(x=scores, axis=-1, name=f"{LABEL}_softmax")
+
+    return ct.convert(
+        head,
+        convert_to="mlprogram",
+        skip_model_load=True,
+        classifier_config=ct.ClassifierConfig(list(labels), predicted_feature_name=LABEL),
+        compute_precision=ct.precision.FLOAT32,
+        minimum_deployment_target=target,
+    ).get_spec()
+
+
+def _main(specification: Any) -> Any:
+    """The one block of a specification's one function."""
+    (block,) = specification.mlProgram.functions["main"].block_specializations.values()
+    return block
