@@ -36,7 +36,9 @@ def _conclusions(passed: Sequence[RowResult]) -> Iterator[Html]:
             continue
         timed = [one for one in own if one.milliseconds is not None]
         best = min(timed or own, key=lambda one: one.milliseconds or one.size_bytes or 0.0)
-        said = f"{figure(best.milliseconds)} ms" if best.milliseconds else megabytes(best.size_bytes or 0)
+        modelled = " modelled" if best.modelled else ""
+        time = f"{figure(best.milliseconds or 0.0)} ms{modelled}"
+        said = time if timed else megabytes(best.size_bytes or 0)
         word = "fastest" if timed else "smallest"
         error = "" if best.max_error is None else f", largest error {best.max_error:.1e} of the range"
         said = f" The {word} is {best.format} {best.recipe}: {said}{error}."
@@ -44,15 +46,18 @@ def _conclusions(passed: Sequence[RowResult]) -> Iterator[Html]:
 
 
 def _plots(passed: Sequence[RowResult]) -> Iterator[Part]:
-    by_size = [(one, one.size_bytes / MEGA) for one in passed if one.size_bytes]
-    by_time = [(one, one.milliseconds) for one in passed if one.milliseconds]
-    for anchor, title, across, found in (
-        ("time", "Error against time", "milliseconds", by_time),
-        ("size", "Error against size", "megabytes", by_size),
-    ):
-        placed = [(one, x) for one, x in found if one.max_error is not None]
-        if placed:
-            yield Part(anchor, title, _plot(placed, across))
+    """Two of each network: errors are of its own outputs, so two networks share no plot."""
+    for n, system in enumerate(dict.fromkeys(one.system for one in passed), 1):
+        own = [one for one in passed if one.system == system and one.max_error is not None]
+        by_size = [(one, one.size_bytes / MEGA) for one in own if one.size_bytes]
+        by_time = [(one, one.milliseconds) for one in own if one.milliseconds]
+        drawn = [
+            _plot(found, across)
+            for across, found in (("milliseconds", by_time), ("megabytes", by_size))
+            if found
+        ]
+        if drawn:
+            yield Part(f"network-{n}", system, join(drawn))
 
 
 def _plot(placed: Sequence[tuple[RowResult, float]], across: str) -> Html:
