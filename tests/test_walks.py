@@ -12,15 +12,17 @@ import pytest
 import torch
 from PIL import Image
 
+from mocovit_deploy.contract.read import read_contract
+
 DOCS = Path(__file__).parents[1] / "docs"
 PHOTOGRAPHS = {"photographs": 920, "held_out": 20}
 """As many as `auto` needs to show a drop of half a point, and those it calibrates with."""
 
 
-@pytest.fixture(scope="module")
-def desk(tmp_path_factory):
+@pytest.fixture
+def desk(tmp_path):
     """A folder with what the walks say that you have."""
-    folder = tmp_path_factory.mktemp("desk")
+    folder = tmp_path
     (folder / "net.py").write_text(_blocks("your-app.md", "python")[0])
     names = {}
     exec((folder / "net.py").read_text(), names)  # noqa: S102 - the document's own words
@@ -60,12 +62,17 @@ def _commands(page):
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("page", ["your-app.md", "guard.md"])
 def test_a_walk_can_be_walked(page, desk):
-    for text in _blocks(page, "toml"):
-        (desk / "parity.toml").write_text(text)
     for command in _commands(page):
         done = _type(command, desk)
         assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
         assert "Traceback" not in done.stderr
+
+
+def test_the_contract_of_the_walk_is_one(tmp_path):
+    (shown,) = _blocks("guard.md", "toml")
+    (tmp_path / "parity.toml").write_text(shown)
+    (model,) = read_contract(tmp_path / "parity.toml").models
+    assert [(file.format, file.precision) for file in model.files] == [("tflite", "fp32"), ("tflite", "fp16")]
 
 
 def test_the_walks_have_commands():

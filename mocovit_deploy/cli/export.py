@@ -57,7 +57,7 @@ def run_export(request: ExportRequest, report: ReportRequest, *, as_json: bool, 
         with stages("request"):
             source_for(request.model.name)
             refuse_impossible(request)
-            report.require_writable()
+            report.require_writable(request.output_dir)
         with stages("files"):
             probe_files(request.model, verbose)
         with stages("imports"):

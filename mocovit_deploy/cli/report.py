@@ -63,6 +63,7 @@ def write_reports(
     for path, made in ((report.page, export_page), (report.card, model_card)):
         if path is not None:
             try:
+                path.parent.mkdir(parents=True, exist_ok=True)  # the folder of files that were all refused
                 write_atomically(path, made(facts).encode())
             except OSError as error:
                 raise OutputError(f"{path}: cannot be written ({error.strerror})") from None

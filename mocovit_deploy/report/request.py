@@ -23,10 +23,14 @@ class ReportRequest:
     def paths(self) -> tuple[Path, ...]:
         return tuple(path for path in (self.page, self.card) if path is not None)
 
-    def require_writable(self) -> None:
-        """Raise `UsageError` now for a file that could not be written after minutes of work."""
+    def require_writable(self, output_dir: Path) -> None:
+        """Raise `UsageError` now for a file that could not be written after minutes of work.
+
+        `output_dir` is made by the export.
+        """
         for path in self.paths:
             if path.is_dir():
                 raise UsageError(f"{path}: is a folder; name a file in it")
-            if not path.absolute().parent.is_dir():
+            folder = path.absolute().parent
+            if not folder.is_dir() and folder != output_dir.absolute():
                 raise UsageError(f"{path}: there is no folder {path.parent}; make it first")
