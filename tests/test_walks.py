@@ -68,7 +68,9 @@ def test_a_walk_can_be_walked(page, desk):
         assert "Traceback" not in done.stderr
 
 
-def test_the_contract_of_the_walk_is_one(tmp_path):
+def test_the_contract_of_the_walk_is_one(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "weights.pt").touch()
     (shown,) = _blocks("guard.md", "toml")
     (tmp_path / "parity.toml").write_text(shown)
     (model,) = read_contract(tmp_path / "parity.toml").models
