@@ -72,6 +72,20 @@ FOUND = (
     Found("a transposed convolution was refused: its output padding", seed=78, formats=("coreml",)),
     Found("Celu was written in fp16, which ONNX does not have", seed=96, precision="fp16", formats=("onnx",)),
     Found("a program with private operators of ATen was refused", seed=103, kind="program"),
+    Found("an assignment into a part of a tensor was refused", seed=108),
+    Found("output padding in three dimensions was refused", seed=257, formats=("coreml",)),
+    Found(
+        "full_like was refused, which is a constant",
+        seed=196,
+        kind="traced",
+        precision="fp16",
+        formats=("tflite",),
+    ),
+    Found(
+        "a refusal named no module: ONNX Runtime's, of a pooling behind a wide Pad",
+        seed=227,
+        formats=("onnx",),
+    ),
     Found("the trial's own judge could not run bfloat16", seed=14, kind="bfloat16", formats=("onnx",)),
 )
 
