@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from mocovit_deploy.artifacts.artifact import Array
 
@@ -49,6 +49,8 @@ class Trace:
     missing: tuple[Missing, ...]
     outputs: Mapping[str, str]
     """By name of an output: the operation that computes it."""
+    rounding: Mapping[str, float] = field(default_factory=dict)
+    """By operation: how far its values are from those in float64, relative to their range."""
 
     def is_output(self, layer: Layer) -> bool:
         return layer.operation in self.outputs.values()

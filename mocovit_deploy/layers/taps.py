@@ -23,6 +23,7 @@ from mocovit_deploy.layers.merged import merged_after, nearest_choice
 from mocovit_deploy.layers.original import Layer, Missing, Trace
 from mocovit_deploy.layers.symptoms import kind_of
 from mocovit_deploy.parity.compare import Difference, compare_output
+from mocovit_deploy.parity.tolerance import OWN_ROUNDING
 
 AFFINE = ("layer_norm", "group_norm", "batch_norm", "mul", "add", "sub", "div")
 """Operations whose scale and shift a converter may move into the layer that reads them."""
@@ -152,7 +153,8 @@ def read_taps(
 
     `carried` are the taps' values as the file computes them from its inputs, run by run; `forced` takes the
     original's values for all taps but outputs, too, and returns what the file computes from them. `bound` is
-    the largest error, relative to a layer's range, that is not a divergence.
+    the largest error, relative to a layer's range, that is not a divergence; with the errors before it a
+    layer may also be off by a multiple of what torch itself is off by there in float32.
     """
     expected = {name: np.stack(arrays) for name, arrays in trace.values.items()}
     taps = [_arranged(tap, expected[tap.layer.operation], carried) for tap in taps]
@@ -171,11 +173,13 @@ def read_taps(
         operation, wanted = tap.layer.operation, expected[tap.layer.operation]
         judged = _stack(tap, carried)
         decisive = carried_difference = compare_output(operation, wanted, judged)
-        difference = None
+        own = min(trace.rounding.get(operation, 0.0), OWN_ROUNDING.uncertain)
+        difference, allowed = None, max(bound, OWN_ROUNDING.multiple * own)
         if alone is not None:
+            allowed = bound
             judged = _stack(tap, alone)
             decisive = difference = compare_output(operation, wanted, judged)
-        diverges = not (decisive.finite and decisive.max_error <= bound)
+        diverges = not (decisive.finite and decisive.max_error <= allowed)
         kind = ""
         if diverges:
             kind = _as_another_output(trace, tap, expected, judged, bound) or kind_of(wanted, judged, bound)

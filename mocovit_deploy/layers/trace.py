@@ -62,7 +62,32 @@ def trace(
     values = {new: tuple(_scaled(run[old], factor) for run in runs) for new, (old, factor) in pairs.items()}
     outputs = dict(zip(network.output_names, _output_names(graph), strict=True))
     kept = {old for old, one in before.items() if any(one.factor_of(other) for other in after.values())}
-    return Trace(layers, values, _missing(captured, kept, changes), outputs)
+    lost = _rounding(wide, network, samples, runs)
+    rounding = {new: lost[old] for new, (old, _) in pairs.items()}
+    return Trace(layers, values, _missing(captured, kept, changes), outputs, rounding)
+
+
+def _rounding(
+    wide: fx.GraphModule,
+    network: Network,
+    samples: Sequence[Mapping[str, Array]],
+    runs: Sequence[Mapping[str, Array]],
+) -> dict[str, float]:
+    """By operation: the largest difference of `runs`, in float32, to float64, relative to its range."""
+    largest: dict[str, float] = {}
+    for sample, run in zip(samples, runs, strict=True):
+
+        def error(node: fx.Node, value: Tensor, run: Mapping[str, Array] = run) -> float | None:
+            found = run.get(node.name)
+            return None if found is None else float(np.abs(value.numpy() - found).max(initial=0.0))
+
+        tensors = [torch.from_numpy(sample[name]) for name in network.input_names]
+        inputs = [one.double() if one.is_floating_point() else one for one in tensors]
+        for name, off in visit(wide, inputs, error).items():
+            if off is not None:
+                largest[name] = max(largest.get(name, 0.0), off)
+    spans = {name: np.stack([run[name] for run in runs]) for name in largest}
+    return {name: off / float(np.ptp(spans[name]) or 1.0) for name, off in largest.items()}
 
 
 def _passed(graph: fx.GraphModule, passes: Sequence[Pass]) -> tuple[fx.GraphModule, list[Change]]:

@@ -89,6 +89,20 @@ def test_a_layer_is_not_blamed_for_the_one_before_it():
     assert "logits" not in forced.seen[0]
 
 
+def test_a_layer_may_be_off_by_a_multiple_of_torchs_own_rounding():
+    plain = Fixed(t=nhwc(E + 1) + np.float32(2e-3), logits=E.reshape(1, 32) * 2)
+    taps, _ = find_taps(TRACE, VALUES)
+
+    def diverging(rounding, forced=None):
+        trace = dataclasses.replace(TRACE, rounding=rounding)
+        found = read_taps(trace, taps, [{"image": E}], [plain({"image": E})], forced, 1e-5)
+        return [one.tap.layer.operation for one in found if one.diverges]
+
+    assert diverging({"relu": 2e-5}) == []
+    assert diverging({"relu": 1e-5}) == ["relu"]
+    assert diverging({"relu": 2e-5}, forced=plain) == ["relu"], "alone, there are no errors before it"
+
+
 def test_nan_diverges():
     first = first_divergence(read(Fixed(t=nhwc(E + np.nan), logits=E.reshape(1, 32) * 2)))
     assert "NaN born here" in first.kind

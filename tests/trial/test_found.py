@@ -2,7 +2,7 @@
 
 import pytest
 from campaign import defects, networks
-from campaign.found import FOUND, SPOILT
+from campaign.found import FOUND, OF_TIMM, SPOILT
 
 
 @pytest.mark.slow
@@ -12,6 +12,15 @@ def test_what_was_wrong_is_right(found, tmp_path):
     assert row["wrong"] == []
     assert not any("in the numpy reference" in one["why"] for one in row["files"] if one["verdict"] != "pass")
     assert {one["format"] for one in row["files"]} == set(found.formats)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "size", "formats"), [found[1:] for found in OF_TIMM])
+def test_what_was_wrong_of_timm_is_right(name, size, formats, tmp_path):
+    words = ("--model", f"timm/{name}", "--image-size", str(size))
+    row = networks.tried(networks.Case(name, words, "timm", name, size), tmp_path / "case", formats)
+    assert row["wrong"] == []
+    assert [one["verdict"] for one in row["files"]] == ["pass"] * len(formats)
 
 
 @pytest.mark.slow

@@ -89,6 +89,17 @@ FOUND = (
     Found("the trial's own judge could not run bfloat16", seed=14, kind="bfloat16", formats=("onnx",)),
 )
 
+OF_TIMM = (
+    (
+        "a right file was rejected: torch's own rounding in a branch that the outputs hardly show",
+        "efficientvit_m0",
+        64,
+        ("coreml",),
+    ),
+    ("an assignment ended with an internal error", "mvitv2_tiny", 64, ("onnx",)),
+)
+"""Networks of timm that went wrong: how, the name, the size, and the formats."""
+
 SPOILT = (
     (
         "`--bisect` accused a healthy TFLite file: what turns an operand round had the layer's mark",

@@ -9,7 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from campaign.defects import SIZES, beyond
-from campaign.found import ELSEWHERE, FOUND, SPOILT
+from campaign.found import ELSEWHERE, FOUND, OF_TIMM, SPOILT
 from campaign.rows import PARTS, Row, all_rows
 from mocovit_deploy.terminal.table import markdown_table
 
@@ -112,6 +112,7 @@ def _networks(rows: Sequence[Row]) -> list[str]:
         "Each is a test now (`tests/trial/test_found.py`), of the pieces that are needed to see it.",
         "",
         *(f"- {one.what} (`{one.case.key}`, {' and '.join(one.formats)})" for one in FOUND),
+        *(f"- {what} (`timm/{name}`, {' and '.join(formats)})" for what, name, _, formats in OF_TIMM),
         "",
     ]
 
