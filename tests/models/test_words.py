@@ -18,7 +18,7 @@ HALF = ("--model", "mocovit_0_5")
 def spec_of(monkeypatch):
     """The `ModelSpec` that `mocovit-export WORDS` asks for."""
     asked = []
-    monkeypatch.setattr(commands, "run_export", lambda request, **_: asked.append(request.model) or 0)
+    monkeypatch.setattr(commands, "run_export", lambda request, *_, **__: asked.append(request.model) or 0)
 
     def parse(*words):
         assert cli._export(list(words)) == 0
