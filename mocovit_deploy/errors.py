@@ -20,6 +20,8 @@ from __future__ import annotations
 import errno
 from collections.abc import Iterable, Sequence
 
+_NO_TEMPORARY_FOLDER = "No usable temporary directory found"
+"""What `tempfile` says where none of its folders takes a file: all are full, or no file may be written."""
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG)
 
 
@@ -127,6 +129,8 @@ def no_room(error: BaseException) -> OutputError | None:
 
     found: BaseException | None = error
     while found is not None:
+        if isinstance(found, OSError) and str(found.strerror).startswith(_NO_TEMPORARY_FOLDER):
+            return OutputError("no folder for temporary files takes one; make room, or set TMPDIR to another")
         if isinstance(found, OSError) and found.errno in _NO_ROOM:
             where = found.filename or gettempdir()
             return OutputError(f"{where}: {found.strerror}; make room there, or choose another folder")

@@ -64,6 +64,11 @@ def raising(error):
             7,
             "p: error: /x/y: File too large; make room there",
         ),
+        (
+            FileNotFoundError(errno.ENOENT, "No usable temporary directory found in ['/tmp', '/var/tmp']"),
+            7,
+            "p: error: no folder for temporary files takes one; make room, or set TMPDIR",
+        ),
     ],
 )
 def test_one_line_and_its_status(error, status, line, capsys):

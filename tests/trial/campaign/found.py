@@ -123,6 +123,7 @@ ELSEWHERE = {
         ),
     ),
     "interruptions": (
+        ("no folder took a temporary file, an internal error", "tests/cli/test_runner.py"),
         ("a closed reader of stderr ended an export that was right with 1", "tests/cli/test_runner.py"),
     ),
 }
