@@ -217,7 +217,7 @@ def hit(status=0, stderr="", stdout=""):
         ("SIGINT", 1, False),
         ("SIGINT", -2, False),
         ("SIGTERM", 143, True),
-        ("SIGTERM", -15, True),
+        ("SIGTERM", -15, False),
         ("SIGTERM", 130, False),
         ("full disk", 2, True),
         ("full disk", 1, False),

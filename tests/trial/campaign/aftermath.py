@@ -20,8 +20,7 @@ SUFFIXES = (".onnx", ".mlpackage", ".tflite")
 SIGNALS = {"SIGINT": 2, "SIGINT to all": 2, "SIGTERM": 15, "SIGTERM to all": 15, "SIGKILL": 9, "hang-up": 1}
 UNHEARD = ("SIGKILL", "hang-up")
 """Blows that no program hears, or that this one leaves to the system."""
-EXPECTED = {2: (130,), 15: (143, -15), 9: (-9,), 1: (-1, 129)}
-"""A Python that is ending, its command done, has no handler any more; of both a shell says 143."""
+EXPECTED = {2: (130,), 15: (143,), 9: (-9,), 1: (-1, 129)}
 
 
 @dataclass(frozen=True)
