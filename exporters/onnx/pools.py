@@ -21,8 +21,8 @@ def refuse_pools_after_wide_pads(model: Any, module_key: str) -> None:
     constants = {tensor.name: tensor for tensor in model.graph.initializer}
     for node in model.graph.node:
         pad = pads.get(node.input[0]) if node.op_type in ("MaxPool", "AveragePool") else None
-        if pad is None or pad.input[1] not in constants:
-            continue
+        if pad is None or pad.input[1] not in constants or len(pad.input) > 3:
+            continue  # nothing padded, or by what only the session knows, or along named axes
         window = next(list(one.ints) for one in node.attribute if one.name == "kernel_shape")
         widths = onnx.numpy_helper.to_array(constants[pad.input[1]]).reshape(2, -1)[:, -len(window) :]
         if (widths >= window).any():
