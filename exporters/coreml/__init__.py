@@ -4,12 +4,12 @@ write      write_package(): coremltools.convert, float32 or float16
 compress   weights in int8, or in 6 bits with a palette
 activations  int8 activations, as pairs of quantize and dequantize
 interface  the inputs, outputs and systems that files can have
-images     inputs that are pictures to an app
+images     inputs that an app passes as pictures
 classifier class labels, which Vision shows
-fp16       what does not fit into fp16 and stays in float32
+fp16       values that do not fit into fp16 and stay in float32
 read       the saved file as plain data (program)
-metadata   describe(): what a file says of itself
-contents   operators(): what a file consists of
+metadata   describe(): the description in a file
+contents   operators(): the operations of a file
 neural_engine  readiness(): what keeps a file off the Neural Engine
 execute    that program in numpy, operation by operation (semantics/)
 run        load(): the two together
@@ -91,17 +91,17 @@ def export(graph: fx.GraphModule, example: Sequence[Tensor], job: ExportJob) -> 
 
 
 def lowerings(recipe: str) -> tuple[str, ...]:
-    """fp16: linear attention within half precision."""
+    """For fp16: the rewrites that keep linear attention within the range of half precision."""
     return HALF_REWRITES if recipe_named(recipe).islands == "fp16" else ()
 
 
 def refuse_impossible(request: ExportRequest) -> None:
-    """Deployment targets that do not exist, or have no ML programs."""
+    """`UsageError` for a deployment target that does not exist, or has no ML programs."""
     refuse_target(request.minimum_deployment_target)
 
 
 def load_half(_artifact: Artifact) -> None:
-    """`load` computes in half precision by itself where the file declares it."""
+    """None: `load` itself computes in half precision where the file declares it."""
 
 
 def load_platform(artifact: Artifact) -> NativePredictor | None:

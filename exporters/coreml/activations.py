@@ -1,12 +1,12 @@
-"""Activations in int8: quantize and dequantize before what is to be computed in int8, from the scheme.
+"""Activations in int8: quantize and dequantize in front of the operations that are to run in int8.
 
     before   x - conv(W) - y
     after    x - quantize - dequantize - conv(W) - y
 
-Core ML computes a convolution, a linear layer, a sum, or a pooling in int8 between such pairs where the
-hardware can, and in float elsewhere: the numbers are the same. Each value is rounded once. What several
-operations read is rounded before each, which is the same rounding. Inputs and weights aside, results are
-rounded where the next such operation reads them.
+Core ML computes a convolution, a linear layer, a sum or a pooling in int8 behind such a pair where the
+hardware can, and in float elsewhere, with the same numbers. A value that several operations read is rounded
+in front of each, to the same grid. A result is rounded only where the next such operation reads it. The grids
+come from the scheme.
 
 Source: `linear_quantize_activations` of coremltools.optimize.coreml.experimental, which needs macOS to
 observe ranges; MIL operations `quantize` and `dequantize` of iOS 17
@@ -33,17 +33,17 @@ QUANTIZED: Mapping[str, tuple[str, ...]] = {
 }
 """The operations that Core ML computes in int8, and their inputs that are activations."""
 LEAST_TARGET = "iOS17"
-"""The system that `quantize` came with, whatever files are made for."""
+"""The first system with `quantize`. Files here need it, even if the user asked for an older target."""
 
 
 def with_int8_activations(
     model: Any, grids: Mapping[str, Grid], marks: Mapping[str, str], in_half: str
 ) -> tuple[Any, dict[str, int]]:
-    """The model with its activations in int8, and how many operations of each kind read them.
+    """The model with its activations in int8, and the number of operations of each kind that read them.
 
-    `grids` is by operation of the graph and by input; `marks` has the mark of each MIL value that is the
-    value of an operation. Values in float16 are called the same with `in_half` behind.
-    Raises `ConversionError` where coremltools cannot.
+    `grids` are keyed by the name of an operation of the graph or of an input. `marks` maps the name of a MIL
+    value to the mark of the operation that made it; a float16 copy has that name with the suffix `in_half`.
+    Raises `ConversionError` if coremltools fails.
     """
     from coremltools.converters.mil.mil.passes.graph_pass import AbstractGraphPass
     from coremltools.models.utils import _apply_graph_pass
@@ -86,7 +86,7 @@ def _insert(
 
 
 def _grid_of(value: Any, grids: Mapping[str, Grid], marks: Mapping[str, str], in_half: str) -> Grid | None:
-    """The grid of a value; None for a constant and for one that the scheme does not know."""
+    """The grid of a value; None for a constant, and for a value without a grid in the scheme."""
     while value.op is not None and value.op.op_type == "cast":
         value = value.op.inputs["x"]
     name = value.name.removesuffix(in_half)

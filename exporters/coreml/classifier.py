@@ -1,13 +1,13 @@
-"""A classifier as Core ML knows one: class labels in the file, which Vision and Xcode's preview show.
+"""Core ML's classifier head: class labels in the file, which Vision and Xcode's preview show.
 
     before   image - network - logits
-    after    image - network - logits                                          as it was, and judged
+    after    image - network - logits                                          unchanged, for parity
                                    \\- softmax - classify - classLabel          the best class's label
                                                          \\- classLabel_probs   label: probability
 
-coremltools writes this head as a program of its own, with its `ClassifierConfig`, and it is put behind the
-network in the saved file: on the network itself `ClassifierConfig` takes the logits away, and parity too
-(docs/decisions/0012-core-ml-labels-beside-the-logits.md).
+coremltools' `ClassifierConfig` would take the place of the logits, and parity could not be checked. So
+coremltools writes the head as a separate program, and `add_labels` appends it to the network in the saved
+file (docs/decisions/0012-core-ml-labels-beside-the-logits.md).
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ from mocovit_deploy.spec import TensorSpec
 LABEL, PROBABILITIES = "classLabel", "classLabel_probs"
 """The outputs of the head, as coremltools calls them."""
 INPUT = "scores"
-"""What the head reads, while it stands alone."""
+"""The input of the head while it is a separate program."""
 HEAD = "classify"
-"""The operation that makes them, the only one whose results are no tensors."""
+"""The operation that makes `LABEL` and `PROBABILITIES`, the only one whose results are not tensors."""
 
 
 def labelled_output(labels: Sequence[str], outputs: Sequence[TensorSpec]) -> TensorSpec | None:
-    """The output that `labels` name, if Core ML can: of one image, in floats."""
+    """The output whose classes `labels` name: float32, of shape (1, labels). None if there is none."""
     found = classifier_output(outputs) if labels else None
     if found is None or found.shape != (1, len(labels)) or found.name in (LABEL, PROBABILITIES):
         return None
@@ -39,7 +39,7 @@ def labelled_output(labels: Sequence[str], outputs: Sequence[TensorSpec]) -> Ten
 
 
 def add_labels(ct: Any, package: Path, labels: Sequence[str], output: TensorSpec, target: Any) -> None:
-    """Put the head behind `output` of the saved `package`. Nothing else of the file changes."""
+    """Append the head to `output` of the saved `package`. Nothing else in the file changes."""
     file = package / SPECIFICATION
     with quiet_coremltools():
         head = _head(ct, labels, output, target)

@@ -1,9 +1,9 @@
-"""Weights stored in fewer bits, by coremltools.optimize; the system widens them before it computes.
+"""Weights stored in fewer bits, by coremltools.optimize; Core ML widens them before it computes.
 
     weight_only_wi8   int8, a scale for each output channel, zero point 0: constexpr_affine_dequantize
     weight_only_wp6   6 bits, an index into 64 numbers found by k-means for each layer: constexpr_lut_to_dense
 
-Weights of less than `LEAST` numbers stay as they are: they would save nothing.
+Weights of fewer than `LEAST` numbers stay as they are: compressing them would save nothing.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ PALETTE_BITS = 6
 
 
 def compressed(model: Any, weights: str) -> Any:
-    """The model with its weights stored as `weights` says, a `Recipe.weights`.
+    """The model with compressed weights: int8 if `weights` (a `Recipe.weights`) is "int8", else a palette.
 
-    Raises `ConversionError` where coremltools cannot.
+    Raises `ConversionError` if coremltools fails, `MissingToolError` if it is not installed.
     """
     optimize = needs_extra("coremltools.optimize.coreml", "coreml")
     try:

@@ -1,4 +1,4 @@
-"""What a Core ML file consists of, read without running it."""
+"""The operations of a Core ML file, read without running it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from mocovit_deploy.artifacts.operator import ROOT_MODULE, FileOperator
 
 
 def operators(artifact: Artifact) -> tuple[FileOperator, ...]:
-    """The operations of the program but its constants, in order.
+    """The operations of the program in order, without its constants.
 
     Raises `UsageError` for a folder that is not a Core ML program, `MissingToolError` without coremltools.
     """

@@ -1,8 +1,8 @@
-"""ATen operations that coremltools drops keyword arguments of, or does not know, spelled out in ones it does.
+"""ATen operations that coremltools misreads or does not know, written in operations that it translates.
 
-The `torch.export` front end of coremltools 9.0 reads positional arguments, and of the keywords only those
-that an operation's translator asks for. It asks for none of these, and says nothing: a tanh GELU is written
-as an exact one (1.4e-4 of the output's range on timm's efficientvit_l1), `add(x, y, alpha=2)` as x + y.
+The `torch.export` front end of coremltools 9.0 reads positional arguments, and only those keywords that an
+operation's translator asks for. It drops the keywords below without a warning: a tanh GELU is written as an
+exact one (1.4e-4 of the output's range on timm's efficientvit_l1), `add(x, y, alpha=2)` as x + y.
 
     add(x, y, alpha=a)         x + a y
     sub(x, y, alpha=a)         x - a y
@@ -12,12 +12,11 @@ as an exact one (1.4e-4 of the output's range on timm's efficientvit_l1), `add(x
     addcmul(x, a, b, value=v)  x + v a b
     addcdiv(x, a, b, value=v)  x + v a / b
     log_sigmoid(x)             -softplus(-x)
-    pad(x, mode="circular")    the ends of x beside x, axis by axis
-    conv_transpose(x, padding=p, output_padding=o)     where o > p: without padding, zeros added at the end,
-                               cut to size, and the bias last
+    pad(x, mode="circular")    each axis: the end of x, then x, then its beginning
+    conv_transpose(x, padding=p, output_padding=o)     where o > p: convolve without padding, append zeros,
+                               crop, then add the bias
 
-Any other operation that it has no translator for is taken apart by torch's own decomposition, where there is
-one.
+Any other operation without a translator is decomposed by torch's own table, if torch has an entry for it.
 """
 
 from __future__ import annotations
@@ -34,13 +33,13 @@ if TYPE_CHECKING:
     Decompositions = dict[torch._ops.OperatorBase, Callable[..., Any]]
 
 MOST_ROUNDS = 4
-"""A decomposition may leave operations that need one themselves."""
+"""Rounds of torch's decompositions: one round may leave operations that need another."""
 
 
 def written_for(ct: ModuleType, program: ExportedProgram) -> ExportedProgram:
-    """The same program in operations that coremltools translates, as far as torch can take them apart.
+    """The same program in operations that coremltools translates, as far as torch can decompose the others.
 
-    What is left without a translator is for coremltools to refuse by name.
+    coremltools itself refuses, by name, an operation that still has no translator.
     """
     program = program.run_decompositions(spelled_out())
     for _ in range(MOST_ROUNDS):
@@ -63,7 +62,10 @@ def _unknown(ct: ModuleType, program: ExportedProgram) -> Decompositions:
 
 
 def spelled_out() -> Decompositions:
-    """The table for `ExportedProgram.run_decompositions`. Each function declines where nothing is dropped."""
+    """The table for `ExportedProgram.run_decompositions`.
+
+    Its functions return `NotImplemented` for calls that coremltools translates correctly.
+    """
     import torch
 
     aten = torch.ops.aten
@@ -138,8 +140,8 @@ def _conv_transpose(
     groups: int = 1,
     dilation: Sequence[int] = (1,),
 ) -> Any:
-    """coremltools crops by `padding` less `output_padding`, pads its input where that is negative, and takes
-    none in three dimensions."""
+    """coremltools crops by `padding - output_padding`. Where that is negative it pads the input instead, and
+    in three dimensions it takes no `output_padding`."""
     spatial = weight.dim() - 2
     before = [*padding] * (spatial // len(padding))
     extra = [*output_padding] * (spatial // len(output_padding))

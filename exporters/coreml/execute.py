@@ -2,18 +2,18 @@
 
 Two arithmetics:
 
-    fp32   every float is computed and kept in float32, also if the file declares another type
-    fp16   as the file declares: a value declared float16 is rounded to float16 once its operation is done.
-           Inside an operation the arithmetic is float32, so a sum (convolution, matmul, mean, softmax,
-           normalization) is accumulated in float32 and rounded once.
+    fp32   every float is computed and kept in float32, whatever type the file declares
+    fp16   a value that the file declares float16 is rounded to float16 once its operation is done. Inside an
+           operation the arithmetic is float32, so a sum (convolution, matmul, mean, softmax, normalization)
+           is accumulated in float32 and rounded once.
 
-Why one rounding for each operation: it is the part of half precision that the *file* decides and that all
-implementations have in common, because values between operations are stored as float16. How a processor
-accumulates within an operation is its own affair, and Apple documents none of them; float32 is what matrix
-units usually accumulate float16 products in. A processor that accumulates in float16 errs more than this,
-so the result is what the file's own format costs, not a bound for every device.
+Why one rounding for each operation: values between operations are stored as float16, so all implementations
+have this rounding in common, and the *file* decides it. How a processor accumulates within an operation
+differs, and Apple documents it for none; matrix units usually accumulate float16 products in float32. A
+processor that accumulates in float16 has larger errors. So the result shows what the file's own format
+costs; it is not a bound for every device.
 
-Overflow to infinity beyond 65504 and loss below 6e-8 happen here exactly where a stored value would overflow.
+A value overflows to infinity beyond 65504, and is lost below 6e-8, exactly where it is stored as float16.
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ _DTYPES = {"fp16": np.float32, "fp32": np.float32, "bool": np.bool_}
 class NotExecutable(ParityError):  # noqa: N818 (it is a state of the file, like "not run")
     """The program holds operations without reference semantics. Nothing was executed: verdict "not run".
 
-    `operations` lists (kind, output name, reason) for each of them; the message names the first few, and the
-    torch module of each from `modules`, by output name.
+    `operations` lists (kind, output name, reason) for each of them. The message names the first
+    `NAMED_AT_MOST`, with their torch modules from `modules`, by output name.
     """
 
     def __init__(
@@ -90,7 +90,7 @@ def _refusal(
     try:
         inspect.signature(function).bind(**operation.operands)
     except TypeError as error:
-        return f"a form of it that is not known here ({error})"
+        return f"its parameters are not known here ({error})"
     refuse = REFUSALS.get(operation.kind)
     if refuse is None:
         return None
@@ -112,18 +112,18 @@ def execute(
 ) -> dict[str, Array]:
     """Run `program` on named arrays and return its named outputs, floats as float32.
 
-    `arithmetic` is one of `ARITHMETICS`. A NaN is a value like another: it reaches the outputs it should.
-    Values inside the program that are `wanted` are returned too; what reads one that is `given` reads the
-    caller's array instead of what was computed.
+    `arithmetic` is one of `ARITHMETICS`. NaN propagates as in any float arithmetic.
+    `wanted` names values inside the program that are returned too. `given` replaces values inside it: every
+    operation that reads one gets the caller's array.
     Raises `NotExecutable` before anything runs, `ParityError` for an operation that fails (named) and for
-    inputs that are not the program's.
+    inputs whose names or shapes are not those of the program.
     """
     if arithmetic not in ARITHMETICS:
         raise ValueError(f"arithmetic {arithmetic!r}, not one of {', '.join(ARITHMETICS)}")
     require_executable(program)
     values: dict[str, Any] = dict(program.constants)
     seen: dict[str, Array] = {}
-    # Division by zero, overflow and NaN are results here; the comparison judges them.
+    # Division by zero, overflow and NaN are results here; parity judges them.
     with np.errstate(all="ignore"):
         values |= _bind_inputs(program, inputs, arithmetic)
         for operation, dead in zip(program.operations, _last_uses(program), strict=True):

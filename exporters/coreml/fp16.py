@@ -7,7 +7,7 @@ from typing import Any
 
 
 def fits(wide: Mapping[str, float]) -> Callable[[Any], bool]:
-    """coremltools' selector: may this MIL operation be computed in fp16? Its operands count as well."""
+    """coremltools' selector for fp16: true for an operation with no operand or result among `wide`."""
 
     def selected(operation: Any) -> bool:
         operands = [
@@ -19,7 +19,7 @@ def fits(wide: Mapping[str, float]) -> Callable[[Any], bool]:
 
 
 def overflow_note(wide: Mapping[str, float]) -> str:
-    """What a user of the file should know."""
+    """The file's note on `wide`, largest magnitudes by the names of values that stay in fp32."""
     return f"{len(wide)} values stay in fp32: they reach {max(wide.values()):.1e}, and fp16 ends at 65504"
 
 

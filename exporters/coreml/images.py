@@ -18,7 +18,7 @@ from mocovit_deploy.spec import TensorSpec
 
 
 def is_image(spec: TensorSpec) -> bool:
-    """Is this input, as PyTorch has it, a single grey or colour picture of pixels?"""
+    """True for an input of PyTorch's network that is one picture: uint8, (1, 1 or 3, H, W)."""
     fits = spec.dtype == "uint8" and spec.layout == "nchw" and len(spec.shape) == 4
     return fits and spec.shape[0] == 1 and spec.shape[1] in (1, 3)
 
@@ -39,7 +39,10 @@ def _array(ct: Any, spec: TensorSpec) -> Any:
 
 
 def picture(array: Array, *, reverses: bool) -> Any:
-    """(1, C, H, W) uint8 as the PIL picture that `MLModel.predict` takes. PIL's are RGB: `reverses` BGR."""
+    """(1, C, H, W) uint8 as the PIL picture that `MLModel.predict` takes.
+
+    PIL's colours are in the order RGB; `reverses` turns BGR around.
+    """
     from PIL import Image
 
     pixels = np.moveaxis(array[0], 0, -1)

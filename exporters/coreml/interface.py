@@ -1,4 +1,4 @@
-"""The inputs, outputs and systems that Core ML files can have, told before coremltools is asked."""
+"""The inputs, outputs and systems that Core ML files can have, checked before coremltools converts."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     import torch
 
 NARROW = ("int8", "uint8", "int16", "uint16")
-"""Integers that wrap where int32 does not."""
+"""Integer types that wrap around at values that int32 holds."""
 DTYPES = ("float32", "int32")
-"""What the inputs and outputs of a file here may be, as numpy calls it."""
+"""Element types, by numpy's names, that the inputs and outputs of a file may have here."""
 IN_FILE = dict.fromkeys((*NARROW, "int64", "bool"), "int32")
-"""Element types that Core ML arrays do not have, and the one that holds their values in a file."""
+"""Element types that Core ML arrays do not have, and the type that holds their values in a file."""
 
 DEPLOYMENT_TARGETS = tuple(
     f"{system}{version}"
@@ -30,12 +30,15 @@ DEPLOYMENT_TARGETS = tuple(
     }.items()
     for version in versions
 )
-"""Systems that run ML programs, as coremltools names them: known here so that a typing mistake is told before
-coremltools is imported, which takes seconds."""
+"""Systems that run ML programs, by coremltools' names. Listed here so that a typing mistake is reported
+without importing coremltools, which takes seconds."""
 
 
 def in_file(specs: tuple[TensorSpec, ...], colour_order: str = "") -> tuple[TensorSpec, ...]:
-    """The tensors as a file has them: integers of any size are int32, but for a picture in `colour_order`."""
+    """The tensors as a file declares them: integers of any size are int32.
+
+    A picture (images.py) keeps uint8 if `colour_order` is given.
+    """
     return tuple(
         spec if colour_order and is_image(spec) else replace(spec, dtype=IN_FILE.get(spec.dtype, spec.dtype))
         for spec in specs
@@ -43,7 +46,7 @@ def in_file(specs: tuple[TensorSpec, ...], colour_order: str = "") -> tuple[Tens
 
 
 def require_possible_inputs(graph: torch.fx.GraphModule) -> None:
-    """`ConversionError` for a bool, and for a narrow integer that the network computes with as it is."""
+    """Raise `ConversionError` for a bool input, and for a narrow integer that is computed with uncast."""
     for node in graph.graph.nodes:
         if node.op == "placeholder":
             dtype = str(node.meta["val"].dtype).removeprefix("torch.")
@@ -54,7 +57,7 @@ def require_possible_inputs(graph: torch.fx.GraphModule) -> None:
 
 
 def _require_widened(image: torch.fx.Node, node: torch.fx.Node) -> None:
-    """`ConversionError` for an operation that computes with `node`, which is `image`, only moved about."""
+    """Raise `ConversionError` if an operation computes with `node`: the input `image`, perhaps rearranged."""
     import torch
 
     from mocovit_deploy.graph.edit import module_path, returns_view
@@ -74,6 +77,11 @@ def _require_widened(image: torch.fx.Node, node: torch.fx.Node) -> None:
 
 
 def require_plain_tensors(inputs: tuple[TensorSpec, ...], outputs: tuple[TensorSpec, ...]) -> None:
+    """Check the specs of a file's tensors.
+
+    Raises `ConversionError` for an element type that is not among `DTYPES`, `UsageError` for an input with a
+    free batch or in NHWC.
+    """
     for side, specs in (("input", inputs), ("output", outputs)):
         for spec in specs:
             if spec.dtype not in DTYPES and not (side == "input" and is_image(spec)):
@@ -88,14 +96,14 @@ def require_plain_tensors(inputs: tuple[TensorSpec, ...], outputs: tuple[TensorS
 
 
 def deployment_target(name: str) -> Any:
-    """coremltools' object for a name like "iOS16". Raises `UsageError` with the names there are."""
+    """coremltools' object for a name like "iOS16", in any case. Raises `UsageError` for an unknown name."""
     refuse_target(name)
     exact = next(one for one in DEPLOYMENT_TARGETS if one.lower() == name.lower())
     return coremltools().target.__members__[exact]
 
 
 def refuse_target(name: str) -> None:
-    """`UsageError` with the names there are unless `name`, in any case, is one of `DEPLOYMENT_TARGETS`."""
+    """Raise `UsageError`, which lists the names, unless `name` in any case is in `DEPLOYMENT_TARGETS`."""
     if name.lower() not in map(str.lower, DEPLOYMENT_TARGETS):
         raise unknown_choice(
             "Core ML deployment target (ML programs need iOS 15)", name, list(DEPLOYMENT_TARGETS)

@@ -1,6 +1,6 @@
-"""Which torch module, and which operation of the graph, a value of a Core ML program is.
+"""The torch module and the operation of the graph that a value of a Core ML program comes from.
 
-Both stand in the file's own metadata, as `write_package` stored them: coremltools keeps only names.
+`write_package` stores both in the file's metadata, because coremltools keeps only names.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from mocovit_deploy.artifacts.marks import split_mark
 
 
 def marks_of(program: Program) -> dict[str, str]:
-    """The marks of a program's values, by name; none in files that were not written here."""
+    """The marks of a program's values, by name; empty for files that this project did not write."""
     return _stored(program, "marks")
 
 
 def module_of(program: Program, name: str) -> str | None:
     """The torch module of the operation that makes the value `name`, "" for the network's own forward.
 
-    None in files that were not written here.
+    None for files that this project did not write.
     """
     if mark := marks_of(program).get(name):
         return split_mark(mark)[0]

@@ -1,4 +1,4 @@
-"""What a Core ML file says of itself: author, licence, version, description and user-defined strings."""
+"""The description in a Core ML file: author, licence, version, a text and user-defined strings."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from mocovit_deploy.ship.metadata import FileMetadata
 from mocovit_deploy.spec import TensorSpec
 
 PREFIX = "mocovit_deploy."
-"""Before the keys of what this project writes into a file's user-defined metadata."""
+"""The prefix of the keys that this project writes into a file's user-defined metadata."""
 KEPT = (f"{PREFIX}recipe", f"{PREFIX}marks", f"{PREFIX}modules")
-"""Keys that `write_package` writes: the recipe; the mark of each value; the torch module of those without."""
+"""Keys that `write_package` writes: the recipe; the marks of values; the torch modules of unmarked values."""
 IN_HALF = "_cast_fp16"
-"""What coremltools puts behind a value's name when it computes it in float16."""
+"""The suffix that coremltools adds to the name of a value that it computes in float16."""
 SPECIFICATION = Path("Data", "com.apple.CoreML", "model.mlmodel")
 """Where an .mlpackage keeps the protocol buffer; weights lie beside it."""
 
 
 def fill_description(description: Any, metadata: FileMetadata) -> None:
-    """Fill in the `description.metadata` of a Core ML specification, in place of what it said."""
+    """Replace the `description.metadata` of a Core ML specification; keys of others are kept."""
     fields = description.metadata
     fields.author, fields.license = metadata.author, metadata.licence
     fields.versionString, fields.shortDescription = metadata.version, metadata.description
@@ -37,7 +37,7 @@ def describe(
 ) -> None:
     """Write `metadata` into the package at `path`. Weights are not touched.
 
-    Raises `ConversionError` if anything else of the program would change.
+    Raises `ConversionError` if the program would change.
     """
     ct = coremltools()
     file = path / SPECIFICATION

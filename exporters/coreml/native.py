@@ -1,6 +1,6 @@
 """A saved Core ML file in Core ML itself, through `MLModel.predict`: macOS only.
 
-Written from coremltools' documentation; no machine this was developed on can run it (docs/coreml.md).
+Written from coremltools' documentation, and never run: it was developed without a Mac (docs/coreml.md).
 """
 
 from __future__ import annotations
@@ -50,8 +50,8 @@ class NativePredictor:
 def load_native(artifact: Artifact, compute_units: str) -> NativePredictor:
     """Load the file into Core ML on this Mac, with `compute_units` one of `COMPUTE_UNITS`.
 
-    Raises `MissingToolError` anywhere but on macOS, `UsageError` for another word, `ParityError` when Core ML
-    refuses the file.
+    Raises `MissingToolError` on any system but macOS, `UsageError` for an unknown `compute_units`,
+    `ParityError` if Core ML refuses the file.
     """
     if compute_units not in COMPUTE_UNITS:
         raise unknown_choice("compute unit", compute_units, COMPUTE_UNITS)

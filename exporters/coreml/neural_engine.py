@@ -1,7 +1,7 @@
 """What keeps an operation off the Neural Engine, and what makes it slow there: rules with their sources.
 
-Core ML decides on the device where each operation runs and tells nobody beforehand; a program that breaks no
-rule may still run on the CPU, as small ones often do.
+Core ML decides on the device where each operation runs, and cannot be asked beforehand. A program that breaks
+no rule may still run on the CPU, as small ones often do.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ APPLE = "apple/coreai-models, model-authoring/references/neural_engine_rules.md"
 ENGINE = "ane-guide.readthedocs.io, chapter 4, capability surface"
 LAYERS = "hollance/neural-engine, docs/unsupported-layers.md"
 LANE_BYTES = 64
-"""A row of the last axis takes at least so many bytes."""
+"""The fewest bytes that a row of the last axis occupies."""
 _BYTES = {"fp16": 2, "int8": 1, "uint8": 1, "int16": 2}
 _RECURRENT = ("gru", "lstm", "rnn")
 _NO_HARDWARE = ("reduce_prod", "scatter", "scatter_along_axis", "scatter_nd")
@@ -42,7 +42,7 @@ def _dtypes(operation: Operation) -> set[str]:
 
 
 def _constant_axis(program: Program, operation: Operation) -> int | None:
-    """The axis of a softmax, counted from the front; None if it is not told."""
+    """The axis of a softmax, counted from the front; None if it is no constant of the program."""
     name = operation.operands.get("axis", "")
     axis = program.constants.get(name) if isinstance(name, str) else None
     if axis is None:
@@ -100,7 +100,10 @@ def readiness(artifact: Artifact) -> tuple[Readiness, ...]:
 
 
 def judge_program(program: Program, where: dict[str, str]) -> Readiness:
-    """The operations off the Neural Engine, and those slow there; `where` has modules by name of value."""
+    """The operations off the Neural Engine, and those slow there.
+
+    `where` maps the name of a value to the torch module of its operation.
+    """
     outside, remarks = [], []
     for operation in program.operations:
         module = where.get(operation.name) or ROOT_MODULE

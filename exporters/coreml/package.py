@@ -1,6 +1,6 @@
-"""The manifest of an `.mlpackage`: which of its files is the model, and where the others are.
+"""The manifest of an `.mlpackage`, which lists its files: the model and its weights.
 
-coremltools follows any path in it, so the paths are checked first.
+coremltools follows any path in the manifest, so the paths are checked first.
 """
 
 from __future__ import annotations
@@ -13,7 +13,10 @@ _MANIFEST, _DATA = "Manifest.json", "Data"
 
 
 def require_contained(package: Path) -> None:
-    """`ValueError` unless every item of the package's manifest is a file of the package itself; `OSError`."""
+    """Check that every item of the package's manifest is a file inside the package.
+
+    Raises `ValueError` if one is not, `OSError` if the manifest cannot be read.
+    """
     check_folder(package)
     document = read_json(package / _MANIFEST)
     items = document.get("itemInfoEntries") if isinstance(document, dict) else None

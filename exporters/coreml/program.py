@@ -1,8 +1,8 @@
 """A saved Core ML program as plain data: what `read_program` makes and `execute` runs. Numpy only.
 
-Values are named, as in the file. A constant is the Python or numpy value itself: arrays of floats are
-always float32 here (every float16 number is a float32 number), in all files; what the file
-declares is kept in `Value.dtype`, and `execute` rounds to it.
+Values have the names of the file. A constant is the Python or numpy value itself. Arrays of floats are always
+float32 here (every float16 number is a float32 number); `Value.dtype` keeps the type that the file declares,
+and `execute` rounds to it.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ from dataclasses import dataclass, field
 from mocovit_deploy.artifacts.artifact import Array
 
 Operand = str | tuple[str, ...]
-"""Names of values: one, or a tuple where the operation takes several under one parameter (`concat`)."""
+"""The name of a value, or a tuple of names for a parameter that takes several values (as of `concat`)."""
 
 Constant = Array | str | bool | int
-"""A number of the file is a zero-dimensional array when it is a float, an `int` when it is an integer."""
+"""A single float of the file is a zero-dimensional array, a single integer an `int`."""
 
 
 @dataclass(frozen=True)
 class Value:
-    """A tensor that an operation makes, or that the caller gives."""
+    """A tensor: the result of an operation, or an input of the program."""
 
     name: str
     dtype: str
@@ -43,6 +43,7 @@ class Operation:
         return self.outputs[0].name if self.outputs else "(no output)"
 
     def reads(self) -> tuple[str, ...]:
+        """The names of all values that the operation takes."""
         names: list[str] = []
         for operand in self.operands.values():
             names += (operand,) if isinstance(operand, str) else operand
@@ -51,7 +52,7 @@ class Operation:
 
 @dataclass(frozen=True)
 class Program:
-    """A straight line of operations (control flow is one operation here, and has no semantics)."""
+    """Operations in order. Control flow is one operation here, without semantics: it cannot be executed."""
 
     inputs: tuple[Value, ...]
     outputs: tuple[str, ...]
@@ -73,5 +74,5 @@ class Program:
 
     @property
     def is_int8(self) -> bool:
-        """Are activations rounded to 8 bits?"""
+        """True if any value is rounded to 8 bits."""
         return any(operation.kind == "quantize" for operation in self.operations)

@@ -1,8 +1,8 @@
-"""From a saved `.mlpackage` to a `Program`: the only place that looks into coremltools' own objects.
+"""From a saved `.mlpackage` to a `Program`, through coremltools' reader of MIL.
 
 coremltools predicts on macOS only, but its front end "milproto" turns the protocol buffer of the file and its
-weights back into a MIL program on any system. What is judged is therefore the file, not the converter's
-memory of it. No torch.
+weights back into a MIL program on any system. So parity judges the file on disk, not the converter's objects
+in memory. Works without torch.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def read_program(path: Path) -> Program:
         require_contained(path)
         with quiet_coremltools():
             function, metadata = _main_function(ct, path)
-    # A damaged file makes coremltools, protobuf or the blob reader fail, with anything.
+    # A damaged file makes coremltools, protobuf or the blob reader fail with any kind of error.
     except Exception as error:
         reason = str(error).strip().partition("\n")[0] or type(error).__name__
         raise UsageError(f"{path}: not a Core ML program this version reads ({reason})") from error
@@ -55,7 +55,7 @@ def _transcribe(function: Any, metadata: dict[str, str]) -> Program:
     operations: list[Operation] = []
     defined = set(function.inputs)
     for operation in function.operations:
-        if operation.op_type == HEAD:  # labels, which no arithmetic makes
+        if operation.op_type == HEAD:  # makes labels, which are no tensors
             continue
         names = [variable.name for variable in operation.outputs]
         if clash := defined.intersection(names):

@@ -14,22 +14,22 @@ from mocovit_deploy.artifacts.artifact import Array, Artifact
 
 @dataclass
 class ReferencePredictor:
-    """Calls `execute`; see there for what "fp32" and "fp16" mean."""
+    """Runs a program with `execute`, whose docstring says what "fp32" and "fp16" mean."""
 
     program: Program
     runtime: str
     arithmetic: str
-    """What the file declares: "fp32", "fp16", "int8" or "int8 and fp16"."""
+    """The arithmetic that the file declares: "fp32", "fp16", "int8" or "int8 and fp16"."""
 
     def __call__(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         return execute(self.program, inputs, self.program.arithmetic)
 
 
 def load(artifact: Artifact) -> ReferencePredictor:
-    """Read the file and run it with numpy, in the arithmetic the file itself declares.
+    """Read the file, to run it with numpy in the arithmetic that it declares.
 
-    Needs coremltools (to read), not torch. Raises `NotExecutable` at once when an operation has no reference
-    semantics, `UsageError` when the file cannot be read, `MissingToolError` without coremltools.
+    Needs coremltools (to read), not torch. Raises `NotExecutable` if an operation has no reference semantics,
+    `UsageError` if the file cannot be read, `MissingToolError` without coremltools.
     """
     program = read_program(artifact.path)
     require_executable(program)
@@ -38,7 +38,7 @@ def load(artifact: Artifact) -> ReferencePredictor:
 
 
 def named_arithmetic(program: Program) -> str:
-    """What tolerances call the arithmetic of a program; int8 where values are rounded to it."""
+    """The name of a program's arithmetic in the table of tolerances; int8 if values are rounded to 8 bits."""
     if not program.is_int8:
         return program.arithmetic
     return "int8 and fp16" if program.arithmetic == "fp16" else "int8"

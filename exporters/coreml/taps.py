@@ -15,7 +15,7 @@ from mocovit_deploy.artifacts.marks import FileValue, marks_in
 
 
 def values(artifact: Artifact) -> tuple[FileValue, ...]:
-    """The marked values of the file and its outputs, in order; those of unknown shape are left out.
+    """The marked values of the file and its outputs, in order, without those of unknown shape.
 
     Raises `UsageError` for a folder that is not a Core ML program.
     """
@@ -31,7 +31,7 @@ def values(artifact: Artifact) -> tuple[FileValue, ...]:
 
 @dataclass
 class TappedPredictor:
-    """The numpy reference, stopping at the values asked for."""
+    """The numpy reference, returning the values in `wanted` and taking those in `given`."""
 
     program: Program
     runtime: str
@@ -46,6 +46,6 @@ class TappedPredictor:
 
 
 def load_inside(artifact: Artifact, names: Sequence[str], given: Sequence[str]) -> TappedPredictor:
-    """The file in the numpy reference, returning `names` too and taking `given`."""
+    """The file in the numpy reference, with the values `names` returned and the values `given` replaced."""
     plain = load(artifact)
     return TappedPredictor(plain.program, plain.runtime, plain.arithmetic, frozenset(names), frozenset(given))

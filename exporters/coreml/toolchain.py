@@ -1,9 +1,9 @@
-"""Importing coremltools and calling it: quickly and quietly.
+"""Importing and calling coremltools without its slow imports and its printed progress.
 
 `import coremltools` first tries to import every package it could convert from. Three of them, unused here,
 cost more than coremltools itself (seconds: scikit-learn 1.2, torchao 2.0, transformers 0.8, coremltools 0.4),
-so they look absent to it while it is imported. torch and torchvision are left to be found: its PyTorch
-front end exists only if torch does.
+so they are hidden from it while it is imported. torch and torchvision stay visible: coremltools makes its
+PyTorch front end only if torch can be imported.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ PROBED_IN_VAIN = (
     "transformers",
     "xgboost",
 )
+"""Packages that coremltools tries to import and that this project does not convert from."""
 
 
 def coremltools() -> ModuleType:
@@ -40,10 +41,10 @@ def coremltools() -> ModuleType:
 
 @contextlib.contextmanager
 def _absent(names: tuple[str, ...]) -> Iterator[None]:
-    """Make `import name` fail for packages that are not imported yet, for the time of the block."""
+    """Make `import` fail, inside the block, for those packages that are not imported yet."""
     hidden = [name for name in names if name not in sys.modules]
     for name in hidden:
-        # The interpreter's own way of saying so: ModuleNotFoundError, without looking further.
+        # None makes the import system raise ModuleNotFoundError without a search.
         sys.modules[name] = None  # type: ignore[assignment]
     try:
         yield
@@ -54,9 +55,9 @@ def _absent(names: tuple[str, ...]) -> Iterator[None]:
 
 @contextlib.contextmanager
 def quiet_coremltools() -> Iterator[None]:
-    """Swallow what coremltools prints in passing: progress bars, and warnings of every version it meets.
+    """Hide coremltools' progress bars and its warnings about versions of packages.
 
-    Its errors are exceptions, which pass.
+    Its errors are exceptions, which are not hidden.
     """
     logger = logging.getLogger("coremltools")
     level = logger.level
@@ -72,8 +73,8 @@ def quiet_coremltools() -> Iterator[None]:
 def uncollected() -> Iterator[None]:
     """Switch the garbage collector off for a block that makes hundreds of thousands of objects.
 
-    Conversion allocates much and frees little: the collector walks torch's and coremltools' whole heaps for
-    nothing, some 0.4 s of 3.9. Freezing also spares the `gc.collect()` that coremltools calls itself.
+    Conversion allocates much and frees little, so the collector walks all objects of torch and coremltools
+    for nothing: some 0.4 s of 3.9. Freezing makes coremltools' own calls of `gc.collect()` cheap too.
     """
     enabled = gc.isenabled()
     gc.disable()

@@ -49,15 +49,15 @@ PRECISIONS = {
     "weight_only_wi8_afp16": "FLOAT16",
     "weight_only_wp6_afp16": "FLOAT16",
 }
-"""Recipes, and coremltools' names for what they compute in."""
+"""Recipes, and coremltools' names for the precision that they compute in."""
 
-NEEDS_IOS17 = "it needs iOS 17, as activations in int8 do"
+NEEDS_IOS17 = "the file needs iOS 17 or newer, because its activations are int8"
 OF_TORCH = "_aten"
-"""Behind the names of operations that end in a number."""
+"""The suffix of names of torch's operations that would end in a digit (see `_with_own_names`)."""
 STORED_IN_HALF = "_to_fp16"
-"""What coremltools puts behind a parameter's name when it stores it in float16."""
+"""The suffix that coremltools adds to the name of a parameter that it stores in float16."""
 PASSES_THAT_CANNOT_ACT = (
-    # Quantized graphs: a recipe here is float.
+    # Quantized graphs: the captured graph is float under every recipe.
     "common::canonicalize_quantized_lut_pattern",
     "common::dequantize_quantize_pair_elimination",
     "common::dequantize_to_constexpr",
@@ -71,20 +71,21 @@ PASSES_THAT_CANNOT_ACT = (
     "common::loop_invariant_elimination",
     "common::prefer_state_in_downstream",
 )
-"""Left out of coremltools' pipeline, which validates the whole program around every pass (12 ms of it)."""
+"""Passes left out of coremltools' pipeline, because it validates the whole program around each (12 ms)."""
 PASSES_THAT_ERR = ("common::fuse_elementwise_to_batchnorm",)
-"""`x * scale + shift` becomes a batch_norm of variance 1 and epsilon 1e-5, dividing by sqrt(1.00001): each
-group norm with weights is 5e-6 too small. What follows a convolution is folded into it by other passes."""
+"""Passes left out because their results are wrong. This one turns `x * scale + shift` into a batch_norm of
+variance 1 and epsilon 1e-5, which divides by sqrt(1.00001): each group norm with weights is 5e-6 too small.
+Other passes fold an `x * scale + shift` behind a convolution into it."""
 
 
 @dataclass(frozen=True)
 class WrittenPackage:
-    """What is to be said of a file."""
+    """Facts about a file that `write_package` wrote."""
 
     notes: tuple[str, ...]
-    """For its user."""
+    """Notes for the user."""
     int8_operations: Mapping[str, int]
-    """How many operations of each kind read int8 activations."""
+    """The number of operations of each kind that read int8 activations."""
 
 
 def write_package(
@@ -102,13 +103,12 @@ def write_package(
 ) -> WrittenPackage:
     """Write `graph` to `path` (a folder) as an ML program that computes in float32 or float16.
 
-    `recipe` is a key of `PRECISIONS`. Inputs and outputs get the names and types of the specs (`in_file`);
-    floats stay float32 in both recipes: an app can replace one file by the other without touching its code,
-    and float16 arrays exist only from iOS 16 on. An image in uint8 is a picture to the app (images.py), in
-    `colour_order`. `minimum_deployment_target` is a name of
-    `coremltools.target`. Values that do not fit into fp16 stay in float32 (fp16.py). A static recipe takes
-    the grids of activations from `scheme` (activations.py). `labels` make the file a classifier to Core ML,
-    beside its output (classifier.py).
+    `recipe` is a key of `PRECISIONS`. Inputs and outputs get the names and types of the specs (`in_file`).
+    They are float32 under every recipe: an app can replace one file by the other without changing its code,
+    and float16 arrays exist only from iOS 16 on. The app passes an image in uint8 as a picture (images.py),
+    in `colour_order`. `minimum_deployment_target` is a name of `coremltools.target`. Values that do not fit
+    into fp16 stay in float32 (fp16.py). A static recipe takes the grids of activations from `scheme`
+    (activations.py). `labels` add Core ML's classifier beside the output (classifier.py).
 
     Raises `UsageError` for a recipe, a target or a layout that Core ML files cannot have here,
     `ConversionError` for an element type that they cannot have, or when coremltools cannot convert the graph,
@@ -150,7 +150,7 @@ def write_package(
     model.user_defined_metadata[f"{PREFIX}modules"] = json.dumps(
         _modules(model, marks, _marks_of_outputs(exported, outputs), _owners(exported))
     )
-    # coremltools saves only to names that end in .mlpackage, and the caller's need not.
+    # coremltools saves only to names that end in .mlpackage, and `path` need not end so.
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=".coreml-") as scratch:
         package = Path(scratch) / "model.mlpackage"
         model.save(str(package))
@@ -162,7 +162,7 @@ def write_package(
 
 
 def _by_name(graph: torch.fx.GraphModule, scheme: Scheme, inputs: Sequence[TensorSpec]) -> dict[str, Grid]:
-    """The scheme's grids, those of inputs by the names that they have in the file."""
+    """The scheme's grids, by the name of the operation, or of the input in the file."""
     taken = [node.name for node in graph.graph.nodes if node.op == "placeholder"]
     grids = {name: one for name, one in scheme.values.items() if name not in taken}
     pairs = [(spec.name, name) for name, spec in zip(taken, inputs, strict=True) if name in scheme.values]
@@ -170,7 +170,7 @@ def _by_name(graph: torch.fx.GraphModule, scheme: Scheme, inputs: Sequence[Tenso
 
 
 def _as_taken(tensor: torch.Tensor, spec: TensorSpec) -> torch.Tensor:
-    """An example in the type that coremltools computes with: pictures in float32, bytes in int32."""
+    """An example in the type that coremltools computes with: float32 if a picture, int32 if narrow."""
     if is_image(spec):
         return tensor.float()
     return tensor.int() if str(tensor.dtype).endswith(NARROW) else tensor
@@ -179,7 +179,7 @@ def _as_taken(tensor: torch.Tensor, spec: TensorSpec) -> torch.Tensor:
 def _exported(
     ct: Any, graph: torch.fx.GraphModule, example: Sequence[torch.Tensor]
 ) -> tuple[torch.export.ExportedProgram, dict[str, str]]:
-    """What coremltools converts, and the mark of each of its operations; it names values after them."""
+    """The program for coremltools, and the marks of its operations by name; coremltools keeps these names."""
     import torch
 
     from mocovit_deploy.graph.edit import mark_of, marked
@@ -192,10 +192,10 @@ def _exported(
 
 
 def _with_own_names(exported: torch.export.ExportedProgram) -> None:
-    """Give operations names that coremltools does not give of itself, which would take their marks.
+    """Rename the operations that end in a digit, so that no operation of coremltools takes their names.
 
-    A group norm is written as several operations, the second sum of which coremltools calls `add_1`,
-    whether or not torch has an `add_1` as well; nothing that it names ends in a letter.
+    coremltools writes a group norm as several operations and calls the second sum `add_1`, even if torch has
+    an `add_1` too, whose mark the sum would then get. coremltools gives no names that end in a letter.
     """
     from torch.export.graph_signature import TensorArgument
 
@@ -212,9 +212,9 @@ def _with_own_names(exported: torch.export.ExportedProgram) -> None:
 def _modules(
     model: Any, marks: Mapping[str, str], outputs: Mapping[str, str], owners: Mapping[str, str]
 ) -> dict[str, str]:
-    """The torch module of each operation without a mark, by the first value it makes.
+    """The torch module of each operation without a mark, by the name of its first result.
 
-    `outputs` are the marks of the outputs, whose values coremltools renames; `owners` the modules of
+    `outputs` holds the marks of the outputs, whose values coremltools renames, `owners` the modules of
     parameters.
     """
     steps, known = [], {name: split_mark(text)[0] for name, text in outputs.items()}
@@ -268,7 +268,7 @@ def _convert(ct: Any, exported: torch.export.ExportedProgram, marks: dict[str, s
 
 @contextlib.contextmanager
 def _refusals_of(ct: Any, marks: Mapping[str, str] = MappingProxyType({})) -> Iterator[None]:
-    """Any exception of coremltools, or of torch on its behalf: the conversion has failed."""
+    """Turn any exception of the block, from coremltools or torch, into a `ConversionError`."""
     from mocovit_deploy.graph.stopped import stopped_at
 
     try:

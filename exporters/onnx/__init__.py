@@ -5,8 +5,8 @@ run        load(): a file in ONNX Runtime
 quantize   weights, or weights and values, in int8
 half       load_half(): a file in half precision, with numpy
 taps       a file's marked values, and runs that return or replace them
-metadata   describe(): what a file says of itself
-contents   operators(): what a file consists of, read without running it
+metadata   describe(): the description in a file
+contents   operators(): the operators of a file, read without running it
 """
 
 from __future__ import annotations
@@ -49,5 +49,5 @@ def readiness(_artifact: Artifact) -> tuple[Readiness, ...]:
 
 
 def lowerings(recipe: str) -> tuple[str, ...]:
-    """fp16: linear attention within half precision; fp32 needs none."""
+    """For fp16: the rewrites that keep linear attention within the range of half precision."""
     return HALF_REWRITES if recipe == "fp16" else ()

@@ -1,6 +1,6 @@
-"""What an ONNX file consists of, read without running it. Works without torch and without a runtime.
+"""The operators of an ONNX file, read without running it. Works without torch and without a runtime.
 
-torch.onnx writes module paths into the nodes' metadata, and so does this package.
+Both torch.onnx and this package write module paths into the nodes' metadata.
 """
 
 from __future__ import annotations
@@ -54,8 +54,8 @@ def _text(value: str | bytes) -> str:
 
 
 def _onnx_module(node: NodeProto) -> str:
-    """The module written beside the node: by our exporter under "module", by torch.onnx as the innermost of
-    its scopes; the node's name where there is neither."""
+    """The torch module in the node's metadata: our exporter writes it under "module", torch.onnx as the
+    innermost of its scopes. The node's name if there is neither."""
     metadata = {_text(entry.key): _text(entry.value) for entry in node.metadata_props}
     if "module" in metadata:
         return metadata["module"] or ROOT_MODULE

@@ -1,13 +1,14 @@
 """An fp16 ONNX file executed with numpy in half precision, on any machine.
 
-ONNX Runtime widens fp16 to fp32 on x86-64. On ARM cores with fp16 it does not: on an emulated Cortex-A76
-ONNX Runtime 1.31.1 did 99.8 % of the multiplications of `mocovit_1_0` in fp16, and casts what has no half
-kernel to fp32 and back (MIN, MAX, EXP, DIV, sums and means). Here every value is rounded to fp16 as the file
-types it, and products are summed in fp16, one rounding for each term, in the order of ONNX Runtime's kernels;
-the other operations are those of onnx's own reference evaluator.
+ONNX Runtime widens fp16 to fp32 on x86-64, but not on ARM cores with fp16 arithmetic: on an emulated
+Cortex-A76, ONNX Runtime 1.31.1 did 99.8 % of the multiplications of `mocovit_1_0` in fp16. It casts values to
+fp32 and back around operators without a half-precision kernel (MIN, MAX, EXP, DIV, sums and means). Here
+every value that the file declares fp16 is rounded to it, and products are summed in fp16, one rounding for
+each term, in the order of ONNX Runtime's kernels. The other operations are those of onnx's own reference
+evaluator.
 
-On the core ONNX Runtime 1.31.1 computes grouped convolutions in fp16 wrongly, off by the whole range of the
-output, unless each group is one channel in and out. A file with one is not run here.
+On that core ONNX Runtime 1.31.1 computes grouped convolutions in fp16 wrongly, off by the whole range of the
+output, unless each group has one channel in and one out. A file with such a convolution is not run here.
 """
 
 from __future__ import annotations
@@ -52,10 +53,10 @@ class HalfReference:
         self.macs = _macs(model)
 
     def __call__(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
-        """The named outputs.
+        """The outputs by name.
 
-        Raises `ParityError` for an operator without semantics, one that fails, and one that ONNX Runtime
-        computes wrongly.
+        Raises `ParityError` for an operator that the evaluator does not know, that fails, or that ONNX
+        Runtime computes wrongly.
         """
         if wrong := wrong_on_the_core(self._model):
             more = f" and {len(wrong) - 1} more" if wrong[1:] else ""
@@ -66,7 +67,7 @@ class HalfReference:
         reference = needs_extra("onnx.reference", "onnx")
         names = [output.name for output in self._model.graph.output]
         try:
-            # Division by zero, overflow and NaN are results here, to be judged by comparing.
+            # Division by zero, overflow and NaN are results here; parity judges them.
             with np.errstate(all="ignore"):
                 evaluator = reference.ReferenceEvaluator(self._model, new_ops=list(_operators()))
                 found = evaluator.run(names, dict(inputs))
@@ -89,7 +90,7 @@ def load_half(artifact: Artifact) -> HalfReference:
 
 
 def wrong_on_the_core(model: Any) -> tuple[str, ...]:
-    """The outputs of convolutions in fp16 with groups that are not one channel in and out."""
+    """The names of outputs of those grouped fp16 convolutions that ONNX Runtime computes wrongly."""
     onnx = needs_extra("onnx", "onnx")
     half = {
         one.name: tuple(one.dims)
@@ -109,9 +110,10 @@ def wrong_on_the_core(model: Any) -> tuple[str, ...]:
 
 @cache
 def _operators() -> tuple[type, ...]:
-    """Operators that sum products, and one the evaluator gets wrong: MaxPool, rounded up, in steps of 1.
+    """Classes that replace the evaluator's, each named after its operator, as the evaluator requires.
 
-    As the evaluator wants them: classes named like the operator.
+    Conv, MatMul and Gemm sum their products as above; HardSigmoid and HardSwish round each step; MaxPool is
+    right in ceil mode with a stride of 1, where the evaluator's is not.
     """
     base = needs_extra("onnx.reference.op_run", "onnx").OpRun
 
@@ -186,7 +188,7 @@ def max_pool(
     dilations: Sequence[int] | None = None,
     kernel_shape: Sequence[int],
     pads: Sequence[int] | None = None,
-    storage_order: int | None = None,  # of the indices, which are not given
+    storage_order: int | None = None,  # of the indices, which are not returned
     strides: Sequence[int] | None = None,
 ) -> Array:
     """x (N, C, *in) -> (N, C, *out); padding never wins."""
@@ -202,12 +204,13 @@ def max_pool(
 
 
 def _pairs(pads: Sequence[int]) -> list[int]:
-    """ONNX lists all pads before, then all after; here each axis has its pair."""
+    """Pads axis by axis, (before, after); ONNX lists those before all axes first, then those after."""
     half = len(pads) // 2
     return [int(pads[place]) for axis in range(half) for place in (axis, axis + half)]
 
 
 def matmul(left: Array, right: Array) -> Array:
+    """left (*B, M, K) @ right (*B, K, N), or vectors (K,), as in numpy; sums in fp16 for fp16 operands."""
     if left.dtype != Half:
         return np.asarray(left @ right)
     rows = left[None] if left.ndim == 1 else left
@@ -227,7 +230,7 @@ def gemm(
     transA: int | None = None,  # noqa: N803 - ONNX's word
     transB: int | None = None,  # noqa: N803
 ) -> Array:
-    """alpha * left right + beta * bias, each side transposed where asked."""
+    """alpha * left @ right + beta * bias, after transposing left (`transA`) and right (`transB`)."""
     rows, columns = (left.T if transA else left), (right.T if transB else right)
     one = left.dtype.type
     y = np.asarray(matmul(rows, columns) * one(1.0 if alpha is None else alpha))
@@ -235,7 +238,7 @@ def gemm(
 
 
 def _macs(model: Any) -> int:
-    """Multiply-accumulates of one run, as far as the shapes are known."""
+    """Multiply-accumulates of one run; an unknown dimension counts as 1."""
     graph = model.graph
     shapes = {
         value.name: [size.dim_value or 1 for size in value.type.tensor_type.shape.dim]

@@ -1,4 +1,4 @@
-"""What an ONNX file says of itself: `metadata_props`, strings by key.
+"""The description in an ONNX file: its `metadata_props`, strings by key.
 
 model, weights, recipe, author, licence, version   as given
 labels           the names of the classes, as a JSON list
@@ -27,9 +27,9 @@ def set_properties(model: Any, metadata: FileMetadata) -> None:
 def describe(
     path: Path, metadata: FileMetadata, _inputs: Sequence[TensorSpec], _outputs: Sequence[TensorSpec]
 ) -> None:
-    """Write `metadata` into the file at `path`, in place of what it says of itself.
+    """Replace the description in the file at `path` by `metadata`.
 
-    Raises `ConversionError` if anything else of the file would change.
+    Raises `ConversionError` if the graph of the file would change.
     """
     onnx = needs_extra("onnx", "onnx")
     model = onnx.load(str(path))

@@ -15,7 +15,7 @@ from mocovit_deploy.extras import needs_extra
 
 
 def refuse_pools_after_wide_pads(model: Any, module_key: str) -> None:
-    """Raise `ConversionError` for such a pooling, by its module: a node's metadata under `module_key`."""
+    """Raise `ConversionError` for such a pooling; it names the module, a node's metadata `module_key`."""
     onnx = needs_extra("onnx", "onnx")
     pads = {node.output[0]: node for node in model.graph.node if node.op_type == "Pad"}
     constants = {tensor.name: tensor for tensor in model.graph.initializer}

@@ -1,12 +1,12 @@
-"""QDQ: QuantizeLinear and DequantizeLinear around what is to be int8, from the scheme of the graph.
+"""QDQ: QuantizeLinear and DequantizeLinear around the nodes that are to be int8, on the scheme's grids.
 
     before   x - Conv(W, b) - y
     after    x - Q - DQ - Conv(DQ(W8), DQ(b32)) - y - Q - DQ -
 
-A runtime that has an int8 kernel makes one operator of DQ - Conv - Q; any other computes the same in float,
-as ONNX Runtime does on x86-64 for most. A value is rounded once, however many nodes read it. Rounded are the
-inputs and results of `QUANTIZED`; what only a Relu or a Clip reads is not, as these are fused. Results of the
-file, attention's products, normalizations and divisions stay float.
+A runtime with an int8 kernel fuses DQ - Conv - Q into one operator. Any other computes the same in float, as
+ONNX Runtime does on x86-64 for most. Inputs and results of `QUANTIZED` are rounded, each once, however many
+nodes read it. A value that only a Relu or a Clip reads is not rounded, because runtimes fuse those. Outputs
+of the file, attention's products, normalizations and divisions stay float.
 
 Sources   ONNX operators QuantizeLinear-13 and DequantizeLinear-13
           ONNX Runtime, Quantize ONNX models: QDQ, S8S8
@@ -30,15 +30,16 @@ WEIGHTED = ("Conv", "ConvTranspose", "Gemm", "MatMul")
 QUANTIZED = (*WEIGHTED, "Add", "Concat", "MaxPool", "GlobalAveragePool", "Relu", "Clip")
 FUSED = ("Relu", "Clip")
 LARGEST_BIAS = 1 << 30
+"""The largest magnitude of an int32 bias; the scales of weights grow where a bias would exceed it."""
 
 
 def quantize(
     model: Any, scheme: Scheme, marks: Mapping[str, str], inputs: Mapping[str, str], *, weights_only: bool
 ) -> dict[str, Any]:
-    """Quantize the nodes of a model in place; how many of each kind are, and are not.
+    """Quantize the nodes of a model in place. Returns the numbers of "int8" and of "float" nodes, by kind.
 
-    `marks` is the mark of each value that an operation of the graph makes, `inputs` what the graph calls each
-    input.
+    `marks` maps the values of the file to the marks of the graph's operations, `inputs` the names of inputs
+    in the file to those in the graph. `weights_only` leaves activations in float.
     """
     editing = _Quantizer(model, scheme, marks, inputs, weights_only=weights_only)
     editing.rewrite()
@@ -68,7 +69,7 @@ class _Quantizer:
                 self.readers.setdefault(value, []).append(node)
         self.counts: dict[str, dict[str, int]] = {"int8": {}, "float": {}}
         self.rounded: dict[str, str] = {}
-        """The dequantized value of each value that is rounded."""
+        """By the name of a rounded value: the name of its dequantized form."""
 
     def rewrite(self) -> None:
         chosen = {id(node) for node in self.graph.node if self._fits(node)}
@@ -103,7 +104,7 @@ class _Quantizer:
         return node.op_type in QUANTIZED and all(one in self.grids for one in computed)
 
     def _values(self, chosen: set[int]) -> set[str]:
-        """The values that chosen nodes read or make, but for those that are fused into their reader."""
+        """The values that chosen nodes read or make, without those that only a fused Relu or Clip reads."""
         found: set[str] = set()
         for node in self.graph.node:
             if id(node) in chosen:
@@ -115,7 +116,7 @@ class _Quantizer:
         }
 
     def _pair(self, value: str) -> list[Any]:
-        """QuantizeLinear and DequantizeLinear of a value."""
+        """The QuantizeLinear and the DequantizeLinear of a value."""
         grid, stored, real = self.grids[value], f"{value}/int8", f"{value}/rounded"
         scale, zero = self._constant(f"{value}/scale", grid.scale), self._zero(value, grid)
         self.rounded[value] = real
@@ -157,7 +158,7 @@ class _Quantizer:
         return weight_grid(numbers, axis)
 
     def _mean_error(self, node: Any, name: str, error: Array) -> Array | float:
-        """What rounding weights adds to the mean of each output channel (arXiv:1906.04721, 4.2)."""
+        """The change in the mean of each output channel by rounding weights (arXiv:1906.04721, 4.2)."""
         means = self.scheme.input_means.get(name)
         if means is None:
             return 0.0

@@ -14,18 +14,20 @@ from mocovit_deploy.quantization.recipes import recipe_named
 
 
 def import_onnxruntime(module: str = "onnxruntime") -> ModuleType:
-    """ONNX Runtime, or a module of it, with its telemetry off.
+    """Import ONNX Runtime, or a module of it, with its telemetry off.
 
-    Since 1.31 it would write an identifier and a queue of reports about the models it runs.
+    With telemetry on, 1.31 and newer store an identifier and a queue of reports about the models they run.
+    Raises `MissingToolError` if it is not installed.
     """
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     return needs_extra(module, "onnx")
 
 
 def session(model: str | bytes, named: object) -> tuple[Any, str]:
-    """A session on ONNX Runtime's CPU provider, and what to call the runtime.
+    """A session on ONNX Runtime's CPU provider, and the name and version of the runtime.
 
-    `model` is a path or the file's bytes, `named` what a `ConversionError` calls it.
+    `model` is a path or the file's bytes. Raises `ConversionError`, with `named` for the file, if ONNX
+    Runtime cannot load it.
     """
     onnxruntime = import_onnxruntime()
     options = onnxruntime.SessionOptions()
@@ -59,9 +61,9 @@ def load(artifact: Artifact) -> OnnxRuntime:
 
 
 def arithmetic_of(recipe: str) -> str:
-    """What the CPU provider computes in: int8 if values are rounded too, else fp32, also for fp16."""
+    """The arithmetic of the CPU provider: int8 for recipes with int8 activations, fp32 for all others."""
     return "int8" if recipe_named(recipe).is_static else "fp32"
 
 
 def load_platform(_artifact: Artifact) -> None:
-    """No platform runs ONNX files by itself."""
+    """None: no platform has an ONNX runtime of its own."""

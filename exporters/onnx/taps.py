@@ -1,7 +1,7 @@
 """Inside an ONNX file: its marked values, and the file changed so that they can be seen or replaced.
 
 before   x - Conv - c - Relu - y
-after    x - Conv - c (an output)     given/c (an input) - Relu - y        with c seen and given
+after    x - Conv - c (an output)     given/c (an input) - Relu - y        with c returned and replaced
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from mocovit_deploy.errors import ConversionError, first_line
 from mocovit_deploy.extras import needs_extra
 
 GIVEN = "given/"
-"""Before the name of a value, the input that stands in for it."""
+"""The prefix of the input that replaces a value, before the name of that value."""
 
 
 def values(artifact: Artifact) -> tuple[FileValue, ...]:
-    """The marked values of the file, in order; those whose static shape is unknown are left out.
+    """The marked values of the file, in order, without those whose static shape is unknown.
 
     Raises `ConversionError` for a file that onnx cannot read.
     """
@@ -39,7 +39,7 @@ def values(artifact: Artifact) -> tuple[FileValue, ...]:
 
 
 class TappedPredictor:
-    """The changed file: values go in under their own names, halves become what it takes."""
+    """The changed file. Values are passed by their own names, and cast to the types of the file."""
 
     def __init__(self, run: OnnxRuntime, given: Sequence[str], types: Mapping[str, Any]) -> None:
         self._run, self._given, self._types = run, tuple(given), types
@@ -56,7 +56,7 @@ class TappedPredictor:
 
 
 def load_inside(artifact: Artifact, names: Sequence[str], given: Sequence[str]) -> TappedPredictor:
-    """The file in ONNX Runtime with `names` among its outputs and `given` among its inputs."""
+    """The file in ONNX Runtime, with the values `names` among its outputs and `given` among its inputs."""
     onnx = needs_extra("onnx", "onnx")
     model = _inferred(artifact)
     types = _types(model)

@@ -26,9 +26,9 @@ SLOW_IN_HALF = (
     "accelerators (figures of mocovit_1_0: docs/decisions/0005-fp16.md; yours: mocovit-bench)"
 )
 NATIVE_OPSET = 18
-"""What torch's exporter writes by itself; lower ones are reached with onnx.version_converter."""
+"""The opset that torch's exporter writes; onnx.version_converter makes lower ones from it."""
 OLDEST_OPSET = 14
-"""onnx.version_converter takes no Relu further down from what torch writes, which is in opset 18."""
+"""The lowest opset to which onnx.version_converter takes a Relu from opset 18."""
 MODULE_KEY = "module"
 """Each node's `metadata_props` entry that names the torch module it came from."""
 OPERATION_KEY = "operation"
@@ -38,8 +38,8 @@ OPERATION_KEY = "operation"
 def export(graph: fx.GraphModule, example: Sequence[Tensor], job: ExportJob) -> Written:
     """Write `graph` as an ONNX file with static shapes, or with a free batch.
 
-    Raises `ConversionError` where a converter cannot take the graph, cannot reach the opset, or writes
-    something that onnx.checker refuses; `MissingToolError` where the extra is not installed.
+    Raises `ConversionError` if torch's exporter cannot take the graph, if the opset cannot be reached, or if
+    onnx.checker refuses the file; `MissingToolError` if the extra is not installed.
     """
     onnx = needs_extra("onnx", "onnx")
     needs_extra("onnxscript", "onnx")
@@ -72,7 +72,7 @@ def export(graph: fx.GraphModule, example: Sequence[Tensor], job: ExportJob) -> 
 def _quantized(
     model: Any, graph: fx.GraphModule, job: ExportJob, scheme: Scheme, marks: Mapping[str, str]
 ) -> dict[str, Any]:
-    """Quantize the model in place; what the manifest says of it."""
+    """Quantize the model in place. Returns the manifest's entry about it."""
     from exporters.onnx.quantize import quantize
 
     recipe = recipe_named(job.recipe)
@@ -84,7 +84,7 @@ def _quantized(
 
 
 def refuse_impossible(request: ExportRequest) -> None:
-    """Opsets that onnx does not know, or ONNX Runtime does not run."""
+    """`UsageError` for an opset below `OLDEST_OPSET`, or above the newest that onnx knows."""
     if OLDEST_OPSET <= request.opset <= NATIVE_OPSET:
         return
     onnx = needs_extra("onnx", "onnx")
@@ -126,7 +126,11 @@ def _convert(graph: fx.GraphModule, example: Sequence[Tensor], job: ExportJob) -
 
 
 def _converted_down(model: Any, opset: int) -> Any:
-    """The model in the opset asked for, and in no other: a converter that gives up leaves its own."""
+    """The model in `opset`.
+
+    Raises `ConversionError` if it has no form there. onnx.version_converter may also give up without an
+    error and leave the opset as it was, so the result is checked.
+    """
     from onnx import version_converter
 
     if opset < NATIVE_OPSET:
@@ -143,7 +147,7 @@ def _converted_down(model: Any, opset: int) -> Any:
 
 
 def _without_leftovers(model: Any) -> None:
-    """Drop an attribute that onnx.version_converter forgets on reductions it takes from opset 18 to 17."""
+    """Drop the attribute that onnx.version_converter should drop from reductions between opsets 18 and 17."""
     for node in model.graph.node:
         if node.op_type.startswith("Reduce"):
             kept = [attribute for attribute in node.attribute if attribute.name != "noop_with_empty_axes"]
@@ -164,11 +168,11 @@ def _in_half(model: Any) -> Any:
 
     Three kinds of layer stay in fp32, with a cast before and after:
 
-    - LayerNorms: their sum of squares leaves half precision where a row's does, as that of 1280 numbers with
-      a deviation of 7.2 in timm's efficientvit_b0;
-    - grouped convolutions, but for those of one channel in and out a group: ONNX Runtime 1.31.1 computes
+    - LayerNorm: its sum of squares can leave the range of fp16, as does that of 1280 numbers with a deviation
+      of 7.2 in timm's efficientvit_b0;
+    - grouped convolutions, unless each group has one channel in and one out: ONNX Runtime 1.31.1 computes
       them wrongly in fp16 on ARM cores, by 0.5 to 1.2 of the output's range;
-    - operators that ONNX has in fp32 alone, as Celu.
+    - operators that ONNX defines for fp32 but not for fp16, such as Celu.
     """
     float16 = import_onnxruntime("onnxruntime.transformers.float16")
     wrapper = import_onnxruntime("onnxruntime.transformers.onnx_model")
@@ -184,7 +188,7 @@ def _in_half(model: Any) -> Any:
 
 
 def _only_in_single(model: Any) -> list[str]:
-    """The operators of a model that its opset has in fp32 and not in fp16."""
+    """The kinds of operators in a model that its opset defines for fp32 and not for fp16."""
     onnx = needs_extra("onnx", "onnx")
     opset = next(imported.version for imported in model.opset_import if imported.domain == "")
     found = []
@@ -207,7 +211,7 @@ def _grouped(model: Any) -> list[str]:
 
 
 def _name_modules(model: Any, marks: Mapping[str, str]) -> None:
-    """Write the torch module beside every node, and the operation beside those that the graph has too."""
+    """Write the torch module, and the graph's operation if there is one, into every node's metadata."""
     nodes = model.graph.node
     known = {value: split_mark(text)[0] for value, text in marks.items()}
     parameters = [tensor.name for tensor in model.graph.initializer if "." in tensor.name]
@@ -231,7 +235,7 @@ def _named_in(reason: str, model: Any) -> str:
 
 
 def _mark(node: Any) -> str:
-    """The mark of a node, among the module types that torch's exporter recorded."""
+    """The mark of a node, found among the module types that torch's exporter recorded."""
     for entry in node.metadata_props:
         if entry.key == "pkg.torch.onnx.class_hierarchy":
             return next((mark for one in ast.literal_eval(entry.value) for mark in marks_in(one)), "")

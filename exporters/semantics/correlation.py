@@ -1,7 +1,7 @@
 """Convolutions over one to three spatial axes, in the precision of their operands.
 
-A product with a matrix where there is one (pointwise; any other kernel through its windows, "im2col"), a sum
-of shifted inputs where there is none (depthwise).
+A depthwise convolution is a sum of shifted inputs. Any other is a product of matrices: the filters times the
+input itself for a pointwise kernel, times the input's windows for any other ("im2col").
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ number for each of them, `pads` one pair (before, after).
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from mocovit_deploy.artifacts.artifact import Array
 Pads = tuple[tuple[int, int], ...]
 
 Index = tuple[Any, ...]
-"""What stands in the brackets of an array."""
+"""An index of an array: what goes between its square brackets."""
 
 
 def resolve_pads(
@@ -28,9 +28,10 @@ def resolve_pads(
 ) -> Pads:
     """Padding (before, after) of each spatial axis, for a window that covers `extent` samples.
 
-    "same" makes ceil(space / stride) positions and puts the odd sample after, "same_lower" before. That is
-    the rule of coremltools' type inference; the text of its documentation gives another one, which
-    contradicts the output's shape for strides above 1.
+    `pad_type` is "valid" (none), "custom" (from `pad`: before and after, axis by axis), "same" or
+    "same_lower". The last two make ceil(space / stride) positions; "same" puts the odd sample after,
+    "same_lower" before. That is the rule of coremltools' type inference; its documentation states another,
+    which contradicts the output's shape for strides above 1. Raises `ValueError` for any other `pad_type`.
     """
     if pad_type == "valid":
         return tuple((0, 0) for _ in space)
@@ -47,24 +48,33 @@ def resolve_pads(
 
 
 def extent(kernel: Sequence[int], dilations: Sequence[int]) -> tuple[int, ...]:
-    """How many samples a dilated kernel covers along each axis."""
+    """The number of samples that a dilated kernel covers along each axis."""
     return tuple((k - 1) * int(d) + 1 for k, d in zip(kernel, dilations, strict=True))
 
 
 def window_places(
     space: Sequence[int], pads: Pads, window: Sequence[int], strides: Sequence[int]
 ) -> tuple[int, ...]:
-    """How many places a window of `window` samples takes along each axis."""
+    """The number of positions of a window that covers `window` samples, along each axis."""
     return tuple(
         (size + before + after - covered) // int(stride) + 1
         for size, (before, after), covered, stride in zip(space, pads, window, strides, strict=True)
     )
 
 
+class CeilWindows(NamedTuple):
+    """The positions of a window in ceil mode."""
+
+    pads: Pads
+    """The padding that the last window needs: that of the operation, extended at the end."""
+    places: tuple[int, ...]
+    """The number of positions along each axis."""
+
+
 def places_of_ceil_mode(
     space: Sequence[int], pads: Pads, window: Sequence[int], strides: Sequence[int]
-) -> tuple[Pads, tuple[int, ...]]:
-    """The same with a last window that starts inside and ends outside, and the pads that it needs."""
+) -> CeilWindows:
+    """Like `window_places`, with a last window that starts inside the padded input and may end outside."""
     out, extended = [], []
     for size, (before, after), covers, step in zip(space, pads, window, strides, strict=True):
         covered, stride = int(covers), int(step)
@@ -73,11 +83,11 @@ def places_of_ceil_mode(
             count -= 1
         out.append(count)
         extended.append((before, max(after, (count - 1) * stride + covered - size - before)))
-    return tuple(extended), tuple(out)
+    return CeilWindows(pads=tuple(extended), places=tuple(out))
 
 
 def padded(x: Array, pads: Pads, value: float) -> Array:
-    """`x` with its spatial axes extended by `pads` of `value`; `x` itself where there is nothing to add."""
+    """`x` with its spatial axes extended by `pads` of `value`; `x` itself if all pads are 0."""
     if not any(before or after for before, after in pads):
         return x
     space = x.shape[2:]
@@ -92,7 +102,7 @@ def padded(x: Array, pads: Pads, value: float) -> Array:
 def shifts(
     x: Array, kernel: Sequence[int], strides: Sequence[int], dilations: Sequence[int], out: Sequence[int]
 ) -> Iterator[tuple[tuple[int, ...], Array]]:
-    """For each place of the kernel, its index and the view (N, C, *out) of the samples it meets."""
+    """For each place of the kernel: its index, and the view (N, C, *out) of the samples of x under it."""
     for index in np.ndindex(*kernel):
         steps = (
             slice(i * int(d), i * int(d) + (n - 1) * int(s) + 1, int(s))

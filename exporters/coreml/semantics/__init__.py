@@ -1,8 +1,8 @@
-"""What MIL operations compute, in numpy.
+"""The semantics of MIL operations, in numpy.
 
 A function takes an operation's operands under MIL's own parameter names and returns its result, or a sequence
-of results. Floats arrive and leave as float32; `execute` rounds to the types of the file. No function changes
-what it is given.
+of results. Floats are float32 on both sides; `execute` rounds to the types of the file. No function changes
+its arguments.
 """
 
 from __future__ import annotations
@@ -40,12 +40,12 @@ SEMANTICS: Mapping[str, Callable[..., Any]] = MappingProxyType(
         )
     )
 )
-"""From the name of a MIL operation to what it computes."""
+"""The function of each MIL operation, by name."""
 
 Refuse = Callable[[Mapping[str, Any], Mapping[str, tuple[int | None, ...]]], str | None]
 
 REFUSALS: Mapping[str, Refuse] = MappingProxyType(dict(resize.REFUSALS))
-"""From the name of a MIL operation to why one cannot be computed, or None; decided before anything runs.
+"""By the name of a MIL operation: a function that returns why an instance cannot be computed, or None.
 
-Called with the operands that are constants, and the declared shapes of those that are not.
+It is called before anything runs, with the operands that are constants and the declared shapes of the others.
 """

@@ -44,8 +44,8 @@ def conv_transpose(
 ) -> Array:
     """x (N, Ci, *in), weight (Ci, Co / groups, *kernel) -> (N, Co, *out).
 
-    Every input sample adds its multiple of the kernel to a canvas, of which `pad` is cut off. `output_shape`
-    can ask for a larger piece than is left (PyTorch's output_padding): zeros follow, before the bias.
+    Every input sample adds its multiple of the kernel to a canvas, from which `pad` is cropped. If
+    `output_shape` is larger than the rest (PyTorch's output_padding), zeros follow before the bias is added.
     """
     batch, channels = x.shape[:2]
     space, kernel = x.shape[2:], weight.shape[2:]

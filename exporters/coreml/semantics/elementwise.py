@@ -29,7 +29,7 @@ def _binary(function: Callable[..., Any]) -> Callable[[Array, Array], Array]:
 
 
 def cast(x: Array, dtype: str) -> Array:
-    """Nothing to do here: the executor holds every result in the type the file declares for it."""
+    """x itself: `execute` keeps every result in the type that the file declares."""
     return x
 
 

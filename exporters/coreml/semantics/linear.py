@@ -17,7 +17,7 @@ def linear(x: Array, weight: Array, bias: Array | None = None) -> Array:
 
 
 def matmul(x: Array, y: Array, transpose_x: bool, transpose_y: bool) -> Array:
-    """Batched, with broadcasting; a vector is not transposed."""
+    """x @ y over the last two axes, with broadcasting over the others; a vector is not transposed."""
     if transpose_x and x.ndim > 1:
         x = np.swapaxes(x, -1, -2)
     if transpose_y and y.ndim > 1:

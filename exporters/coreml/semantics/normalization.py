@@ -36,7 +36,7 @@ def layer_norm(
     gamma: Array | None = None,
     beta: Array | None = None,
 ) -> Array:
-    """Over `axes`; gamma and beta have the shape of x along them."""
+    """Over `axes` (all if None); gamma and beta have the shape of x along them."""
     over = tuple(sorted(int(axis) % x.ndim for axis in (range(x.ndim) if axes is None else axes)))
     shape = tuple(n if axis in over else 1 for axis, n in enumerate(x.shape))
     return _affine(_normalized(x, over, epsilon), gamma, beta, shape)

@@ -33,9 +33,9 @@ def avg_pool(
     ceil_mode: bool,
     exclude_padding_from_average: bool,
 ) -> Array:
-    """The sum under the window, divided by how many samples it holds, with or without those of the padding.
+    """The sum under the window, divided by its number of samples, with or without those of the padding.
 
-    What `ceil_mode` adds beyond the padding belongs to no average (as in PyTorch).
+    As in PyTorch, no average counts samples beyond the padding, which `ceil_mode` adds.
     """
     declared = resolve_pads(pad_type, pad, x.shape[2:], kernel_sizes, strides)
     pads, out = _geometry(x, kernel_sizes, strides, pad_type, pad, ceil_mode)
@@ -68,7 +68,7 @@ def _geometry(
     pad: Sequence[int],
     ceil_mode: bool,
 ) -> tuple[Pads, tuple[int, ...]]:
-    """Padding and window positions."""
+    """The padding, and the number of window positions along each axis."""
     space = x.shape[2:]
     pads = resolve_pads(pad_type, pad, space, kernel, strides)
     if not ceil_mode:

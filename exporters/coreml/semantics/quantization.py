@@ -1,4 +1,4 @@
-"""Numbers of 8 bits and back, with one scale and one zero point for a whole tensor.
+"""Quantizing to 8 bits and back, with one scale and one zero point for a whole tensor.
 
 Source: MIL operations of iOS 17, coremltools/converters/mil/mil/ops/defs/iOS17/quantization_ops.py
 """
@@ -11,7 +11,7 @@ from mocovit_deploy.artifacts.artifact import Array
 
 
 def quantize(input: Array, scale: Array, output_dtype: str, zero_point: Array | int = 0) -> Array:  # noqa: A002
-    """round(input / scale) + zero_point, halves to even, clipped to what `output_dtype` holds."""
+    """round(input / scale) + zero_point, halves to even, clipped to the range of `output_dtype`."""
     limits = np.iinfo(output_dtype)
     steps = np.round(input / np.float32(scale)) + np.float32(zero_point)
     return np.clip(steps, limits.min, limits.max).astype(output_dtype)

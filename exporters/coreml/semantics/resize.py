@@ -1,9 +1,9 @@
 """Resizing the last two axes (H, W).
 
-Linear interpolation works axis by axis: where each output sample falls between the input's, its "grid", is
-what the modes differ in. The formulas are those of coremltools' documentation of `resize_bilinear` and
-`upsample_bilinear`. Nearest-neighbour resizing to any size (`resize_nearest_neighbor`, `resize`) is left out:
-which sample is the nearest is not documented.
+Linear interpolation works axis by axis. The modes differ in the "grid": the positions of output samples
+between the input's samples. The formulas are those of coremltools' documentation of `resize_bilinear` and
+`upsample_bilinear`. Nearest-neighbour resizing to any size (`resize_nearest_neighbor`, `resize`) is left out,
+because the documentation does not say which sample is the nearest.
 """
 
 # numpy's stubs give Any for arithmetic between an array and a plain number.
@@ -44,7 +44,7 @@ def upsample_nearest_neighbor(
 
 
 def _scaled(size: int, factor: Array | int) -> int:
-    """As coremltools' type inference: in the factor's own precision, rounded down."""
+    """The scaled size as coremltools' type inference computes it: in the factor's precision, rounded down."""
     return int(np.floor(size * np.asarray(factor)))
 
 
@@ -54,7 +54,7 @@ def _bilinear(x: Array, height: int, width: int, mode: str) -> Array:
 
 
 def grid(size: int, out: int, mode: str) -> Array:
-    """Where each of `out` samples falls on an axis of `size` samples, in float64."""
+    """The positions of `out` samples on an axis of `size` samples, in float64."""
     steps = np.arange(out)
     if mode in ("STRICT_ALIGN_CORNERS", "ALIGN_CORNERS"):
         if out == 1:
@@ -86,17 +86,17 @@ def _nearest(x: Array, height: int, width: int) -> Array:
 
 
 def _source(size: int, out: int) -> Array:
-    """Which sample each of `out` samples repeats: floor(i * size / out), as in PyTorch."""
+    """The index of the sample that each of `out` samples repeats: floor(i * size / out), as in PyTorch."""
     return np.arange(out) * size // out
 
 
 def refuse_ambiguous_nearest(
     constants: Mapping[str, Any], shapes: Mapping[str, tuple[int | None, ...]]
 ) -> str | None:
-    """Refuse fractional factors for which the two ways to find the nearest sample differ.
+    """The reason to refuse fractional factors for which two ways to find the nearest sample differ, or None.
 
-    Core ML's documentation does not say whether the ratio of the sizes or the factor itself decides;
-    coremltools' own tests on macOS compare factors of 4.5 and 5.5 with PyTorch, where both give the same.
+    Core ML's documentation does not say whether the ratio of the sizes or the factor itself decides.
+    coremltools' own tests on macOS compare factors of 4.5 and 5.5 with PyTorch; both ways agree there.
     """
     for axis, parameter in ((-2, "scale_factor_height"), (-1, "scale_factor_width")):
         factor = constants.get(parameter)

@@ -30,7 +30,7 @@ def squeeze(x: Array, axes: Sequence[int] | None = None) -> Array:
 
 
 def concat(values: Sequence[Array], axis: int, interleave: bool) -> Array:
-    """One after the other, or in turn: a0 b0 a1 b1 ..."""
+    """Joined along `axis`: one array after the other, or with `interleave` a0 b0 a1 b1 ..."""
     if not interleave:
         return np.concatenate(values, axis)
     axis %= values[0].ndim
@@ -61,7 +61,10 @@ def slice_by_index(
     end_mask: Sequence[bool] | None = None,
     squeeze_mask: Sequence[bool] | None = None,
 ) -> Array:
-    """x[begin:end:stride] along every axis; a masked bound is absent, a squeezed axis takes `begin` alone."""
+    """x[begin:end:stride] along every axis.
+
+    A bound whose mask is true is ignored. A squeezed axis takes the sample at `begin`, and is dropped.
+    """
     index: list[slice | int] = []
     for axis in range(x.ndim):
         if squeeze_mask is not None and squeeze_mask[axis]:
@@ -83,7 +86,7 @@ def slice_by_size(x: Array, begin: Sequence[int], size: Sequence[int]) -> Array:
 
 
 def crop(x: Array, crop_height: Sequence[int], crop_width: Sequence[int]) -> Array:
-    """Without so many samples at the (top, bottom) and (left, right) of the last two axes."""
+    """x without `crop_height` (top, bottom) and `crop_width` (left, right) samples of its last two axes."""
     height, width = x.shape[-2:]
     rows = slice(int(crop_height[0]), height - int(crop_height[1]))
     return x[..., rows, int(crop_width[0]) : width - int(crop_width[1])]
@@ -107,7 +110,7 @@ def gather_along_axis(x: Array, indices: Array, axis: int, validate_indices: boo
 
 
 def pad(x: Array, pad: Sequence[int], mode: str, constant_val: Array) -> Array:
-    """`pad` is before, after for each of the *last* axes, as many as it has pairs."""
+    """`pad` holds one pair (before, after) for each of the *last* axes of x."""
     pairs = np.asarray(pad, np.int64).reshape(-1, 2)
     widths = [(0, 0)] * (x.ndim - len(pairs)) + [(int(before), int(after)) for before, after in pairs]
     if mode == "constant":

@@ -1,7 +1,7 @@
-"""Half precision as XNNPACK computes it on ARM cores with fp16 arithmetic (Cortex-A76 and its like).
+"""Half precision as XNNPACK computes it on ARM cores with fp16 arithmetic, such as the Cortex-A76.
 
 arithmetic.py    the instructions: each rounds once
-functions.py     functions of one value, as the kernels' polynomials give them
+functions.py     functions of one value, by the polynomials of the kernels
 sums.py          products summed in the kernels' order, every partial sum rounded to fp16
 convolution.py   convolutions by these sums
 reductions.py    means, softmax, poolings, interpolation

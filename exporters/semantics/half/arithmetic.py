@@ -30,12 +30,12 @@ def bits(pattern: int) -> Any:
 
 
 def flushed(x: Any) -> Array:
-    """x (any float) with 0 for what is no normal fp16 number."""
+    """x (any float type), with 0 of the same sign for every number below `SMALLEST` in magnitude."""
     return np.asarray(np.where(np.abs(x) < SMALLEST, np.copysign(0, x), x))
 
 
 def rounded(exact: Any) -> Array:
-    """A result in float64 as an instruction returns it: flushed, then rounded to fp16."""
+    """An exact result (float64) as an instruction returns it: flushed, then rounded to fp16."""
     return flushed(exact).astype(Half)
 
 
@@ -44,23 +44,27 @@ def _operand(x: Any) -> Array:
 
 
 def add(a: Any, b: Any) -> Array:
+    """a + b, rounded once (FADD)."""
     return rounded(_operand(a) + _operand(b))
 
 
 def subtract(a: Any, b: Any) -> Array:
+    """a - b, rounded once (FSUB)."""
     return rounded(_operand(a) - _operand(b))
 
 
 def multiply(a: Any, b: Any) -> Array:
+    """a * b, rounded once (FMUL)."""
     return rounded(_operand(a) * _operand(b))
 
 
 def divide(a: Any, b: Any) -> Array:
+    """a / b, rounded once (FDIV)."""
     return rounded(_operand(a) / _operand(b))
 
 
 def root(x: Any) -> Array:
-    """The square root."""
+    """The square root of x, rounded once (FSQRT)."""
     return rounded(np.sqrt(_operand(x)))
 
 
@@ -73,12 +77,12 @@ def fma(a: Any, b: Any, c: Any) -> Array:
 
 
 def smaller(a: Any, b: Any) -> Array:
-    """The smaller of two; NaN where either is (FMIN)."""
+    """The smaller of two; NaN if either is NaN (FMIN)."""
     return rounded(np.minimum(_operand(a), _operand(b)))
 
 
 def larger(a: Any, b: Any) -> Array:
-    """The larger of two; NaN where either is (FMAX)."""
+    """The larger of two; NaN if either is NaN (FMAX)."""
     return rounded(np.maximum(_operand(a), _operand(b)))
 
 
@@ -88,7 +92,7 @@ def shifted_left(x: Array, places: int) -> Array:
 
 
 def masked(x: Array, mask: Array) -> Array:
-    """+0 where `mask`, else x (BIC)."""
+    """+0 where `mask` is true, else x (BIC)."""
     return np.where(mask, Half(0), x)
 
 

@@ -25,8 +25,8 @@ def convolve(
 ) -> Array:
     """Padded x (N, Ci, *in), weight (Co, Ci / groups, *kernel) -> (N, Co, *out), float16.
 
-    dwconv takes filters of one channel each with 2 to 25 places, gemm and igemm all others. `plain` sums
-    are ONNX Runtime's (`sums`).
+    XNNPACK's dwconv takes filters of one channel with 2 to 25 taps, gemm and igemm all others. `plain` sums
+    in the order of ONNX Runtime's kernels instead (sums.py).
     """
     taps = int(np.prod(weight.shape[2:]))
     if weight.shape[:2] == (groups, 1) and len(out) == 2 and 1 < taps <= sums.LARGEST_DEPTHWISE:
@@ -36,7 +36,7 @@ def convolve(
     y = np.empty((x.shape[0], *out, weight.shape[0]), Half)
     for group in range(groups):
         read, made = (slice(group * n, (group + 1) * n) for n in (channels, features))
-        # (N, *out, taps, C): a row of the product holds the kernel's places, and their channels
+        # (N, *out, taps, C): a row of the product holds the taps of the kernel, and the channels of each
         rows = np.stack([np.moveaxis(view[:, read], 1, -1) for view in seen], axis=-2)
         filters = np.moveaxis(weight[made], 1, -1).reshape(features, -1).T
         some = None if bias is None else bias[made]

@@ -1,6 +1,7 @@
-"""Functions of one fp16 value, as XNNPACK's kernels compute them: 65536 results each, looked up.
+"""Functions of one fp16 value, as XNNPACK's kernels compute them, by tables of 65536 results.
 
-A kernel is a few instructions on float16 arrays; it is run once, over every fp16 number there is.
+A kernel is a few instructions on float16 arrays. It runs once, over all 65536 fp16 numbers; `look_up` then
+reads its results. Each docstring names the kernel.
 """
 
 from __future__ import annotations
@@ -35,11 +36,11 @@ _MAGIC = bits(0x660F)
 _LOG2E = bits(0x3DC5)
 _LN2_HIGH, _LN2_LOW = bits(0xB98C), bits(0x0AF4)  # -ln 2 in two parts
 _C2, _C1 = bits(0x37F9), bits(0x3C0E)
-_EXP_CUTOFF = bits(0xC8DA)  # below it exp is no normal fp16 number, and becomes 0
+_EXP_CUTOFF = bits(0xC8DA)  # below it exp(x) is smaller than any normal fp16 number, and becomes 0
 
 
 def look_up(function: Callable[..., Array], x: Array, *parameters: float) -> Array:
-    """`function` of every element of x (float16), by its table; `parameters` are the function's own."""
+    """`function(x, *parameters)` for every element of x (float16), read from the function's table."""
     return _table(function, *parameters)[x.view(np.uint16)]
 
 
@@ -51,7 +52,7 @@ def _table(function: Callable[..., Array], *parameters: float) -> Array:
 
 
 def exp_of_non_positive(x: Array) -> Array:
-    """exp(x) for x <= 0, as softmax and the logistic function use it (`rr2-p2`)."""
+    """exp(x) for x <= 0: the part `rr2-p2` of the kernels of softmax and of the logistic function."""
     n = fma(x, _LOG2E, _MAGIC)
     power = shifted_left(n, 10)
     n = subtract(n, _MAGIC)
@@ -131,7 +132,7 @@ def gelu_by_tanh(x: Array) -> Array:
 
 
 def _gelu(x: Array, limit: float, numerator: tuple[float, ...], denominator: tuple[float, ...]) -> Array:
-    """x / 2 * (1 + p / q): p odd and q even polynomials of x, held within the limit."""
+    """x / 2 * (1 + p / q), with p an odd and q an even polynomial of x clamped to [-limit, limit]."""
     one = nearest_half(1)
     z = larger(nearest_half(-limit), smaller(nearest_half(limit), x))
     square = multiply(z, z)
@@ -165,6 +166,7 @@ def elu(x: Array, alpha: float) -> Array:
 
 
 def leaky_relu(x: Array, slope: float) -> Array:
+    """x, times `slope` where its sign bit is set."""
     return np.where(np.signbit(x), multiply(x, nearest_half(slope)), x)
 
 

@@ -18,7 +18,7 @@ from mocovit_deploy.artifacts.artifact import Array
 
 
 def total(x: Array, axes: tuple[int, ...], scale: float = 1.0) -> Array:
-    """The sum of x over `axes`, kept as 1, times `scale`; rounded to fp16 once.
+    """The sum of x over `axes`, times `scale`, rounded to fp16 once. Summed axes stay, with size 1.
 
     Over the last axes the kernel keeps sixteen float32 sums (`f16-f32acc-rsum-u32-acc4`), over others one for
     each value that is left (`f16-f32acc-rdsum-7p7x`).
@@ -35,14 +35,14 @@ def total(x: Array, axes: tuple[int, ...], scale: float = 1.0) -> Array:
 
 
 def softmax(x: Array) -> Array:
-    """Over the last axis: exp in fp16, its sum in float32, its reciprocal in fp16."""
+    """Softmax over the last axis: exp in fp16, the sum of exps in float32, its reciprocal in fp16."""
     powers = look_up(exp_of_non_positive, subtract(x, np.max(x, axis=-1, keepdims=True)))
     sums = _eight_lanes(powers.astype(np.float32))[..., None]
     return multiply(powers, (np.float32(1) / sums).astype(Half))
 
 
 def _one_by_one(rows: Array) -> Array:
-    """The sum over the first axis, in order; one rounding to the type of `rows` for each."""
+    """The sum over the first axis, in order, rounded to the type of `rows` after each row."""
     total_ = np.zeros(rows.shape[1:], rows.dtype)
     for row in rows:
         total_ += row
@@ -50,7 +50,10 @@ def _one_by_one(rows: Array) -> Array:
 
 
 def _blocks(x: Array, size: int) -> tuple[Array, Array]:
-    """The sums of every `size`-th value of the last axis, in order, over whole eights; and what is left."""
+    """The sums of every `size`-th value of the last axis, in order; and its last values, up to seven.
+
+    The sums cover the largest multiple of eight values.
+    """
     whole = x.shape[-1] // 8 * 8
     width = -whole % size
     filled = np.concatenate([x[..., :whole], np.zeros((*x.shape[:-1], width), x.dtype)], -1)
@@ -85,7 +88,10 @@ def _eight_lanes(x: Array) -> Array:
 def average_pool(
     x: Array, kernel: Sequence[int], strides: Sequence[int], pads: Pads, out: tuple[int, ...]
 ) -> Array:
-    """x (N, C, H, W): sums in fp16, nine samples at a time in a fixed tree; padding belongs to no average."""
+    """The average pooling of x (N, C, H, W): fp16 sums, nine samples at a time in the order of `_nine`.
+
+    An average counts no padding. Returns (N, C, *out).
+    """
     ones = (1,) * len(out)
     seen = by_column(kernel, [view for _, view in shifts(padded(x, pads, 0.0), kernel, strides, ones, out)])
     sums = np.zeros(seen[0].shape, Half)
@@ -97,14 +103,17 @@ def average_pool(
 
 
 def _nine(seen: Sequence[Array]) -> Array:
-    """(x0 + x1 + x8) + (x6 + x7), and (x2 + x3) + (x4 + x5), added; what is missing is 0."""
+    """((x2 + x3) + (x4 + x5)) + (((x0 + x1) + x8) + (x6 + x7)); missing samples are 0."""
     x = [*seen, *([Half(0)] * (9 - len(seen)))]
     middle = add(add(x[2], x[3]), add(x[4], x[5]))
     return add(middle, add(add(add(x[0], x[1]), x[8]), add(x[6], x[7])))
 
 
 def interpolate(x: Array, rows: Array, columns: Array) -> Array:
-    """x (N, C, H, W) between its samples at fractional `rows` and `columns` (`f16-ibilinear`)."""
+    """x (N, C, H, W) interpolated at fractional `rows` and `columns` (`f16-ibilinear`).
+
+    Returns (N, C, rows, columns).
+    """
     top = np.floor(rows).astype(np.int64)
     left = np.floor(columns).astype(np.int64)
     bottom = np.minimum(top + 1, x.shape[-2] - 1)

@@ -33,16 +33,16 @@ from mocovit_deploy.artifacts.artifact import Array
 _Place = TypeVar("_Place")
 
 _TILE = 1 << 15
-"""Elements that are summed at once: few enough to stay in a core's cache."""
+"""The number of sums computed at once: few enough to stay in a core's cache."""
 
 FEW_ROWS = 2
-"""Up to so many rows the kernel for a single row is the cheaper one (`xnn_get_heuristic_mr_gemm`)."""
+"""Up to this number of rows XNNPACK takes the kernel for a single row (`xnn_get_heuristic_mr_gemm`)."""
 
 _MAGNITUDE, _SMALLEST = np.uint16(0x7FFF), np.uint16(0x0400)
 _MANTISSA_BITS, _ONE = np.uint16(10), np.uint16(1)
 
 LARGEST_DEPTHWISE = 25
-"""Taps of the largest kernel that dwconv takes; beyond it igemm does the work."""
+"""Taps of the largest kernel that dwconv takes; igemm takes larger ones."""
 
 
 def product(
@@ -56,8 +56,8 @@ def product(
 ) -> Array:
     """left (*B, M, K) times right (*B, K, N), plus bias (N,): float16 -> float16 (*B, M, N).
 
-    The terms come in runs of `run` (the channels of each place of a kernel), which are cut into lanes anew;
-    0 stands for one run. `single_row` takes the kernel for a single row for any number of them.
+    The K terms come in runs of length `run`, the channels of each tap of a kernel; lanes start again with
+    each run. A `run` of 0 makes all terms one run. `single_row` takes the single-row kernel for any M.
     """
     rows, terms = left.shape[-2:]
     single_row |= rows <= FEW_ROWS
@@ -85,14 +85,14 @@ def product(
 
 
 def _lanes(terms: int, run: int) -> Array:
-    """Which accumulator of the single-row kernel each term goes to: 0 1 2 3, and 0 1 0 at a run's end."""
+    """The accumulator of the single-row kernel that each term goes to: 0 1 2 3, and 0 1 0 at a run's end."""
     within = np.arange(terms) % run
     rest = within - run // 4 * 4  # from 0 to 2 for the last terms of a run, negative before
     return np.where(rest < 0, within % 4, np.where(rest < 2, rest, 0))
 
 
 def by_column(kernel: Sequence[int], places: Sequence[_Place]) -> list[_Place]:
-    """Places of a kernel, given row by row, in the order of dwconv and of poolings: column by column."""
+    """The taps of a kernel, given row by row, in the order of dwconv and of poolings: column by column."""
     rows, columns = kernel
     return [places[row * columns + column] for column in range(columns) for row in range(rows)]
 
@@ -162,7 +162,7 @@ def summed(
         np.minimum(exponent, _ONE, out=exponent)
         np.multiply(pattern, exponent, out=pattern)
         risen = magnitude == _SMALLEST
-        if risen.any():  # perhaps rounded up to the smallest normal number, and then flushed before
+        if risen.any():  # smaller sums may have rounded up to it, and the core flushes before it rounds
             half[risen & (np.abs(term) < SMALLEST)] = 0
         accumulator[...] = half
     return half
