@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -64,6 +65,12 @@ def build_parser(program: str) -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action=Version, nargs=0, help="print the version and stop")
+    parser.add_argument(
+        "--completion",
+        action=_Completion,
+        choices=("bash", "zsh", "fish"),
+        help="print a script for the shell, for eval or its folder of completions, and stop",
+    )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     def command(name: str, about: str) -> argparse.ArgumentParser:
@@ -129,6 +136,19 @@ def build_parser(program: str) -> argparse.ArgumentParser:
     calibrate = command("calibrate", "refit the modelled milliseconds to published measurements")
     calibrate.add_argument("--json", action="store_true", help="print the fit as JSON")
     return parser
+
+
+class _Completion(argparse.Action):
+    """Print the script of a shell and stop, with no command given."""
+
+    def __call__(
+        self, parser: argparse.ArgumentParser, _given: object, shell: object, _word: object = None
+    ) -> None:
+        from benchmarks.cli.completion import VALUES
+        from mocovit_deploy.terminal.completion import script
+
+        sys.stdout.write(script(str(shell), (parser,), VALUES))
+        parser.exit()
 
 
 _WRITTEN = "what run --output has written"

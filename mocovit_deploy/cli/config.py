@@ -5,7 +5,8 @@
     normalize = true                        an option without a value
     model_arg = { num_heads = 2 }           NAME=VALUE
 
-They come before the words of the command line, which win: an option given there is left out here. Files are
+They come before the words of the command line, which win: an option given there is left out here. An option
+without a value is taken back by its opposite: --no-normalize, and --simplify for no_simplify. Files are
 relative to the folder of the file itself.
 """
 
@@ -31,7 +32,26 @@ def with_config(parser: argparse.ArgumentParser, words: Sequence[str]) -> list[s
     path, rest = config_in(words)
     if path is None:
         return list(words)
-    return [*words_of(parser, read_toml(path), path, given_in(parser, rest)), *rest]
+    back = taken_back(parser, rest)
+    rest = [word for word in rest if word not in back]
+    given = given_in(parser, rest)
+    if both := next((word for word, name in back.items() if name in given), None):
+        raise UsageError(f"{both} and --{back[both].replace('_', '-')} are both given; give one of them")
+    return [*words_of(parser, read_toml(path), path, given | set(back.values())), *rest]
+
+
+def taken_back(parser: argparse.ArgumentParser, words: Sequence[str]) -> dict[str, str]:
+    """The words that are opposites of options without a value, and the names of those.
+
+    `--no-normalize` of "normalize", `--simplify` of "no_simplify".
+    """
+    plain = [action for action in parser._actions if action.nargs == 0 and action.dest not in OF_THE_COMMAND]
+    opposites = {_opposite(text): action.dest for action in plain for text in action.option_strings}
+    return {word: opposites[word] for word in words if word in opposites}
+
+
+def _opposite(option: str) -> str:
+    return f"--{option.removeprefix('--no-')}" if option.startswith("--no-") else f"--no-{option[2:]}"
 
 
 def config_in(words: Sequence[str]) -> tuple[Path | None, list[str]]:

@@ -25,9 +25,10 @@ def _export(words: Sequence[str]) -> int:
     if given.config is not None:
         raise UsageError("write --config in full")
     if given.completion:
-        from mocovit_deploy.cli.completion import script
+        from mocovit_deploy.cli.completion import VALUES
+        from mocovit_deploy.terminal.completion import script
 
-        sys.stdout.write(script(given.completion, (parser, parity_parser())))
+        sys.stdout.write(script(given.completion, (parser, parity_parser()), VALUES))
         return 0
     require_posix(parser.prog)
     if given.sweep is not None or given.ray is not None:

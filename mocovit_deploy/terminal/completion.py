@@ -1,44 +1,16 @@
-"""Scripts that let bash, zsh and fish complete mocovit-export and mocovit-parity.
+"""Scripts that let bash, zsh and fish complete a command, made of its parser.
 
-They are made of the parsers, so that a new option is in them at once, and start no Python when they complete.
-
-    eval "$(mocovit-export --completion bash)"      in ~/.bashrc
-    eval "$(mocovit-export --completion zsh)"       in ~/.zshrc, after compinit
-    mocovit-export --completion fish > ~/.config/fish/completions/mocovit-export.fish
+So a new option is in them at once, and they start no Python when they complete. A program that has commands
+of its own gets the options of each.
 """
 
 from __future__ import annotations
 
 import argparse
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
-
-from mocovit_deploy.choices import DEVICES, FORMATS, RUNTIMES, TARGETS
-from mocovit_deploy.models.mocovit import NAMES as MOCOVITS
-from mocovit_deploy.passes import PASSES
-from mocovit_deploy.quantization.recipes import RECIPES
-from mocovit_deploy.spec import AUTO, COLOUR_ORDERS, CONVERTERS, LAYOUTS, RANGE_RULES
-
-VALUES: dict[str, Sequence[str]] = {
-    "format": FORMATS,
-    "precision": (*(recipe.name for recipe in RECIPES), AUTO),
-    "model": MOCOVITS,
-    "layout": LAYOUTS,
-    "converter": CONVERTERS,
-    "ranges": RANGE_RULES,
-    "colour_order": COLOUR_ORDERS,
-    "dynamic": ("batch",),
-    "device": DEVICES,
-    "runtime": RUNTIMES,
-    "target": TARGETS,
-    "measure": TARGETS,
-    "without": PASSES,
-}
-"""What options take, by their names in the parsers, beside those that name files."""
-FILES = ("config", "calibration", "data", "sweep")
-"""Options whose values are files or folders, though their type does not say so."""
 
 
 class Option(NamedTuple):
@@ -52,77 +24,155 @@ class Option(NamedTuple):
     """Takes no value."""
 
 
-def script(shell: str, parsers: Sequence[argparse.ArgumentParser]) -> str:
-    """The script for `shell`: "bash", "zsh" or "fish"."""
+class Command(NamedTuple):
+    """A program, or one command of a program that has several."""
+
+    name: str
+    help: str
+    options: tuple[Option, ...]
+    commands: tuple[Command, ...]
+    """Of a program: what may stand as its first word. Empty where files may."""
+
+
+Values = Mapping[str, Sequence[str]]
+"""What options take, by their names in the parser; an option that takes files has `FILES`."""
+FILES = ("",)
+SHELLS = ("bash", "zsh", "fish")
+
+
+def script(shell: str, parsers: Sequence[argparse.ArgumentParser], values: Values) -> str:
+    """The script for `shell`, one of `SHELLS`.
+
+    `values` names what options take, where neither `choices` nor the type `Path` says so.
+    """
     made = {"bash": _bash, "zsh": _zsh, "fish": _fish}[shell]
-    return "\n".join(line for parser in parsers for line in made(parser.prog, _options(parser))) + "\n"
+    commands = [_command(parser.prog, "", parser, values) for parser in parsers]
+    return "\n".join(line for command in commands for line in made(command)) + "\n"
 
 
-def _options(parser: argparse.ArgumentParser) -> list[Option]:
+def _command(name: str, about: str, parser: argparse.ArgumentParser, values: Values) -> Command:
     found = []
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            told = {one.dest: one.help or "" for one in action._choices_actions}
+            found += [_command(word, told.get(word, ""), own, values) for word, own in action.choices.items()]
+    return Command(name, about, tuple(_options(parser, values)), tuple(found))
+
+
+def _options(parser: argparse.ArgumentParser, values: Values) -> Iterator[Option]:
     for action in parser._actions:
         if not action.option_strings:
             continue
-        values = tuple(map(str, action.choices or VALUES.get(action.dest, ())))
-        files = action.type is Path or action.dest in FILES
+        taken = tuple(map(str, action.choices or values.get(action.dest, ())))
+        files = action.type is Path or taken == FILES
         said = re.sub(r"\s+", " ", (action.help or "").replace("%%", "%"))
-        found.append(Option(tuple(action.option_strings), said, values, files, action.nargs == 0))
-    return found
+        yield Option(tuple(action.option_strings), said, () if files else taken, files, action.nargs == 0)
 
 
-def _bash(program: str, options: Sequence[Option]) -> Iterator[str]:
-    name = f"_{program.replace('-', '_')}"
+def _function(program: str, command: str = "") -> str:
+    return f"_{program}{'_' if command else ''}{command}".replace("-", "_")
+
+
+def _bash(program: Command) -> Iterator[str]:
+    name = _function(program.name)
+    for one in program.commands:
+        yield from _bash_function(_function(program.name, one.name), one)
+    yield from _bash_function(name, program)
+    yield f"complete -F {name} {program.name}"
+
+
+def _bash_function(name: str, command: Command) -> Iterator[str]:
     yield f"{name}() {{"
+    if command.commands:
+        yield "  local word"
+        yield '  for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do'
+        yield '    case "$word" in'
+        yield from (f"      {one.name}) {name}_{one.name}; return ;;" for one in command.commands)
+        yield "    esac"
+        yield "  done"
     yield '  local cur="${COMP_WORDS[COMP_CWORD]}" prev="${COMP_WORDS[COMP_CWORD-1]}" head=""'
     yield '  if [[ $cur == "=" ]]; then cur=""'
     yield '  elif [[ $prev == "=" ]]; then prev="${COMP_WORDS[COMP_CWORD-2]}"; fi'
     yield '  [[ $cur == *,* ]] && head="${cur%,*},"'
     yield '  case "$prev" in'
-    for one in options:
+    files = 'compopt -o filenames 2>/dev/null; COMPREPLY=($(compgen -f -- "$cur"))'
+    for one in command.options:
         if one.values:
             yield f"    {'|'.join(one.words)})"
             yield (f'      COMPREPLY=($(compgen -P "$head" -W \'{" ".join(one.values)}\' -- "${{cur##*,}}"))')
             yield "      return ;;"
         elif not one.bare:
             yield f"    {'|'.join(one.words)})"
-            yield (
-                '      compopt -o filenames 2>/dev/null; COMPREPLY=($(compgen -f -- "$cur")); return ;;'
-                if one.files
-                else "      COMPREPLY=(); return ;;"
-            )
+            yield f"      {files if one.files else 'COMPREPLY=()'}; return ;;"
     yield "  esac"
-    every = " ".join(word for one in options for word in one.words)
+    every = " ".join(word for one in command.options for word in one.words)
     yield "  if [[ $cur == -* ]]; then"
     yield f"    COMPREPLY=($(compgen -W '{every}' -- \"$cur\"))"
-    yield '  else compopt -o filenames 2>/dev/null; COMPREPLY=($(compgen -f -- "$cur")); fi'
+    words = " ".join(one.name for one in command.commands)
+    yield (
+        f"  else {files}; fi" if not words else f"  else COMPREPLY=($(compgen -W '{words}' -- \"$cur\")); fi"
+    )
     yield "}"
-    yield f"complete -F {name} {program}"
 
 
-def _zsh(program: str, options: Sequence[Option]) -> Iterator[str]:
-    name = f"_{program.replace('-', '_')}"
+def _zsh(program: Command) -> Iterator[str]:
+    name = _function(program.name)
+    for one in program.commands:
+        yield from _zsh_function(_function(program.name, one.name), one)
+    yield from _zsh_function(name, program)
+    yield f"compdef {name} {program.name}"
+
+
+def _zsh_function(name: str, command: Command) -> Iterator[str]:
     yield f"{name}() {{"
-    yield "  _arguments -S \\"
-    for one in options:
-        said = re.sub(r"([\\\[\]:'\"`$])", r"\\\1", one.help).replace("\\'", "'\\''")
+    if command.commands:
+        yield "  local state"
+    yield f"  _arguments {'-C' if command.commands else '-S'} \\"
+    for one in command.options:
         value = ""
         if one.values:
             value = f":value:_sequence compadd - {' '.join(one.values)}"
         elif not one.bare:
             value = ":file:_files" if one.files else ":value: "
         for word in one.words:
-            yield f"    '{word}[{said}]{value}' \\"
-    yield "    '*:file:_files'"
+            yield f"    '{word}[{_zsh_said(one.help)}]{value}' \\"
+    if command.commands:
+        told = " ".join(f"{one.name}\\:'{_zsh_said(one.help)}'" for one in command.commands)
+        told = told.replace("'", '"')
+        yield f"    '1:command:(({told}))' \\"
+        yield "    '*::words:->words'"
+        yield "  [[ $state == words ]] && case $words[1] in"
+        yield from (f"    {one.name}) {name}_{one.name} ;;" for one in command.commands)
+        yield "  esac"
+    else:
+        yield "    '*:file:_files'"
     yield "}"
-    yield f"compdef {name} {program}"
 
 
-def _fish(program: str, options: Sequence[Option]) -> Iterator[str]:
+def _zsh_said(words: str) -> str:
+    return re.sub(r"([\\\[\]:'\"`$])", r"\\\1", words).replace("\\'", "'\\''")
+
+
+def _fish(program: Command) -> Iterator[str]:
+    yield from _fish_options(
+        program.name, program.options, "__fish_use_subcommand" if program.commands else ""
+    )
+    for one in program.commands:
+        said = _fish_said(one.help)
+        yield f"complete -c {program.name} -f -n __fish_use_subcommand -a {one.name} -d '{said}'"
+        yield from _fish_options(program.name, one.options, f"__fish_seen_subcommand_from {one.name}")
+
+
+def _fish_options(program: str, options: Sequence[Option], where: str) -> Iterator[str]:
+    only = f" -n '{where}'" if where else ""
     for one in options:
         flags = " ".join(
             f"-l {word[2:]}" if word.startswith("--") else f"-s {word[1:]}" for word in one.words
         )
-        said = one.help.replace("\\", "\\\\").replace("'", "\\'")
         takes = "" if one.bare else " -r" if one.files else " -x"
         values = f" -a '{' '.join(one.values)}'" if one.values else ""
-        yield f"complete -c {program} {flags}{takes}{values} -d '{said}'"
+        yield f"complete -c {program}{only} {flags}{takes}{values} -d '{_fish_said(one.help)}'"
+
+
+def _fish_said(words: str) -> str:
+    return words.replace("\\", "\\\\").replace("'", "\\'")

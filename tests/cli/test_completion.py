@@ -5,9 +5,13 @@ import subprocess
 
 import pytest
 
-from mocovit_deploy.choices import TARGETS
-from mocovit_deploy.cli.completion import script
+from benchmarks.cli import completion as of_the_bench
+from benchmarks.cli.main import main as bench
+from benchmarks.cli.parser import build_parser
+from mocovit_deploy.choices import CPUS, TARGETS
+from mocovit_deploy.cli.completion import VALUES
 from mocovit_deploy.cli.parsers import export_parser, parity_parser
+from mocovit_deploy.terminal.completion import script
 
 SHELLS = [shell for shell in ("bash", "zsh", "fish") if shutil.which(shell)]
 
@@ -16,7 +20,9 @@ SHELLS = [shell for shell in ("bash", "zsh", "fish") if shutil.which(shell)]
 def scripts(tmp_path_factory):
     folder = tmp_path_factory.mktemp("completion")
     for shell in ("bash", "zsh", "fish"):
-        (folder / shell).write_text(script(shell, (export_parser(), parity_parser())))
+        of_exports = script(shell, (export_parser(), parity_parser()), VALUES)
+        of_bench = script(shell, (build_parser("mocovit-bench"),), of_the_bench.VALUES)
+        (folder / shell).write_text(of_exports + of_bench)
     return folder
 
 
@@ -49,6 +55,37 @@ def test_bash_completes(words, completions, scripts, tmp_path):
     assert said("bash", code).strip() == completions
 
 
+@pytest.mark.parametrize(
+    ("words", "completions"),
+    [
+        (["d"], "doctor"),
+        (["--comp"], "--completion"),
+        (["--completion", "f"], "fish"),
+        (["run", "net"], "network.tflite"),
+        (["run", "network.tflite", "--cp"], "--cpu"),
+        (["run", "network.tflite", "--cpu", ""], " ".join(CPUS)),
+        (["doctor", "--per"], ""),
+        (["ab", "--target", "=", "em"], "emulated"),
+    ],
+)
+def test_bash_completes_the_commands_of_the_bench(words, completions, scripts, tmp_path):
+    (tmp_path / "network.tflite").touch()
+    typed = " ".join(f"'{word}'" for word in ("mocovit-bench", *words))
+    code = (
+        f"cd {tmp_path}; source {scripts}/bash; COMP_WORDS=({typed}); COMP_CWORD={len(words)}; "
+        '_mocovit_bench; echo "${COMPREPLY[*]}"'
+    )
+    assert said("bash", code).strip() == completions
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_the_bench_prints_its_own(shell, capsys):
+    with pytest.raises(SystemExit) as end:
+        bench(["--completion", shell])
+    assert not end.value.code
+    assert capsys.readouterr().out == script(shell, (build_parser("mocovit-bench"),), of_the_bench.VALUES)
+
+
 @pytest.mark.parametrize("shell", SHELLS)
 def test_scripts_are_of_their_shell(shell, scripts):
     assert said(shell, f"{shell} -n {scripts}/{shell}") == ""
@@ -56,9 +93,32 @@ def test_scripts_are_of_their_shell(shell, scripts):
         assert said(shell, f"source {scripts}/fish; complete -C 'mocovit-parity --bis'").startswith(
             "--bisect"
         )
+        bench = f"source {scripts}/fish; complete -C 'mocovit-bench run a.tflite --cpu '"
+        assert [line.split()[0] for line in said(shell, bench).splitlines()] == sorted(CPUS)
     if shell == "zsh":
         loaded = f"autoload -U compinit; compinit -u -D; source {scripts}/zsh; print $_comps[mocovit-export]"
         assert said(shell, loaded).strip() == "_mocovit_export"
+        assert _completed_by_zsh(scripts, "mocovit-bench d") == "mocovit-bench doctor"
+        assert _completed_by_zsh(scripts, "mocovit-bench run a.tflite --fp") == (
+            "mocovit-bench run a.tflite --fp16"
+        )
+
+
+def _completed_by_zsh(scripts, typed):
+    """What stands on the line of an interactive zsh after Tab."""
+    line = scripts / "line"
+    line.unlink(missing_ok=True)
+    code = f"""
+zmodload zsh/zpty
+zpty shell "zsh -f -i"
+zpty -w shell 'autoload -U compinit; compinit -u -D; source {scripts}/zsh'
+zpty -w shell 'report() {{ print -r -- $BUFFER >{line} }}; zle -N report; bindkey "^X" report'
+zpty -w -n shell $'{typed}\\t\\030'
+for _ in {{1..200}}; do zpty -r -t shell || sleep 0.05; [[ -s {line} ]] && break; done
+zpty -d shell
+"""
+    said("zsh", code)
+    return line.read_text().strip()
 
 
 def test_every_option_is_in_every_script(scripts):

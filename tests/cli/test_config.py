@@ -70,6 +70,23 @@ def test_the_command_line_wins(tmp_path):
     assert given.batch == 2
 
 
+@pytest.mark.parametrize(
+    "action",
+    [one for one in export_parser()._actions if one.nargs == 0 and one.dest not in OF_THE_COMMAND],
+    ids=lambda action: action.dest,
+)
+def test_an_option_without_a_value_can_be_taken_back(action, tmp_path):
+    name = action.option_strings[0]
+    opposite = name.replace("--no-", "--") if name.startswith("--no-") else f"--no-{name[2:]}"
+    assert getattr(parsed(tmp_path, f"{action.dest} = true\n"), action.dest) is True
+    assert getattr(parsed(tmp_path, f"{action.dest} = true\n", opposite), action.dest) is False
+    assert getattr(parsed(tmp_path, "", opposite), action.dest) is False
+    with pytest.raises(UsageError, match=f"{opposite} and {name} are both given"):
+        parsed(tmp_path, "", opposite, name)
+    with pytest.raises(UsageError, match="unrecognized"):
+        export_parser().parse_args([opposite])  # there is nothing to take back without a file
+
+
 def test_files_are_relative_to_the_file(tmp_path):
     (tmp_path / "photographs").mkdir()
     lines = ("model = 'net.py:build'", "checkpoint = 'a.pt'", "calibration = 'photographs'", "data = 'a.b:c'")
