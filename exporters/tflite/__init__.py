@@ -1,17 +1,19 @@
-"""TFLite: files written directly or by litert-torch; LiteRT (once tflite-runtime) with XNNPACK runs them.
+"""TFLite: files written directly or by litert-torch, and run by LiteRT with XNNPACK.
 
-write.py        which of the two writes, and why
-direct/         the writer: one family of operators a file
-quantized/      the files whose weights, or weights and operators, are int8
-litert_torch.py the fallback and oracle (once ai-edge-torch)
+LiteRT was formerly called tflite-runtime, and litert-torch ai-edge-torch.
+
+write.py        the choice between the two writers
+direct/         the direct writer: one family of operators a file
+quantized/      files whose weights, or weights and operators, are int8
+litert_torch.py the fallback, and the independent oracle
 fp16.py         the mark that lets XNNPACK compute in fp16, and weights stored in fp16
-lowering/       rewrites of the graph that were counted to pay, by arithmetic and runtime
-mark.py         where the mark lies, found without the schema's package
+lowering/       rewrites of the graph that save counted instructions, by arithmetic and runtime
+mark.py         the place of the mark, found without the schema's package
 flatbuffer.py   reading and writing the file's tables
-metadata.py     what a file says of itself: labels, preprocessing, licence
-contents.py     what a file consists of, read without running it
-execution.py    what XNNPACK will take of it, and why not the rest
-readiness.py    what delegates will leave out, by precision; gpu.py has the GPU delegate's rules
+metadata.py     the description in a file: labels, preprocessing, licence
+contents.py     the operators and tensors of a file, read without running it
+execution.py    the operators that XNNPACK takes, and why not the rest
+readiness.py    the operators that delegates leave out, by precision; gpu.py has the GPU delegate's rules
 run.py          load(): a file in the installed runtime
 reference/      load_half(): a file in half precision, with numpy
 taps.py         a file's marked values, and runs that return or replace them
@@ -72,10 +74,10 @@ __all__ = [
 
 
 def export(graph: fx.GraphModule, example: Sequence[Tensor], job: ExportJob) -> Written:
-    """Write `graph` as a TFLite file with static shapes, images in `job.layout`, float32 in- and outputs.
+    """Write `graph` as a TFLite file: static shapes, images in `job.layout`, float32 inputs and outputs.
 
-    `fp16` computes in half precision from weights kept in fp32, which is fast on every runtime that can;
-    `fp16_weights` halves the file, and is fast from LiteRT 2 on (docs/decisions/0005-fp16.md).
+    `fp16` keeps weights in fp32 and computes in half precision, which is fast on every runtime that supports
+    it. `fp16_weights` halves the file, and is fast from LiteRT 2 on (docs/decisions/0005-fp16.md).
     """
     inputs = tuple(_in_file(tensor, job.layout) for tensor in job.inputs)
     written = _written(graph, example, job, inputs)
@@ -114,11 +116,11 @@ def _estimate(job: ExportJob) -> float:
 
 
 def refuse_impossible(_request: ExportRequest) -> None:
-    """Nothing that is not refused for all formats."""
+    """TFLite refuses nothing beyond what all formats refuse."""
 
 
 def _in_file(tensor: TensorSpec, layout: str) -> TensorSpec:
-    """An input as the file has it: images in `layout`, integers of 64 bits in 32, as litert-torch writes."""
+    """An input as the file declares it: images in `layout`; int32 for int64, as litert-torch writes."""
     tensor = replace(tensor, dtype="int32") if tensor.dtype == "int64" else tensor
     if tensor.layout != "nchw" or layout == "nchw":
         return tensor

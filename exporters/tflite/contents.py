@@ -1,4 +1,4 @@
-"""What a TFLite file consists of, read without running it: operators, the tensors it takes and gives.
+"""The operators, inputs and outputs of a TFLite file, read without running it.
 
 Uses the schema bindings that ai-edge-litert ships. Weights are never touched.
 """
@@ -26,7 +26,7 @@ _Read = TypeVar("_Read")
 
 @dataclass(frozen=True)
 class Quantization:
-    """real = (stored - zero_point) * scale, one pair for the whole tensor."""
+    """real = (stored - zero_point) * scale, one scale and one zero point for the whole tensor."""
 
     scale: float
     zero_point: int
@@ -34,7 +34,7 @@ class Quantization:
 
 @dataclass(frozen=True)
 class FileTensor:
-    """One input or output, by the name its signature gives it, else by the file's own."""
+    """One input or output. Its name is that of the signature, or the tensor's if there is no signature."""
 
     name: str
     dtype: str
@@ -45,7 +45,7 @@ class FileTensor:
 class Interface:
     """A file's inputs and outputs in the order of its subgraph, which runtimes follow.
 
-    A signature lists the same tensors under names, in an order of its own: litert-torch's by the alphabet.
+    A signature names the same tensors, but may list them in another order: litert-torch sorts by name.
     """
 
     inputs: tuple[FileTensor, ...]
@@ -53,8 +53,10 @@ class Interface:
 
 
 def read_interface(path: Path) -> Interface:
-    """Inputs and outputs. Raises `UsageError` for a file that is no TFLite file, `MissingToolError` without
-    ai-edge-litert."""
+    """The inputs and outputs of a file.
+
+    Raises `UsageError` for a file that is not TFLite, `MissingToolError` without ai-edge-litert.
+    """
     return _guarded(path, _interface)
 
 
@@ -64,7 +66,7 @@ def operators(artifact: Artifact) -> tuple[FileOperator, ...]:
 
 
 def _guarded(path: Path, read: Callable[[Any, Any], _Read]) -> _Read:
-    """Call `read` on the file's root table; what a damaged flatbuffer raises becomes a `UsageError`."""
+    """`read(root table, schema)` of the file; errors of a damaged flatbuffer become a `UsageError`."""
     schema = needs_extra("ai_edge_litert.schema_py_generated", "tflite")
     try:
         data = path.read_bytes()
@@ -83,7 +85,7 @@ def _operators(model: Any, schema: Any) -> tuple[FileOperator, ...]:
     graph = model.Subgraphs(0)
     found = []
     widened: set[int] = set()
-    counted: set[int] = {0}  # the first buffer is empty, and shared by all that are computed
+    counted: set[int] = {0}  # the first buffer is empty: all computed tensors share it
     for index in range(graph.OperatorsLength()):
         operator = graph.Operators(index)
         inputs = [operator.Inputs(n) for n in range(operator.InputsLength())]
@@ -113,7 +115,7 @@ def _operators(model: Any, schema: Any) -> tuple[FileOperator, ...]:
 
 
 def _kind(code: Any, schema: Any) -> str:
-    # Old files hold the number in a byte that ends at 127; new ones in both fields.
+    # Old files hold the number in a field of one byte, up to 127; new ones hold it in both fields.
     number = max(code.BuiltinCode(), code.DeprecatedBuiltinCode())
     if number == schema.BuiltinOperator.CUSTOM:
         return f"CUSTOM {_text(code.CustomCode())}"
@@ -161,7 +163,7 @@ def _names_of(enumeration: type) -> dict[int, str]:
 
 
 def _text(raw: bytes | None) -> str:
-    """A name of the file, fit for a terminal; those that fit already, as all of ours do, are not changed."""
+    """A name in the file, made safe to print on a terminal; names that this project writes do not change."""
     return printable((raw or b"").decode("utf-8", errors="replace"))
 
 
@@ -171,17 +173,17 @@ _WEIGHTED = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "TRANSPOSE_CONV"
 def module_of_output(tensor_name: str, kind: str) -> str:
     """The torch module in the name of an operator's output, or the name itself.
 
-    mocovit-export writes marks, litert_torch by itself the classes of modules:
+    mocovit-export writes marks. Other files of litert-torch hold the classes of modules:
 
         stem.2:relu;;stem.0:conv2d;1                            of a CONV_2D              ->   stem.0
         a.Net/torch.nn.Sequential_stages/torch.nn.Conv2d_0;1                              ->   stages.0
         a.Net/torch.nn.ReLU_act;;a.Net/torch.nn.Conv2d_conv;1   of a CONV_2D              ->   conv
         a.Net/a.Block_1;;a.Net/a.Block_1/torch.nn.Conv2d_conv;  of an ADD                 ->   1
 
-    Each segment is the class of a module, then `_` and its attribute name; each path ends in a semicolon and
-    perhaps a number. Several paths stand for what was fused or shared: an operator with weights is the last
-    of them (before it come the activations it took in), any other the first (after it come the owners of
-    constants it reads).
+    Each segment is the class of a module, then `_` and its attribute name. Each path ends in a semicolon and
+    perhaps a number. Several paths belong to several operations in one operator. The last is the module of an
+    operator with weights, after those of fused activations; the first is the module of any other, before the
+    owners of constants that it reads.
     """
     place = -1 if kind in _WEIGHTED else 0
     if marks := marks_in(tensor_name):

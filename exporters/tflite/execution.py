@@ -1,9 +1,9 @@
-"""How a runtime will share a file: what XNNPACK takes, and what it leaves to TFLite's own kernels.
+"""The operators of a file that XNNPACK takes, and those that it leaves to TFLite's own kernels.
 
-    CONV_2D   ADD    CUMSUM    MUL   ADD          2 partitions, CUMSUM outside: XNNPACK has none
+    CONV_2D   ADD    CUMSUM    MUL   ADD          2 partitions; CUMSUM is outside: XNNPACK has no kernel
     |---- 0 ----|              |--- 1 --|
 
-Each border between two partitions costs a hand-over, and on cores with half precision a conversion.
+Each border of a partition costs a call between the two, and a conversion on cores that compute in fp16.
 """
 
 from __future__ import annotations
@@ -18,7 +18,10 @@ MOVES = "TRANSPOSE"
 
 
 def execution_of(program: Program) -> dict[str, Any]:
-    """Partitions, the operators outside them with their modules and reasons, and how many only transpose."""
+    """The manifest's entry: numbers of partitions, operators and transposes, and the operators outside.
+
+    Each operator outside has its kind, its torch module ("where") and the reason ("why").
+    """
     pieces = delegate_pieces(program)
     outside = [step for step, piece in zip(program.steps, pieces, strict=True) if piece is None]
     return {

@@ -1,8 +1,8 @@
-"""Read a TFLite file's tables, change them, write them again: the one place that writes flatbuffers.
+"""Reading and writing the tables of a TFLite file.
 
-ai-edge-quantizer keeps weights outside the tables (`Buffer.offset`, `Buffer.size`), where packing the tables
-again would silently drop them and the 1.4.0 runtime does not look. `read_model` brings every such
-buffer inside.
+ai-edge-quantizer keeps weights outside the tables (`Buffer.offset`, `Buffer.size`). Packing the tables again
+would silently drop them, and the 1.4.0 runtime does not read them. `read_model` brings every such buffer
+inside.
 """
 
 from __future__ import annotations
@@ -17,13 +17,16 @@ from mocovit_deploy.extras import needs_extra
 
 IDENTIFIER = b"TFL3"
 ALIGNMENT = 16
-"""Of the data of buffers in the file (`force_align` in schema.fbs): runtimes map it and read it in place."""
+"""The alignment of buffers in a file, in bytes (`force_align` in schema.fbs): runtimes read them in place."""
 INSIDE = 1
 """`Buffer.offset` of 0 or 1 means that the bytes, if any, are in the tables (schema.fbs of LiteRT)."""
 
 
 def read_model(data: bytes) -> Any:
-    """The tables of a TFLite file as `ModelT`, every buffer inside; `ConversionError` for any other file."""
+    """The tables of a TFLite file as `ModelT`, with every buffer inside.
+
+    Raises `ConversionError` for a file that is not TFLite, and for a buffer outside the file.
+    """
     schema = needs_extra("ai_edge_litert.schema_py_generated", "tflite")
     if data[4:8] != IDENTIFIER:
         raise ConversionError("not a TFLite file")
@@ -39,7 +42,7 @@ def read_model(data: bytes) -> Any:
 
 
 def buffers(data: bytes) -> dict[int, memoryview]:
-    """The bytes of a file's buffers by number, those of its metadata left out. Unpacks no table."""
+    """The bytes of a file's buffers by number, without those of its metadata. Unpacks no table."""
     schema = needs_extra("ai_edge_litert.schema_py_generated", "tflite")
     model, view = schema.Model.GetRootAs(data, 0), memoryview(data)
     described = {model.Metadata(number).Buffer() for number in range(model.MetadataLength())}
@@ -54,7 +57,7 @@ def buffers(data: bytes) -> dict[int, memoryview]:
 
 
 def model_bytes(model: Any) -> bytes:
-    """The file of these tables."""
+    """The bytes of a file with these tables (`ModelT`)."""
     flatbuffers = needs_extra("flatbuffers", "tflite")
     held = [buffer.data for buffer in model.buffers]
     size = sum(len(data) + ALIGNMENT for data in held if data is not None)
@@ -66,7 +69,7 @@ def model_bytes(model: Any) -> bytes:
 
 
 class _Aligned:
-    """A buffer that packs itself where the schema wants it, which the bindings' own `Pack` does not."""
+    """A buffer that packs itself aligned, as the schema demands and the bindings' own `Pack` does not."""
 
     def __init__(self, data: Any) -> None:
         self.data = data

@@ -1,4 +1,4 @@
-"""fp16: the word that lets XNNPACK compute in half precision, and weights stored in it."""
+"""fp16: the mark that lets XNNPACK compute in half precision, and weights stored in half precision."""
 
 from __future__ import annotations
 
@@ -10,36 +10,36 @@ from mocovit_deploy.extras import needs_extra
 
 KEY = "reduced_precision_support"
 VALUE = b"fp16accfp16"
-"""The one value XNNPACK acts on, half-precision operands and sums; "fp16" and "fp16accfp32" do nothing."""
+"""The one value that XNNPACK heeds: fp16 operands and sums. "fp16" and "fp16accfp32" have no effect."""
 
 
 def allow_half(data: bytes) -> bytes:
-    """The file, marked so that XNNPACK computes it in fp16 where the processor can."""
+    """The file with the mark that makes XNNPACK compute in fp16 where the processor can."""
     model = read_model(data)
     mark_half(model)
     return model_bytes(model)
 
 
 def mark_half(model: Any) -> None:
-    """`allow_half` on the tables of a file (`ModelT`)."""
+    """Set the mark in the tables of a file (`ModelT`)."""
     set_metadata(model, KEY, VALUE)
 
 
 def allows_half(data: bytes) -> bool:
-    """Whether the file bears the mark. Needs no package."""
+    """True if the file bears the mark. Needs no package."""
     place = place_of(data, KEY)
     return place is not None and data[place] == VALUE
 
 
 def without_half(data: bytes) -> bytes:
-    """A marked file with a value in the mark's place that no runtime acts on, and nothing else changed."""
+    """A marked file with the mark overwritten by a value that no runtime heeds; nothing else changes."""
     place = place_of(data, KEY)
     assert place is not None, "it bears the mark"
     return data[: place.start] + b"-" * len(VALUE) + data[place.stop :]
 
 
 def store_half(data: bytes) -> bytes:
-    """The file with its weights in fp16, each widened by a DEQUANTIZE, through ai-edge-quantizer."""
+    """The file with its weights in fp16, each behind a DEQUANTIZE to fp32, through ai-edge-quantizer."""
     needs_extra("ai_edge_quantizer", "tflite")
     from ai_edge_quantizer import algorithm_manager, qtyping, quantizer
 

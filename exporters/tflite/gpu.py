@@ -1,9 +1,9 @@
-"""What keeps an operator off the GPU delegate: a list of rules, each with its source.
+"""Rules that keep an operator off the GPU delegate, each with its source.
 
-The delegate's own check is in its sources alone. The analyzer in ai-edge-litert 2.3.0 prints "looks
-compatible" of every file: it has lost the check (its model_analyzer.cc fills no list of nodes any more). So
-the conditions of that check that graphs of ours can break are repeated here, and what it lets pass and people
-saw rejected is added. A file without obstacles may still not run there.
+The delegate's own check cannot be called. The analyzer in ai-edge-litert 2.3.0 prints "looks compatible" for
+every file, because it no longer runs the check (its model_analyzer.cc fills no list of nodes any more). So
+this list repeats the conditions of the check that files of this project can break, and adds operators that
+pass it but were rejected on phones. A file that breaks no rule may still not run on a GPU.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _TWO_INPUTS = (
     *("ATAN2", "DIV", "EQUAL", "FLOOR_DIV", "FLOOR_MOD", "GREATER", "GREATER_EQUAL", "LESS", "LESS_EQUAL"),
     *("MAXIMUM", "MINIMUM", "NOT_EQUAL", "POW", "SQUARED_DIFFERENCE", "SUB"),
 )
-"""Elementwise; ADD and MUL, which are more than that, are not among them."""
+"""Elementwise operators. ADD and MUL are left out: the delegate takes them in more forms."""
 
 KNOWN = frozenset(
     (
@@ -47,9 +47,9 @@ class Rule:
     """A condition that no operator may meet."""
 
     kinds: tuple[str, ...]
-    """The kinds it is about; empty for all."""
+    """The kinds of operators that it applies to; empty for all."""
     broken: Callable[[Step, Sequence[Tensor], Sequence[Tensor]], bool]
-    """(operator, its inputs, its outputs); inputs that are left out are left out."""
+    """Takes (operator, its inputs without absent ones, its outputs); true if they break the rule."""
     why: str
     """"KIND" stands for the operator's kind."""
     source: str

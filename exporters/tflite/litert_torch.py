@@ -1,7 +1,7 @@
 """From a captured graph to a TFLite file, through litert-torch: the fallback, and the independent oracle.
 
-It runs in a child process. Its converter is C++ and crashes on some networks (a grouped Conv3d: SIGSEGV),
-which would end the export of every other format as well.
+litert-torch runs in a child process. Its converter is C++ and crashes on some networks (a grouped Conv3d:
+SIGSEGV), which would end the export of all other formats too.
 """
 
 from __future__ import annotations
@@ -29,17 +29,17 @@ CONVERTING = Wording(
     slow="converting did not end within {seconds:.0f} s and was stopped",
     crash="its converter crashed ({signal})",
     memory="converting needs more than {gib:.0f} GiB of memory",
-    advice="leave out the operation it cannot take, or write it in others",
+    advice="replace the operation that it cannot convert by others",
 )
 
 
 def convert_float(
     graph: fx.GraphModule, example: Sequence[Tensor], job: ExportJob, inputs: tuple[TensorSpec, ...]
 ) -> bytes:
-    """The fp32 file of `graph`, with the given inputs, which may be NHWC, and `job.outputs`.
+    """The bytes of the fp32 file of `graph`, with `inputs`, which may be NHWC, and `job.outputs`.
 
-    Raises `ConversionError` where litert-torch cannot take the graph; `MissingToolError` where it is not
-    installed (there are wheels for Linux x86-64 and macOS).
+    Raises `ConversionError` if litert-torch cannot convert the graph, `MissingToolError` if it is not
+    installed (it has wheels for Linux x86-64 and macOS).
     """
     require_extra("litert_torch", "tflite")
     import torch
@@ -72,10 +72,10 @@ def convert_float(
 
 
 def convert_program(program: str, made: str) -> None:
-    """In a child: convert what `torch.export.save` wrote, and run the file once, if there is a runtime here.
+    """In the child process: convert a program of `torch.export.save`, and run the file once if possible.
 
-    litert-torch also writes operators that LiteRT does not have, or not for these types. Raises
-    `ConversionError` where it cannot take the network, and where its file does not run.
+    litert-torch may write operators that LiteRT does not have, or not for these types. Raises
+    `ConversionError` if it cannot convert the network, or if an installed runtime cannot run the file.
     """
     import litert_torch
     import torch
@@ -108,8 +108,8 @@ def with_interface(
         before   x (N, C, H, W) - ... - (y,)
         after    image (N, H, W, C) - permute - ... - {"logits": y}
 
-    litert-torch takes its signature from these names. The graph stays the root module, because
-    torch.export keeps the module paths of a root's nodes, and drops those of a module inside another.
+    litert-torch takes the signature from these names. The graph stays the root module, because torch.export
+    keeps the module paths of nodes in the root, and drops those of a module inside another.
     """
     import torch
     from torch import fx
@@ -137,8 +137,8 @@ def with_interface(
 def _one_retrace_less() -> Iterator[None]:
     """Leave out litert-torch's CanonicalizePass, which traces the whole network once more.
 
-    The lowering that follows traces it again anyway, and the files are byte for byte the same: 3 s of 11
-    (docs/decisions/0003-litert-torch-without-canonicalize.md). Parity judges the file either way.
+    The lowering after it traces the network again anyway, and the files are the same byte for byte. It saves
+    3 s of 11 (docs/decisions/0003-litert-torch-without-canonicalize.md). Parity judges the file either way.
     """
     passes = importlib.import_module("litert_torch._convert.fx_passes")
     result = importlib.import_module("litert_torch.fx_infra.pass_base").ExportedProgramPassResult

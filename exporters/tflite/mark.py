@@ -1,8 +1,8 @@
-"""Where a metadata value lies in the bytes of a TFLite file, found without the schema's package.
+"""The place of a metadata value in the bytes of a TFLite file, found without the schema's package.
 
-A file is checked by whichever runtime is installed, and tflite-runtime comes without the generated schema. A
-FlatBuffers table begins with the distance back to its list of field places; tables, vectors and strings are
-reached by the distance ahead that stands in a field (flatbuffers.dev, "Internals").
+Parity runs a file in the installed runtime, and tflite-runtime comes without the generated schema. A
+FlatBuffers table begins with the distance back to its list of field offsets. A field that refers to a table,
+a vector or a string holds the distance ahead to it (flatbuffers.dev, "Internals").
 """
 
 from __future__ import annotations
@@ -10,15 +10,15 @@ from __future__ import annotations
 import struct
 
 BUFFERS, METADATA = 12, 16
-"""Places of the fields of `Model` in tflite's schema.fbs, in bytes of its list."""
+"""Fields of `Model` in tflite's schema.fbs, as byte offsets in its list of fields."""
 NAME, BUFFER = 4, 6
-"""Of `Metadata`."""
+"""Fields of `Metadata`, likewise."""
 DATA = 4
-"""Of `Buffer`."""
+"""A field of `Buffer`, likewise."""
 
 
 def place_of(data: bytes, name: str) -> slice | None:
-    """The bytes of the metadata value `name`; None if the file has none, or is none."""
+    """The place of the metadata value `name`; None if the file has no such value, or is not TFLite."""
     try:
         model = _ahead(data, 0)
         for entry in _tables(data, model, METADATA):
@@ -43,7 +43,7 @@ def _ahead(data: bytes, place: int) -> int:
 
 
 def _field(data: bytes, table: int, field: int) -> int | None:
-    """Where a field of a table lies; None if the table lacks it."""
+    """The offset of a field of a table; None if the table lacks it."""
     (back,) = struct.unpack_from("<i", data, table)
     listed = table - back
     (size,) = struct.unpack_from("<H", data, listed)
@@ -54,7 +54,7 @@ def _field(data: bytes, table: int, field: int) -> int | None:
 
 
 def _items(data: bytes, field: int) -> slice:
-    """The bytes of the string, or of the vector of bytes, that a field leads to."""
+    """The place of the string, or of the vector of bytes, that a field refers to."""
     vector = _ahead(data, field)
     return slice(vector + 4, vector + 4 + _number(data, vector))
 

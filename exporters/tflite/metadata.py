@@ -3,11 +3,12 @@
     file    the flatbuffer, its entry TFLITE_METADATA: a flatbuffer M001 that describes inputs and outputs
             a ZIP archive behind it: labels.txt, metadata.json
 
-Tables and slots are those of metadata_schema.fbs (google-ai-edge/mediapipe, mediapipe/tasks/metadata). The
-package that writes them is broken in MediaPipe 1.2.3, and 60 lines of flatbuffers do.
+Tables and slots are those of metadata_schema.fbs (google-ai-edge/mediapipe, mediapipe/tasks/metadata).
+MediaPipe's own package for writing them is broken in version 1.2.3; 60 lines of flatbuffers replace it.
 
-MediaPipe takes one mean and one standard deviation for all channels of a float input; with one for each
-channel it refuses the file ("Per-channel image normalization is not available"). What is true is written.
+MediaPipe takes one mean and one standard deviation for all channels of a float input. It refuses a file with
+one for each channel ("Per-channel image normalization is not available"). The file holds the true values in
+either case.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ ENTRY = "TFLITE_METADATA"
 IDENTIFIER = b"M001"
 LABELS, DOCUMENT = "labels.txt", "metadata.json"
 PARSER_VERSION = "1.5.0"
-"""The parser that understands everything written here."""
+"""The least version of the metadata parser that reads all fields written here."""
 
 # Values of enumerations in metadata_schema.fbs.
 AXIS_LABELS = 2
@@ -43,20 +44,20 @@ NORMALIZATION = 1
 
 @dataclass(frozen=True)
 class Table:
-    """A flatbuffer table: a table, string, vector of tables or floats, or small number by slot."""
+    """A flatbuffer table. A field, by slot, is a table, a string, a list of tables or floats, or a byte."""
 
     slots: int
-    """How many slots the schema gives this table."""
+    """The number of slots that the schema gives this table."""
     fields: Mapping[int, Any]
 
 
 def describe(
     path: Path, metadata: FileMetadata, inputs: Sequence[TensorSpec], outputs: Sequence[TensorSpec]
 ) -> None:
-    """Write `metadata` into the file at `path`, in place of what it says of itself.
+    """Replace the description in the file at `path` by `metadata`.
 
-    `inputs` and `outputs` are in the order of the file. Every other buffer stays byte for byte as it was, and
-    runtimes read the flatbuffer and ignore the archive behind it. Raises `ConversionError` if a buffer would
+    `inputs` and `outputs` are in the order of the file. All other buffers stay the same byte for byte.
+    Runtimes read the flatbuffer and ignore the archive behind it. Raises `ConversionError` if a buffer would
     change.
     """
     data = without_archive(path.read_bytes())
@@ -72,7 +73,7 @@ def describe(
 
 
 def without_archive(data: bytes) -> bytes:
-    """The flatbuffer alone, without the ZIP archive that may stand behind it."""
+    """The flatbuffer without the ZIP archive that may follow it."""
     stream = io.BytesIO(data)
     if not zipfile.is_zipfile(stream):
         return data
@@ -90,7 +91,7 @@ def _require_equal_buffers(path: Path, before: bytes, after: bytes) -> None:
 
 
 def description(metadata: FileMetadata, inputs: Sequence[TensorSpec], outputs: Sequence[TensorSpec]) -> bytes:
-    """The flatbuffer M001."""
+    """The flatbuffer M001 that describes a file's inputs and outputs."""
     classes = classifier_output(outputs) if metadata.labels else None
     subgraph = Table(
         10,
@@ -111,7 +112,7 @@ def description(metadata: FileMetadata, inputs: Sequence[TensorSpec], outputs: S
 
 
 def archive(data: bytes, metadata: FileMetadata) -> bytes:
-    """The ZIP archive that stands behind the flatbuffer `data`; the same bytes on every run."""
+    """The ZIP archive that follows the flatbuffer `data`; the same bytes on every run."""
     stream = io.BytesIO(data)
     with zipfile.ZipFile(stream, "a", zipfile.ZIP_STORED) as members:
         document = json.dumps(metadata.as_json(), indent=1, ensure_ascii=False, allow_nan=False)
@@ -141,7 +142,7 @@ def _output(spec: TensorSpec, *, labelled: bool) -> Table:
 
 
 def normalization(how: Preprocessing) -> tuple[list[float], list[float]]:
-    """Mean and standard deviation on pixels 0 to 255; one value if all channels share it.
+    """Mean and standard deviation, in units of pixels from 0 to 255; one value if all channels share it.
 
     (pixel * scale - mean) / std = (pixel - mean / scale) / (std / scale)
 
@@ -161,7 +162,7 @@ def _packed(root: Table) -> bytes:
 
 
 def _place(builder: Any, table: Table) -> int:
-    """Write a table; what it refers to comes first, as flatbuffers are built from the end."""
+    """Write a table and return its offset. Its parts come first: flatbuffers are built from the end."""
     placed = {
         slot: value if isinstance(value, int) else _reference(builder, value)
         for slot, value in table.fields.items()

@@ -1,6 +1,6 @@
-"""What the GPU delegate and XNNPACK will leave out of a file, told from the file alone.
+"""The operators that the GPU delegate and XNNPACK leave out, found by reading the file.
 
-a float file    the GPU delegate; XNNPACK in fp32; XNNPACK in fp16, which it uses where the file is marked
+a float file    the GPU delegate; XNNPACK in fp32; XNNPACK in fp16, which it uses if the file bears the mark
 an int8 file    the GPU delegate; XNNPACK in int8
 """
 
@@ -21,7 +21,7 @@ XNNPACK = "LiteRT, tflite/delegates/xnnpack/xnnpack_delegate.cc"
 INT8 = f"each operator alone in LiteRT 2.3.0 ({TABLE.name})"
 HALF = "counted on an emulated Cortex-A76 (docs/half.md)"
 _BETWEEN = ("QUANTIZE", "DEQUANTIZE")
-"""Taken by XNNPACK on the border between int8 and float."""
+"""Conversions between int8 and float, which XNNPACK takes."""
 
 
 def readiness(artifact: Artifact) -> tuple[Readiness, ...]:
@@ -69,7 +69,7 @@ def _off_int8(program: Program, step: Step) -> tuple[str, str] | None:
 
 
 def _widened(program: Program) -> tuple[Obstacle, ...]:
-    """Operators without a kernel in half precision, once the file is marked."""
+    """Operators that XNNPACK computes in fp32, for lack of an fp16 kernel, in a file with the fp16 mark."""
     computed = arithmetics(replace(program, marked=True))
     why = "computed in fp32 among operators in fp16"
     return tuple(

@@ -1,4 +1,4 @@
-"""A TFLite file in the runtime that is installed. Works without torch."""
+"""A TFLite file in the installed runtime. Works without torch."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ class LiteRT:
 
 
 def arithmetic_of(path: Path, interpreter_class: Any, opened: Any) -> str:
-    """What this runtime computes this file in: "fp32", "fp16", "int8", or "int8 and fp16".
+    """The arithmetic of this runtime for this file: "fp32", "fp16", "int8", or "int8 and fp16".
 
-    int8 if an operator with weights reads int8, or widens nothing of its int8 weights; fp16 if taking the
-    fp16 mark away changes what comes out: XNNPACK heeds the mark only on processors with half-precision
-    arithmetic, and says nothing either way. `opened` is the file in an interpreter.
+    int8 if an operator with weights reads int8 weights. fp16 if the outputs change when the fp16 mark is
+    removed: XNNPACK heeds the mark only on processors with half-precision arithmetic, and does not report
+    whether it did. `opened` is the file in an interpreter.
     """
     floats = float_arithmetic(path, interpreter_class)
     if not _reads_int8(opened):
@@ -49,7 +49,7 @@ def arithmetic_of(path: Path, interpreter_class: Any, opened: Any) -> str:
 
 
 def _reads_int8(opened: Any) -> bool:
-    """Does an operator with weights read int8 weights?"""
+    """True if an operator with weights reads int8 weights."""
     dtypes = {one["index"]: one["dtype"] for one in opened.get_tensor_details()}
     return any(
         dtypes.get(int(index)) is np.int8
@@ -60,6 +60,7 @@ def _reads_int8(opened: Any) -> bool:
 
 
 def float_arithmetic(path: Path, interpreter_class: Any) -> str:
+    """The arithmetic of float operators: "fp16" if the outputs depend on the fp16 mark, else "fp32"."""
     marked = path.read_bytes()
     if not allows_half(marked):
         return "fp32"
@@ -69,7 +70,7 @@ def float_arithmetic(path: Path, interpreter_class: Any) -> str:
 
 
 def probe(interpreter_class: Any, data: bytes) -> list[Array]:
-    """The outputs of a file for seeded random numbers; 0 for integers, which may be places in a table."""
+    """The outputs of a file for seeded random inputs. Integer inputs are 0, as they may be indices."""
     generator = np.random.default_rng(0)
     interpreter = interpreter_class(model_content=data)
     interpreter.allocate_tensors()
@@ -82,7 +83,10 @@ def probe(interpreter_class: Any, data: bytes) -> list[Array]:
 
 
 def interpreter() -> tuple[Any, str]:
-    """The installed interpreter class and what to call it: ai-edge-litert, or else tflite-runtime."""
+    """The interpreter class, and the name and version of its package: ai-edge-litert, else tflite-runtime.
+
+    Raises `MissingToolError` if neither is installed.
+    """
     from importlib.metadata import version
 
     for module, package in (("ai_edge_litert", "ai-edge-litert"), ("tflite_runtime", "tflite-runtime")):
@@ -97,9 +101,12 @@ def interpreter() -> tuple[Any, str]:
 
 
 def load(artifact: Artifact) -> LiteRT:
-    """The file in LiteRT, or in tflite-runtime where only that is installed. Works without torch."""
+    """The file in LiteRT, or in tflite-runtime if only that is installed. Works without torch.
+
+    Raises `ConversionError` if the runtime cannot load the file, `MissingToolError` if there is no runtime.
+    """
     return LiteRT(artifact)
 
 
 def load_platform(_artifact: Artifact) -> None:
-    """LiteRT is the runtime everywhere."""
+    """None: LiteRT is the runtime on every platform."""

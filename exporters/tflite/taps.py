@@ -1,10 +1,10 @@
 """Inside a TFLite file: its marked values, and the file changed so that they can be seen or replaced.
 
     before   x - CONV_2D - c - ADD - y
-    after    x - CONV_2D - c (an output)     given c (an input) - ADD - y        with c seen and given
+    after    x - CONV_2D - c (an output)     given c (an input) - ADD - y        with c returned and replaced
 
-The changed file runs in the same runtime with the same kernels: what is seen is what XNNPACK computes.
-Values of the first subgraph are seen; others are bodies of its operators, and stay as they are.
+The changed file runs in the same runtime with the same kernels, so its values are those that XNNPACK
+computes. Only the first subgraph is changed. The others are bodies of its operators.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from mocovit_deploy.errors import ConversionError, first_line
 from mocovit_deploy.extras import needs_extra
 
 MOVES = ("RESHAPE", "TRANSPOSE", "EXPAND_DIMS", "SQUEEZE", "PAD", "PADV2", "MIRROR_PAD")
-"""Operators that bring a value into the shape or the order in which another takes it."""
+"""Operators that only rearrange a value for the operator that reads it."""
 
 
 def values(artifact: Artifact) -> tuple[FileValue, ...]:
@@ -40,13 +40,13 @@ def values(artifact: Artifact) -> tuple[FileValue, ...]:
     found = []
     for place, operator in enumerate(graph.operators):
         if not varying.intersection(map(int, operator.inputs)):
-            continue  # weights being widened: they bear the mark of the layer that reads them
+            continue  # it widens weights, which bear the mark of the layer that reads them
         for index in map(int, operator.outputs):
             varying.add(index)
             tensor = graph.tensors[index]
             first = {} if index in graph.outputs else computed
             marks = tuple(mark for mark in _marks(tensor) if place >= first.get(mark, 0))
-            copied = operator.opcodeIndex in conversions  # of a value that is seen where it is made
+            copied = operator.opcodeIndex in conversions  # the value itself is listed where it is computed
             if (marks and not copied) or index in graph.outputs:
                 shape = tuple(map(int, tensor.shape))
                 found.append(FileValue(names[index], marks, shape, "nhwc" if len(shape) == 4 else ""))
@@ -58,11 +58,11 @@ def _marks(tensor: Any) -> tuple[str, ...]:
 
 
 def _last_computed(model: Any) -> dict[str, int]:
-    """By mark: the place of the last operator with it that computes.
+    """By mark: the place of the last operator with that mark that computes, not only rearranges.
 
         x - TRANSPOSE "conv2d" - CONV_2D "relu;conv2d"      conv2d: CONV_2D
 
-    What moves before that place prepares an operand, whatever its shape, and is not the layer's value.
+    An operator before that place prepares an operand: its result is not the value of the layer.
     """
     moves = _codes(model, *MOVES)
     graph = model.subgraphs[0]
@@ -74,7 +74,7 @@ def _last_computed(model: Any) -> dict[str, int]:
 
 
 class TappedPredictor:
-    """The changed file in the installed interpreter: values go in and come out under their own names."""
+    """The changed file in the installed interpreter. Values are passed and returned by their own names."""
 
     def __init__(self, artifact: Artifact, model: Any, inputs: Sequence[str], outputs: Sequence[str]) -> None:
         interpreter_class, self.runtime = interpreter()
@@ -101,7 +101,7 @@ class TappedPredictor:
 
 
 def _stored(array: Array, details: Mapping[str, Any]) -> Array:
-    """Numbers as a tensor of the file holds them: quantized by its scale and zero point if it has them."""
+    """An array as a tensor of the file stores it: quantized if the tensor has a scale and zero point."""
     array, (scale, zero) = np.asarray(array), details["quantization"]
     if not scale or array.dtype.kind != "f":
         return np.asarray(array, details["dtype"])
@@ -111,14 +111,14 @@ def _stored(array: Array, details: Mapping[str, Any]) -> Array:
 
 
 def _real(array: Array, details: Mapping[str, Any]) -> Array:
-    """The numbers that a tensor of the file stands for."""
+    """The real values of a stored tensor: dequantized if it has a scale and zero point."""
     scale, zero = details["quantization"]
     real: Array = (array.astype(np.float32) - zero) * np.float32(scale) if scale else array
     return real
 
 
 def load_inside(artifact: Artifact, names: Sequence[str], given: Sequence[str]) -> TappedPredictor:
-    """The file in the installed runtime, with `names` among its outputs and `given` among its inputs."""
+    """The file in the runtime, with the values `names` among its outputs and `given` among its inputs."""
     model = _tables(artifact)
     graph = model.subgraphs[0]
     known = _names(model)
@@ -145,10 +145,10 @@ def _tables(artifact: Artifact) -> Any:
         model = read_model(artifact.path.read_bytes())
     except ConversionError as error:
         raise ConversionError(f"{artifact.path}: {error}") from None
-    # The bindings raise any type over a damaged file.
+    # The bindings raise any type of error for a damaged file.
     except Exception as error:
         raise ConversionError(f"{artifact.path}: not a TFLite file ({first_line(error)})") from error
-    # The others are the bodies of operators, as the maximum that a STABLEHLO_REDUCE_WINDOW applies.
+    # Other subgraphs are bodies of operators, such as the maximum in a STABLEHLO_REDUCE_WINDOW.
     if any(signature.subgraphIndex for signature in model.signatureDefs or []):
         raise ConversionError(f"{artifact.path}: its inputs are not those of its first subgraph")
     return model
@@ -166,7 +166,7 @@ def _codes(model: Any, *kinds: str) -> set[int]:
 
 
 def _names(model: Any) -> dict[int, str]:
-    """A name for each tensor: the signature's where it has one, and no name twice."""
+    """A unique name for each tensor: that of the signature if it has one, else its own."""
     graph = model.subgraphs[0]
     names: dict[int, str] = {}
     for index, tensor in enumerate(graph.tensors):

@@ -1,7 +1,9 @@
-"""The route from a captured graph to a TFLite file: written directly, or by litert-torch where it has to be.
+"""From a captured graph to a TFLite file: written directly, or by litert-torch.
 
-direct          exporters/tflite/direct: a second or less, needs no converter
-litert-torch    every network the direct writer has no form of, whole; `--converter` forces either
+direct          exporters/tflite/direct: takes a second or less, needs no converter
+litert-torch    for a network with any operation that the direct writer cannot write
+
+`--converter` forces either.
 """
 
 from __future__ import annotations
@@ -32,22 +34,23 @@ _TOOLS = {
 
 @dataclass(frozen=True)
 class Converted:
-    """A TFLite file's bytes and how they came about."""
+    """The bytes of a TFLite file, and how they were made."""
 
     data: bytes
     tools: Mapping[str, str]
-    """Versions of the packages that made it."""
+    """Versions of the packages that made the file."""
     execution: Mapping[str, Any]
+    """The manifest's entry of `execution_of`."""
     notes: tuple[str, ...] = ()
 
 
 def convert(
     graph: fx.GraphModule, example: Sequence[Tensor], job: ExportJob, inputs: tuple[TensorSpec, ...]
 ) -> Converted:
-    """The file of `graph` in the recipe of `job`, with the given inputs, which may be NHWC.
+    """The file of `graph` in the recipe of `job`, with `inputs`, which may be NHWC.
 
-    Raises `ConversionError` where the converter that was asked for, or both, cannot take the graph;
-    `MissingToolError` where the one that is needed is not installed.
+    Raises `ConversionError` if the converter that was asked for cannot convert the graph, or if neither can;
+    `MissingToolError` if the converter that is needed is not installed.
     """
     if job.converter == LITERT_TORCH:
         return _through_litert_torch(graph, example, job, inputs)

@@ -11,7 +11,7 @@ hardsigmoid                ADD 3 with RELU6 inside - MUL 1/6; after a convolutio
 softplus mish              max(x, 0) + log(1 + exp(-|x|)), which cannot overflow       fp32, fp16
 softmax log_softmax        SOFTMAX over the last dimension of the tensor               fp32, fp16
 
-Shapes are any.
+Inputs may have any shape.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ def prelu(w: Writer, x: Value, weight: Value) -> Value:
 def softplus(w: Writer, x: Value, beta: float = 1, threshold: float = 20) -> Value:
     """log(1 + exp(beta x)) / beta; above the threshold PyTorch gives x, which is the same to 2e-9."""
     if threshold < 15:
-        raise UnsupportedError(f"a threshold of {threshold} changes what softplus is")
+        raise UnsupportedError(f"a threshold of {threshold}; its formula here needs at least 15")
     scaled = x if beta == 1 else binary(w, "MUL", x, beta)
     small = w.unary("EXP", w.unary("NEG", w.unary("ABS", scaled)))
     y = binary(w, "ADD", w.unary("RELU", scaled), w.unary("LOG", binary(w, "ADD", small, 1.0)))
@@ -109,7 +109,7 @@ def mish(w: Writer, x: Value) -> Value:
 
 
 def softshrink(w: Writer, x: Value, bound: float = 0.5) -> Value:
-    """x less what of it lies within the bounds"""
+    """x - clamp(x, -bound, bound)"""
     return binary(w, "SUB", x, clamp(w, x, -bound, bound))
 
 

@@ -1,7 +1,7 @@
 """Arithmetic of two values with PyTorch's broadcasting.
 
-The values meet axis by axis; the one with all axes keeps its layout and the other is laid out after it, so
-that an operator never waits for a TRANSPOSE of the larger one.
+Operands are matched axis by axis. The operand with all axes keeps its layout, and the other is moved into
+that layout, so that the larger one never needs a TRANSPOSE.
 
     x (H), (W), (C)   +   bias (C)            (H), (W), (C)   +   1, 1, (C)
     x (H), (W), (C)   *   gate (1, C, 1, 1)   (H), (W), (C)   *   1, 1, (C)
@@ -32,12 +32,12 @@ from exporters.tflite.direct.writer import Writer
 Operand = Value | float | int | bool
 
 FEWEST_CHANNELS = 4
-"""Channels that fill one register of four floats."""
+"""The number of channels that fill a register of four floats."""
 COMPARISONS = ("EQUAL", "NOT_EQUAL", "LESS", "LESS_EQUAL", "GREATER", "GREATER_EQUAL")
 
 
 def promoted(w: Writer, x: Operand, y: Operand) -> tuple[Value, Value]:
-    """Both operands as values of one type: numbers take the tensor's, integers become floating."""
+    """Both operands as values of one type, after PyTorch's rules: numbers take the type of the tensor."""
     if not isinstance(x, Value):
         x = _number(w, x, y)
     if not isinstance(y, Value):
@@ -52,8 +52,8 @@ def promoted(w: Writer, x: Operand, y: Operand) -> tuple[Value, Value]:
 def squared(w: Writer, x: Value) -> Value:
     """x * x; in fp16 files the squared difference from zero.
 
-    Of a SQUARE, or a MUL of a value by itself, that is then averaged or added up XNNPACK makes one kernel
-    that has no fp16 form, after which the whole file is computed in fp32.
+    XNNPACK fuses a SQUARE, or a MUL of a value by itself, with a MEAN or SUM behind it into a kernel without
+    an fp16 form, and then computes the whole file in fp32.
     """
     if w.half and x.dtype.kind == "f":
         return binary(w, "SQUARED_DIFFERENCE", x, 0.0)
@@ -68,7 +68,7 @@ def _number(w: Writer, number: Operand, other: Operand) -> Value:
 
 
 def meet(w: Writer, x: Value, y: Value, pairs: Sequence[tuple[int, int]]) -> tuple[Value, Value]:
-    """Both values with the same axes in each pair of dimensions; `y` is moved where views cross."""
+    """Both values with the same axes in each pair of dimensions; data moves if their views do not align."""
     try:
         return aligned(x, y, pairs)
     except MisalignedError:
@@ -79,7 +79,10 @@ def meet(w: Writer, x: Value, y: Value, pairs: Sequence[tuple[int, int]]) -> tup
 
 
 def binary(w: Writer, kind: str, x: Operand, y: Operand, activation: int | None = None) -> Value:
-    """One operator of two inputs; `activation` is fused into it where its options have a place for one."""
+    """One operator of two inputs, with `activation` (a value of the schema's enumeration) fused into it.
+
+    The output of a comparison is boolean, any other has the type of the operands.
+    """
     x, y = promoted(w, x, y)
     rank = max(x.rank, y.rank)
     x = x.seen_as([()] * (rank - x.rank) + list(x.logical))
@@ -98,7 +101,7 @@ def binary(w: Writer, kind: str, x: Operand, y: Operand, activation: int | None 
 
 
 def _is_image_with_pixel(x: Value, y: Value, dims: Dims) -> bool:
-    """Is `x` all of the result, and `y` fewer numbers than a register holds for each of its pixels?"""
+    """True if `x` has all axes, and `y` is a constant pixel of at most `FEWEST_CHANNELS` channels."""
     pixel = y.array is not None and y.array.size > 1 and tuple(y.order) == tuple(dims[-1])
     whole = x.array is None and set(x.order) == set(flat(dims))
     return pixel and whole and len(dims) > 2 and size(dims[-1]) <= FEWEST_CHANNELS
@@ -121,7 +124,7 @@ def _by_rows(
 
 
 def _part(value: Value, dims: Dims, held: set[Axis]) -> Dims:
-    """The dimensions of the result as one operand has them; a constant number has none at all."""
+    """The dimensions of the result reduced to the axes of one operand; none for a single number."""
     if value.array is not None and value.array.size == 1:
         return ()
     return tuple(tuple(axis for axis in dim if axis in held) for dim in dims)
@@ -143,7 +146,7 @@ def _dims(x: Value, y: Value, logical: Dims) -> Dims:
 
 
 def _lead(x: Value, y: Value) -> Value:
-    """The operand the result lies like: a computed one, and if possible one with all axes."""
+    """The operand that gives the result its layout: a computed one, of those the one with most axes."""
     computed = [one for one in (x, y) if one.array is None] or [x, y]
     return max(computed, key=lambda one: len(one.order))
 

@@ -44,9 +44,9 @@ def attention(
 
 
 def _added(w: Writer, mask: Value) -> Value:
-    """What is added to the scores: finite numbers, because infinity less infinity is NaN."""
+    """The mask as numbers to add to the scores; finite, because infinity minus infinity is NaN."""
     if mask.dtype == np.bool_:
-        allowed = w.array(mask, "a mask of truth values")
+        allowed = w.array(mask, "a boolean mask")
         numbers = np.where(allowed, np.float32(0), np.float32(-np.inf))
     elif mask.array is None:
         return mask

@@ -1,14 +1,15 @@
-"""Axes and views: what moves data in PyTorch, as algebra on names of axes.
+"""Axes and views: reshape, permute and the like as algebra on names of axes, without moving data.
 
-A value is a tensor of the file and a view of it. Both are lists of dimensions, and a dimension is a list of
-indivisible axes; the tensor's dimensions are `physical`, PyTorch's are `logical`:
+A value is a tensor of the file and a view of it. Each is a list of dimensions, and a dimension is a list of
+indivisible axes. The dimensions of the tensor are `physical`, those of PyTorch `logical`:
 
     image (1, C, H, W), NHWC in the file     physical (), (H), (W), (C)     logical (), (C), (H), (W)
     .flatten(2)                              physical (), (H), (W), (C)     logical (), (C), (H W)
     .transpose(1, 2)                         physical (), (H), (W), (C)     logical (), (H W), (C)
 
 permute, transpose, reshape and flatten change only the view. A dimension of size one has no axes. An axis
-that is logical and not physical is a broadcast one: `expand` adds it, and arithmetic never has to see it.
+that is logical but not physical is a broadcast axis: `expand` adds it, and TFLite's own broadcasting in
+arithmetic makes it unnecessary in memory.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ Dims = tuple[Axes, ...]
 
 
 class MisalignedError(Exception):
-    """Two lists of axes have no common refinement, as (2, 3) and (3, 2): one of the values must be moved."""
+    """Two lists of axes, such as (2, 3) and (3, 2), have no common refinement: a value must be moved."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,14 +45,14 @@ class Value:
     """A tensor of the file, or a constant, as one node of the graph sees it."""
 
     tensor: int | None
-    """Its index in the file; None for a constant, which is written where an operator reads it."""
+    """The index of the tensor in the file; None for a constant, written only when an operator reads it."""
     physical: Dims
     logical: Dims
     dtype: np.dtype[Any]
     array: Array | None = None
     """A constant's numbers, in its physical shape."""
     name: str = ""
-    """What the network calls a constant, as in "stem.0.weight"."""
+    """The network's name of a constant, such as "stem.0.weight"."""
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -78,7 +79,7 @@ class Value:
         return replace(self, logical=tuple(logical))
 
     def dim(self, index: int) -> Axes:
-        """The axes of a logical dimension, counted as PyTorch counts."""
+        """The axes of a logical dimension; negative indices count from the end, as in PyTorch."""
         return self.logical[index]
 
 
@@ -88,7 +89,7 @@ def sizes(dims: Dims) -> tuple[int, ...]:
 
 
 def size(axes: Axes) -> int:
-    """How many elements a dimension of these axes has."""
+    """The number of elements of a dimension with these axes."""
     return prod(axis.size for axis in axes)
 
 
@@ -117,12 +118,12 @@ def substituted(value: Value, by: Mapping[Axis, Axes]) -> Value:
 
 
 def refined(left: Axes, right: Axes) -> tuple[dict[Axis, Axes], dict[Axis, Axes]]:
-    """How to split the axes of each list so that both have the same sizes.
+    """The splits of axes, left and right, after which both lists have the same sizes.
 
         left (12), right (3, 4)     the 12 becomes 3 and 4
         left (4, 6), right (8, 3)   4 and (2, 3) on the left, (4, 2) and 3 on the right
 
-    Raises `MisalignedError` where no split does.
+    Axes that need no split are not listed. Raises `MisalignedError` if there are no such splits.
     """
     splits: tuple[dict[Axis, Axes], dict[Axis, Axes]] = ({}, {})
     todo = ([(axis, axis.size) for axis in left], [(axis, axis.size) for axis in right])
@@ -149,7 +150,7 @@ def refined(left: Axes, right: Axes) -> tuple[dict[Axis, Axes], dict[Axis, Axes]
 def aligned(left: Value, right: Value, pairs: Iterable[tuple[int, int]]) -> tuple[Value, Value]:
     """Both values with the same axes in each pair of logical dimensions (of the left, of the right).
 
-    Pairs in which one side has size one are left alone. Raises `MisalignedError`.
+    Pairs in which one side has size one are left alone. Raises `MisalignedError` if the sizes do not align.
     """
     right = fresh(right)
     names: dict[Axis, Axes] = {}
@@ -163,7 +164,7 @@ def aligned(left: Value, right: Value, pairs: Iterable[tuple[int, int]]) -> tupl
 
 
 def reshaped(value: Value, shape: Sequence[int]) -> Value | None:
-    """The view of PyTorch's `reshape`, or None if its dimensions cut through axes: (6, 4) as (8, 3)."""
+    """The view of PyTorch's `reshape`, or None if its dimensions cut through axes, as in (6, 4) to (8, 3)."""
     rest = list(flat(value.logical))
     dims: list[Axes] = []
     for wanted in shape:
@@ -189,7 +190,7 @@ def reshaped(value: Value, shape: Sequence[int]) -> Value | None:
 
 
 def joined(order: Sequence[Axis], apart: Sequence[Iterable[Axis]]) -> Dims:
-    """`order` cut into as few dimensions as keep each set of axes in `apart` by itself.
+    """`order` cut into the fewest dimensions that do not mix axes of a set in `apart` with other axes.
 
     order H W C, apart {H, W}     (H W), (C)
     """

@@ -1,10 +1,10 @@
-"""Values one after the other.
+"""Concatenation.
 
 ATen       cat, concat, stack
 TFLite     CONCATENATION, of at most five at a time
 XNNPACK    takes two to five inputs, in fp32, fp16 and int8
 
-All are laid out as the first computed one is, with the dimension that grows by itself.
+All values take the layout of the first computed one, in which the concatenated dimension stands alone.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def stack(w: Writer, values: Sequence[Value], dim: int = 0) -> Value:
 
 
 def concatenated(w: Writer, values: Sequence[Value], dim: int) -> Value:
-    """Several values along a dimension counted from the front."""
+    """The values joined along `dim`, which is counted from the front. Types are promoted as by numpy."""
     values = list(values)
     while len(values) > MOST_INPUTS:
         values = [concatenated(w, values[:MOST_INPUTS], dim), *values[MOST_INPUTS:]]
@@ -44,7 +44,7 @@ def concatenated(w: Writer, values: Sequence[Value], dim: int) -> Value:
     values = [_solid(w, one) for one in values]
     lead = next((i for i, one in enumerate(values) if one.array is None), 0)
     others = [(i, i) for i in range(values[lead].rank) if i != dim]
-    # Every value splits the lead's axes a little finer; the second round gives all the finest.
+    # Each value may split the axes of the lead further; the second round gives all values the final splits.
     for _ in range(2):
         for i, one in enumerate(values):
             if i != lead:
@@ -61,7 +61,7 @@ def concatenated(w: Writer, values: Sequence[Value], dim: int) -> Value:
 
 
 def _solid(w: Writer, value: Value) -> Value:
-    """The value without broadcast axes, which each of several values may have elsewhere."""
+    """The value without broadcast axes; other values may have theirs in other dimensions."""
     return w.layout.straight(value) if value.broadcast else value
 
 

@@ -1,18 +1,18 @@
 """Convolutions.
 
 ATen       conv1d, conv2d (numbers, "same" or "valid" as padding), convolution; conv_transpose1d and 2d
-TFLite     CONV_2D, DEPTHWISE_CONV_2D (one filter a channel, or several), TRANSPOSE_CONV
+TFLite     CONV_2D, DEPTHWISE_CONV_2D (one or more filters for each channel), TRANSPOSE_CONV
 XNNPACK    takes all three in fp32, fp16 and int8, grouped CONV_2D too
 
     x (N, C, H, W), any view           laid out as (N), (H), (W), (C)
     weight (Cout, C/groups, kH, kW)    CONV_2D (Cout, kH, kW, C/groups), DEPTHWISE (1, kH, kW, Cout)
-    padding as TFLite's SAME or VALID has it, else PAD before a VALID one, which XNNPACK fuses in fp32;
-    row by row where the lowering `pad_rows` asked for it
+    padding: TFLite's SAME or VALID if one fits, else a PAD and VALID; XNNPACK fuses the PAD in fp32. The
+    lowering `pad_rows` asks for a PAD by rows.
 
     transposed: weight (C, Cout/groups, kH, kW)    TRANSPOSE_CONV (Cout, kH, kW, C)
-    what `padding` takes away is cut off by a SLICE, where SAME does not
+    A SLICE crops by `padding`, unless SAME does it.
 
-A ReLU that is the only reader is computed inside; so is a hard sigmoid's relu6(x + 3).
+If a ReLU is the only reader, the convolution computes it too; likewise the relu6(x + 3) of a hard sigmoid.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def conv1d(
     dilation: Sequence[int],
     groups: int,
 ) -> Value:
-    """A convolution of an image that is one row high."""
+    """A convolution of an image with one row."""
     if x.rank == 2:
         return _without_batch(conv1d(w, unsqueezed(x, 0), weight, bias, stride, padding, dilation, groups))
     kernel = w.constant(w.array(weight)[:, :, None], name=weight.name)
@@ -106,7 +106,10 @@ def convolved(
     groups: int,
     name: str,
 ) -> Value:
-    """A convolution whose padding may differ before and after: `pads` is of rows, then of columns."""
+    """A convolution with `pads` (before, after) of rows and of columns.
+
+    x (N, C, H, W), kernel (Cout, C/groups, kH, kW) as numbers; `name` names the weight in the file.
+    """
     if kernel.ndim != 4 or x.rank != 4:
         raise UnsupportedError(f"a convolution of {kernel.ndim - 2} dimensions")
     image, channels = _nhwc(x), x.shape[1]
@@ -166,7 +169,7 @@ def conv_transpose2d(
         out[i] == size[i] * strides[i] and (taps[i] - strides[i]) // 2 == pads[i] and taps[i] >= strides[i]
         for i in (0, 1)
     )
-    # Rows below the last window are what output_padding adds: nothing but the bias.
+    # output_padding adds rows below the last window, which hold only the bias.
     made = out if same else [max(full[i], out[i] + pads[i]) for i in (0, 1)]
     tensor = w.layout.lay(x, _nhwc(x))
     shape = (x.shape[0], *made, cout)
@@ -218,7 +221,7 @@ def padded_for(
     pads: Sequence[Pair],
     out: Sequence[int],
 ) -> tuple[int, int]:
-    """An NHWC tensor padded with zeros for windows of `extents`, and the padding left to the operator."""
+    """An NHWC tensor padded with zeros for windows of `extents`, and the operator's padding mode."""
     modes = w.file.schema.Padding
     need = needed(size, extents, strides, pads, out)
     if mode := mode_for(size, extents, strides, need, out):
@@ -235,7 +238,7 @@ def needed(
     pads: Sequence[Pair],
     out: Sequence[int],
 ) -> list[Pair]:
-    """Rows, then columns, of zeros before and after an image that windows read."""
+    """The zeros (before, after) that windows read around an image: of rows, then of columns."""
     read = [(out[i] - 1) * strides[i] + extents[i] for i in (0, 1)]
     return [(pads[i][0], max(read[i] - size[i] - pads[i][0], 0)) for i in (0, 1)]
 
@@ -247,9 +250,9 @@ def mode_for(
     need: Sequence[Pair],
     out: Sequence[int],
 ) -> str:
-    """ "VALID" or "SAME" where that pads as needed, else "".
+    """ "VALID" or "SAME" if that pads by `need`, else "".
 
-    SAME puts the odd one of its rows at the end; where PyTorch's rows are elsewhere they are made by PAD.
+    SAME puts an odd row at the end. Where PyTorch has it at the beginning, a PAD is needed.
     """
     if not any(map(any, need)):
         return "VALID"
@@ -262,7 +265,7 @@ def mode_for(
 
 
 def _dense(kernel: Array, groups: int, dilations: Pair) -> Array:
-    """The kernel of a transposed convolution without groups or dilation, zeros where there is nothing."""
+    """The kernel of a transposed convolution as one without groups or dilation, filled up with zeros."""
     if groups > 1:
         cin, each, *taps = kernel.shape
         whole = np.zeros((groups, cin // groups, groups, each, *taps), np.float32)

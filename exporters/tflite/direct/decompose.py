@@ -1,4 +1,4 @@
-"""Operations that no family writes, taken apart into ones that some do, by PyTorch's own decompositions.
+"""Operations that no family writes, decomposed by PyTorch into operations that families write.
 
 einsum("bnc,bmc->bnm", a, b)     permute, reshape, bmm
 """
@@ -17,9 +17,10 @@ from exporters.tflite.direct.unsupported import UnsupportedError
 
 
 def decomposed(target: Any, leaves: Sequence[Any], tree: Any, known: Mapping[Any, Any]) -> fx.GraphModule:
-    """The graph of one call. Its placeholders are the tensors among `leaves`, in their order.
+    """The graph of one call of `target`. Its placeholders are the tensors among `leaves`, in their order.
 
-    Raises `UnsupportedError` where PyTorch has nothing smaller for it.
+    `leaves` and `tree` are the arguments, flattened by torch's pytree. Operations in `known` stay whole.
+    Raises `UnsupportedError` if PyTorch has no decomposition of `target`.
     """
     from torch._decomp import core_aten_decompositions
 

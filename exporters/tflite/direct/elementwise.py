@@ -10,7 +10,7 @@ pow                                     SQUARE SQRT RSQRT MUL DIV      fp32, fp1
 comparisons, where, masked_fill         arithmetic with a constant     fp32, fp16; else SELECT_V2, never
 _to_copy, to                            CAST                           never
 
-Shapes are any; operands broadcast as in PyTorch.
+Operands may have any shapes, and broadcast as in PyTorch.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from exporters.tflite.direct.unsupported import UnsupportedError
 from exporters.tflite.direct.writer import Operations, Writer, aten, scalar_of
 
 HUGE, HUGE_IN_HALF = 1e30, 3e4
-"""What stands for infinity in a mask: finite, so that nothing becomes NaN, and exp of its negative is 0."""
+"""The number in place of infinity in a mask: finite, so that no NaN arises, with 0 as exp of its negative."""
 
 _NUMPY = {
     torch.float32: np.float32,
@@ -44,7 +44,7 @@ _NUMPY = {
 
 
 def _truths(*operands: Operand) -> bool:
-    """Are all of them tensors of truth values, which no arithmetic operator takes?"""
+    """True if all operands are boolean tensors, which no arithmetic operator takes."""
     return all(isinstance(one, Value) and one.dtype == np.bool_ for one in operands)
 
 
@@ -125,7 +125,7 @@ def clamp(w: Writer, x: Value, low: Operand | None = None, high: Operand | None 
 
 
 def power(w: Writer, x: Operand, exponent: Operand) -> Value:
-    """x ** exponent, by products and roots where the exponent is one of a few numbers."""
+    """x ** exponent; by products, roots or a division for the exponents 1, 2, 3, 4, 0.5, -0.5, -1 and -2."""
     number = exponent if not isinstance(exponent, Value) else scalar_of(exponent)
     if isinstance(x, Value) and x.dtype.kind == "f" and number is not None:
         if number in (1, 2, 3, 4):
@@ -166,9 +166,11 @@ def absolute(w: Writer, x: Value) -> Value:
 
 
 def choose(w: Writer, condition: Value, x: Operand, y: Operand) -> Value:
-    """where(condition, x, y). With a constant condition x * c + y * (1 - c), if what is left out is finite.
+    """where(condition, x, y).
 
-    A constant that is chosen is put in with its own numbers, and 0 stands where it is not chosen.
+    If the condition and one of x and y are constants, it is written as computed * mask + numbers: `mask` is 1
+    where the computed value is chosen, and `numbers` holds the constant elsewhere, with `HUGE` for infinity.
+    The computed value must be finite where it is not chosen. Any other choice is a SELECT_V2.
     """
     x, y = promoted(w, x, y)
     if condition.array is None or x.dtype.kind != "f" or (x.array is None and y.array is None):
@@ -192,7 +194,7 @@ def _select(w: Writer, condition: Value, x: Value, y: Value) -> Value:
         held.append(w.layout.tensor(value))
     shape = np.broadcast_shapes(*(w.file.shape(one) for one in held))
     if len(shape) > MOST_DIMS - 2:
-        raise UnsupportedError("a choice in more than four dimensions")
+        raise UnsupportedError("a choice between values of more than four dimensions")
     dims = axes_of(shape)
     return w.value(w.file.operator("SELECT_V2", held, shape, x.dtype), dims, dims)
 

@@ -1,10 +1,10 @@
-"""Rows of a table by number.
+"""Embeddings: rows of a table by index.
 
 ATen       embedding
-TFLite     GATHER with int32 or int64 numbers
+TFLite     GATHER with int32 or int64 indices
 XNNPACK    never takes GATHER; it is one operator at the front of the network
 
-    weight (V, D), numbers (...)     (..., D)
+    weight (V, D), indices (...)     (..., D)
 """
 
 from __future__ import annotations

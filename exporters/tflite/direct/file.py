@@ -1,6 +1,6 @@
 """The tables of a TFLite file under construction: tensors, constants, operators, and their versions.
 
-Everything that says how a tensor is stored stands here. Shapes are those of the file.
+No other module of the writer touches these tables. Shapes are those of the file.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ _OPTIONS = {
     "TRANSPOSE": "TransposeOptions",
     "TRANSPOSE_CONV": "TransposeConvOptions",
 }
-"""The table of options of each kind of operator; those that are not here have none."""
+"""The table of options of each kind of operator; kinds that are not listed have none."""
 _LARGE = 1 << 12
 
 
@@ -97,12 +97,12 @@ class File:
         schema = self.schema
         self.model, self.graph = schema.ModelT(), schema.SubGraphT()
         self.model.version, self.model.description = 3, b"mocovit-deploy"
-        self.model.buffers = [schema.BufferT()]  # by convention the first is empty: a value has it
+        self.model.buffers = [schema.BufferT()]  # by convention the first is empty, for computed tensors
         self.model.operatorCodes, self.model.metadata, self.model.subgraphs = [], [], [self.graph]
         self.graph.name, self.graph.tensors, self.graph.operators = b"main", [], []
         self.half_weights = half_weights
         self.mark = ""
-        """The name that tensors made from now on bear: the marks of the node being written."""
+        """The name of the tensors to come: the marks of the node being written."""
         self._codes: dict[tuple[str, int], int] = {}
         self._constants: dict[Any, int] = {}
         self._weights: dict[int, int] = {}
@@ -116,7 +116,7 @@ class File:
         return np.dtype(next(k for k, v in _TYPES.items() if getattr(self.schema.TensorType, v) == kind))
 
     def tensor(self, shape: Sequence[int], dtype: Any, name: str = "", buffer: int = 0) -> int:
-        """A new tensor, named by the node being written unless `name` says otherwise; its index."""
+        """Append a tensor and return its index. Its name is `name`, or else `self.mark`."""
         made = self.schema.TensorT()
         made.shape, made.hasRank, made.buffer = list(map(int, shape)), True, buffer
         made.type = getattr(self.schema.TensorType, _TYPES[np.dtype(dtype).name])
@@ -125,7 +125,7 @@ class File:
         return len(self.graph.tensors) - 1
 
     def constant(self, array: Any, name: str = "constant") -> int:
-        """A tensor of fixed numbers; equal ones are stored once."""
+        """The index of a constant tensor; equal constants are stored once."""
         array = np.asarray(array, order="C")
         data = array.tobytes()
         key = (array.shape, array.dtype.str, data if len(data) < _LARGE else hash(data))
@@ -138,7 +138,7 @@ class File:
         return self._constants[key]
 
     def weight(self, array: Array, name: str = "weight") -> int:
-        """A float32 constant that a matrix product reads; in float16 with a DEQUANTIZE where asked for."""
+        """A float32 constant for a matrix product; with `half_weights` in float16, behind a DEQUANTIZE."""
         if not self.half_weights:
             return self.constant(array.astype(np.float32), name)
         with np.errstate(over="ignore"):
@@ -150,13 +150,16 @@ class File:
     def operator(
         self, kind: str, inputs: Sequence[int], shape: Sequence[int], dtype: Any = np.float32, **options: Any
     ) -> int:
-        """Append an operator with one output; the output's index."""
+        """Append an operator with one output, and return the index of the output.
+
+        `options` are fields of its table of options. Raises `AttributeError` for a field that it lacks.
+        """
         return self.operators(kind, inputs, [(shape, dtype)], **options)[0]
 
     def operators(
         self, kind: str, inputs: Sequence[int], outputs: Sequence[tuple[Sequence[int], Any]], **options: Any
     ) -> list[int]:
-        """Append an operator with outputs of these shapes and dtypes; their indices."""
+        """Append an operator with outputs of these shapes and dtypes, and return their indices."""
         schema, made = self.schema, self.schema.OperatorT()
         ranks = [len(self.shape(one)) if one >= 0 else 0 for one in inputs]
         same = len({self.shape(one) for one in inputs[:2] if one >= 0}) == 1
@@ -194,7 +197,7 @@ class File:
         if (kind, version) not in self._codes:
             code = self.schema.OperatorCodeT()
             code.builtinCode = getattr(self.schema.BuiltinOperator, kind)
-            # Old runtimes read this field alone; it is a byte, and 127 stands for "look at the other".
+            # Old runtimes read only this field. It is a byte; 127 means that the other field has the code.
             code.deprecatedBuiltinCode, code.version = min(code.builtinCode, 127), version
             self._codes[kind, version] = len(self.model.operatorCodes)
             self.model.operatorCodes.append(code)

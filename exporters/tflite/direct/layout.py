@@ -1,10 +1,10 @@
-"""Where data moves: a value laid out as an operator needs it, by at most RESHAPE, TRANSPOSE, RESHAPE.
+"""Moving data: a value is brought into the layout that an operator needs, by RESHAPE, TRANSPOSE, RESHAPE.
 
     held (H), (W), (C)     wanted (C), (H W)      RESHAPE (H W), (C) - TRANSPOSE (C), (H W)
     held (H), (W), (C)     wanted (H W), (C)      RESHAPE
     held (H), (W), (C)     wanted (H), (W), (C)   nothing
 
-Broadcast axes that an operator needs in memory are made by one MUL with ones, which is exact.
+One MUL with ones, which is exact, makes the broadcast axes that an operator needs in memory.
 XNNPACK takes RESHAPE, TRANSPOSE and MUL of up to six dimensions in fp32, fp16 and int8.
 """
 
@@ -21,11 +21,11 @@ from exporters.tflite.direct.file import File
 from exporters.tflite.direct.unsupported import UnsupportedError
 
 MOST_DIMS = 6
-"""What TRANSPOSE and broadcasting take, in XNNPACK and in TFLite's own kernels."""
+"""The most dimensions that TRANSPOSE and broadcasting take, in XNNPACK and in TFLite's own kernels."""
 
 
 class Layout:
-    """Lays values out in a file; what was moved once is not moved again."""
+    """Moves values into the layouts that operators need. Each move is written once and then reused."""
 
     def __init__(self, file: File) -> None:
         self.file = file
@@ -38,7 +38,8 @@ class Layout:
     def lay(self, value: Value, dims: Dims) -> int:
         """A tensor that holds `value` with physical dimensions `dims`.
 
-        `dims` has every axis of the value's tensor, in any order, and may have broadcast axes of the value.
+        `dims` holds every axis of the value's tensor, in any order; it may also hold broadcast axes of the
+        value. Raises `UnsupportedError` if more axes move than the operators take.
         """
         order = flat(dims)
         if value.array is not None:
@@ -62,15 +63,15 @@ class Layout:
         return replace(value, tensor=self.lay(value, dims), physical=dims)
 
     def straight(self, value: Value) -> Value:
-        """The same value in memory as PyTorch has it, each dimension one new axis."""
+        """The same value in PyTorch's order in memory, with one new axis for each dimension."""
         moved = self.moved(value, value.logical)
         dims = axes_of(value.shape)
         return replace(moved, physical=dims, logical=dims)
 
     def with_last(self, value: Value, axes: Axes) -> Value:
-        """The same value with `axes`, and nothing else, as its last physical dimension.
+        """The same value with exactly `axes` as its last physical dimension.
 
-        The other axes keep their order, and their dimensions where those fit.
+        If `axes` are last in memory already, no data moves and the other dimensions stay as they are.
         """
         inside = set(axes)
         if value.order[len(value.order) - len(axes) :] == axes:
@@ -92,9 +93,10 @@ class Layout:
         return value, place
 
     def alone(self, value: Value, indices: Sequence[int]) -> tuple[Value, list[int]]:
-        """The same value with each of these logical dimensions as one physical dimension by itself.
+        """The same value with each of these logical dimensions as a physical dimension of its own.
 
-        Also which they are. A dimension of size one has no axes: the n-th such is the n-th of the tensor.
+        Also returns the indices of those physical dimensions. A dimension of size one has no axes: the n-th
+        of them in the view is the n-th of them in the tensor.
         """
         indices = [index % value.rank for index in indices]
         wanted = [value.logical[index] for index in indices]
@@ -116,7 +118,7 @@ class Layout:
         return self.moved(value, dims), [dims.index(axes) for axes in wanted]
 
     def reshape_view(self, value: Value, shape: Sequence[int]) -> Value:
-        """PyTorch's `reshape`: a view where its dimensions allow, else data in PyTorch's order first."""
+        """PyTorch's `reshape`: a view if its dimensions allow that, else after moving to PyTorch's order."""
         found = reshaped(value, shape)
         if found is None:
             held = self.moved(value, (flat(value.logical),))
@@ -126,7 +128,7 @@ class Layout:
         return found
 
     def reshape(self, tensor: int, shape: Sequence[int], *, always: bool = False) -> int:
-        """RESHAPE of a tensor; the tensor itself where it has that shape, unless `always`."""
+        """RESHAPE of a tensor; the tensor itself if it has that shape, unless `always` is set."""
         shape = tuple(map(int, shape))
         if self.file.shape(tensor) == shape and not always:
             return tensor
@@ -148,15 +150,15 @@ class Layout:
         )
 
     def once(self, key: Any, write: Callable[[], int]) -> int:
-        """What `write` writes, or what it wrote for the same key before."""
+        """The result of `write()`, or its earlier result for the same key."""
         if key not in self._moved:
             self._moved[key] = write()
         return self._moved[key]
 
     def _repeated(self, value: Value, order: Axes, repeated: Sequence[Axis]) -> int:
-        """A tensor with the axes `order`, some of which the value repeats along."""
+        """A tensor with the axes `order`, made by repeating the value along the axes `repeated`."""
         if value.dtype == np.bool_:
-            raise UnsupportedError("it repeats truth values")
+            raise UnsupportedError("it repeats booleans along a dimension")
         absent = set(repeated)
         dims = joined(order, [repeated])
         if len(dims) > MOST_DIMS:
@@ -172,12 +174,12 @@ class Layout:
 
 
 def _transposition(held: Dims, wanted: Dims) -> tuple[list[int], list[int]]:
-    """The shape to transpose and the order, with as few RESHAPEs around it as can be.
+    """The shape to transpose, and the order, with the fewest RESHAPEs before and after.
 
     (), (H), (W), (C)   to   (), (C), (H), (W)     1 H W C by 0 3 1 2, no RESHAPE
     (), (H), (W), (C)   to   (), (C), (H W)        1 H W C by 0 3 1 2, then a RESHAPE
 
-    Raises `UnsupportedError` where more than `MOST_DIMS` dimensions would have to move.
+    Raises `UnsupportedError` if more than `MOST_DIMS` dimensions would have to move.
     """
     plans = [
         plan
@@ -195,9 +197,9 @@ def _transposition(held: Dims, wanted: Dims) -> tuple[list[int], list[int]]:
 def _pieces(
     held: Dims, wanted: Dims, *, keep_held: bool, keep_wanted: bool
 ) -> tuple[int, list[int], list[int]] | None:
-    """RESHAPEs, shape and order of the plan that transposes `held` as it is, or makes `wanted` at once.
+    """The plan (number of RESHAPEs, shape, order); None if it would have to cut through a dimension.
 
-    None if such a plan would have to cut through a dimension.
+    `keep_held` needs no RESHAPE before the TRANSPOSE, `keep_wanted` none after it.
     """
     place = {axis: index for index, axis in enumerate(flat(held))}
     begins = {dim[0] for dim in (*(held if keep_held else ()), *(wanted if keep_wanted else ())) if dim}

@@ -1,12 +1,12 @@
 """Linear layers and matrix products.
 
 ATen       linear addmm mm matmul bmm baddbmm mv dot
-TFLite     FULLY_CONNECTED with constant weights, BATCH_MATMUL else
+TFLite     FULLY_CONNECTED with constant weights, else BATCH_MATMUL
 XNNPACK    takes both in fp32 and fp16; in int8 a BATCH_MATMUL only if the right side's zero point is 0
 
     linear   x (..., K), weight (N, K), bias (N)      x laid out as ..., (K)
     matmul   a (..., M, K), b (..., K, N)             (batch), (M), (K) times (batch), (K), (N) or (N), (K)
-             or the transposed product, b' (N, K) times a' (K, M) or (M, K): the one that moves least data
+             or the transposed product, b' (N, K) times a' (K, M) or (M, K): the form that moves least data
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ def matmul(w: Writer, a: Value, b: Value) -> Value:
 
 
 def batch_matmul(w: Writer, a: Value, b: Value) -> Value:
-    """a (..., M, K) @ b (..., K, N), batches broadcast, as one BATCH_MATMUL."""
+    """a (..., M, K) @ b (..., K, N) with broadcast batches, as one BATCH_MATMUL."""
     rank = max(a.rank, b.rank)
     a = a.seen_as([()] * (rank - a.rank) + list(a.logical))
     b = b.seen_as([()] * (rank - b.rank) + list(b.logical))
@@ -97,9 +97,10 @@ def batch_matmul(w: Writer, a: Value, b: Value) -> Value:
 def _cheapest(
     a: Value, b: Value, batch: Axes, rows: Axes, inner: Axes, columns: Axes
 ) -> tuple[tuple[Value, tuple[Axes, ...]], tuple[Value, tuple[Axes, ...]], bool, bool]:
-    """Left and right operand with their layouts, whether the product is transposed, and its right side.
+    """The form of the product that moves the fewest elements, the plain product first among equals.
 
-    The form that moves the fewest elements; of equal ones the plain product first.
+    Returns the left operand and its layout, the right operand and its layout, whether the product is
+    transposed, and whether its right side is.
     """
     forms = [
         ((a, (batch, rows, inner)), (b, (batch, inner, columns)), False, False),

@@ -1,10 +1,10 @@
-"""Values with something around them.
+"""Padding.
 
 ATen       pad (constant, reflect, replicate, circular), constant_pad_nd, zero padding of convolutions
-TFLite     PAD of zeros; CONCATENATION with a constant for any other number (PADV2 XNNPACK never takes);
-           CONCATENATION of slices for the other modes (MIRROR_PAD XNNPACK never takes)
-XNNPACK    takes PAD of up to six dimensions in fp32, fp16 and int8, and fuses one of rows and columns into
-           the convolution after it in fp32
+TFLite     PAD for zeros; CONCATENATION with a constant for any other number (XNNPACK never takes PADV2);
+           CONCATENATION of slices for the other modes (XNNPACK never takes MIRROR_PAD)
+XNNPACK    takes PAD of up to six dimensions in fp32, fp16 and int8; in fp32 it fuses a PAD of rows and
+           columns into the convolution after it
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def zeros_around(w: Writer, x: Value, pads: Sequence[Pair]) -> Value:
 def pad(
     w: Writer, x: Value, numbers: Sequence[int], mode: str = "constant", value: float | None = None
 ) -> Value:
-    """`numbers` before and after of the last dimension, then of the one before it, as PyTorch has them."""
+    """PyTorch's `pad`: `numbers` are (before, after) of the last dimension, then of the one before it."""
     pads: list[Pair] = [(0, 0)] * x.rank
     for i in range(len(numbers) // 2):
         pads[x.rank - 1 - i] = (numbers[2 * i], numbers[2 * i + 1])
@@ -81,7 +81,7 @@ def constant_pad_nd(w: Writer, x: Value, numbers: Sequence[int], value: float = 
 
 
 def _cut(w: Writer, x: Value, pads: Sequence[Pair]) -> tuple[Value, list[Pair]]:
-    """Negative numbers take away."""
+    """The value cropped by the negative pads, and the pads without them."""
     from exporters.tflite.direct.slices import sliced
 
     for dim, (before, after) in enumerate(pads):
@@ -91,7 +91,7 @@ def _cut(w: Writer, x: Value, pads: Sequence[Pair]) -> tuple[Value, list[Pair]]:
 
 
 def filled_around(w: Writer, x: Value, dim: int, before: int, after: int, number: float) -> Value:
-    """One dimension with a number before and after, by CONCATENATION with constants."""
+    """`number`, `before` and `after` times, around one dimension, by CONCATENATION with constants."""
     shape = x.shape
     parts = [
         w.constant(np.full([count if i == dim else one for i, one in enumerate(shape)], number, x.dtype))
@@ -115,7 +115,7 @@ def _surrounded(w: Writer, x: Value, dim: int, before: int, after: int, mode: st
         numbers = np.abs(places)
         numbers = np.where(numbers >= count, 2 * (count - 1) - numbers, numbers)
     else:
-        raise UnsupportedError(f"padding of kind {mode!r}")
+        raise UnsupportedError(f"padding in mode {mode!r}")
     return taken(w, x, dim, [int(one) for one in numbers])
 
 

@@ -3,12 +3,12 @@
 ATen       max_pool1d and 2d, avg_pool1d and 2d, adaptive_avg_pool and adaptive_max_pool of 1d and 2d
 TFLite     MAX_POOL_2D, AVERAGE_POOL_2D, MEAN to one pixel; one BATCH_MATMUL with a constant where an
            adaptive pool does not divide the image
-XNNPACK    takes MAX_POOL_2D and MEAN in fp32, fp16 and int8, AVERAGE_POOL_2D in fp32 and fp16; neither pool
-           with a 1x1 window and a stride: that is a DEPTHWISE_CONV_2D with ones
+XNNPACK    takes MAX_POOL_2D and MEAN in fp32, fp16 and int8, AVERAGE_POOL_2D in fp32 and fp16. It takes no
+           pool with a 1x1 window and a stride, which is written as a DEPTHWISE_CONV_2D with ones
 
     x (N, C, H, W), any view     laid out as (N), (H), (W), (C)
 
-max      what is around the image must never win: PAD with zeros after a ReLU, else the lowest number
+max      the padding must never win: zeros after a ReLU, else the lowest number
 average  zeros around the image; where fewer elements count (count_include_pad=False, ceil_mode,
          divisor_override) a MUL with window / count for each pixel
 """
@@ -44,7 +44,7 @@ def max_pool2d(
     ceil_mode: bool = False,
 ) -> Value:
     if both(dilation) != (1, 1):
-        raise UnsupportedError("a window with gaps")
+        raise UnsupportedError("a dilated window")
     window, strides, pads = both(kernel), both(stride or kernel), both(padding)
     if x.rank == 3:
         y = max_pool2d(w, unsqueezed(x, 0), window, strides, pads, (1,), ceil_mode)
@@ -89,14 +89,14 @@ def avg_pool2d(
 
 
 def _count(size: int, window: int, stride: int, pad: int, ceil_mode: bool) -> int:
-    """How many windows there are: with `ceil_mode` also one that begins inside and ends outside."""
+    """The number of windows; with `ceil_mode` the last may begin inside and end outside."""
     spare = size + 2 * pad - window
     count = (-(-spare // stride) if ceil_mode else spare // stride) + 1
     return count - 1 if ceil_mode and (count - 1) * stride >= size + pad else count
 
 
 def _counted(size: int, window: int, stride: int, pad: int, out: int, include_pad: bool) -> Array:
-    """How many elements of each window count, along one dimension."""
+    """The number of elements of each window that count, along one dimension."""
     start = np.arange(out) * stride - pad
     end = np.minimum(start + window, size + pad)
     if include_pad:
@@ -112,7 +112,7 @@ def _pooled(
     tensor, mode = w.layout.lay(x, (n, h, width, c)), w.file.schema.Padding.VALID
     read = [(out[i] - 1) * strides[i] + window[i] for i in (0, 1)]
     if any(pads) or any(read[i] > size[i] for i in (0, 1)):
-        if kind == "AVERAGE_POOL_2D":  # SAME would leave what is around the image out of the count
+        if kind == "AVERAGE_POOL_2D":  # SAME would not count the padding
             read = [max(read[i], size[i] + pads[i]) for i in (0, 1)]
             around = [(pads[i], read[i] - size[i] - pads[i]) for i in (0, 1)]
             tensor = padded_pool(w, tensor, around)
@@ -151,7 +151,7 @@ def _picked(w: Writer, x: Value, strides: Pair) -> Value:
 
 
 def _never_negative(node: fx.Node | None) -> bool:
-    """Is what this node reads zero or more, so that zeros around it never win?"""
+    """True if the input of this node is never negative, so that zeros around it never win."""
     source = node.args[0] if node is not None else None
     if not isinstance(source, fx.Node):
         return False
@@ -175,7 +175,7 @@ def adaptive_avg_pool2d(w: Writer, x: Value, wanted: Sequence[int | None]) -> Va
     if all(size[i] % out[i] == 0 for i in (0, 1)):
         window = (size[0] // out[0], size[1] // out[1])
         return x if window == (1, 1) else _pooled(w, "AVERAGE_POOL_2D", x, window, window, (0, 0), out)
-    # (out, size) @ (size, C): the means of all pixels' windows at once.
+    # (out, size) @ (size, C): the means of all windows at once.
     means = np.kron(_window_means(size[0], out[0]), _window_means(size[1], out[1]))
     return pixels_mixed(w, x, means, out)
 
@@ -259,7 +259,7 @@ def adaptive_max_pool1d(w: Writer, x: Value, wanted: Sequence[int]) -> list[Valu
 
 
 def with_indices(w: Writer, x: Value, *arguments: object) -> list[Value]:
-    """The pooled values; the second result, where they came from, cannot be had."""
+    """The pooled values alone: TFLite has no operator for their indices, the second result."""
     return [max_pool2d(w, x, *arguments)]  # type: ignore[arg-type]
 
 

@@ -24,7 +24,7 @@ Dims = int | Sequence[int] | None
 
 
 def reduced(w: Writer, kind: str, x: Value, dims: Sequence[int], *, keep: bool) -> Value:
-    """One reducing operator over dimensions counted from the front."""
+    """One reducing operator over `dims`, counted from the front; `keep` leaves them with size one."""
     if x.broadcast:
         x = w.layout.straight(x)
     gone = tuple(axis for dim in dims for axis in x.logical[dim])
@@ -73,7 +73,7 @@ def deviation(
 
 
 def _unbiased(write: Any) -> Any:
-    """The older forms with a flag in place of a number."""
+    """The older overloads, with a flag `unbiased` in place of the number `correction`."""
 
     def flagged(w: Writer, x: Value, dims: Dims, unbiased: bool = True, keep: bool = False) -> Value:
         found: Value = write(w, x, dims, int(unbiased), keep)
@@ -105,7 +105,7 @@ def logsumexp(w: Writer, x: Value, dims: Dims, keep: bool = False) -> Value:
 
 
 def _extreme(kind: str, place: str) -> Any:
-    """max or min along a dimension: the values and, if they are read, where they stand."""
+    """max or min along a dimension: the values and, if the graph reads them, their indices."""
 
     def write(w: Writer, x: Value, dim: int, keep: bool = False) -> list[Value]:
         dim = dimension(x, dim)

@@ -1,4 +1,4 @@
-"""Images made larger or smaller.
+"""Resizing of images.
 
 ATen       upsample_bilinear2d, upsample_nearest2d and 1d, upsample_linear1d
 TFLite     RESIZE_BILINEAR; nearest by a whole factor is a view with broadcast axes, else one BATCH_MATMUL
@@ -6,7 +6,7 @@ TFLite     RESIZE_BILINEAR; nearest by a whole factor is a view with broadcast a
 XNNPACK    takes RESIZE_BILINEAR in fp32, fp16 and int8, RESIZE_NEAREST_NEIGHBOR never
 
     bilinear  x (N, C, H, W) laid out as (N), (H), (W), (C)
-    nearest   (N, C, H, W) seen as (N, C, H r, W s): a following add or mul repeats the pixels by itself
+    nearest   (N, C, H, W) seen as (N, C, H r, W s): broadcasting in a following add or mul repeats the pixels
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from exporters.tflite.direct.views import unsqueezed
 from exporters.tflite.direct.writer import Operations, Writer, aten
 
 MOST_WEIGHTS = 1 << 16
-"""Of the matrix that picks pixels: beyond that the product costs more than leaving XNNPACK."""
+"""The most elements of the matrix that picks pixels: a larger product costs more than leaving XNNPACK."""
 
 
 def bilinear(
@@ -75,13 +75,16 @@ def nearest(
 
 
 def _picked(size: int, out: int, scale: float | None) -> Array:
-    """Which pixel each new one is, as PyTorch computes it in float32."""
+    """The index of the pixel that each new pixel copies, as PyTorch computes it in float32."""
     step = np.float32(1 / scale) if scale else np.float32(size) / np.float32(out)
     return np.minimum((np.arange(out, dtype=np.float32) * step).astype(np.int64), size - 1)
 
 
 def _check_scales(size: Sequence[int], out: Sequence[int], scales: Sequence[float | None]) -> None:
-    """TFLite computes the step from the sizes; PyTorch takes a given factor to the letter."""
+    """Raise `UnsupportedError` if a factor differs from the ratio of sizes.
+
+    TFLite computes the step from the sizes, PyTorch from a factor that is given.
+    """
     for i, scale in enumerate(scales):
         if scale and abs(size[i] * scale - out[i]) > 1e-6 * out[i]:
             raise UnsupportedError(f"a factor of {scale} that does not give whole pixels")

@@ -1,10 +1,10 @@
-"""Parts of a value.
+"""Slices and indexing.
 
 ATen       slice (any step), select, narrow, split, chunk, tensor_split, unbind, flip, roll,
-           index_select and index with constant numbers
-TFLite     SLICE; a step is a RESHAPE to (count, step) and a SLICE of one; pieces meet in CONCATENATION
-XNNPACK    takes all of these in fp32, fp16 and int8. STRIDED_SLICE with steps, SPLIT_V and GATHER it never
-           takes: GATHER is written only where more than ten pieces would be needed.
+           index_select and index with constant indices
+TFLite     SLICE; a step is a RESHAPE to (count, step) and a SLICE of one; CONCATENATION joins pieces
+XNNPACK    takes all of these in fp32, fp16 and int8. It never takes STRIDED_SLICE with steps, SPLIT_V or
+           GATHER: GATHER is written only where more than ten pieces would be needed.
 
     x (N, C, H, W)[:, :, ::2]     RESHAPE (N, H/2, 2, W, C) - SLICE (N, H/2, 1, W, C)     H even
                                   PAD by one row before that                              H odd
@@ -33,7 +33,7 @@ def sliced(w: Writer, x: Value, dim: int, start: int, stop: int) -> Value:
     if (start, stop) == (0, count):
         return x
     if stop <= start:
-        raise UnsupportedError("it takes nothing")
+        raise UnsupportedError("an empty slice")
     if set(x.logical[dim]) & set(x.broadcast):
         x = w.layout.straight(x)
     x, place = w.layout.in_one(x, dim)
@@ -59,8 +59,8 @@ def stepped(w: Writer, x: Value, dim: int, start: int, count: int, step: int) ->
     if step == 1 or count == 1:
         return sliced(w, x, dim, start, start + count)
     if not count:
-        raise UnsupportedError("it takes nothing")
-    # The window of count * step elements that holds them all; `offset` is where they are in each step.
+        raise UnsupportedError("an empty slice")
+    # The window of count * step elements that holds them all; `offset` is their place in each step.
     begin = max(min(start, x.shape[dim] - count * step), start - step + 1, 0)
     offset, end = start - begin, begin + count * step
     if end > x.shape[dim]:
@@ -132,11 +132,11 @@ def index_select(w: Writer, x: Value, dim: int, index: Value) -> Value:
 
 
 def index(w: Writer, x: Value, indices: Sequence[Value | None]) -> Value:
-    """x[:, numbers]: constant numbers in one dimension."""
+    """x[:, numbers]: indices in one dimension."""
     places = [i for i, one in enumerate(indices) if one is not None]
     chosen = indices[places[0]] if len(places) == 1 else None
     if chosen is None:
-        raise UnsupportedError("numbers in several dimensions at once")
+        raise UnsupportedError("indices in several dimensions at once")
     if chosen.array is None:
         return gathered(w, x, places[0], chosen)
     numbers = w.array(chosen)
@@ -147,7 +147,7 @@ def index(w: Writer, x: Value, indices: Sequence[Value | None]) -> Value:
 
 
 def taken(w: Writer, x: Value, dim: int, numbers: Sequence[int]) -> Value:
-    """The elements with these numbers along one dimension, in that order."""
+    """The elements with the indices `numbers` along one dimension, in that order."""
     runs = _runs(numbers)
     if len(runs) <= MOST_PIECES:
         return concatenated(w, [stepped(w, x, dim, *run) for run in runs], dim)
@@ -155,7 +155,7 @@ def taken(w: Writer, x: Value, dim: int, numbers: Sequence[int]) -> Value:
 
 
 def gathered(w: Writer, x: Value, dim: int, numbers: Value) -> Value:
-    """GATHER, which XNNPACK leaves to TFLite's own kernels."""
+    """A GATHER along one dimension, with the indices `numbers`; XNNPACK leaves it to TFLite's own kernels."""
     numbers = numbers if numbers.dtype.name in ("int32", "int64") else w.cast(numbers, np.int32)
     if set(x.logical[dim]) & set(x.broadcast):
         x = w.layout.straight(x)
@@ -170,7 +170,7 @@ def gathered(w: Writer, x: Value, dim: int, numbers: Value) -> Value:
 
 
 def _runs(numbers: Sequence[int]) -> list[tuple[int, int, int]]:
-    """The numbers as (start, count, step) with positive steps, as few as a greedy look finds.
+    """The numbers as runs (start, count, step) with positive steps, found greedily from the front.
 
     2 3 4 0 2 4     (2, 3, 1) (0, 3, 2)
     """

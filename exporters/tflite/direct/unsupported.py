@@ -1,12 +1,12 @@
-"""What the direct writer cannot write, said so that a user finds it in the network."""
+"""The error for operations that the direct writer cannot write; it names their place in the network."""
 
 from __future__ import annotations
 
 
 class UnsupportedError(Exception):
-    """An operation, or a form of one, that has no operator here; the message says which form.
+    """The direct writer has no operator for an operation, or for a form of it; `why` says which form.
 
-    `operation` is the ATen name and `module` the torch module; the walk over the graph fills them in.
+    `operation` is the ATen name and `module` the torch module. write.py fills them in.
     """
 
     def __init__(self, why: str, operation: str = "", module: str = "") -> None:

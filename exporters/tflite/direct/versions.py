@@ -1,4 +1,4 @@
-"""The version of each operator: the lowest that has what it uses, so that old runtimes find it.
+"""The version of each operator: the lowest that supports its form, so that old runtimes can run it.
 
 Source: tflite/tools/versioning/op_version.cc of LiteRT.
 """
@@ -12,10 +12,9 @@ from typing import Any
 def version_of(
     kind: str, dtypes: Sequence[str], ranks: Sequence[int], options: Mapping[str, Any], *, broadcast: bool
 ) -> int:
-    """Of an operator of this kind, for the dtypes and ranks of its inputs.
+    """The version of an operator of this kind, for the dtypes and ranks of its inputs.
 
-    `broadcast` says whether the shapes of its first two inputs differ. Options are named as in the schema,
-    but for "grouped" of CONV_2D, which is read off its weights.
+    `options` are named as in the schema. `broadcast` is true if the shapes of its first two inputs differ.
     """
     first, rank = dtypes[0], max(ranks, default=0)
     match kind:

@@ -1,8 +1,8 @@
-"""What changes only the view: no operator is written.
+"""Operations that change only the view: they write no operator.
 
 ATen       reshape view flatten unflatten permute transpose movedim squeeze unsqueeze expand repeat
            contiguous clone detach alias dropout pixel_shuffle channel_shuffle
-TFLite     nothing; a RESHAPE where PyTorch's dimensions cut through axes, (6, 4) as (8, 3)
+TFLite     nothing; a RESHAPE where PyTorch's dimensions cut through axes, as in (6, 4) to (8, 3)
 
     pixel_shuffle  (N, C r r, H, W)   seen as   (N, C, H r, W r)      one TRANSPOSE where it is read
 """
@@ -19,7 +19,7 @@ from exporters.tflite.direct.writer import Operations, Writer, aten
 
 
 def unsqueezed(x: Value, dim: int) -> Value:
-    """With a dimension of size one before `dim`, which is counted from the front."""
+    """x with a dimension of size one before `dim`, which is counted from the front."""
     return x.seen_as((*x.logical[:dim], (), *x.logical[dim:]))
 
 
@@ -98,7 +98,7 @@ def expand_as(w: Writer, x: Value, like: Value) -> Value:
 
 
 def repeat(_w: Writer, x: Value, times: Sequence[int]) -> Value:
-    """Each dimension with a broadcast axis outside its own."""
+    """Each dimension gets a broadcast axis outside its own axes."""
     logical = [()] * (len(times) - x.rank) + list(x.logical)
     return x.seen_as(
         (Axis(count), *axes) if count != 1 else axes for axes, count in zip(logical, times, strict=True)
@@ -106,7 +106,7 @@ def repeat(_w: Writer, x: Value, times: Sequence[int]) -> Value:
 
 
 def repeat_interleave(_w: Writer, x: Value, times: int, dim: int | None = None, *_: Any) -> Value:
-    """The dimension with a broadcast axis inside its own."""
+    """The dimension gets a broadcast axis inside its own axes."""
     if dim is None:
         x, dim = x.seen_as([flat(x.logical)]), 0
     dim %= x.rank
@@ -115,7 +115,7 @@ def repeat_interleave(_w: Writer, x: Value, times: int, dim: int | None = None, 
 
 
 def contiguous(w: Writer, x: Value, *_: Any) -> Value:
-    """The same value. A lowering that wants PyTorch's order in memory says so in the node's `meta`."""
+    """The same value; in PyTorch's order in memory if a lowering set "lay_out" in the node's `meta`."""
     if w.node is not None and w.node.meta.get("lay_out"):
         return w.layout.straight(x)
     return x

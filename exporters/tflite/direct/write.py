@@ -1,10 +1,10 @@
 """From a captured graph straight to the tables of a TFLite file, one node after the other.
 
-    constants          what depends on no input is computed here, by PyTorch
-    an operation       written by its family
-    any other          taken apart by PyTorch's own decompositions, whose operations are written
+    a node of constants     computed here, by PyTorch
+    an operation            written by its family
+    any other operation     decomposed by PyTorch into operations that are written
 
-Nothing is cleaned up afterwards: each value's layout is decided before the operator that makes it.
+There is no clean-up afterwards: the layout of each value is decided before the operator that makes it.
 """
 
 from __future__ import annotations
@@ -71,8 +71,8 @@ def written(
 ) -> Any:
     """The tables (`ModelT`) of `graph`, with these inputs, which may be NHWC, and these outputs.
 
-    `half` says that the file will be computed in fp16, `half_weights` stores weights in float16. Raises
-    `UnsupportedError` naming the operation and its module.
+    `half` is for files that are computed in fp16; `half_weights` stores weights in float16. Raises
+    `UnsupportedError`, which names the operation and its module.
     """
     w = Writer(File(half_weights=half_weights), half=half)
     values: dict[fx.Node, Any] = {}
@@ -112,7 +112,7 @@ def _input(w: Writer, spec: TensorSpec) -> Value:
 
 
 def _output(w: Writer, value: Value, used: Sequence[int]) -> int:
-    """A tensor in PyTorch's order that is no input, no constant and no other output."""
+    """A tensor in PyTorch's order, with a RESHAPE if it would be an input, a constant or another output."""
     held = w.layout.lay(value, value.logical)
     if value.array is not None or held in used:
         return w.layout.reshape(held, w.file.shape(held), always=True)
@@ -136,13 +136,13 @@ def _call(w: Writer, node: fx.Node, values: Mapping[fx.Node, Any]) -> Any:
         if not error.operation:
             error.operation, error.module = name_of(node.target), module_path(node)
         raise
-    except Exception as error:  # a form that its family did not think of: another converter may know it
+    except Exception as error:  # its family does not handle this form; another converter may
         why = f"a form it does not know ({type(error).__name__}: {first_line(error)})"
         raise UnsupportedError(why, name_of(node.target), module_path(node)) from error
 
 
 def name_of(target: Any) -> str:
-    """ "aten.conv2d" """
+    """The name of an operation without its overload, such as "aten.conv2d"."""
     return str(target).rpartition(".")[0] if isinstance(target, torch._ops.OpOverload) else str(target)
 
 
@@ -159,7 +159,7 @@ def _constant(arguments: Any, named: Any) -> bool:
 
 
 def _folded(w: Writer, node: fx.Node, arguments: Any, named: Any) -> Any:
-    """What PyTorch computes of constants, as constants."""
+    """The result of a node whose arguments are all constant, computed by PyTorch, as constants."""
 
     def tensor(leaf: Any) -> Any:
         return torch.from_numpy(w.array(leaf).copy()) if isinstance(leaf, Value) else leaf
@@ -173,7 +173,7 @@ def _folded(w: Writer, node: fx.Node, arguments: Any, named: Any) -> Any:
 
 
 def _taken_apart(w: Writer, node: fx.Node, arguments: Any, named: Any) -> Any:
-    """The operations that PyTorch makes of this one, all under its mark."""
+    """Write PyTorch's decomposition of an operation, all operators under the mark of `node`."""
     leaves, tree = torch.utils._pytree.tree_flatten((arguments, named))
     tensors = [leaf for leaf in leaves if isinstance(leaf, Value)]
     parts = decomposed(node.target, leaves, tree, OPERATIONS)
@@ -190,7 +190,7 @@ def _taken_apart(w: Writer, node: fx.Node, arguments: Any, named: Any) -> Any:
             w.start(part, lambda _part: _mark(node))
             try:
                 values[part] = _call(w, part, values)
-            except UnsupportedError as error:  # parts have no module, and a name that no user wrote
+            except UnsupportedError as error:  # parts have no module, and names that no user knows
                 why = f"{error.operation}, a part of it: {error.why}"
                 raise UnsupportedError(why, name_of(node.target), module_path(node)) from error
     raise AssertionError("a graph without an output")

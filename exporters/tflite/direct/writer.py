@@ -1,10 +1,10 @@
-"""What operator families write with: the file, the layout, and the node being written.
+"""The `Writer` that operator families write with: the file, the layout, and the node being written.
 
-A family is a module with `OPERATIONS`, from ATen overloads to functions
+A family is a module with `OPERATIONS`, a mapping from ATen overloads to functions
 
-    handler(w, *arguments) -> Value, or a list of them
+    handler(w, *arguments) -> Value, or a list of Values
 
-which get the arguments of the ATen schema in its order, defaults filled in, tensors as `Value`s.
+`arguments` are those of the ATen schema, in its order, with defaults filled in and tensors as `Value`s.
 """
 
 from __future__ import annotations
@@ -32,17 +32,17 @@ _CLAMPS = {(0.0, None): "RELU", (0.0, 6.0): "RELU6", (-1.0, 1.0): "RELU_N1_TO_1"
 
 
 class Writer:
-    """Writes one node after another. `half` says that the file is to be computed in fp16."""
+    """Writes one node after another. `half` is for files that are computed in fp16."""
 
     def __init__(self, file: File, *, half: bool = False) -> None:
         self.file, self.layout, self.half = file, Layout(file), half
         self.node: fx.Node | None = None
         self.absorbed: dict[fx.Node, fx.Node] = {}
-        """Activations that the operator before them computes, by that operator's node."""
+        """Nodes of fused activations, and for each the node whose operator computes it."""
         self._marks: Callable[[fx.Node], str] = lambda node: node.name
 
     def start(self, node: fx.Node, marks: Callable[[fx.Node], str]) -> None:
-        """From now on tensors are named after `node`."""
+        """Begin a node: the tensors to come are named by its mark, `marks(node)`."""
         self.node, self._marks = node, marks
         self.file.mark = marks(node)
 
@@ -53,19 +53,22 @@ class Writer:
         return Value(tensor, physical, tuple(logical), self.file.dtype(tensor))
 
     def constant(self, array: Any, dtype: Any = None, name: str = "") -> Value:
-        """A constant, each dimension one axis."""
+        """A constant with one axis for each dimension."""
         array = np.asarray(array, dtype)
         dims = axes_of(array.shape)
         return Value(None, dims, dims, array.dtype, array, name)
 
     def array(self, value: Value | None, what: str = "a weight") -> Array:
-        """The numbers of a constant in PyTorch's order. Raises `UnsupportedError` for a computed value."""
+        """The numbers of a constant in PyTorch's order.
+
+        Raises `UnsupportedError`, which calls the value `what`, if it is computed.
+        """
         if value is None or value.array is None:
             raise UnsupportedError(f"{what} is computed, not constant")
         return np.asarray(self.layout.moved(value, value.logical).array).reshape(value.shape)
 
     def same(self, value: Value, tensor: int) -> Value:
-        """Another tensor laid out and seen as `value` is."""
+        """Another tensor with the layout and the view of `value`."""
         return replace(value, tensor=tensor, array=None, name="", dtype=self.file.dtype(tensor))
 
     def unary(self, kind: str, value: Value, dtype: Any = None, **options: Any) -> Value:
@@ -89,13 +92,13 @@ class Writer:
         )
 
     def index(self, numbers: Any, name: str = "numbers") -> int:
-        """A tensor of int32 numbers: shapes, axes, begins."""
+        """A constant tensor of int32 numbers, such as a shape or axes."""
         return self.file.constant(np.array(numbers, np.int32), name)
 
     # Activations
 
     def fused(self) -> int:
-        """The activation after this node, if it is the only reader and TFLite can fuse it; else NONE.
+        """Fuse the activation after this node, if it is the only reader and TFLite can; else return NONE.
 
         before   conv2d - relu          after   CONV_2D with RELU inside, marked as both
         """
@@ -107,7 +110,7 @@ class Writer:
         return int(getattr(self.file.schema.ActivationFunctionType, name))
 
     def absorb(self, user: fx.Node) -> None:
-        """`user` is computed by the node being written: it is not written again."""
+        """Note that the operator being written also computes `user`, which is then not written again."""
         assert self.node is not None
         self.absorbed[user] = self.node
         self.file.mark = f"{self._marks(user)};{self.file.mark}"
@@ -123,7 +126,7 @@ class Writer:
 
 
 def clamp_bounds(node: fx.Node) -> tuple[float | None, float | None]:
-    """The bounds of a node that clamps, relu and its like included; (None, None) for any other."""
+    """The bounds (low, high) of a clamp, relu, relu6 or hardtanh; (None, None) for any other node."""
     if node.target is aten.relu.default:
         return (0.0, None)
     if node.target is aten.relu6.default:
@@ -143,7 +146,7 @@ def clamp_bounds(node: fx.Node) -> tuple[float | None, float | None]:
 
 
 def numpy_of(tensor: Tensor) -> Array:
-    """A tensor's numbers; floating ones in float32, which is what files compute in."""
+    """The numbers of a tensor; floats in float32, the type of files."""
     tensor = tensor.detach().cpu()
     return (tensor.float() if tensor.is_floating_point() else tensor).contiguous().numpy()
 
@@ -161,7 +164,7 @@ def dimensions(value: Value, indices: int | Sequence[int] | None) -> list[int]:
 
 
 def both(numbers: int | Sequence[int]) -> tuple[int, int]:
-    """A pair from a number, a list of one, or a list of two."""
+    """A pair (of height and width) from a number, a list of one, or a list of two."""
     numbers = [numbers] if isinstance(numbers, int) else list(numbers)
     return (numbers[0], numbers[-1])
 
