@@ -1,5 +1,5 @@
-"""Rewrites of a graph for TFLite's runtimes, one a file; `choose` says which of them a file gets.
+"""Rewrites of a graph for TFLite's runtimes, one in each module; `choose` lists those for a recipe.
 
-Each is a pass: a function from a graph to a `PassResult`, exact in float64 and proven as passes are. What
-pays differs by arithmetic and runtime (`measured.toml`).
+Each is a pass: a function from a graph to a `PassResult`, exact in float64 and proven as all passes are.
+Which of them save instructions depends on arithmetic and runtime (`measured.toml`).
 """

@@ -1,14 +1,14 @@
-"""LayerNorm's scale and shift as part of the layers that read it.
+"""Move the scale and shift of a LayerNorm into the layers that read it.
 
     before   x - LayerNorm(g, t) - Linear(W, b) - y
     after    x - LayerNorm - Linear(W * g, b + W t) - y
 
-    before   x - LayerNorm(g, t) - reshape, transpose - Conv 1x1(W, b) - y     as where MobileViT's blocks end
+    before   x - LayerNorm(g, t) - reshape, transpose - Conv 1x1(W, b) - y     ending MobileViT's blocks
     after    x - LayerNorm - reshape, transpose - Conv 1x1(W * g, b + W t) - y
 
 Shapes    g, t (C,); W (Cout, C); b (Cout,)
-Refuses   a LayerNorm over several axes; one that something else than such layers reads, or that reaches a
-          convolution with its channels in another order
+Refuses   a LayerNorm over several axes; one with other readers than such layers; one whose channels reach the
+          convolution in another order
 Exact     yes (float64)
 Source    the linearity of both layers
 """
@@ -33,6 +33,7 @@ from mocovit_deploy.passes.result import Change, PassResult
 
 
 def absorb_layer_norm(graph: fx.GraphModule) -> PassResult:
+    """Return a new graph whose LayerNorms have no scale and shift where the layers behind can take them."""
     return at_each(graph, (aten.layer_norm.default,), _absorb_at)
 
 
@@ -52,7 +53,7 @@ def _absorb_at(graph: fx.GraphModule, norm: fx.Node) -> Change | None:
 
 
 def _readers(graph: fx.GraphModule, norm: fx.Node) -> list[fx.Node]:
-    """The layers that read `norm`, if nothing else does."""
+    """The layers that read `norm`; empty if it has other readers too."""
     readers = list(norm.users)
     if readers and all(is_linear(graph, one) and argument(one, "input") is norm for one in readers):
         return readers

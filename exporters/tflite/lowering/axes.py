@@ -1,4 +1,4 @@
-"""Following one axis of a value through operations that only move numbers."""
+"""Tracking one axis of a value through operations that only move numbers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MOVES = (
     aten.unsqueeze.default,
     aten.squeeze.dim,
 )
-"""Operations after which a value holds the same numbers in another order."""
+"""Operations whose result holds the same numbers, perhaps in another order or shape."""
 
 
 def positions(shape: tuple[int, ...], axis: int) -> Tensor:
@@ -29,6 +29,6 @@ def positions(shape: tuple[int, ...], axis: int) -> Tensor:
 
 
 def moved(node: fx.Node, value: Tensor) -> Tensor:
-    """What the operation `node`, one of `MOVES`, makes of `value` in place of its first input."""
+    """The result of the operation `node`, one of `MOVES`, with `value` in place of its first input."""
     result: Tensor = node.target(value, *node.args[1:], **node.kwargs)  # type: ignore[operator]
     return result

@@ -1,4 +1,4 @@
-"""A residual stream that only LayerNorms read, without its mean: what they would subtract is never added.
+"""Remove the mean from a residual stream that only LayerNorms read, as they would subtract it anyway.
 
     before   Linear(W, b) -+- ... + ... - x - LayerNorm (x - mean) / sqrt(var + eps)
              Linear(V, c) -+
@@ -8,9 +8,9 @@
 The means are over output channels. A sum of values with mean zero has mean zero, so every LayerNorm that
 reads the stream becomes an RMSNorm.
 
-Shapes    W, V (C, Cin); b, c (C,); x (..., C). A 1x1 convolution writes to the stream as a linear layer does,
-          where reshapes and transposes between them keep its channels on the LayerNorm's axis
-Refuses   a stream that something else writes to (a position embedding, an input) or reads
+Shapes    W, V (C, Cin); b, c (C,); x (..., C). A 1x1 convolution may write to the stream too, if reshapes and
+          transposes bring its channels to the axis of the LayerNorm
+Refuses   a stream with any other writer (a position embedding, an input) or any other reader
 Exact     yes (float64)
 Source    arXiv:2305.14858, section 3 (Pre-RMSNorm)
 """
@@ -48,6 +48,7 @@ SUM = aten.add.Tensor
 
 
 def centre_residual(graph: fx.GraphModule) -> PassResult:
+    """Return a new graph with an RMSNorm for each LayerNorm of such a stream."""
     if not count_calls(graph, NORM):
         return PassResult(graph)
     graph = share_graph(graph)
@@ -66,7 +67,7 @@ def centre_residual(graph: fx.GraphModule) -> PassResult:
 
 @dataclass
 class _Stream:
-    """Values that are added to each other, the layers that write them and the LayerNorms that read them."""
+    """Values that are added to each other, the layers that make them and the LayerNorms that read them."""
 
     values: set[fx.Node] = field(default_factory=set)
     writers: list[fx.Node] = field(default_factory=list)
@@ -74,7 +75,7 @@ class _Stream:
 
 
 def _stream(graph: fx.GraphModule, norm: fx.Node) -> _Stream | None:
-    """The stream that `norm` reads, if its mean can be taken out of it."""
+    """The stream that `norm` reads; None if the mean cannot be removed from it."""
     stream, todo = _Stream(), [norm.args[0]]
     while todo:
         node = todo.pop()
@@ -107,7 +108,7 @@ def _is_sum(node: fx.Node) -> bool:
 
 
 def _keeps_channels(stream: _Stream, order: dict[fx.Node, int]) -> bool:
-    """Does every LayerNorm average over what are the channels of every writer?"""
+    """True if the axis of every LayerNorm holds the output channels of every writer."""
     channels: dict[fx.Node, Tensor] = {}
     for node in sorted(stream.values, key=order.__getitem__):
         if node in stream.writers:

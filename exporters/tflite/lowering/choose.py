@@ -1,7 +1,7 @@
-"""Which rewrites a file gets: those it needs, and those that were counted to pay where it will run.
+"""The rewrites for a recipe: those that it needs, and those that save instructions by count.
 
-`measured.toml` holds the counts, of real kernels on an emulated Cortex-A76: instructions of one inference
-with all chosen rewrites and with or without one. `make fast ARGS="--stage ablation"` takes them again.
+`measured.toml` holds the counts of real kernels on an emulated Cortex-A76: instructions of one inference with
+all chosen rewrites, with and without each one. `make fast ARGS="--stage ablation"` counts them again.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from mocovit_deploy.quantization.recipes import recipe_named
 
 MEASURED = Path(__file__).with_name("measured.toml")
 RUNTIME = "litert 2.3.0"
-"""The runtime files are made for."""
+"""The runtime that files are made for."""
 FLOATING = ("fp32", "fp16", "fp16_weights")
 """Recipes that are not quantized."""
 NEEDED, COUNTED = "needed", "counted"
@@ -24,12 +24,12 @@ HERE, PASSES = "exporters.tflite.lowering", "mocovit_deploy.passes"
 
 @dataclass(frozen=True)
 class Lowering:
-    """A rewrite, and what decides on it in each arithmetic it is allowed in."""
+    """A rewrite, and for each arithmetic whether it is used always or by count."""
 
     name: str
     package: str
     decided: dict[str, str]
-    """By arithmetic: `NEEDED`, at any cost, or `COUNTED`. In one that is absent it is never used."""
+    """By arithmetic: `NEEDED` (always used) or `COUNTED` (used if it saves instructions). Else never used."""
 
     @property
     def module(self) -> str:
@@ -49,14 +49,15 @@ LOWERINGS = (
     Lowering("pool_global_mean", HERE, {"fp32": COUNTED, "fp16": COUNTED}),
     Lowering("pad_rows", HERE, {"fp32": COUNTED, "fp16": COUNTED}),
 )
-"""In order: what a rewrite makes, a later one may rewrite."""
+"""In order of application: a later rewrite may match the result of an earlier one."""
 
 
 def lowerings(recipe: str, runtime: str = RUNTIME) -> tuple[str, ...]:
-    """Modules of the rewrites that files of `recipe` get, in order.
+    """Modules of the rewrites for files of `recipe`, in order.
 
-    Mixed files get those of the arithmetic of their float operators, so that all of them float is one of the
-    mixtures. Other quantized files get those that this arithmetic needs: the rest was not counted on them.
+    Mixed files get the rewrites of the arithmetic of their float operators, so that the mixture without int8
+    is the float file itself. Other quantized files get only those that are needed, because the others were
+    not counted on them.
     """
     arithmetic = recipe_named(recipe).islands
     if recipe not in FLOATING and not recipe_named(recipe).is_mixed:
@@ -65,13 +66,13 @@ def lowerings(recipe: str, runtime: str = RUNTIME) -> tuple[str, ...]:
 
 
 def is_chosen(lowering: Lowering, arithmetic: str, runtime: str) -> bool:
-    """Is it needed in this arithmetic, or counted to pay over the networks it was measured on?"""
+    """True if the rewrite is needed in this arithmetic, or saves instructions by count."""
     decided = lowering.decided.get(arithmetic)
     return decided == NEEDED or (decided == COUNTED and pays(lowering.name, arithmetic, runtime))
 
 
 def pays(name: str, arithmetic: str, runtime: str) -> bool:
-    """Do the networks of `measured.toml` take fewer instructions with it, each network weighing the same?"""
+    """True if the mean ratio of instructions, with to without the rewrite, over all networks is below 1."""
     counts = _measured().get(runtime, {}).get(arithmetic, {}).get(name, {})
     ratios = [one["with"] / one["without"] for one in counts.values()]
     return bool(ratios) and sum(ratios) / len(ratios) < 1

@@ -1,13 +1,13 @@
-"""A Ghost module of few channels as one depthwise convolution, without a concat.
+"""Write a Ghost module of few channels as one depthwise convolution, without a concat.
 
     before   x - Conv 1x1(W) - act - a -+------------------ concat - y
                                         +- Depthwise(K) - act -+
-    after    x - Conv 1x1(W, W) - act - (a, a) - Depthwise(I, K) - act - y      I leaves its channel as it is
+    after    x - Conv 1x1(W, W) - act - (a, a) - Depthwise(I, K) - act - y      I is the identity kernel
 
-`act` is ReLU in both places or nothing in both: applied twice it is what it is applied once.
+`act` is ReLU in both places or nothing in both. Applying ReLU to `a` twice changes nothing.
 
 Shapes    W (C, Cin, 1, 1), C at most `MOST_CHANNELS`; K and I (C, 1, k, k); y (N, 2C, H, W)
-Refuses   more channels: from 8 on XNNPACK's registers are full, and the doubled work costs more than the copy
+Refuses   more channels: they fill XNNPACK's registers, and the doubled work costs more than the copy
 Exact     yes (float64)
 Source    arXiv:1911.11907, figure 1b; the identity kernel of arXiv:2101.03697, section 3.3
 """
@@ -39,6 +39,7 @@ MOST_CHANNELS = 8
 
 
 def double_ghost(graph: fx.GraphModule) -> PassResult:
+    """Return a new graph with such Ghost modules doubled, and their module paths."""
     return at_each(graph, (aten.cat.default,), _double_at)
 
 
@@ -61,7 +62,7 @@ def _double_at(graph: fx.GraphModule, concat: fx.Node) -> Change | None:
 
 
 def _keeps_size(graph: fx.GraphModule, node: object) -> bool:
-    """A depthwise convolution that an identity kernel of its size leaves as it is?"""
+    """True for a depthwise convolution that keeps the size of its image: stride 1, "same" padding."""
     if not is_depthwise(graph, node):
         return False
     assert isinstance(node, fx.Node)

@@ -1,14 +1,14 @@
-"""Zeros around an NHWC image made row by row, where a convolution's padding is not TFLite's.
+"""Pad an NHWC image row by row, where TFLite's SAME does not have the padding of a convolution.
 
     before   x (N, H, W, C) - PAD - Conv, VALID                                  a copy for each pixel
     after    x (N, H, W, C) - RESHAPE (N, H, W C) - PAD - RESHAPE - Conv, VALID  a copy for each row
 
-PyTorch pads a convolution of stride 2 before and after, TFLite's SAME after: such a layer needs a PAD of its
-own, which XNNPACK fuses into the convolution in fp32, and in fp16 only in older runtimes. The graph stays as
-it is: the convolution is marked `pad_rows` for the writer.
+PyTorch pads a convolution of stride 2 before and after, TFLite's SAME only after. Such a layer needs a PAD.
+XNNPACK fuses the PAD into the convolution in fp32; in fp16 only older runtimes do. The graph stays the same:
+the pass sets `pad_rows` in the `meta` of the convolution, for the writer.
 
-Shapes    x (N, C, H, W); y as before
-Refuses   convolutions that VALID or SAME pads as needed
+Shapes    x (N, C, H, W); y unchanged
+Refuses   convolutions whose padding is VALID or SAME
 Exact     yes, bit for bit
 Source    XNNPACK's constant pad copies the innermost dimension at a time
 """
@@ -29,6 +29,7 @@ from mocovit_deploy.passes.result import Change, PassResult
 
 
 def pad_rows(graph: fx.GraphModule) -> PassResult:
+    """Return a new graph whose convolutions are marked where the writer should pad row by row."""
     return at_each(graph, (aten.conv2d.default,), _mark_at)
 
 
@@ -40,7 +41,7 @@ def _mark_at(graph: fx.GraphModule, layer: fx.Node) -> Change | None:
 
 
 def _pads_by_itself(layer: fx.Node) -> bool:
-    """Does TFLite need a PAD before this convolution?"""
+    """True if TFLite needs a PAD before this convolution."""
     size, out = shape_of(argument(layer, "input"))[-2:], shape_of(layer)[-2:]
     kernel = shape_of(argument(layer, "weight"))[-2:]
     strides, pads, dilations = (_both(argument(layer, n)) for n in ("stride", "padding", "dilation"))

@@ -1,13 +1,13 @@
-"""The mean of an image as a pooling of its size, which XNNPACK computes in fewer instructions in fp16.
+"""Compute the mean of an image by poolings, which take XNNPACK fewer instructions than MEAN.
 
     before   x - mean over H, W - y
     after    x - AveragePool (h, w) - ... - AveragePool - y         h and w at most `SIDE`
 
-One window of the whole image would add H * W values in half precision, which ends at 65504 and loses small
-addends before that. Windows of at most 256 values are added, and the means of those in turn.
+One window over the whole image would add H * W values in half precision, which overflows at 65504 and loses
+small addends before that. So a window has at most 256 values, and the next pooling averages their means.
 
 Shapes    x (N, C, H, W); y (N, C, 1, 1)
-Refuses   an image whose sides no window divides; a mean that loses its axes
+Refuses   an image whose sides no window divides; a mean that drops its axes
 Exact     yes (float64)
 Source    a mean of means of equal windows is the mean
 """
@@ -30,6 +30,7 @@ SIDE = 16
 
 
 def pool_global_mean(graph: fx.GraphModule) -> PassResult:
+    """Return a new graph with average poolings in place of means over whole images."""
     return at_each(graph, (aten.mean.dim, aten.adaptive_avg_pool2d.default), _pool_at)
 
 
@@ -51,7 +52,7 @@ def _pool_at(graph: fx.GraphModule, mean: fx.Node) -> Change | None:
 
 
 def windows(height: int, width: int) -> list[tuple[int, int]] | None:
-    """Windows that pool an image to one value, at most `SIDE` wide and high; None if there are none."""
+    """Windows (height, width), each side at most `SIDE`, that pool an image to one value; None if none do."""
     sizes = []
     while height * width > 1:
         size = (_largest_divisor(height), _largest_divisor(width))

@@ -1,12 +1,12 @@
-"""SiLU through TANH, which XNNPACK computes in two thirds of the instructions of LOGISTIC.
+"""Compute SiLU by TANH, which takes XNNPACK two thirds of the instructions of LOGISTIC.
 
     before   x - Conv(W, b) - y - y * sigmoid(y)
     after    x - Conv(W/2, b/2) - h - h + h * tanh(h)          h = y/2, and sigmoid(y) = (1 + tanh(y/2)) / 2
 
 Shapes    any
-Refuses   a SiLU whose input something else reads too, or is not made by a convolution or linear layer
-Exact     yes (float64); not in half precision, where 1 + tanh(h) loses what is near -1: efficientnet_b0 fails
-          with 1.3e-2
+Refuses   a SiLU whose input has another reader, or does not come from a convolution or linear layer
+Exact     yes (float64); in half precision 1 + tanh(h) loses its digits near tanh = -1: efficientnet_b0 fails
+          parity with 1.3e-2
 Source    the identity above; 5.8 instructions a value against 9.1 in fp32, LiteRT 2.3.0 on a Cortex-A76
 """
 
@@ -29,6 +29,7 @@ from mocovit_deploy.passes.result import Change, PassResult
 
 
 def silu_by_tanh(graph: fx.GraphModule) -> PassResult:
+    """Return a new graph with such SiLUs written by tanh, with half of their input in the layer before."""
     return at_each(graph, (aten.silu.default,), _halve_at)
 
 

@@ -1,15 +1,16 @@
-"""A concat of channels that ends in a 1x1 convolution as two such convolutions and one addition.
+"""Replace a concat of channels in front of a 1x1 convolution by two such convolutions and one addition.
 
-    before   a -+- concat - Depthwise(K) - SE - Conv 1x1(W, b) - y       Depthwise and SE may be there or not
+    before   a -+- concat - Depthwise(K) - SE - Conv 1x1(W, b) - y       Depthwise and SE are optional
              b -+
     after    a - Depthwise(K_a) - * gate_a - Conv 1x1(W_a, b) -+- y
              b - Depthwise(K_b) - * gate_b - Conv 1x1(W_b) ----+
 
-The halves of a Ghost module need not be copied together. Of a squeeze-and-excite block only the means are
-concatenated, which are one number a channel: its two layers stay, the last one cut into both halves.
+The two halves of a Ghost module are then never copied into one tensor. A squeeze-and-excite block (SE) keeps
+its two layers. Only its means are concatenated, one number for each channel, and its last layer is split into
+both halves.
 
 Shapes    a (N, Ca, H, W), b (N, Cb, H, W); W (Cout, Ca + Cb, 1, 1), W_a and W_b its columns
-Refuses   a concat that something else reads; of more than two values; a convolution with more outputs than
+Refuses   a concat with another reader, or of more than two values; a convolution with more outputs than
           inputs, where the addition costs more than the copy
 Exact     yes (float64)
 Source    the linearity of the convolution; arXiv:1911.11907 for the concat
@@ -45,6 +46,7 @@ Halves = tuple[fx.Node, fx.Node]
 
 
 def sink_concat(graph: fx.GraphModule) -> PassResult:
+    """Return a new graph without such concats, and the convolutions that took their place."""
     return at_each(graph, (aten.cat.default,), _sink_at)
 
 

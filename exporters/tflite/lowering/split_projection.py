@@ -1,14 +1,14 @@
-"""Attention's one projection to q, k and v as three, so that nothing has to be cut apart.
+"""Split attention's one projection to q, k and v into three, so that its output need not be sliced.
 
     before   x - Linear(W) - reshape (B, N, 3, h, d) - permute (3, B, h, N, d) - unbind - q, k, v - attention
     after    x - Linear(W[q] * s) - reshape (B, N, h, d) - permute (B, h, N, d) - q - attention (scale 1)
              x - Linear(W[k])     - reshape              - permute              - k
              x - Linear(W[v])     - reshape              - permute              - v        s = 1/sqrt(d)
 
-The scale goes into q's weights where q is read by nothing but `scaled_dot_product_attention`.
+The scale s goes into the weights of q if `scaled_dot_product_attention` is the only reader of q.
 
 Shapes    W (3C, C), its rows in the order q, k, v; each part (C, C)
-Refuses   a projection whose output, or what it is cut from, something else reads too
+Refuses   a projection whose output, reshaped or permuted or not, has another reader
 Exact     yes (float64)
 Source    arXiv:1706.03762, section 3.2.2: the three projections are separate
 """
@@ -33,6 +33,7 @@ ATTENTION = aten.scaled_dot_product_attention.default
 
 
 def split_projection(graph: fx.GraphModule) -> PassResult:
+    """Return a new graph with three projections for each such one."""
     return at_each(graph, (aten.unbind.int,), _split_at)
 
 
@@ -57,7 +58,7 @@ def _split_at(graph: fx.GraphModule, unbind: fx.Node) -> Change | None:
 def _split(
     graph: fx.GraphModule, unbind: fx.Node, layer: fx.Node, shape: tuple[int, ...], order: list[int]
 ) -> bool:
-    """Make the three layers; did q take the scale?"""
+    """Make the three layers. Returns True if the scale is in the weights of q."""
     found = layer_weights(graph, layer)
     assert found is not None
     parts = {int(part.args[1]): part for part in unbind.users if part.target is operator.getitem}  # type: ignore[arg-type]
@@ -75,7 +76,7 @@ def _split(
 
 
 def _take_scale(q: fx.Node | None) -> bool:
-    """Tell the attention that reads q and nothing else of it to scale nothing; is there such an attention?"""
+    """Set the scale of attention to 1 if attention is the only reader of q. Returns True if it was set."""
     reader = only_reader(q) if q is not None else None
     if reader is None or reader.target is not ATTENTION or argument(reader, "query") is not q:
         return False

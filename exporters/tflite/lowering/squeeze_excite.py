@@ -1,4 +1,4 @@
-"""Recognising a squeeze-and-excite block: a gate for each channel, from the mean of all channels."""
+"""Matching a squeeze-and-excite block: a gate for each channel, computed from the means of all channels."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class SqueezeExciteMatch:
 
 
 def squeeze_excite(graph: fx.GraphModule, x: fx.Node) -> SqueezeExciteMatch | None:
-    """The block that reads `x`, if nothing else does."""
+    """The block that reads `x`; None if there is none, or if `x` has other readers."""
     readers = list(x.users)
     mean = next((one for one in readers if one.target in MEANS and _is_global(one, x)), None)
     product = next((one for one in readers if one.target is PRODUCT), None)
@@ -42,7 +42,7 @@ def _is_global(mean: fx.Node, x: fx.Node) -> bool:
 
 
 def _last_two(mean: fx.Node, product: fx.Node) -> tuple[fx.Node | None, fx.Node | None]:
-    """The last two operations between `mean` and `product`, all of which have one reader."""
+    """The last two operations between `mean` and `product`; None if any operation there has two readers."""
     before: fx.Node | None = None
     node = mean
     while (reader := only_reader(node)) is not None:

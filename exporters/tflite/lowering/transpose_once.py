@@ -1,15 +1,15 @@
-"""Queries, keys and values of an image transposed together, before they are cut apart.
+"""Transpose the queries, keys and values of an image together, before they are split.
 
     before   x (N, H, W, C) - reshape - transpose - chunk - q, k, v, each then transposed for its product
     after    x (N, H, W, C) - reshape - TRANSPOSE - transpose - chunk - q, k, v
 
-The writer lays a `clone` that is marked `lay_out` out as PyTorch has it; what comes after only looks at it
-otherwise.
+The pass inserts a `clone` with `lay_out` in its `meta`: the writer brings it into PyTorch's order in memory,
+and the operations after it change only the view.
 
 Shapes    x (B, C, H, W); reshape (B, heads, 3d, H W); q, k, v (B, heads, H W, d)
-Refuses   chunks of values that do not come from an image by one reshape
+Refuses   chunks of values that are not one reshape of an image
 Exact     yes, bit for bit
-Source    one TRANSPOSE for three, as counted
+Source    counted: one TRANSPOSE in place of three
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from mocovit_deploy.passes.result import Change, PassResult
 
 
 def transpose_once(graph: fx.GraphModule) -> PassResult:
+    """Return a new graph with a marked `clone` before each such split."""
     return at_each(graph, (aten.chunk.default,), _transpose_at)
 
 
@@ -43,4 +44,4 @@ def _transpose_at(graph: fx.GraphModule, chunk: fx.Node) -> Change | None:
     laid = insert_call(transpose, aten.clone.default, (reshape,), reshape)
     laid.meta["lay_out"] = True
     transpose.replace_input_with(reshape, laid)
-    return Change(module_path(chunk), "what it is cut from transposed as a whole")
+    return Change(module_path(chunk), "q, k and v transposed together before the split")

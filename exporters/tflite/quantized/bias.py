@@ -1,10 +1,10 @@
-"""Bias correction: what rounding the weights of a layer adds to its mean output, taken off its bias.
+"""Bias correction: rounding weights changes the mean output of a layer, and its bias takes the change back.
 
     before   y = conv(x, W) + b                   after   y = conv(x, Q) + b - (Q - W) m
 
-m is the mean of each channel of x on the calibration images. Zeros at padded borders are not counted.
+m is the mean of each channel of x on the calibration images, without the zeros of padding.
 
-Shapes    W, Q as the file has them; m (Cin,); b (Cout,)
+Shapes    W, Q in the file's layout; m (Cin,); b (Cout,)
 Exact     in the mean over positions and images, for each output channel
 Source    arXiv:1906.04721, section 4.2 (with observed in place of derived means)
 """
@@ -17,7 +17,7 @@ from mocovit_deploy.artifacts.artifact import Array
 
 
 def mean_error(kind: str, error: Array, means: Array) -> Array | None:
-    """The mean of each output channel's error, (Cout,); None for a kind or a shape that is not known.
+    """The mean error of each output channel, (Cout,); None for a kind or a shape that is not handled.
 
     `error` is Q - W: (Cout, kH, kW, Cin / groups) of CONV_2D, (1, kH, kW, Cout) of DEPTHWISE_CONV_2D,
     (Cout, Cin) of FULLY_CONNECTED.

@@ -1,8 +1,8 @@
-"""What an operator costs XNNPACK in each arithmetic, estimated from its kind and its size.
+"""The instructions that XNNPACK takes for an operator in each arithmetic, estimated from its kind and size.
 
-`costs.toml` holds, for each kind and arithmetic, instructions of a Cortex-A76 for every multiply-accumulate,
-every number read, every number made, and every operator. It is fitted to operators counted one by one on the
-emulated core (`make costs`). Where a file can be counted, its own counts are used instead.
+`costs.toml` holds, for each kind and arithmetic, instructions of a Cortex-A76 for each multiply-accumulate,
+each number read, each number made, and each operator. It is fitted to operators counted one by one on the
+emulated core (`make costs`). If a file can be counted, its own counts are used instead.
 """
 
 from __future__ import annotations
@@ -23,24 +23,24 @@ _BROADCAST = ("ADD", "SUB", "MUL", "DIV", "SQUARED_DIFFERENCE", "MAXIMUM", "MINI
 
 @dataclass(frozen=True)
 class Work:
-    """What an operator has to do."""
+    """The work of an operator, in numbers of multiply-accumulates, of inputs and of outputs."""
 
     macs: int
     read: int
-    """Numbers of all inputs that are computed."""
+    """Elements of all computed inputs."""
     made: int
-    """Numbers of all outputs."""
+    """Elements of all outputs."""
 
 
 def work_of(tables: Tables, operator: Operator) -> Work:
-    """The multiply-accumulates of an operator, and the numbers it reads and makes."""
+    """The work of one operator of a file."""
     made = sum(tables.size(one) for one in operator.outputs)
     read = sum(tables.size(one) for one in operator.inputs if not tables.is_constant(one))
     return Work(macs=_macs(tables, operator, made), read=read, made=made)
 
 
 def instructions(kind: str, arithmetic: str, work: Work) -> float:
-    """The estimate for one operator; of a kind that was never counted, the dearest elementwise one's."""
+    """The estimate for one operator; a kind that was never counted costs as the dearest elementwise one."""
     table = _read(TABLE).get(arithmetic, {})
     factors = table.get(kind)
     if factors is None:
@@ -49,12 +49,12 @@ def instructions(kind: str, arithmetic: str, work: Work) -> float:
 
 
 def conversion(numbers: int) -> float:
-    """The estimate for a QUANTIZE or DEQUANTIZE of so many numbers."""
+    """The estimate for a QUANTIZE or DEQUANTIZE of `numbers` elements."""
     return _cost(_read(TABLE)[CONVERSION][CONVERSION], Work(0, numbers, numbers))
 
 
 def estimate(tables: Tables, islands: str) -> float:
-    """The estimate for a whole file, whose float operators are computed in `islands`."""
+    """The estimate for a whole file, in instructions; `islands` is the arithmetic of its float operators."""
     total = 0.0
     for operator in tables.operators:
         work = work_of(tables, operator)
@@ -89,5 +89,5 @@ def _macs(tables: Tables, operator: Operator, made: int) -> int:
 
 @cache
 def _read(path: Path) -> dict[str, dict[str, dict[str, float]]]:
-    """By arithmetic and kind."""
+    """The factors "mac", "read", "made" and "each", by arithmetic and kind."""
     return tomllib.loads(path.read_text(encoding="utf-8"))

@@ -1,12 +1,12 @@
-"""Which operators of a file can be computed in int8, and which are.
+"""The operators of a file that can be computed in int8, and those that are by default.
 
-An operator that XNNPACK takes in int8 is quantized, but for
+An operator that XNNPACK takes in int8 is quantized, except for
 
-    denominators    what is divided by, and what is under a root or a logarithm, needs small numbers exactly:
-                    it is computed in float back to the product or the layer that it comes from
-    normalizations  MEAN - SUB - SQUARE - MEAN - ADD - RSQRT - MUL and the factors after it, which are float
-    anyway matrix products BATCH_MATMUL of two activations, which attention is made of
-    in between      an operator without weights whose neighbours are all float: it would be converted twice
+    denominators    a divisor, or the operand of a root or a logarithm, needs its small numbers exactly. All
+                    operators are float from there back to the matrix product or the layer before
+    normalizations  MEAN - SUB - SQUARE - MEAN - ADD - RSQRT - MUL and the factors after it
+    matrix products BATCH_MATMUL of two activations, as in attention
+    lonely ones     an operator without weights whose neighbours are all float: it would be converted twice
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ EXACT_INPUTS: Mapping[str, tuple[int, ...]] = {
     "EXP": (0,),
     "POW": (0,),
 }
-"""Operators that magnify small differences of an input, and which input."""
+"""Operators that magnify small differences of an input, and the places of that input."""
 
 
 def possible(tables: Tables, grids: Mapping[int, Grid]) -> set[int]:
@@ -42,21 +42,21 @@ def possible(tables: Tables, grids: Mapping[int, Grid]) -> set[int]:
 
 
 def usual(tables: Tables, grids: Mapping[int, Grid]) -> set[int]:
-    """The operators that a file quantizes when no counts have been taken, as the module describes."""
+    """The operators that a file quantizes if none were counted, as the module describes."""
     chosen = possible(tables, grids) - normalizations(tables)
     chosen -= {one.index for one in tables.operators if one.kind == "BATCH_MATMUL"}
     return without_lonely(tables, chosen)
 
 
 def with_wide_kernels(tables: Tables, chosen: set[int]) -> set[int]:
-    """Those of `chosen` that TFLite computes with int16 activations."""
+    """The operators of `chosen` that TFLite computes with int16 activations."""
     support = int8_support()
     wide = {one.index for one in tables.operators if one.kind in support and support[one.kind].wide}
     return without_lonely(tables, chosen & wide)
 
 
 def without_lonely(tables: Tables, chosen: set[int]) -> set[int]:
-    """`chosen` without the operators, weighted ones excepted, all of whose neighbours are float."""
+    """`chosen` without operators whose neighbours are all float; operators with weights stay."""
     chosen = set(chosen)
     while True:
         lonely = {
@@ -72,7 +72,7 @@ def without_lonely(tables: Tables, chosen: set[int]) -> set[int]:
 
 
 def denominators(tables: Tables) -> set[int]:
-    """The operators that must be exact, because what comes of them is divided by or under a root."""
+    """The operators that must be exact, because an operator of `EXACT_INPUTS` depends on their results."""
     found: set[int] = set()
     for operator in tables.operators:
         for place in EXACT_INPUTS.get(operator.kind, ()):
@@ -81,9 +81,7 @@ def denominators(tables: Tables) -> set[int]:
 
 
 def normalizations(tables: Tables) -> set[int]:
-    """The operators of every layer normalization: around each RSQRT, back to its MEAN and on to its
-    factors.
-    """
+    """The operators of every layer normalization: from its MEAN to each RSQRT, and on to its factors."""
     found: set[int] = set()
     for operator in tables.operators:
         if operator.kind != "RSQRT":
@@ -96,7 +94,7 @@ def normalizations(tables: Tables) -> set[int]:
 
 
 def _walk(start: Operator | None, found: set[int], following: Callable[[Operator], list[Operator]]) -> None:
-    """Add what is reached from `start`, layers with weights excepted."""
+    """Add `start` and all operators that `following` reaches from it, up to layers with weights."""
     pending = [start] if start is not None else []
     while pending:
         operator = pending.pop()
@@ -112,7 +110,7 @@ def _before(tables: Tables, operator: Operator) -> list[Operator]:
 
 
 def _affine_after(tables: Tables, operator: Operator) -> list[Operator]:
-    """The factors and shifts by constants that read an operator."""
+    """The readers of an operator that multiply by a constant or add one."""
     return [
         reader
         for reader in tables.readers[operator.result]
@@ -141,7 +139,7 @@ def _fits(tables: Tables, operator: Operator, known: Support, grids: Mapping[int
 def _within(
     tables: Tables, operator: Operator, ratio: tuple[float, float], grids: Mapping[int, Grid]
 ) -> bool:
-    """Are the scales of an ADD, SUB or MUL such as XNNPACK takes? Too small a scale can be made coarser."""
+    """True if XNNPACK takes the scales of an ADD, SUB or MUL; too small a scale can be made coarser."""
     result = grids[operator.result].scale[0]
     scales = [scale_of(tables, one, grids) for one in operator.inputs if one != ABSENT]
     if operator.kind == "MUL":
@@ -150,13 +148,13 @@ def _within(
 
 
 def scale_of(tables: Tables, tensor: int, grids: Mapping[int, Grid]) -> float:
-    """The scale of a computed tensor, or that a constant gets by itself."""
+    """The scale of a tensor: that of its grid if it is computed, else of `constant_grid`."""
     if not tables.is_constant(tensor):
         return grids[tensor].scale[0]
     return constant_grid(tables, tensor).scale[0]
 
 
 def constant_grid(tables: Tables, tensor: int, dtype: str = "int8") -> Grid:
-    """The grid of a constant operand: of its own smallest and largest number."""
+    """The grid of a constant operand, from its smallest to its largest number, with 0 included."""
     numbers = tables.array(tensor)
     return activation_grid((float(numbers.min(initial=0)), float(numbers.max(initial=0))), dtype)

@@ -16,13 +16,13 @@ from mocovit_deploy.quantization.grid import Grid, weight_grid
 _OPTIONS = {"QUANTIZE": "QuantizeOptions", "DEQUANTIZE": "DequantizeOptions"}
 _VERSIONS = {"QUANTIZE": 1, "DEQUANTIZE": 2}
 _WIDE_VERSIONS = {"QUANTIZE": 2, "DEQUANTIZE": 3}
-"""Of int16 (tflite/tools/versioning/op_version.cc)."""
+"""Versions for int16 (tflite/tools/versioning/op_version.cc)."""
 DEQUANTIZE_CHANNELS = 5
 """The version of DEQUANTIZE with a scale for each channel (tflite/tools/versioning/op_version.cc)."""
 
 
 class Edit:
-    """Appends to the tables it is given; `finish` puts the operators in place of the old ones."""
+    """Appends tensors to the tables, and collects the new operators; `finish` replaces the old ones."""
 
     def __init__(self, tables: Tables) -> None:
         self.tables, self.model, self.graph, self.schema = tables, tables.model, tables.graph, tables.schema
@@ -30,12 +30,12 @@ class Edit:
         """The operators of the new file, in order."""
 
     def finish(self) -> None:
-        """Replace the operators, and leave out what nothing reads any more."""
+        """Replace the operators of the file, and drop all that is unused."""
         self.graph.operators = self.operators
         drop_unread(self.model)
 
     def convert(self, kind: str, source: int, result: int, version: int | None = None) -> int:
-        """Append a QUANTIZE or DEQUANTIZE from one tensor to another; the other."""
+        """Append a QUANTIZE or DEQUANTIZE from tensor `source` to tensor `result`, and return `result`."""
         schema, made = self.schema, self.schema.OperatorT()
         builtin = getattr(schema.BuiltinOperator, kind)
         types = (self.graph.tensors[one].type for one in (source, result))
@@ -48,7 +48,7 @@ class Edit:
         return result
 
     def tensor_like(self, tensor: int, grid: Grid) -> int:
-        """A new tensor of the same shape that holds stored integers; its index."""
+        """Append a tensor of the same shape that holds integers on `grid`, and return its index."""
         made = copy.copy(self.graph.tensors[tensor])
         made.name = f"{self.tables.name(tensor)};{grid.dtype}".encode()
         made.type = getattr(self.schema.TensorType, grid.dtype.upper())
@@ -57,7 +57,7 @@ class Edit:
         return len(self.graph.tensors) - 1
 
     def constant(self, tensor: int, numbers: Array, grid: Grid) -> int:
-        """A new tensor that holds these numbers as integers, named as the float one; its index."""
+        """Append a tensor of these numbers on `grid`, named as the float one, and return its index."""
         made = self.tensor_like(tensor, grid)
         self.graph.tensors[made].name = self.tables.name(tensor).encode()
         self.graph.tensors[made].buffer = self.buffer(grid.rounded(numbers))
@@ -71,14 +71,14 @@ class Edit:
         return made
 
     def buffer(self, numbers: Array) -> int:
-        """A new buffer with the bytes of these numbers; its index."""
+        """Append a buffer with the bytes of these numbers, and return its index."""
         made = self.schema.BufferT()
         made.data = np.frombuffer(np.ascontiguousarray(numbers).tobytes(), np.uint8)
         self.model.buffers.append(made)
         return len(self.model.buffers) - 1
 
     def code(self, operator: Operator, version: int) -> int:
-        """The code of an operator's kind in at least this version."""
+        """The index of the code of an operator's kind, in this version or the old one if that is higher."""
         old = self.model.operatorCodes[operator.table.opcodeIndex]
         return self._code_of(max(old.builtinCode, old.deprecatedBuiltinCode), max(version, old.version))
 
@@ -95,8 +95,8 @@ class Edit:
 def weights_grid(tables: Tables, tensor: int, axis: int, told: Mapping[str, Grid]) -> Grid:
     """The grid of a layer's weights along the file's `axis`.
 
-    `told` is what a scheme says of weights by the name of the parameter; weights it does not know get the
-    grid of their largest numbers.
+    `told` holds the scheme's grids by the name of the parameter. Weights without a grid there get one from
+    their largest numbers.
     """
     grid = told.get(tables.name(tensor).partition(";")[0])
     if grid is not None and len(grid.scale) == tables.shape(tensor)[axis]:
@@ -105,7 +105,7 @@ def weights_grid(tables: Tables, tensor: int, axis: int, told: Mapping[str, Grid
 
 
 def drop_unread(model: Any) -> None:
-    """Leave out tensors and buffers that nothing reads any more, and number the others anew."""
+    """Drop unused tensors, buffers and operator codes from the tables, and renumber the others."""
     graph = model.subgraphs[0]
     used = {*map(int, graph.inputs), *map(int, graph.outputs)}
     for operator in graph.operators:

@@ -25,7 +25,7 @@ from mocovit_deploy.spec import TensorSpec
 if TYPE_CHECKING:
     from torch import Tensor, fx
 
-FOR_NPUS = "it is for NPUs: XNNPACK takes no int16 activation, so a CPU runs it by TFLite's reference kernels"
+FOR_NPUS = "the file is for NPUs: XNNPACK takes no int16, so CPUs run it slowly by TFLite's reference kernels"
 
 
 def export_quantized(
@@ -35,10 +35,10 @@ def export_quantized(
     inputs: tuple[TensorSpec, ...],
     scheme: Scheme,
 ) -> Written:
-    """Write the quantized file that `job.recipe` names, with these inputs, float32 in- and outputs.
+    """Write the quantized file of `job.recipe`, with these inputs; inputs and outputs stay float32.
 
-    The float file is made first, in the arithmetic of the operators that stay float. Raises what
-    `exporters.tflite.write.convert` does.
+    The float file is made first, in the arithmetic of the operators that stay float. Raises the errors of
+    `exporters.tflite.write.convert`.
     """
     recipe = recipe_named(job.recipe)
     converted = convert(graph, example, replace(job, recipe=recipe.islands), inputs)
@@ -80,7 +80,7 @@ def _chosen(tables: Tables, grids: Mapping[int, Grid], job: ExportJob, recipe: R
 
 
 def _counts(tables: Tables, chosen: set[int]) -> dict[str, Any]:
-    """How many operators of each kind are in int8, and how many are not."""
+    """The numbers of "int8" and of "float" operators, by kind."""
     kinds = {True: Counter[str](), False: Counter[str]()}
     for operator in tables.operators:
         kinds[operator.index in chosen][operator.kind] += 1

@@ -1,10 +1,10 @@
 """From the scheme of a graph to the grids of a file's tensors.
 
-A tensor bears the marks of the operation that it is the value of (artifacts/marks.py). Of several tensors
-with the marks of one operation the last made is its value; those before it are steps on the way, which the
-scheme does not know. They get a grid only where it follows from their operator:
+A tensor bears the marks of the operation whose value it is (artifacts/marks.py). If several tensors bear the
+marks of one operation, the last one is its value. The others are intermediate, and the scheme has no grid for
+them. They get a grid only where it follows from their operator:
 
-    PAD RESHAPE TRANSPOSE SLICE ...   the grid of what they read, or of what reads them
+    PAD RESHAPE TRANSPOSE SLICE ...   the grid of their input, or that of their reader
     LOGISTIC TANH                     the grid that TFLite fixes
     RELU6 inside an operator          0 to 6
 
@@ -32,7 +32,7 @@ from mocovit_deploy.quantization.scheme import Scheme
 
 
 def tensor_grids(tables: Tables, scheme: Scheme, inputs: Sequence[str]) -> dict[int, Grid]:
-    """The grid of every tensor that has one; `inputs` are the graph's names for the inputs of the file."""
+    """The grids of tensors, by index; `inputs` are the graph's names for the inputs of the file, in order."""
     grids: dict[int, Grid] = {}
     for tensor, name in zip(map(int, tables.graph.inputs), inputs, strict=True):
         if name in scheme.values:
@@ -59,9 +59,10 @@ def tensor_grids(tables: Tables, scheme: Scheme, inputs: Sequence[str]) -> dict[
 
 
 def wide_grids(tables: Tables, grids: Mapping[int, Grid]) -> dict[int, Grid]:
-    """The int16 grids of the same ranges: as far below 0 as above, zero point 0.
+    """The int16 grids for the same ranges, symmetric about 0.
 
-    An int8 grid may end half a step before its range does, because 0 is one of its numbers; these do not.
+    An int8 grid may end half a step before its range does, because 0 is one of its numbers. So each range is
+    widened by half a step on both sides.
     """
     fixed = {
         one.result: WIDE_FIXED_GRIDS[one.kind] for one in tables.operators if one.kind in WIDE_FIXED_GRIDS
@@ -74,8 +75,9 @@ def wide_grids(tables: Tables, grids: Mapping[int, Grid]) -> dict[int, Grid]:
 
 
 def _widen_summands(tables: Tables, grids: dict[int, Grid]) -> None:
-    """Make a summand's grid as coarse as XNNPACK wants it beside the sum's: what is lost is far below a
-    step.
+    """Make the grid of a summand as coarse as XNNPACK requires beside the grid of the sum.
+
+    The loss is far below a step of the sum.
     """
     for operator in tables.operators:
         known = int8_support().get(operator.kind)
@@ -90,7 +92,7 @@ def _widen_summands(tables: Tables, grids: dict[int, Grid]) -> None:
 
 
 def values_of(tables: Tables) -> dict[str, int]:
-    """The tensor that is the value of each operation of the graph."""
+    """The tensor of the value of each operation, by the name of the operation in the graph."""
     found: dict[str, int] = {}
     for tensor in tables.activations():
         marks = marks_in(tables.name(tensor))
@@ -100,7 +102,7 @@ def values_of(tables: Tables) -> dict[str, int]:
 
 
 def _hand_on(tables: Tables, operator: Operator, grids: dict[int, Grid]) -> None:
-    """The result of an operator that moves data has the grid of its input; a concatenation keeps its own."""
+    """Give the result of an operator that moves data the grid of its input, unless CONCATENATION has one."""
     sources = [grids[one] for one in tables.computed(operator) if one in grids]
     if not sources:
         return

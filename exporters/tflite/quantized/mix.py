@@ -1,11 +1,11 @@
-"""Which operators of a file are int8, where instructions decide: the cheapest of all mixtures.
+"""The mixture of int8 and float operators that takes the fewest instructions.
 
-    before   every operator float                  after   int8 where that is cheaper, conversions counted
+    before   every operator float                  after   int8 where that is cheaper, conversions included
 
-Kept together are LOGISTIC and the MUL of a SiLU, which int8 computes as one look-up, and PAD and the
-convolutions that read it, which XNNPACK makes one operator of in int8. HARD_SWISH has no int8 form, but
-XNNPACK makes one look-up of it with the DEQUANTIZE before and the QUANTIZE after it: among int8 operators it
-costs that alone. However operators are divided, the file stays in one partition.
+Some operators are always in the same arithmetic: LOGISTIC and the MUL of a SiLU, which are one look-up in
+int8, and a PAD with the convolutions that read it, which XNNPACK fuses in int8. HARD_SWISH has no int8 form,
+but XNNPACK fuses it with the DEQUANTIZE before and the QUANTIZE after it into one look-up, which is its cost
+among int8 operators. The file stays in one partition in every mixture.
 """
 
 from __future__ import annotations
@@ -28,7 +28,10 @@ LOOKED_UP = ("HARD_SWISH",)
 def cheapest_mix(
     tables: Tables, grids: Mapping[int, Grid], choice: ArithmeticChoice, islands: str
 ) -> Labelling:
-    """The operators in int8, and the instructions of the file; `islands` is the arithmetic of the others."""
+    """The operators in int8, and the instructions of the file; `islands` is the arithmetic of the others.
+
+    `choice` may hold counted instructions, which replace the estimates, and a price of noise.
+    """
     allowed = usual(tables, grids) if choice.careful else possible(tables, grids)
     looked_up = {
         one.index
@@ -58,7 +61,7 @@ def cheapest_mix(
 
 
 def values_between(tables: Tables) -> list[Value]:
-    """The float tensors of a file that operators hand on, with what converting each costs."""
+    """The float tensors between operators, each with the estimate for its conversion."""
     outputs = set(tables.outputs())
     return [
         Value(
@@ -72,7 +75,7 @@ def values_between(tables: Tables) -> list[Value]:
 
 
 def silus(tables: Tables) -> list[tuple[int, int]]:
-    """LOGISTIC and MUL of each x sigmoid(x)."""
+    """The indices of LOGISTIC and MUL of each x * sigmoid(x)."""
     pairs = []
     for operator in tables.operators:
         if operator.kind != "MUL":
@@ -86,7 +89,7 @@ def silus(tables: Tables) -> list[tuple[int, int]]:
 
 
 def padded(tables: Tables) -> list[tuple[int, int]]:
-    """Each PAD with each convolution that reads it."""
+    """The indices of each PAD and of each convolution that reads it."""
     return [
         (operator.index, reader.index)
         for operator in tables.operators

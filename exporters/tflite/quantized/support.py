@@ -1,4 +1,4 @@
-"""Which operators XNNPACK computes in int8, from `operators.toml`."""
+"""The operators that XNNPACK computes in int8, from `operators.toml`."""
 
 from __future__ import annotations
 
@@ -21,24 +21,24 @@ WIDE_FIXED_GRIDS: Mapping[str, Grid] = {
     "LOGISTIC": Grid((1 / 32768,), (0,), "int16"),
     "TANH": Grid((1 / 32768,), (0,), "int16"),
 }
-"""The same of its int16 kernels."""
+"""The grids of results that its int16 kernels fix."""
 
 
 @dataclass(frozen=True)
 class Support:
-    """What XNNPACK asks of one kind of operator in int8; `operators.toml` explains the fields."""
+    """XNNPACK's conditions for one kind of operator in int8; `operators.toml` explains the fields."""
 
     version: int
     grid: str
     wide: int | None = None
-    """The version with int16 activations; None if it stays float."""
+    """The operator's version with int16 activations; None if it then stays float."""
     weights: int | None = None
     ratio: tuple[float, float] | None = None
     inputs: tuple[int, int] | None = None
 
 
 def int8_support() -> Mapping[str, Support]:
-    """By kind of operator; a kind that is absent has no int8 kernel in XNNPACK."""
+    """The conditions by kind of operator; a kind that is absent has no int8 kernel in XNNPACK."""
     return _read(TABLE)
 
 

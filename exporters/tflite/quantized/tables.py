@@ -1,4 +1,4 @@
-"""The tables of a float file, seen as operators and tensors."""
+"""The tables of a float file as operators and tensors."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from mocovit_deploy.extras import needs_extra
 
 WEIGHTED = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "TRANSPOSE_CONV")
 ABSENT = -1
-"""What an operator has in place of an optional input."""
+"""The index in place of an optional input that is left out."""
 
 
 @dataclass(frozen=True)
 class Operator:
-    """One operator: its place in the file, its kind, the tensors it reads and makes."""
+    """One operator: its place in the file, its kind, and the indices of its inputs and outputs."""
 
     index: int
     kind: str
@@ -34,7 +34,7 @@ class Operator:
 
     @property
     def activation(self) -> int:
-        """The number of the activation fused into it; 0 for none."""
+        """The schema's number of the activation fused into the operator; 0 for none."""
         return int(getattr(self.table.builtinOptions, "fusedActivationFunction", 0) or 0)
 
 
@@ -72,7 +72,7 @@ class Tables:
         return () if shape is None else tuple(map(int, shape))
 
     def size(self, tensor: int) -> int:
-        """How many numbers a tensor holds."""
+        """The number of elements of a tensor."""
         return prod(self.shape(tensor))
 
     def is_constant(self, tensor: int) -> bool:

@@ -1,10 +1,10 @@
 """Weights stored in int8, activations in float.
 
-    weight_only   W int8 - DEQUANTIZE - W float - CONV_2D(x, W)   the runtime widens W once, at loading
+    weight_only   W int8 - DEQUANTIZE - W float - CONV_2D(x, W)   the runtime widens W once, when it loads
     dynamic       CONV_2D(x, W int8)                              x is quantized at run time, for each image
 
 Dynamic covers CONV_2D and FULLY_CONNECTED. XNNPACK has no such kernel for DEPTHWISE_CONV_2D and
-TRANSPOSE_CONV, which would split the file: their weights are widened as in weight_only.
+TRANSPOSE_CONV, which would split the file into partitions. So their weights are widened as in weight_only.
 
 Source: tflite/delegates/xnnpack/xnnpack_delegate.cc of LiteRT ("dynamically quantized", "static unpack");
 versions from tflite/tools/versioning/op_version.cc.
@@ -25,7 +25,7 @@ from mocovit_deploy.quantization.grid import Grid
 
 DYNAMIC_VERSIONS = {"CONV_2D": 5, "FULLY_CONNECTED": 12}
 GROUPED_VERSION = 6
-"""Of a CONV_2D in groups whose weights alone are int8."""
+"""The version of a grouped CONV_2D with int8 weights and float activations."""
 WEIGHTS = 1
 """The place of the weights among an operator's inputs."""
 
@@ -33,7 +33,7 @@ WEIGHTS = 1
 def with_stored_weights(model: Any, weights: Mapping[str, Grid], *, dynamic: bool) -> Any:
     """The tables (`ModelT`) of a float file with the weights of layers in int8; `model` is not changed.
 
-    `weights` has grids by the name of the parameter, as a scheme has them.
+    `weights` are the scheme's grids, by the name of the parameter. `dynamic` chooses between the two forms.
     """
     return _Storing(copy.deepcopy(model), weights, dynamic=dynamic).written()
 
@@ -86,7 +86,7 @@ class _Storing:
         return self.stored[tensor, grid]
 
     def _float(self, tensor: int, grid: Grid) -> int:
-        """A float tensor that a DEQUANTIZE makes of the stored weights."""
+        """The float tensor of stored weights, behind a DEQUANTIZE."""
         if (tensor, grid) not in self.widened:
             stored, graph = self._int8(tensor, grid), self.tables.graph
             made = copy.copy(graph.tensors[tensor])

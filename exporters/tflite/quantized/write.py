@@ -1,11 +1,11 @@
-"""A float file's tables with some operators in int8 and QUANTIZE and DEQUANTIZE at their borders.
+"""The tables of a float file with some operators in int8, and QUANTIZE and DEQUANTIZE at their borders.
 
     before   x - CONV_2D - c - HARD_SWISH - h - CONV_2D - y
     after    x - QUANTIZE - CONV_2D - c - DEQUANTIZE - HARD_SWISH - QUANTIZE - h - CONV_2D - DEQUANTIZE - y
 
-A tensor is converted once, however many operators read it. Where an operator wants another grid than its
-input has, QUANTIZE goes from int8 to int8. Everything stays in one partition of XNNPACK as long as every
-operator is one that it takes in its own arithmetic.
+A tensor is converted once, however many operators read it. If an operator needs another grid than that of
+its input, a QUANTIZE goes from int8 to int8. The file stays in one partition if XNNPACK takes each operator
+in the arithmetic that it has.
 """
 
 from __future__ import annotations
@@ -27,16 +27,18 @@ from mocovit_deploy.quantization.grid import Grid, symmetric_grid
 from mocovit_deploy.quantization.scheme import Scheme
 
 LARGEST_BIAS = 1 << 30
-"""A bias is stored as int32 in units of (scale of the input) x (scale of the weights); sums need room above
-it.
+"""The largest magnitude of a bias in int32, whose unit is (scale of the input) x (scale of the weights).
+
+It leaves the sums of products room in int32.
 """
 
 
 def quantized(model: Any, grids: Mapping[int, Grid], chosen: Collection[int], scheme: Scheme) -> Any:
     """The tables (`ModelT`) of a float file with the operators `chosen`, by index, in int8.
 
-    `grids` has the grid of every tensor that a chosen operator reads or makes; weights that `scheme` does not
-    know get the grid of their largest numbers. Biases are corrected if it has means. `model` is not changed.
+    `grids` holds the grid of every tensor that a chosen operator reads or makes. Weights get the grids of
+    `scheme`, or grids of their largest numbers; biases are corrected if `scheme` has means. `model` is not
+    changed.
     """
     return _Quantizer(copy.deepcopy(model), grids, chosen, scheme).written()
 
@@ -51,11 +53,11 @@ class _Quantizer:
         self.grids = dict(grids)
         self.support = int8_support()
         self.floats: dict[int, int] = {int(one): int(one) for one in self.graph.inputs}
-        """The float tensor that holds each tensor of the float file."""
+        """By tensor of the float file: the float tensor with its value."""
         self.stored: dict[tuple[int, Grid], int] = {}
-        """The int8 tensor that holds it in a grid."""
+        """By tensor of the float file and grid: the int8 tensor with its value on that grid."""
         self.own: dict[int, Grid] = {}
-        """The grid in which a tensor was made in int8."""
+        """By tensor of the float file: the grid on which an int8 operator made it."""
 
     def written(self) -> Any:
         for operator in self.tables.operators:
@@ -103,7 +105,7 @@ class _Quantizer:
         self.edit.operators.append(table)
 
     def _result_grids(self, operator: Operator, known: Support) -> list[Grid]:
-        """Of an operator that moves data, the grid in which its input was really made."""
+        """The grids of an operator's outputs; one that moves data keeps that of its input."""
         if known.grid == INPUT and operator.kind != "CONCATENATION":
             (source,) = self.tables.computed(operator)
             return [self.own.get(source, self.grids[source])] * len(operator.outputs)
@@ -122,7 +124,7 @@ class _Quantizer:
         return inputs
 
     def _wanted(self, operator: Operator, place: int, made: Grid) -> Grid:
-        """The grid in which an operator takes an input."""
+        """The grid on which an operator takes an input."""
         tensor = operator.inputs[place]
         own = self.own.get(tensor, self.grids[tensor])
         if operator.kind == "CONCATENATION":
@@ -148,14 +150,14 @@ class _Quantizer:
         return [*taken, self._bias(name, offsets, grid, own)]
 
     def _weight_grid(self, tensor: int, axis: int, offsets: Array, scale: float) -> Grid:
-        """The scheme's grid along the file's axis, coarse enough for the bias of each channel."""
+        """The grid of weights along the file's axis, made coarser where a channel's bias would not fit."""
         grid = weights_grid(self.tables, tensor, axis, self.scheme.weights)
         least = np.abs(offsets).astype(np.float64) / (LARGEST_BIAS * scale)
         scales = tuple(float(np.float32(max(one, low))) for one, low in zip(grid.scale, least, strict=True))
         return replace(grid, scale=scales)
 
     def _mean_error(self, operator: Operator, numbers: Array, grid: Grid) -> Array | float:
-        """What is taken off the bias of a layer, (Cout,); 0 without bias correction."""
+        """The amount to subtract from the bias of a layer, (Cout,); 0 without bias correction."""
         means = self.scheme.input_means.get(self.tables.name(operator.inputs[1]).partition(";")[0])
         if means is None:
             return 0.0
@@ -165,7 +167,7 @@ class _Quantizer:
     # Tensors
 
     def _int8(self, tensor: int, grid: Grid) -> int:
-        """The tensor that holds a value in a grid, converted where it is not made in it."""
+        """The tensor with a value on `grid`, behind a QUANTIZE if it was not made on that grid."""
         if (tensor, grid) not in self.stored:
             own = self.own.get(tensor)
             source = self.stored[tensor, own] if own is not None else self._float(tensor)
@@ -182,13 +184,13 @@ class _Quantizer:
         return self.floats[tensor]
 
     def _constant(self, tensor: int, numbers: Array, grid: Grid) -> int:
-        """A constant in a grid; shared by the operators that want the same."""
+        """The tensor of a constant on `grid`; operators share it."""
         if (tensor, grid) not in self.stored:
             self.stored[tensor, grid] = self.edit.constant(tensor, numbers, grid)
         return self.stored[tensor, grid]
 
     def _bias(self, name: str, offsets: Array, weights: Grid, source: Grid) -> int:
-        """int32, or int64 beside int16 activations; units are scales of the input times the weights'."""
+        """The tensor of a bias, in units of input scale x weight scale; int64 beside int16, else int32."""
         units = np.array(weights.scale, np.float32) * np.float32(source.scale[0])
         dtype = "int64" if source.dtype == "int16" else "int32"
         rounded = np.round(offsets.astype(np.float64) / units.astype(np.float64))

@@ -1,10 +1,10 @@
-"""A TFLite file executed with numpy, in the arithmetic XNNPACK would use for it on a core with fp16.
+"""A TFLite file executed with numpy, in the arithmetic that XNNPACK uses for it on a core with fp16.
 
 program.py       the file's tables as plain data
-delegate.py      which operators XNNPACK takes, in which pieces, and which of them it computes in fp16
-execute.py       the operators one after the other
+delegate.py      the operators that XNNPACK takes, their partitions, and those that it computes in fp16
+execute.py       executing the operators one after the other
 run.py           load_half()
-dense, elementwise, pooling, reduction, resize, shape     what they compute, one family a file
+dense, elementwise, pooling, reduction, resize, shape     semantics of operators, one family a file
 
-An operator without semantics here ends the run before it starts, by name.
+If any operator has no semantics here, the run ends before it starts and names the operator.
 """

@@ -1,15 +1,15 @@
-"""What XNNPACK's delegate takes of a file, and in which arithmetic it computes it on a core with fp16.
+"""The operators of a file that XNNPACK's delegate takes, and their arithmetic on a core with fp16.
 
     the file      CONV_2D   ADD    CUMSUM    SQUARE   SUM    ADD
-    taken         |---- 0 ----|            |-------- 1 --------|    pieces: CUMSUM is none of XNNPACK's
+    taken         |---- 0 ----|            |-------- 1 --------|    partitions; XNNPACK has no CUMSUM
     computed in   fp16      fp16   fp32      widened  ...    ...    no half kernel for sums of squares
 
-A piece is computed in fp16 if the file is marked and every operator of the piece works on floats. Values
-enter a piece rounded to fp16 and leave it widened. What has no half kernel is computed in float32 there, from
-fp16 values, and so is everything after it in the same piece.
+A partition is computed in fp16 if the file bears the fp16 mark and every operator of the partition works on
+floats. Values are rounded to fp16 where they enter it, and widened where they leave it. An operator without a
+half kernel is computed in float32 there, from fp16 values, and so are all that depend on it in the partition.
 
 Source: tflite/delegates/xnnpack and PartitionGraphIntoIndependentNodeSubsets of TensorFlow Lite;
-subgraph.c and subgraph/rewrites/cvt_to_fp32.cc of XNNPACK. What LiteRT 2.3.0 really does was seen on the
+subgraph.c and subgraph/rewrites/cvt_to_fp32.cc of XNNPACK. The behaviour of LiteRT 2.3.0 was observed on the
 emulated core (docs/half.md).
 """
 
@@ -79,11 +79,11 @@ _TAKEN = frozenset(
 )
 
 FP16, FP32, WIDENED = "fp16", "fp32", "widened"
-"""WIDENED is float32 within a piece in fp16."""
+"""WIDENED is float32 inside a partition that is computed in fp16."""
 
 
 def delegate_pieces(program: Program) -> tuple[int | None, ...]:
-    """For each step the piece of XNNPACK's that it is in, or None if the runtime's own kernel does it."""
+    """For each step the number of its partition, or None if the runtime's own kernel computes it."""
     taken = [not why_outside(program, step) for step in program.steps]
     found: list[int | None] = [None] * len(taken)
     waiting = list(range(len(taken)))
@@ -107,20 +107,20 @@ def delegate_pieces(program: Program) -> tuple[int | None, ...]:
                     made.update(step.outputs)
                     waiting.remove(number)
                     grew = True
-        if kind is None:  # values that nothing makes: a damaged file, which execution will name
+        if kind is None:  # a step reads a value that no step makes: the file is damaged, and executing fails
             break
     return tuple(found)
 
 
 def arithmetics(program: Program) -> tuple[str, ...]:
-    """What each step computes its floats in: `FP16`, `FP32` or `WIDENED`."""
+    """The arithmetic of each step: `FP16`, `FP32` or `WIDENED`."""
     where = delegate_pieces(program)
     half = {piece for piece in where if piece is not None} if program.marked else set()
     for step, piece in zip(program.steps, where, strict=True):
         if not any(_is_float(program, index) for index in (*step.inputs, *step.outputs)):
             half.discard(piece)
     squares = _summed_squares(program)
-    widened: dict[int, int | None] = {}  # values computed in float32 within a piece in fp16, and the piece
+    widened: dict[int, int | None] = {}  # values that are WIDENED, and their partition
     found = []
     for number, (step, piece) in enumerate(zip(program.steps, where, strict=True)):
         if piece not in half:
@@ -134,9 +134,9 @@ def arithmetics(program: Program) -> tuple[str, ...]:
 
 
 def lost_constants(program: Program) -> tuple[str, ...]:
-    """Outputs of SUM - MUL or DIV by one number, in fp16: their values are undefined.
+    """The names of outputs of a SUM and then a MUL or DIV by one number, in fp16: their values are undefined.
 
-    XNNPACK widens such a sum to float32 and reads the number from memory it has just allocated
+    XNNPACK widens such a sum to float32, and reads the number from memory that it has just allocated
     (`widen_fp16_accumulators` of subgraph.c). On the emulated core the product was 0, or the sum itself.
     """
     made_by = {index: number for number, step in enumerate(program.steps) for index in step.outputs}
@@ -158,9 +158,9 @@ def lost_constants(program: Program) -> tuple[str, ...]:
 
 
 def _summed_squares(program: Program) -> frozenset[int]:
-    """The steps of x * x - SUM or MEAN, which XNNPACK makes one operator, without a half kernel.
+    """The steps of x * x and then SUM or MEAN, which XNNPACK fuses into one without a half kernel.
 
-    A square that is read elsewhere too stays in fp16 there.
+    A square with another reader is computed in fp16 for that reader, and is not among the steps.
     """
     made_by = {index: number for number, step in enumerate(program.steps) for index in step.outputs}
     reads = Counter(index for step in program.steps for index in step.inputs)
@@ -180,20 +180,20 @@ def _squares(step: Step) -> bool:
 
 
 def why_outside(program: Program, step: Step) -> str:
-    """Why the delegate does not take this operator in float; empty if it does."""
+    """The reason why the delegate does not take an operator in float; empty if it takes it."""
     if step.kind == "CAST" and step.inputs[0] in program.inputs.values():
-        return "XNNPACK's delegate takes no CAST: the runtime itself makes the input floats, before the rest"
+        return "XNNPACK's delegate takes no CAST: the runtime itself converts the input to floats first"
     if step.kind not in _TAKEN:
         return f"XNNPACK's delegate takes no {step.kind}"
     tensors = [program.tensors[index] for index in (*step.inputs, *step.outputs) if index >= 0]
     if tensors[-1].dtype not in ("float32", "float16"):
         return "" if tensors[-1].quantized else f"XNNPACK's delegate takes no {tensors[-1].dtype} tensors"
     if step.kind == "SOFTMAX" and step.options.beta != 1.0:
-        return f"XNNPACK scales no softmax (by {step.options.beta:g})"
+        return f"XNNPACK's delegate takes no SOFTMAX with a factor (beta {step.options.beta:g})"
     if step.kind == "STRIDED_SLICE":
         strides = program.tensors[step.inputs[3]].constant
         if strides is None or not (strides == 1).all():
-            return "XNNPACK's slices skip nothing"
+            return "XNNPACK's delegate takes no STRIDED_SLICE with steps"
     return ""
 
 

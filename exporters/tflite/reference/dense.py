@@ -1,4 +1,4 @@
-"""Products of matrices and convolutions. Images are (N, H, W, C), as the file has them."""
+"""Matrix products and convolutions. Images are (N, H, W, C), as in the file."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from exporters.tflite.reference.program import Step
 from mocovit_deploy.artifacts.artifact import Array
 
 PADDING = ("same", "valid")
-"""`Padding` of the schema."""
+"""The names of the schema's enumeration `Padding`, by number."""
 
 
 def conv_2d(step: Step, x: Array, weight: Array, bias: Array | None = None) -> Array:
@@ -50,7 +50,10 @@ def _conv(step: Step, x: Array, weight: Array, bias: Array | None, groups: int) 
 
 
 def transpose_conv(step: Step, _shape: Array, weight: Array, x: Array, bias: Array | None = None) -> Array:
-    """x (N, H, W, Ci), weight (Co, kh, kw, Ci): every sample adds its multiple of the kernel to a canvas."""
+    """x (N, H, W, Ci), weight (Co, kh, kw, Ci): every sample adds its multiple of the kernel to the output.
+
+    Computed as a convolution with the mirrored kernel over x with zeros between its samples.
+    """
     options = step.options
     strides = (options.strideH, options.strideW)
     kernel, out = weight.shape[1:3], step.shape[1:3]
@@ -67,7 +70,7 @@ def transpose_conv(step: Step, _shape: Array, weight: Array, x: Array, bias: Arr
         for first, n, taps, size in zip(before, out, kernel, spread.shape[2:], strict=True)
     )
     canvas = padded(spread, pads, 0.0)
-    # A place of the kernel meets the canvas at its mirror image.
+    # A tap of the kernel meets the canvas at its mirror image.
     seen = dict(shifts(canvas, kernel, (1, 1), (1, 1), out))
     rows = np.stack(
         [
@@ -79,7 +82,7 @@ def transpose_conv(step: Step, _shape: Array, weight: Array, x: Array, bias: Arr
     left = rows.reshape(-1, np.prod(kernel) * x.shape[3])
     right = weight.reshape(weight.shape[0], -1).T
     if x.dtype == Half:
-        # With strides XNNPACK takes the kernel for a single row, at any size (`subconv2d`).
+        # With strides XNNPACK takes the single-row kernel for images of any size (`subconv2d`).
         strided = max(strides) > 1 and x.shape[0] <= sums.FEW_ROWS
         y = sums.product(left, right, bias, run=x.shape[3], single_row=strided)
     else:
@@ -94,7 +97,7 @@ def fully_connected(step: Step, x: Array, weight: Array, bias: Array | None = No
 
 
 def batch_matmul(step: Step, left: Array, right: Array) -> Array:
-    """(*B, M, K) times (*B, K, N); either may come transposed."""
+    """(*B, M, K) times (*B, K, N); either may be stored transposed (`adjX`, `adjY`)."""
     if step.options.adjX:
         left = np.swapaxes(left, -1, -2)
     if step.options.adjY:
@@ -110,7 +113,7 @@ def _product(left: Array, right: Array, bias: Array | None) -> Array:
 
 
 def macs(step: Step, shapes: Sequence[tuple[int, ...]]) -> int:
-    """Multiplications that a step of this family accumulates, from the shapes of its inputs."""
+    """The multiply-accumulates of a step of this family, from the shapes of its inputs."""
     out = int(np.prod(step.shape))
     if step.kind == "BATCH_MATMUL":
         return out * shapes[0][-2 if step.options.adjX else -1]

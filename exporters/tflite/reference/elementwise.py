@@ -1,4 +1,4 @@
-"""Element by element, in fp16 as the kernels compute it and in float32 as the formula says."""
+"""Element by element: in fp16 by the algorithms of XNNPACK's kernels, in float32 by the formula."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _TANH = 4
 
 
 def activated(y: Array, options: Any) -> Array:
-    """`y` after the activation that is fused into an operator; `ValueError` for one unknown here."""
+    """`y` after the activation that is fused into an operator. Raises `ValueError` for an unknown one."""
     function = getattr(options, "fusedActivationFunction", 0) or 0
     if not function:
         return y
@@ -33,7 +33,7 @@ def activated(y: Array, options: Any) -> Array:
 
 
 def clamp(x: Array, low: float, high: float) -> Array:
-    """Between two numbers; NaN stays NaN."""
+    """x limited to [low, high]; NaN stays NaN."""
     if x.dtype == Half:
         return half.smaller(half.larger(x, half.nearest_half(low)), half.nearest_half(high))
     return np.minimum(np.maximum(x, np.float32(low)), np.float32(high))
@@ -64,7 +64,7 @@ def _prelu(a: Array, slope: Array) -> Array:
 
 
 def _no_half_kernel(_a: Array, _b: Array) -> Array:
-    raise TypeError("XNNPACK has no half kernel for it")
+    raise TypeError("XNNPACK has no half kernel for this operator")
 
 
 def _unary(in_half: Callable[[Array], Array], in_float: Callable[[Array], Any]) -> Callable[..., Array]:
@@ -106,7 +106,7 @@ def gelu(step: Step, x: Array) -> Array:
 
 
 def cast(_step: Step, x: Array) -> Array:
-    """Nothing to do: the executor holds every value in the type the file declares."""
+    """x itself: `execute` keeps every value in the type that the file declares."""
     return x
 
 

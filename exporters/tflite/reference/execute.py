@@ -1,7 +1,7 @@
 """Execute a `Program` with numpy, one operator after the other, each in its own arithmetic.
 
-Floats of a step in fp16 are float16 arrays, of any other float32 arrays: a value is rounded where a step in
-fp16 reads one that was computed in float32, and where a value in float32 enters a piece of XNNPACK's in fp16.
+Floats of a step in fp16 are float16 arrays; those of any other step are float32 arrays. A float32 value is
+rounded where a step in fp16 reads it, and where it enters a partition that XNNPACK computes in fp16.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ SEMANTICS: Mapping[str, Callable[..., Any]] = MappingProxyType(
         )
     )
 )
-"""From an operator of the schema to what it computes."""
+"""The function of each operator, by its name in the schema."""
 
 _DENSE = frozenset(kind for kind, _ in dense.OPERATIONS)
 
 
 def without_semantics(program: Program) -> tuple[str, ...]:
-    """What of the file cannot be executed here, each kind once, by name."""
+    """The kinds of operators that cannot be executed here, each once; some only for one type of output."""
     found: dict[str, None] = {}
     for step in program.steps:
         if step.kind not in SEMANTICS:
@@ -52,7 +52,7 @@ def _known(dtype: str) -> bool:
 
 
 def macs_in_half(program: Program, arithmetics: Sequence[str]) -> tuple[int, int]:
-    """Multiply-accumulates that are done in fp16, and all of them."""
+    """The numbers of multiply-accumulates in fp16, and of all."""
     totals = {True: 0, False: 0}
     for step, arithmetic in zip(program.steps, arithmetics, strict=True):
         if step.kind in _DENSE:
@@ -64,8 +64,8 @@ def macs_in_half(program: Program, arithmetics: Sequence[str]) -> tuple[int, int
 def execute(program: Program, inputs: Mapping[str, Array], arithmetics: Sequence[str]) -> dict[str, Array]:
     """Run `program` on named arrays and return its named outputs, floats as float32.
 
-    `arithmetics` says what each step computes in (delegate.py). Raises `ParityError` for a step that fails
-    (named) and for inputs that are not the program's.
+    `arithmetics` is that of each step (delegate.py). Raises `ParityError` for a step that fails (named), and
+    for inputs whose names or shapes are not those of the program.
     """
     values: dict[int, Array] = {}
     widened: set[int] = set()
@@ -75,7 +75,7 @@ def execute(program: Program, inputs: Mapping[str, Array], arithmetics: Sequence
             given = np.shape(inputs[name]) if name in inputs else "nothing"
             raise ParityError(f"input {name} is {tensor.shape} in the file, {given} was given")
         values[index] = np.asarray(inputs[name], tensor.dtype)
-    # Division by zero, overflow and NaN are results here, to be judged by comparing.
+    # Division by zero, overflow and NaN are results here; parity judges them.
     with np.errstate(all="ignore"):
         for step, arithmetic in zip(program.steps, arithmetics, strict=True):
             floats = np.float16 if arithmetic == FP16 else np.float32
@@ -100,7 +100,7 @@ def _call(
     floats: type[np.floating[Any]],
     entering: Collection[int],
 ) -> list[Array]:
-    """The step's outputs, its floats in `floats`; those in `entering` are rounded to fp16 before."""
+    """The step's outputs, computed in `floats`; inputs in `entering` are first rounded to fp16."""
 
     def fetch(index: int) -> Array | None:
         if index < 0:

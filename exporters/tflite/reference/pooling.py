@@ -26,7 +26,7 @@ def _geometry(step: Step, x: Array) -> tuple[Array, tuple[int, int], tuple[int, 
 
 
 def average_pool_2d(step: Step, x: Array) -> Array:
-    """Padding belongs to no average."""
+    """x (N, H, W, C) -> (N, *out, C); averages do not count padding."""
     images, kernel, strides, pads, out = _geometry(step, x)
     if x.dtype == Half:
         y = reductions.average_pool(images, kernel, strides, pads, out)
@@ -41,7 +41,7 @@ def average_pool_2d(step: Step, x: Array) -> Array:
 
 
 def max_pool_2d(step: Step, x: Array) -> Array:
-    """Padding never wins."""
+    """x (N, H, W, C) -> (N, *out, C); padding never wins."""
     images, kernel, strides, pads, out = _geometry(step, x)
     larger = half.larger if x.dtype == Half else np.maximum
     views = [view for _, view in shifts(padded(images, pads, -np.inf), kernel, strides, (1, 1), out)]
@@ -62,9 +62,9 @@ _COMBINED = {
 
 
 def reduce_window(step: Step, x: Array, initial: Array) -> Array:
-    """StableHLO's reduction over windows, by the one operator of its body; the runtime's own kernel."""
+    """StableHLO's reduction over windows, by the one operator of its body; not computed by XNNPACK."""
     if len(step.body) != 1 or step.body[0] not in _COMBINED:
-        raise ValueError(f"a body of {', '.join(step.body) or 'nothing'}")
+        raise ValueError(f"a body of other than one known operator: {', '.join(step.body) or 'empty'}")
     options, combine = step.options, _COMBINED[step.body[0]]
     rank = x.ndim
 

@@ -1,4 +1,4 @@
-"""The main graph of a TFLite file as plain data. Constants are read, and weights in fp16 widened."""
+"""The main graph of a TFLite file as plain data, with constants; fp16 weights are widened to float32."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Tensor:
 
     name: str
     dtype: str
-    """As numpy calls it; the schema's own word for a type that numpy does not have."""
+    """numpy's name of the type, or the schema's for a type that numpy does not have."""
     shape: tuple[int, ...]
     constant: Array | None
     quantized: bool
@@ -44,36 +44,39 @@ class Tensor:
 
 @dataclass(frozen=True)
 class Step:
-    """One operator: tensors by number, -1 for an input that is left out."""
+    """One operator. Tensors are given by index; -1 is an optional input that is left out."""
 
     kind: str
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
     options: Any
-    """The operator's table of the schema, or None."""
+    """The table of options in the file, or None."""
     shape: tuple[int, ...]
-    """Of its first output."""
+    """The shape of the first output."""
     body: tuple[str, ...] = ()
-    """The operators of the subgraph that it applies, for a reduction over windows."""
+    """The kinds of operators in the subgraph that it applies, for a reduction over windows."""
 
 
 @dataclass(frozen=True)
 class Program:
-    """The operators in order of execution."""
+    """The tensors of a file, and its operators in order of execution."""
 
     tensors: tuple[Tensor, ...]
     steps: tuple[Step, ...]
     inputs: Mapping[str, int]
     outputs: Mapping[str, int]
     marked: bool
-    """Whether the file allows XNNPACK to compute in fp16."""
+    """True if the file bears the mark that lets XNNPACK compute in fp16."""
 
     def constant(self, index: int) -> bool:
         return index < 0 or self.tensors[index].constant is not None
 
 
 def read_program(path: Path) -> Program:
-    """Raises `ConversionError` for a file that is not TFLite, `MissingToolError` without ai-edge-litert."""
+    """The program of a file.
+
+    Raises `ConversionError` for a file that is not TFLite, `MissingToolError` without ai-edge-litert.
+    """
     try:
         model = read_model(path.read_bytes())
         return program_of(model)
@@ -81,7 +84,7 @@ def read_program(path: Path) -> Program:
         raise ConversionError(f"{path}: {error}") from None
     except MissingToolError:
         raise
-    # The bindings raise any type over a damaged file.
+    # The bindings raise any type of error for a damaged file.
     except Exception as error:
         raise ConversionError(f"{path}: not a TFLite file ({first_line(error)})") from error
 
@@ -141,7 +144,7 @@ def _tensor(tensor: Any, model: Any, types: Mapping[int, str]) -> Tensor:
 
 
 def _interface(model: Any, graph: Any, tensors: list[Tensor]) -> tuple[dict[str, int], dict[str, int]]:
-    """Names of the signature, and of the tensors where there is none."""
+    """The indices of inputs, and of outputs, by the names of the signature, or of tensors without one."""
     sides = []
     for side in ("inputs", "outputs"):
         indices = [int(index) for index in getattr(graph, side)]

@@ -46,7 +46,7 @@ def softmax(step: Step, x: Array) -> Array:
 
 
 def cumsum(step: Step, x: Array, axis: Array) -> Array:
-    """Running sums; the runtime's own kernel, in float32."""
+    """Running sums in float32; not computed by XNNPACK."""
     if step.options.exclusive or step.options.reverse:
         raise ValueError("exclusive or reverse running sums")
     return np.cumsum(x, int(axis))

@@ -27,7 +27,7 @@ def resize_bilinear(step: Step, x: Array, _size: Array) -> Array:
 
 
 def _places(step: Step, size: int, out: int) -> Array:
-    """Where each of `out` samples falls among `size`, in float32 as the runtime computes it."""
+    """The positions of `out` samples among `size` samples, in float32 as the runtime computes them."""
     options, steps = step.options, np.arange(out, dtype=np.float32)
     if options.alignCorners:
         points = steps * np.float32((size - 1) / max(1, out - 1))
@@ -38,7 +38,7 @@ def _places(step: Step, size: int, out: int) -> Array:
 
 
 def resize_nearest_neighbor(step: Step, x: Array, _size: Array) -> Array:
-    """The runtime's own kernel: the sample below, or the nearest where corners or centres are aligned."""
+    """The sample below each position, or the nearest if corners are aligned; not computed by XNNPACK."""
     options = step.options
     taken = []
     for axis in (1, 2):

@@ -17,7 +17,7 @@ RUNTIME = "numpy reference of XNNPACK's half kernels"
 
 @dataclass
 class HalfReference:
-    """Calls `execute`; each step computes in what XNNPACK would use for it."""
+    """Runs a program with `execute`, each step in the arithmetic that XNNPACK would use for it."""
 
     program: Program
     steps: tuple[str, ...]
@@ -27,17 +27,17 @@ class HalfReference:
     runtime: str = RUNTIME
 
     def __call__(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
-        """The named outputs.
+        """The outputs by name.
 
-        Raises `ParityError` before anything runs: naming the operators that have no semantics here, and those
-        whose fp16 result XNNPACK leaves undefined.
+        Raises `ParityError` before anything runs for operators without semantics here (all named), and for an
+        output that XNNPACK leaves undefined in fp16.
         """
         require_executable(self.program)
         return execute(self.program, inputs, self.steps)
 
 
 def load_half(artifact: Artifact) -> HalfReference:
-    """The file in half precision with numpy. Needs ai-edge-litert (its tables), not torch.
+    """The file in half precision with numpy. Needs ai-edge-litert (to read the tables), not torch.
 
     Raises `ConversionError` for a file that is not TFLite.
     """
@@ -51,6 +51,7 @@ def load_half(artifact: Artifact) -> HalfReference:
 
 
 def require_executable(program: Program) -> None:
+    """Raise `ParityError` if the program cannot be executed here, or has undefined results in fp16."""
     if missing := without_semantics(program):
         raise ParityError(f"no reference semantics for {', '.join(missing)}")
     if lost := lost_constants(program):

@@ -40,10 +40,13 @@ def slice_(step: Step, x: Array, begin: Array, _size: Array) -> Array:
 
 
 def strided_slice(step: Step, x: Array, begin: Array, end: Array, strides: Array) -> Array:
-    """x[begin:end:stride]; a bit of a mask leaves a bound open, or takes `begin` alone."""
+    """x[begin:end:stride]; a bit of `beginMask` or `endMask` leaves that bound open.
+
+    A bit of `shrinkAxisMask` takes the sample at `begin` and drops the axis.
+    """
     options = step.options
     if options.ellipsisMask or options.newAxisMask or getattr(options, "offset", False):
-        raise ValueError("an ellipsis, a new axis or an end as an offset")
+        raise ValueError("an ellipsis, a new axis, or an end given as an offset, has no semantics here")
     index: list[Any] = []
     for axis, (first, last, stride) in enumerate(zip(begin, end, strides, strict=True)):
         if options.shrinkAxisMask >> axis & 1:
@@ -71,7 +74,7 @@ def mirror_pad(step: Step, x: Array, widths: Array) -> Array:
 
 def gather(step: Step, x: Array, indices: Array) -> Array:
     if step.options.batchDims:
-        raise ValueError("batches with indices of their own")
+        raise ValueError("batch dimensions have no semantics here")
     return np.take(x, indices, step.options.axis)
 
 

@@ -56,7 +56,7 @@ def test_the_cast_of_pixels_is_outside_as_litert_has_it():
     assert said["partitions"] == delegates(model) == 1
     (one,) = said["outside"]
     assert one["kind"] == "CAST"
-    assert "makes the input floats" in one["why"]
+    assert "converts the input to floats" in one["why"]
     interpreter = opened(model)
     (cast, *_), (piece,) = (
         [step for step in interpreter._get_ops_details() if step["op_name"] == kind]
