@@ -9,6 +9,8 @@ LAYOUTS = ("nhwc", "nchw")
 COLOUR_ORDERS = ("RGB", "BGR")
 CONVERTERS = ("direct", "litert-torch")
 """What writes TFLite files."""
+STRIDES = (8, 16, 32)
+"""Of the maps of a backbone where none are named: those that detectors and segmenters read."""
 BATCH = "batch"
 """How a dimension that the caller of a file chooses is written in a shape."""
 
@@ -93,6 +95,8 @@ class ModelSpec:
     """Of a checkpoint that holds averaged weights as well, take those."""
     normalize: bool = False
     """Put the preprocessing of the image into the network, which then takes pixels in uint8."""
+    features: tuple[int, ...] = ()
+    """Give the maps of the backbone at these strides, in place of what its head gives; empty: give that."""
     unsafe_pickle: bool = False
     """Read files that hold pickled objects, which runs the code they hold."""
     input_names: tuple[str, ...] = ()

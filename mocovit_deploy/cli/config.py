@@ -45,7 +45,8 @@ def taken_back(parser: argparse.ArgumentParser, words: Sequence[str]) -> dict[st
 
     `--no-normalize` of "normalize", `--simplify` of "no_simplify".
     """
-    plain = [action for action in parser._actions if action.nargs == 0 and action.dest not in OF_THE_COMMAND]
+    bare = [action for action in parser._actions if action.nargs in (0, "?")]
+    plain = [action for action in bare if action.dest not in OF_THE_COMMAND]
     opposites = {_opposite(text): action.dest for action in plain for text in action.option_strings}
     return {word: opposites[word] for word in words if word in opposites}
 
@@ -109,7 +110,7 @@ def words_of(
 
 def _said(action: argparse.Action, value: object, where: str, folder: Path) -> Iterator[str]:
     option = action.option_strings[0]
-    if action.nargs == 0:
+    if action.nargs == 0 or (action.nargs == "?" and isinstance(value, bool)):
         if not isinstance(value, bool):
             raise UsageError(f"{where}: {value!r:.60} is not true or false")
         yield from [option] if value else []

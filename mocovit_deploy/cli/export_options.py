@@ -17,8 +17,10 @@ from mocovit_deploy.cli.option_value import (
     positive_numbers,
     seed,
     share_of_points,
+    strides,
     words,
 )
+from mocovit_deploy.spec import STRIDES
 
 Options = argparse.ArgumentParser | argparse._ArgumentGroup
 
@@ -59,6 +61,16 @@ def _network(group: Options) -> None:
         type=positive,
         metavar="N",
         help="default: the network's own (mocovit: 1000)",
+    )
+    add(
+        "--features",
+        nargs="?",
+        type=strides,
+        const=STRIDES,
+        default=(),
+        metavar="STRIDES",
+        help="give the maps of the backbone at these strides (8,16,32 where none are named), named stride_8, "
+        "..., in place of classes: mocovit_* and timm/NAME",
     )
     add(
         "--deploy-hooks",

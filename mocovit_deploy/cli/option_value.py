@@ -41,6 +41,18 @@ def seed(text: str) -> int:
     return int(text)
 
 
+def strides(text: str) -> tuple[int, ...]:
+    """ "8,16,32": different powers of two, in order.
+
+    >>> strides("32,8")
+    (8, 32)
+    """
+    found = sorted(map(positive, words(text)))
+    if len(set(found)) < len(found) or any(one & (one - 1) for one in found):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a list of different powers of two, as 8,16,32")
+    return tuple(found)
+
+
 def number(text: str) -> float:
     """A decimal number or a fraction, as "1/255"."""
     above, slash, below = text.partition("/")

@@ -79,6 +79,10 @@ def require_honoured(given: argparse.Namespace) -> None:
         )
     if given.unsafe_pickle and given.checkpoint is None and not given.model.endswith(".pt2"):
         raise UsageError("--unsafe-pickle reads a --checkpoint or a .pt2 file; give one, or leave it out")
+    for name in ("num_classes", "labels", "data"):
+        fits_a_checkpoint = name == "num_classes" and given.checkpoint is not None
+        if given.features and _is_given(given, name) and not fits_a_checkpoint:
+            raise UsageError(f"--features leaves out the head that names classes: leave out {_option(name)}")
     if given.pretrained and given.checkpoint is not None:
         raise UsageError("--pretrained and --checkpoint both give the weights; leave one out")
     names = [name for name, _ in given.model_arg]
@@ -167,6 +171,7 @@ def _model(given: argparse.Namespace) -> ModelSpec:
         pretrained=given.pretrained,
         prefer_ema=given.prefer_ema,
         normalize=given.normalize,
+        features=given.features,
         unsafe_pickle=given.unsafe_pickle,
         input_names=given.input_names,
         output_names=given.output_names,

@@ -14,6 +14,7 @@ from mocovit_deploy.spec import (
     CONVERTERS,
     LAYOUTS,
     RANGE_RULES,
+    STRIDES,
     CalibrationRequest,
     ExportRequest,
     ModelSpec,
@@ -46,6 +47,18 @@ def _spreads(value: object, where: str) -> tuple[float, ...]:
     return found
 
 
+def _strides(value: object, where: str) -> tuple[int, ...]:
+    """Strides as a list of numbers, or true for those that --features gives without any."""
+    if isinstance(value, bool):
+        return STRIDES if value else ()
+    if not isinstance(value, list) or not value:
+        raise UsageError(f"{where}: {value!r:.60} is not a list of strides, as [8, 16, 32], nor true")
+    found = sorted(positive(one, where) for one in value)
+    if len(set(found)) < len(found) or any(one & (one - 1) for one in found):
+        raise UsageError(f"{where}: {value!r:.60} holds a stride twice, or one that is no power of two")
+    return tuple(found)
+
+
 def _checkpoint(value: object, where: str) -> Path:
     path = Path(text(value, where))
     if not path.is_file():
@@ -62,6 +75,7 @@ MODEL_WORDS: Mapping[str, Callable[[object, str], Any]] = {
     "unsafe_pickle": flag,
     "pretrained": flag,
     "num_classes": positive,
+    "features": _strides,
     "image_size": positive,
     "batch": positive,
     "scale": _scale,
@@ -110,7 +124,9 @@ def request_of(words: Mapping[str, Any], only: tuple[tuple[str, str], ...], wher
             **{word: given[word] for word in ("scale", "mean", "std", "colour_order") if word in given},
         ),
         **{
-            word: given[word] for word in (*same, "normalize", "input_names", "output_names") if word in given
+            word: given[word]
+            for word in (*same, "normalize", "features", "input_names", "output_names")
+            if word in given
         },
     )
     options = ("layout", "opset", "minimum_deployment_target", "converter", "without", "deploy_hooks")

@@ -43,3 +43,14 @@ class Source(Protocol):
         and are made alive (`models/seeded.py`). A module that the user hands over is never changed.
         """
         ...
+
+
+class FeatureSource(Source, Protocol):
+    """A source whose networks are backbones too: it can give the maps inside them (`--features`)."""
+
+    def feature_maps(self, spec: ModelSpec, network: nn.Module) -> nn.Module:
+        """`network`, as `build` made it and with its weights, giving {"stride_8": (N, C, H/8, W/8), ...}.
+
+        The strides are those of `spec.features`, in order. Raises `UsageError` for one that it has not.
+        """
+        ...

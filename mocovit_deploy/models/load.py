@@ -17,6 +17,7 @@ from mocovit_deploy.artifacts.provenance import LIVE
 from mocovit_deploy.errors import ConversionError, UsageError, first_line
 from mocovit_deploy.files import digest
 from mocovit_deploy.models.checkpoint import load_checkpoint
+from mocovit_deploy.models.features import require_backbones, with_maps
 from mocovit_deploy.models.floats import in_float32
 from mocovit_deploy.models.inputs import Inputs, inputs_of, path_of
 from mocovit_deploy.models.modes import require_one_mode
@@ -64,6 +65,7 @@ def load_network(spec: ModelSpec) -> Network:
     `ConversionError` where the network does not run on its own inputs.
     """
     source = source_for(spec.name)
+    require_backbones(spec, source)
     with seeded(spec.seed):
         built = source.build(spec)
         own = source.own_input(spec, built)
@@ -79,8 +81,9 @@ def load_network(spec: ModelSpec) -> Network:
         elif not weights:
             with _says_what_it_ran_on(spec, inputs):
                 enliven(module, inputs.for_statistics())
+        module = with_maps(spec, source, module)
     input_names = name_inputs(spec.input_names, source.INPUT_NAMES, parameters, inputs.paths)
-    network = _network(spec, _short(spec.name), module, inputs, input_names)
+    network = _network(spec, _short(spec), module, inputs, input_names)
     return replace(network, weights=weights or f"random, seed {spec.seed}", trained=bool(weights))
 
 
@@ -156,8 +159,12 @@ def _says_what_it_ran_on(spec: ModelSpec, inputs: Inputs) -> Iterator[None]:
         ) from error
 
 
-def _short(name: str) -> str:
-    """What files are called: "net" for "path/to/file.py:net", "timm_ghostnet_100" for "timm/ghostnet_100"."""
-    if name.endswith(".pt2"):
-        return Path(name).stem
-    return name.rpartition(":")[2].replace("/", "_")
+def _short(spec: ModelSpec) -> str:
+    """What files are called: "net" for "path/to/file.py:net", "timm_ghostnet_100" for "timm/ghostnet_100".
+
+    "mocovit_1_0_features_8_16" where maps are asked for.
+    """
+    if spec.name.endswith(".pt2"):
+        return Path(spec.name).stem
+    name = spec.name.rpartition(":")[2].replace("/", "_")
+    return "_".join([name, "features", *map(str, spec.features)]) if spec.features else name

@@ -49,6 +49,16 @@ def build(spec: ModelSpec) -> MoCoViT:
     return MoCoViT(MoCoViTConfig(**{"width": WIDTHS[spec.name], "num_classes": classes, **given}))
 
 
+def feature_maps(spec: ModelSpec, network: nn.Module) -> nn.Module:
+    """The last map of `network` at each stride of `spec`. Raises `UsageError` for one that it has not."""
+    from mocovit_deploy.models.features import NamedMaps, require_strides
+    from mocovit_deploy.models.mocovit_network import STRIDES, MoCoViT, MoCoViTMaps
+
+    assert isinstance(network, MoCoViT)
+    require_strides(spec.name, spec.features, STRIDES)
+    return NamedMaps(MoCoViTMaps(network, spec.features), spec.features)
+
+
 def own_input(_spec: ModelSpec, _network: nn.Module) -> InputSpec:
     return InputSpec(preprocessing=ASSUMED)
 

@@ -15,7 +15,10 @@ GhostNet's rule (arXiv:1911.11907, section 4.1) and have no published numbers to
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
+from operator import mul
 
 import torch
 import torch.nn.functional as F
@@ -208,6 +211,8 @@ class MoCoViT(nn.Module):
         self.stem = conv_bn(3, wide(STEM_CHANNELS), 3, stride=2, relu=True)
         blocks: list[nn.Module] = []
         channels = wide(STEM_CHANNELS)
+        self.channels = (channels, *(wide(outputs) for _, _, _, outputs, _, _ in BLOCKS))
+        """Of the maps after the stem and after each block."""
         transformer_se = iter(config.transformer_se)
         for kind, kernel, expanded, outputs, se, stride in BLOCKS:
             if kind == "ghost":
@@ -226,3 +231,32 @@ class MoCoViT(nn.Module):
         x = F.relu(self.features(F.adaptive_avg_pool2d(x, 1)))
         logits: Tensor = self.classifier(self.dropout(x.flatten(1)))
         return logits
+
+
+STRIDES = (2, 4, 8, 16, 32)
+"""Of the maps inside."""
+
+
+class MoCoViTMaps(nn.Module):
+    """The stem and the blocks of a `MoCoViT`: (B, 3, H, W) -> the last map at each of `strides`, in order.
+
+    Blocks that no map needs are left out.
+    """
+
+    def __init__(self, network: MoCoViT, strides: Sequence[int]) -> None:
+        super().__init__()
+        reached = list(accumulate((stride for *_, stride in BLOCKS), mul, initial=STRIDES[0]))
+        last = {stride: place for place, stride in enumerate(reached)}
+        self.after = tuple(last[stride] for stride in strides)
+        """How many blocks come before each map."""
+        self.channels = tuple(network.channels[place] for place in self.after)
+        self.stem = network.stem
+        self.blocks = nn.Sequential(*list(network.blocks)[: max(self.after)])
+
+    def forward(self, image: Tensor) -> list[Tensor]:
+        x = self.stem(image)
+        maps = [x]
+        for block in self.blocks:
+            x = block(x)
+            maps.append(x)
+        return [maps[place] for place in self.after]

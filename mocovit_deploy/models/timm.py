@@ -53,6 +53,12 @@ def build(spec: ModelSpec) -> nn.Module:
 
 
 def _create(timm: ModuleType, name: str, spec: ModelSpec) -> nn.Module:
+    network: nn.Module = timm.create_model(name, pretrained=spec.pretrained, **_options(timm, name, spec))
+    return network
+
+
+def _options(timm: ModuleType, name: str, spec: ModelSpec) -> dict[str, Any]:
+    """Keyword arguments of `timm.create_model`."""
     options: dict[str, Any] = {key: literal(text) for key, text in spec.arguments}
     if spec.num_classes is not None:
         options.setdefault("num_classes", spec.num_classes)
@@ -62,8 +68,7 @@ def _create(timm: ModuleType, name: str, spec: ModelSpec) -> nn.Module:
     size = spec.input.size
     if configuration is not None and configuration.fixed_input_size and size is not None:
         options.setdefault("img_size", size)
-    network: nn.Module = timm.create_model(name, pretrained=spec.pretrained, **options)
-    return network
+    return options
 
 
 def own_input(spec: ModelSpec, network: nn.Module) -> InputSpec:
@@ -72,6 +77,59 @@ def own_input(spec: ModelSpec, network: nn.Module) -> InputSpec:
     channels, size, _ = data["input_size"]
     scaling = Preprocessing(scale=1 / 255, mean=tuple(data["mean"]), std=tuple(data["std"]))
     return InputSpec(size=size, channels=channels, preprocessing=scaling)
+
+
+def feature_maps(spec: ModelSpec, network: nn.Module) -> nn.Module:
+    """timm's own `features_only` form of `network`, with its weights, at the strides of `spec`.
+
+    Of several maps at one stride the last is taken. Raises `UsageError` for a network that timm gives no maps
+    of, and for a stride that it has no map at.
+    """
+    from mocovit_deploy.models.features import NamedMaps, last_at_each, require_strides
+
+    places = last_at_each([one["reduction"] for one in _backbone(spec, None).feature_info.info])
+    require_strides(spec.name, spec.features, tuple(places))
+    backbone = _backbone(spec, tuple(places[stride] for stride in spec.features))
+    _take_weights(spec.name, backbone, network)
+    channels_last = getattr(network, "output_fmt", "NCHW") == "NHWC"  # timm's Swin
+    return NamedMaps(backbone, spec.features, channels_last=channels_last)
+
+
+def _backbone(spec: ModelSpec, places: tuple[int, ...] | None) -> Any:
+    """`timm.create_model` with `features_only`; the maps at `places`, None for timm's own choice."""
+    timm, name = import_timm(), spec.name.removeprefix(PREFIX)
+    where = {} if places is None else {"out_indices": places}
+    options = {**_options(timm, name, spec), **where}
+    options.pop("num_classes", None)
+    try:
+        return timm.create_model(name, features_only=True, **options)
+    except Exception as error:
+        raise UsageError(
+            f"--features: timm gives no maps of {spec.name} ({type(error).__name__}: {first_line(error)}); "
+            "leave it out, or choose another network"
+        ) from error
+
+
+def _take_weights(name: str, backbone: nn.Module, network: nn.Module) -> None:
+    """Copy the weights of `network` into its `features_only` form, which names some of them otherwise.
+
+    blocks.0.0.conv.weight      of the network
+    blocks_0.0.conv.weight      of its features_only form, or model.blocks.0.0.conv.weight
+    """
+    given = {_plain(key): tensor for key, tensor in network.state_dict().items()}
+    wanted = backbone.state_dict()
+    names = {key: _plain(key) for key in wanted}
+    taken = {key: given.get(plain, given.get(plain.partition("_")[2])) for key, plain in names.items()}
+    if unknown := [key for key, one in taken.items() if one is None or one.shape != wanted[key].shape]:
+        raise UsageError(
+            f"--features: {name} has other weights as a backbone ({unknown[0]}); leave it out, or choose "
+            "another network"
+        )
+    backbone.load_state_dict(taken)
+
+
+def _plain(key: str) -> str:
+    return key.replace(".", "_")
 
 
 def weights(spec: ModelSpec, network: nn.Module) -> str:

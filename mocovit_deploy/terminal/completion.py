@@ -21,7 +21,7 @@ class Option(NamedTuple):
     values: tuple[str, ...]
     files: bool
     bare: bool
-    """Takes no value."""
+    """Needs no value."""
 
 
 class Command(NamedTuple):
@@ -66,7 +66,9 @@ def _options(parser: argparse.ArgumentParser, values: Values) -> Iterator[Option
         taken = tuple(map(str, action.choices or values.get(action.dest, ())))
         files = action.type is Path or taken == FILES
         said = re.sub(r"\s+", " ", (action.help or "").replace("%%", "%"))
-        yield Option(tuple(action.option_strings), said, () if files else taken, files, action.nargs == 0)
+        yield Option(
+            tuple(action.option_strings), said, () if files else taken, files, action.nargs in (0, "?")
+        )
 
 
 def _function(program: str, command: str = "") -> str:

@@ -20,6 +20,7 @@ def parsed(folder, text, *words):
 
 
 SAMPLE = {
+    "features": [8, 32],
     "dynamic": "batch",
     "colour_order": "bgr",
     "scale": 0.5,
@@ -59,6 +60,12 @@ def test_every_option_can_stand_in_a_file(action, tmp_path):
     usual = export_parser().parse_args([])
     assert getattr(given, action.dest) != getattr(usual, action.dest)
     assert {n for n in vars(usual) if getattr(given, n) != getattr(usual, n)} == {action.dest}
+
+
+def test_an_option_whose_value_may_be_left_out_takes_true(tmp_path):
+    assert parsed(tmp_path, "features = true\n").features == (8, 16, 32)
+    assert parsed(tmp_path, "features = false\n").features == ()
+    assert parsed(tmp_path, "features = [8, 16]\n", "--no-features").features == ()
 
 
 def test_the_command_line_wins(tmp_path):

@@ -34,6 +34,7 @@ MODEL_OPTIONS = {
     "unsafe_pickle": ["objects.pt"],
     "pretrained": [],
     "num_classes": ["7"],
+    "features": ["8"],
     "image_size": ["64"],
     "batch": ["2"],
     "seed": ["3"],
@@ -189,6 +190,8 @@ def test_a_summary_refuses_what_changes_files_alone(name):
         (["--pretrained", "--checkpoint", "a.pt"], "--pretrained and --checkpoint both give the weights"),
         (["--model-arg", "a=1", "--model-arg", "a=2"], "--model-arg a is given twice"),
         (["--calibration", "random"], "--calibration is of precisions with fixed ranges"),
+        (["--features", "--num-classes", "7"], "--features leaves out the head .* leave out --num-classes"),
+        (["--features", "--data", "a"], "--features leaves out the head .* leave out --data"),
         (["--ranges", "mse"], "--ranges goes with --calibration"),
         (["--bias-correction"], "--bias-correction goes with --calibration"),
         (["--max-drop", "1"], "--max-drop goes with --data or --precision auto"),
@@ -263,6 +266,7 @@ def test_every_source_honours_or_refuses(name, source, folder, monkeypatch):
 REFUSED = {
     *(("pretrained", source) for source in SOURCES),  # timm's for want of a network to download from
     *((name, "program") for name in ("model_arg", "num_classes", "image_size", "batch")),
+    *(("features", source) for source in ("program", "user")),
     ("num_classes", "user"),  # this one has no such parameter; see tests/models/test_user.py
 }
 
@@ -287,6 +291,7 @@ SHOWS = {
     "unsafe_pickle": halved,
     "normalize": lambda new, _: new.input.dtype == "uint8",
     "num_classes": lambda new, _: classes(new) == 7,
+    "features": lambda new, _: new.output_names == ("stride_8",),
     "image_size": lambda new, _: new.input.size == 64,
     "batch": lambda new, old: new.input.batch == 2 and new.stem == f"{old.stem}_b2",
     "seed": lambda new, _: not np.array_equal(noise(new, 3), noise(new, 0)),
