@@ -134,7 +134,7 @@ def export(
     """Export a live module to every format and precision, and check each file against it.
 
     `example` is one run's worth of inputs: a tensor, several in the order of forward's parameters, or by
-    their names. One square image of 1 or 3 channels is checked on photographs, prepared as `preprocessing`
+    their names. One image of 1 or 3 channels is checked on photographs, prepared as `preprocessing`
     says (ImageNet's values, said to be assumed, if it is None); other inputs on variations of the example.
     With `normalize` the files do that preparing, and take pixels 0 to 255 in RGB.
     `name` is what files are called, the class of the module if it is None. `options` are further fields of

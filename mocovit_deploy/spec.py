@@ -38,20 +38,38 @@ PIXELS = Preprocessing(scale=1.0, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0), ass
 """Of a network that takes the pixels themselves."""
 
 
+def sides_text(sides: tuple[int, int]) -> str:
+    """Height and width as --image-size takes them and files are called.
+
+    >>> sides_text((224, 224)), sides_text((96, 192))
+    ('224', '96x192')
+    """
+    height, width = sides
+    return str(height) if height == width else f"{height}x{width}"
+
+
 @dataclass(frozen=True)
 class InputSpec:
-    """The image a network takes: `batch` pictures of `channels` x `size` x `size`, NCHW in PyTorch."""
+    """The image a network takes: `batch` pictures of `channels` x height x width, NCHW in PyTorch."""
 
     size: int = 224
+    """The height, and the width too unless `width` says otherwise."""
     channels: int = 3
     batch: int = 1
     preprocessing: Preprocessing = field(default_factory=Preprocessing)
     dtype: str = "float32"
     """"uint8" for pixels 0..255 as they are."""
+    width: int | None = None
+    """None: a square."""
+
+    @property
+    def sides(self) -> tuple[int, int]:
+        """Height and width."""
+        return (self.size, self.size if self.width is None else self.width)
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
-        return (self.batch, self.channels, self.size, self.size)
+        return (self.batch, self.channels, *self.sides)
 
 
 @dataclass(frozen=True)
@@ -63,12 +81,19 @@ class OwnInput:
     """
 
     size: int | None = None
+    """The height, and the width too unless `width` says otherwise."""
     batch: int | None = None
     scale: float | None = None
     mean: tuple[float, ...] | None = None
     """One number for each channel, or one for all."""
     std: tuple[float, ...] | None = None
     colour_order: str | None = None
+    width: int | None = None
+
+    @property
+    def sides(self) -> tuple[int, int] | None:
+        """Height and width; None if no size is given."""
+        return None if self.size is None else (self.size, self.size if self.width is None else self.width)
 
     @property
     def said(self) -> dict[str, float | str | tuple[float, ...]]:

@@ -24,7 +24,7 @@ Tensors = Callable[[int, int], Array]
 def image_of(artifact: Artifact) -> InputSpec:
     """The one image a file takes: its size, channels and preprocessing, by the manifest.
 
-    Raises `UsageError` where it takes something else than one square image and gives something else than one
+    Raises `UsageError` where it takes something else than one image and gives something else than one
     (batch, classes).
     """
     if len(artifact.inputs) != 1 or artifact.inputs[0].layout not in ("nhwc", "nchw"):
@@ -35,10 +35,10 @@ def image_of(artifact: Artifact) -> InputSpec:
     (taken,) = artifact.inputs
     _, *rest = taken.shape
     height, width, channels = rest if taken.layout == "nhwc" else (rest[1], rest[2], rest[0])
-    if height != width:
-        raise UsageError(f"{artifact.path}: takes images of {height} x {width}; only square ones are made")
     dtype = "uint8" if taken.dtype == "uint8" else InputSpec.dtype
-    return InputSpec(int(width), int(channels), preprocessing=artifact.preprocessing, dtype=dtype)
+    other = None if height == width else int(width)
+    how = artifact.preprocessing
+    return InputSpec(int(height), int(channels), preprocessing=how, dtype=dtype, width=other)
 
 
 def file_answers(artifact: Artifact, predictor: Predictor, tensors: Tensors, images: int) -> Classes:

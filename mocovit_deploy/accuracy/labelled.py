@@ -77,14 +77,13 @@ def read_labelled(
         found = _from_function(name, image, images)
     pictures, labels = (np.asarray(array) for array in found)
     require_labels(name, labels)
-    side, channels = image.size, image.channels
-    wanted = (side, side, channels) if pictures.dtype == np.uint8 else (channels, side, side)
+    (height, width), channels = image.sides, image.channels
+    wanted = (height, width, channels) if pictures.dtype == np.uint8 else (channels, height, width)
     fits = pictures.ndim == 4 and pictures.shape[1:] == wanted
     if pictures.dtype not in (np.uint8, np.dtype(image.dtype)) or not fits:
-        tensors = f" or float32 (n, {channels}, {side}, {side})" if image.dtype == "float32" else ""
-        raise UsageError(
-            f"{name}: images are {_described(pictures)}, not uint8 (n, {side}, {side}, {channels}){tensors}"
-        )
+        tensors = f" or float32 (n, {channels}, {height}, {width})" if image.dtype == "float32" else ""
+        pixels = f"uint8 (n, {height}, {width}, {channels})"
+        raise UsageError(f"{name}: images are {_described(pictures)}, not {pixels}{tensors}")
     if len(pictures) != len(labels):
         raise UsageError(f"{name}: {len(pictures)} images for {len(labels)} labels")
     if images is not None and len(labels) < images:

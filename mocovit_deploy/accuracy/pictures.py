@@ -1,4 +1,4 @@
-"""Image files as pixels: the largest square in the middle, scaled to what a network takes."""
+"""Image files as pixels: the largest part in the middle with the proportions a network takes, scaled."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def require_picture(path: Path) -> None:
 
 
 def read_pixels(path: Path, image: InputSpec) -> Array:
-    """The largest square in the middle of an image file, scaled to (S, S, C) uint8.
+    """The largest part in the middle of an image file that has the proportions of `image`, (H, W, C) uint8.
 
     Raises `NoImageError` for a file that no decoder takes.
     """
@@ -92,7 +92,10 @@ def read_pixels(path: Path, image: InputSpec) -> Array:
             picture = upright.convert("RGB" if image.channels == 3 else "L")
     except Exception as error:  # noqa: BLE001 - as above
         raise NoImageError(f"not an image: {first_line(error)}") from None
-    side = min(picture.size)
-    left, top = (picture.width - side) / 2, (picture.height - side) / 2
-    scaled = picture.resize((image.size, image.size), box=(left, top, left + side, top + side))
-    return np.asarray(scaled, np.uint8).reshape(image.size, image.size, image.channels)
+    height, width = image.sides
+    shrink = min(picture.width / width, picture.height / height)
+    wide, high = width * shrink, height * shrink
+    left, top = (picture.width - wide) / 2, (picture.height - high) / 2
+    box = (left, top, min(left + wide, picture.width), min(top + high, picture.height))
+    scaled = picture.resize((width, height), box=box)
+    return np.asarray(scaled, np.uint8).reshape(height, width, image.channels)

@@ -161,12 +161,14 @@ def _input_from_json(image: Mapping[str, Any]) -> InputSpec | OwnInput:
             mean=mean,
             std=std,
             colour_order=None if order is None else _of(str, order),
+            width=_of_or_none(image.get("width")),
         )
     if image["kind"] != "given":
         raise ValueError(f"input is {image['kind']!r}")
     how = preprocessing_from(image["preprocessing"])
     size, channels, batch = (_of(int, image[name]) for name in ("size", "channels", "batch"))
-    return InputSpec(size, channels, batch, how, _of(str, image.get("dtype", InputSpec.dtype)))
+    dtype = _of(str, image.get("dtype", InputSpec.dtype))
+    return InputSpec(size, channels, batch, how, dtype, _of_or_none(image.get("width")))
 
 
 def _of(kind: type[_Kind], value: Any) -> _Kind:

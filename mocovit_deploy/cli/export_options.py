@@ -10,6 +10,7 @@ from mocovit_deploy.cli.option_value import (
     choices,
     colour_order,
     free_dimension,
+    image_size,
     not_zero,
     numbers,
     pair,
@@ -85,9 +86,10 @@ def _inputs(group: Options) -> None:
     add(
         "--image-size",
         "--imgsz",
-        type=positive,
+        type=image_size,
         metavar="PIXELS",
-        help="default: the network's own (timm's data configuration; 224 elsewhere)",
+        help="one number, or HEIGHTxWIDTH (default: the network's own: timm's data configuration; 224 "
+        "elsewhere)",
     )
     add("--batch", type=positive, metavar="N", help="images per run (default: 1)")
     add(

@@ -35,6 +35,18 @@ def positive(text: str) -> int:
     return int(text)
 
 
+def image_size(text: str) -> tuple[int, int]:
+    """Height and width.
+
+    >>> image_size("224"), image_size("896x1792")
+    ((224, 224), (896, 1792))
+    """
+    sides = text.lower().split("x")
+    if len(sides) > 2 or not all(one.isascii() and one.isdigit() and int(one) for one in sides):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a positive whole number, nor HEIGHTxWIDTH")
+    return int(sides[0]), int(sides[-1])
+
+
 def seed(text: str) -> int:
     if not text.isascii() or not text.isdigit() or int(text) >= 1 << 63:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of 0 to 2^63 - 1")

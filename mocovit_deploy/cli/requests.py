@@ -160,7 +160,7 @@ def _model(given: argparse.Namespace) -> ModelSpec:
         checkpoint=given.checkpoint,
         num_classes=given.num_classes,
         input=OwnInput(
-            size=given.image_size,
+            **_sides(given.image_size),
             batch=given.batch,
             scale=given.scale,
             mean=given.mean,
@@ -176,6 +176,14 @@ def _model(given: argparse.Namespace) -> ModelSpec:
         input_names=given.input_names,
         output_names=given.output_names,
     )
+
+
+def _sides(sides: tuple[int, int] | None) -> dict[str, int]:
+    """The fields of an `OwnInput` that say these sides."""
+    if sides is None:
+        return {}
+    height, width = sides
+    return {"size": height} if height == width else {"size": height, "width": width}
 
 
 def _is_given(given: argparse.Namespace, name: str) -> bool:

@@ -26,7 +26,7 @@ from mocovit_deploy.errors import DeployError, ParityError, UsageError
 from mocovit_deploy.parity.decide import PASS
 from mocovit_deploy.parity.tolerance import MEANT_ARITHMETIC
 from mocovit_deploy.quantization.recipes import recipe_named
-from mocovit_deploy.spec import CalibrationRequest, ExportRequest, ModelSpec
+from mocovit_deploy.spec import CalibrationRequest, ExportRequest, ModelSpec, sides_text
 
 WORDS = (
     *("max_error", "min_sqnr_db", "min_top1_agreement", "max_partitions", "max_outside_xnnpack"),
@@ -92,6 +92,8 @@ def _words(artifact: Artifact) -> dict[str, Any]:
     }
     found = {word: getattr(spec.input, field, None) for word, field in image.items()}
     words |= {word: value for word, value in found.items() if value is not None}
+    if spec.input.sides is not None and spec.input.width is not None:
+        words["image_size"] = sides_text(spec.input.sides)
     same = ("layout", "opset", "minimum_deployment_target", "converter", "deploy_hooks")
     said = ("author", "licence", "model_version", "description")
     words |= {n: options[n] for n in (*same, *said) if options[n] != getattr(plain, n)}

@@ -47,6 +47,16 @@ def _spreads(value: object, where: str) -> tuple[float, ...]:
     return found
 
 
+def _image_size(value: object, where: str) -> tuple[int, int]:
+    """One number for both sides, or a text "HEIGHTxWIDTH"."""
+    if not isinstance(value, str):
+        return (positive(value, where),) * 2
+    height, _, width = value.lower().partition("x")
+    if not all(one.isascii() and one.isdigit() and int(one) for one in (height, width)):
+        raise UsageError(f'{where}: {value!r:.60} is neither a number nor "HEIGHTxWIDTH"')
+    return int(height), int(width)
+
+
 def _strides(value: object, where: str) -> tuple[int, ...]:
     """Strides as a list of numbers, or true for those that --features gives without any."""
     if isinstance(value, bool):
@@ -76,7 +86,7 @@ MODEL_WORDS: Mapping[str, Callable[[object, str], Any]] = {
     "pretrained": flag,
     "num_classes": positive,
     "features": _strides,
-    "image_size": positive,
+    "image_size": _image_size,
     "batch": positive,
     "scale": _scale,
     "mean": numbers,
@@ -114,12 +124,14 @@ def request_of(words: Mapping[str, Any], only: tuple[tuple[str, str], ...], wher
     given = {
         word: read(words[word], f"{where}: {word}") for word, read in MODEL_WORDS.items() if word in words
     }
+    size, width = given.get("image_size", (None, None))
     same = ("checkpoint", "prefer_ema", "unsafe_pickle", "pretrained", "num_classes", "seed")
     model = ModelSpec(
         name=given["model"],
         arguments=given.get("model_arg", ()),
         input=OwnInput(
-            size=given.get("image_size"),
+            size=size,
+            width=width if width != size else None,
             batch=given.get("batch"),
             **{word: given[word] for word in ("scale", "mean", "std", "colour_order") if word in given},
         ),

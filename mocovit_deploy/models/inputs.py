@@ -18,7 +18,7 @@ from mocovit_deploy.errors import UsageError
 from mocovit_deploy.graph.wrapper import Wrapper
 from mocovit_deploy.models.names import Path, parameters_of
 from mocovit_deploy.parity.samples import random_crops, samples
-from mocovit_deploy.spec import PIXELS, InputSpec, OwnInput, Preprocessing
+from mocovit_deploy.spec import PIXELS, InputSpec, OwnInput, Preprocessing, sides_text
 
 UNTOUCHED = Preprocessing(scale=1.0, mean=(0.0,), std=(1.0,), colour_order="")
 """Of a network that takes something else than one image: its inputs are the tensors themselves."""
@@ -132,9 +132,7 @@ def inputs_of(network: nn.Module, asked: InputSpec | OwnInput, own: InputSpec) -
         return network, Inputs(_prepared(replace(image, preprocessing=own_way), asked), None, paths)
     if isinstance(asked, OwnInput) and asked.said:
         shapes = ", ".join("x".join(map(str, tensor.shape)) for tensor in example)
-        raise UsageError(
-            f"{_option(asked)}: the network takes {shapes}, which is no one square image; leave it out"
-        )
+        raise UsageError(f"{_option(asked)}: the network takes {shapes}, which is no one image; leave it out")
     return network, Inputs(replace(own, preprocessing=UNTOUCHED), example, paths)
 
 
@@ -150,10 +148,10 @@ def path_of(keys: Sequence[Any]) -> Path:
 
 
 def pictures_like(image: InputSpec, count: int = VARIATIONS) -> Tensor:
-    """Noise at two scales, each picture with its own contrast and brightness: (count, C, S, S)."""
-    channels, size = image.channels, image.size
-    coarse = F.interpolate(torch.randn(count, channels, 7, 7), (size, size), mode="bilinear")
-    fine = torch.randn(count, channels, size, size)
+    """Noise at two scales, each picture with its own contrast and brightness: (count, C, H, W)."""
+    channels, sides = image.channels, image.sides
+    coarse = F.interpolate(torch.randn(count, channels, 7, 7), sides, mode="bilinear")
+    fine = torch.randn(count, channels, *sides)
     contrast = torch.rand(2, count, 1, 1, 1)
     brightness = torch.randn(count, channels, 1, 1)
     return 2 * contrast[0] * coarse + 0.3 * contrast[1] * fine + brightness
@@ -162,7 +160,8 @@ def pictures_like(image: InputSpec, count: int = VARIATIONS) -> Tensor:
 def _asked_image(asked: InputSpec | OwnInput, own: InputSpec) -> InputSpec:
     if isinstance(asked, InputSpec):
         return asked
-    return _prepared(replace(own, size=asked.size or own.size, batch=asked.batch or own.batch), asked)
+    size, width = (own.size, own.width) if asked.size is None else (asked.size, asked.width)
+    return _prepared(replace(own, size=size, width=width, batch=asked.batch or own.batch), asked)
 
 
 def _prepared(image: InputSpec, asked: InputSpec | OwnInput) -> InputSpec:
@@ -207,28 +206,26 @@ def _by_position(network: nn.Module, declared: Any) -> tuple[Any, ...]:
 
 
 def _as_image(example: tuple[Tensor, ...]) -> InputSpec | None:
-    """The one square grey or colour image that an example is, or None."""
+    """The one grey or colour image that an example is, or None."""
     dtypes = {torch.float32: "float32", torch.uint8: "uint8"}
     if len(example) != 1 or example[0].dim() != 4 or example[0].dtype not in dtypes:
         return None
     batch, channels, height, width = example[0].shape
-    return (
-        InputSpec(size=height, channels=channels, batch=batch, dtype=dtypes[example[0].dtype])
-        if height == width and channels in (1, 3)
-        else None
-    )
+    if channels not in (1, 3):
+        return None
+    other = None if height == width else width
+    return InputSpec(height, channels, batch, dtype=dtypes[example[0].dtype], width=other)
 
 
 def _require_agreement(
     asked: InputSpec | OwnInput, image: InputSpec | None, example: tuple[Tensor, ...]
 ) -> None:
     shapes = ", ".join("x".join(map(str, tensor.shape)) for tensor in example)
-    for what, option, fixed in (
-        ("size", "--image-size", image and image.size),
-        ("batch", "--batch", len(example[0]) if example[0].dim() else 1),
+    sides = None if asked.size is None else asked.sides
+    for option, wanted, fixed in (
+        ("--image-size", sides, image and image.sides),
+        ("--batch", asked.batch, len(example[0]) if example[0].dim() else 1),
     ):
-        wanted = getattr(asked, what)
         if wanted is not None and wanted != fixed:
-            raise UsageError(
-                f"{option} {wanted}: the network's own example inputs are {shapes}; leave it out"
-            )
+            said = wanted if isinstance(wanted, int) else sides_text(wanted)
+            raise UsageError(f"{option} {said}: the network's own example inputs are {shapes}; leave it out")

@@ -25,7 +25,7 @@ from mocovit_deploy.models.names import name_inputs, name_outputs, parameters_of
 from mocovit_deploy.models.pixels import taking_pixels
 from mocovit_deploy.models.seeded import enliven, seeded
 from mocovit_deploy.models.source import source_for
-from mocovit_deploy.spec import InputSpec, ModelSpec, Preprocessing
+from mocovit_deploy.spec import InputSpec, ModelSpec, Preprocessing, sides_text
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Network:
         if self.inputs.example is not None:
             return self.name
         batch = f"_b{self.input.batch}" if self.input.batch > 1 else ""
-        return f"{self.name}_{self.input.size}{batch}"
+        return f"{self.name}_{sides_text(self.input.sides)}{batch}"
 
 
 def load_network(spec: ModelSpec) -> Network:

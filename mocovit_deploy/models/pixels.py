@@ -47,7 +47,7 @@ def taking_pixels(network: nn.Module, inputs: Inputs, name: str) -> tuple[nn.Mod
     """
     image = inputs.image
     if inputs.example is not None:
-        raise UsageError(f"--normalize: {name} takes something else than one square image; leave it out")
+        raise UsageError(f"--normalize: {name} takes something else than one image; leave it out")
     if image.dtype == "uint8":
         raise UsageError(f"--normalize: {name} takes pixels in uint8 as they are; leave it out")
     how = image.preprocessing

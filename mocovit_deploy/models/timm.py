@@ -65,18 +65,19 @@ def _options(timm: ModuleType, name: str, spec: ModelSpec) -> dict[str, Any]:
     if spec.channels != InputSpec.channels:
         options.setdefault("in_chans", spec.channels)
     configuration = timm.get_pretrained_cfg(name, allow_unregistered=False)
-    size = spec.input.size
-    if configuration is not None and configuration.fixed_input_size and size is not None:
-        options.setdefault("img_size", size)
+    sides = spec.input.sides
+    if configuration is not None and configuration.fixed_input_size and sides is not None:
+        options.setdefault("img_size", sides[0] if sides[0] == sides[1] else sides)
     return options
 
 
 def own_input(spec: ModelSpec, network: nn.Module) -> InputSpec:
     """timm's data configuration of `network`: size, mean and standard deviation of pixels 0..1."""
     data = importlib.import_module("timm.data").resolve_model_data_config(network)
-    channels, size, _ = data["input_size"]
+    channels, height, width = data["input_size"]
     scaling = Preprocessing(scale=1 / 255, mean=tuple(data["mean"]), std=tuple(data["std"]))
-    return InputSpec(size=size, channels=channels, preprocessing=scaling)
+    other = None if height == width else width
+    return InputSpec(size=height, channels=channels, preprocessing=scaling, width=other)
 
 
 def feature_maps(spec: ModelSpec, network: nn.Module) -> nn.Module:

@@ -2,7 +2,7 @@
 
 The function is called with the options given by --model-arg, as text, and returns an `nn.Module`, with its
 weights: they are exported as they are. --num-classes becomes the argument `num_classes` of a function that
-takes it. A network that takes one square image needs nothing more. Any other says what it takes in an
+takes it. A network that takes one image needs nothing more. Any other says what it takes in an
 attribute:
 
     module.example_inputs = (torch.zeros(1, 3, 192, 320), torch.zeros(1, 4))
@@ -11,8 +11,9 @@ attribute:
 in the order, or by the names, of forward's parameters; lists, tuples and dictionaries inside are flattened.
 Options given by
 --model-arg are arguments of the function, read as Python literals unless a parameter is declared `str`; a
-function that takes `num_classes` or `image_size` is given those of the command. A file may import its
-neighbours. A square image in uint8 is taken as pixels 0..255. Weights in another float than float32 are taken
+function that takes `num_classes` or `image_size` is given those of the command, a size that is no square as
+(height, width). A file may import its
+neighbours. An image in uint8 is taken as pixels 0..255. Weights in another float than float32 are taken
 to it (`floats`), and a module of torch.jit is converted (`graph.script`).
 """
 
@@ -59,8 +60,9 @@ def _built(spec: ModelSpec) -> nn.Module:
     if spec.num_classes is not None:
         _require_parameter(spec.name, function, "num_classes", "--num-classes")
         options.setdefault("num_classes", spec.num_classes)
-    if spec.input.size is not None and "image_size" in inspect.signature(function).parameters:
-        options.setdefault("image_size", spec.input.size)
+    sides = spec.input.sides
+    if sides is not None and "image_size" in inspect.signature(function).parameters:
+        options.setdefault("image_size", sides[0] if sides[0] == sides[1] else sides)
     try:
         network = function(**options)
     except Exception as error:

@@ -28,7 +28,7 @@ RANDOM_SAMPLES = 2
 
 
 def samples(spec: InputSpec, seed: int) -> tuple[tuple[str, ...], Array]:
-    """Names and inputs, (samples, batch, C, S, S) in `spec.dtype`, preprocessed; batches hold shifted copies.
+    """Names and inputs, (samples, batch, C, H, W) in `spec.dtype`, preprocessed; batches hold shifted copies.
 
     Networks whose input is not one or three channels get random samples alone, and their names say so.
     """
@@ -43,7 +43,7 @@ def samples(spec: InputSpec, seed: int) -> tuple[tuple[str, ...], Array]:
 
 
 def random_crops(spec: InputSpec, seed: int, count: int) -> Array:
-    """Random crops of the photographs, (count, batch, C, S, S) in `spec.dtype`, preprocessed.
+    """Random crops of the photographs, (count, batch, C, H, W) in `spec.dtype`, preprocessed.
 
     One in four is random numbers; all are for networks whose input is not one or three channels.
     """
@@ -71,7 +71,7 @@ def _batch(crop: tuple[str, float, float, float], spec: InputSpec) -> FloatArray
 
 
 def preprocess(pixels: npt.NDArray[np.uint8], how: Preprocessing) -> FloatArray:
-    """uint8 (S, S, C) RGB or grey -> float32 (C, S, S) as the network was trained on."""
+    """uint8 (H, W, C) RGB or grey -> float32 (C, H, W) as the network was trained on."""
     ordered = pixels[..., ::-1] if how.colour_order == "BGR" else pixels
     channels = pixels.shape[-1]
     mean, std = (np.array(v[:channels], np.float64) for v in (how.mean, how.std))
@@ -80,15 +80,16 @@ def preprocess(pixels: npt.NDArray[np.uint8], how: Preprocessing) -> FloatArray:
 
 
 def _pixels(crop: tuple[str, float, float, float], spec: InputSpec) -> npt.NDArray[np.uint8]:
-    """One square crop of a photograph, scaled to (S, S, C)."""
+    """One crop of a photograph, (H, W, C): the largest part of its square with the image's proportions."""
     image_module = needs_extra("PIL.Image", "export")
     name, left, top, side = crop
     with image_module.open(_photograph(name)) as opened:
         photograph = opened.convert("RGB" if spec.channels == 3 else "L")
-    unit = photograph.height
-    box = (left * unit, top * unit, (left + side) * unit, (top + side) * unit)
-    scaled = photograph.resize((spec.size, spec.size), box=box)
-    return np.asarray(scaled, np.uint8).reshape(spec.size, spec.size, spec.channels)
+    unit, (height, width) = photograph.height, spec.sides
+    high, wide = (side * one / max(height, width) for one in (height, width))
+    box = (left * unit, top * unit, (left + wide) * unit, (top + high) * unit)
+    scaled = photograph.resize((width, height), box=box)
+    return np.asarray(scaled, np.uint8).reshape(height, width, spec.channels)
 
 
 def _photograph(name: str) -> Path:

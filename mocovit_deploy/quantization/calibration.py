@@ -138,20 +138,20 @@ def _runs(source: str, name: str, array: Array, most: int) -> Array:
 
 
 def _tensors(source: str, pictures: Array, image: InputSpec) -> Array:
-    """(n, C, S, S) in `image.dtype`.
+    """(n, C, H, W) in `image.dtype`.
 
     Raises `UsageError` for arrays that are neither pixels nor tensors of the size.
     """
-    side, channels = image.size, image.channels
-    wanted = (side, side, channels) if pictures.dtype == np.uint8 else (channels, side, side)
+    (height, width), channels = image.sides, image.channels
+    wanted = (height, width, channels) if pictures.dtype == np.uint8 else (channels, height, width)
     if pictures.ndim == 4 and not len(pictures):
         raise UsageError(f"{source}: holds no images")
     fits = pictures.ndim == 4 and pictures.shape[1:] == wanted
     if pictures.dtype not in (np.uint8, image.dtype) or not fits:
-        tensors = f" or float32 (n, {channels}, {side}, {side})" if image.dtype == "float32" else ""
+        tensors = f" or float32 (n, {channels}, {height}, {width})" if image.dtype == "float32" else ""
         raise UsageError(
             f"{source}: images are {pictures.dtype} {list(pictures.shape)}, not uint8 "
-            f"(n, {side}, {side}, {channels}){tensors}"
+            f"(n, {height}, {width}, {channels}){tensors}"
         )
     if pictures.dtype == np.float32:
         return pictures

@@ -151,6 +151,11 @@ def _image(artifact: Artifact) -> TensorSpec:
             f"{artifact.path.name}: code is written for networks of one grey or colour image, batch 1; this "
             f"one takes {', '.join(f'{one.name} {list(one.shape)} {one.dtype}' for one in artifact.inputs)}"
         )
+    rows, columns = found.shape[1:3] if found.layout == "nhwc" else found.shape[2:]
+    if rows != columns:
+        raise UsageError(
+            f"{artifact.path.name}: code is written for square images; this one takes {rows} x {columns}"
+        )
     return found
 
 

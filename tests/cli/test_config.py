@@ -73,7 +73,7 @@ def test_the_command_line_wins(tmp_path):
     given = parsed(tmp_path, text, "--format=coreml", "--without", "merge_branches", "--imgs", "64")
     assert given.format == ("coreml",)
     assert given.without == ["merge_branches"]
-    assert given.image_size == 64
+    assert given.image_size == (64, 64)
     assert given.batch == 2
 
 

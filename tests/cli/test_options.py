@@ -271,6 +271,21 @@ REFUSED = {
 }
 
 
+def test_a_size_that_is_no_square():
+    asked = request_of("--image-size", "96x192").model.input
+    assert (asked.size, asked.width, asked.sides) == (96, 192, (96, 192))
+    assert request_of("--image-size", "96X96").model == request_of("--image-size", "96").model
+    network = load_network(request_of("--model", TINY, "--image-size", "32x64").model)
+    assert network.input.shape == (1, 3, 32, 64)
+    assert network.stem == "tiny_32x64"
+
+
+@pytest.mark.parametrize("text", ["96x", "x96", "0x96", "1x2x3", "-1", "big"])
+def test_a_size_that_is_none(text):
+    with pytest.raises(UsageError, match="is not a positive whole number, nor HEIGHTxWIDTH"):
+        request_of("--image-size", text)
+
+
 def classes(network):
     with torch.no_grad():
         return network.module(*network.inputs.for_capture(0, free_batch=False)).shape[-1]

@@ -1,4 +1,4 @@
-"""Networks that take something else than one square image, from their declaration to their files."""
+"""Networks that take something else than one image, from their declaration to their files."""
 
 from dataclasses import replace
 
@@ -15,6 +15,7 @@ from mocovit_deploy.exporting.pipeline import export_model
 from mocovit_deploy.formats import format_named
 from mocovit_deploy.models.inputs import UNTOUCHED, Flattened, inputs_of
 from mocovit_deploy.models.load import load_network
+from mocovit_deploy.parity.samples import samples
 from mocovit_deploy.spec import ASSUMED, PIXELS, ExportRequest, InputSpec, ModelSpec, OwnInput
 from mocovit_deploy.terminal.progress import Stages
 
@@ -52,7 +53,30 @@ def test_an_example_of_one_square_image_is_an_image():
         assert inputs.image.preprocessing == InputSpec().preprocessing
 
 
-@pytest.mark.parametrize("example", [torch.zeros(1, 3, 24, 40), torch.zeros(1, 4, 24, 24), torch.zeros(1, 7)])
+def test_an_example_of_one_oblong_image_is_an_image():
+    _, inputs = inputs_of(Given(torch.zeros(1, 3, 24, 40)), OwnInput(), InputSpec())
+    assert inputs.example is None
+    assert inputs.image.sides == (24, 40)
+    assert [array.shape for array in inputs.for_parity(0)[1]] == [(8, 1, 3, 24, 40)]
+    assert inputs.for_random_calibration(0, 4)[0].shape == (4, 1, 3, 24, 40)
+    assert inputs.for_statistics()[0][0].shape[2:] == (24, 40)
+    with pytest.raises(UsageError, match="--image-size 24: the network's own example inputs are 1x3x24x40"):
+        inputs_of(Given(torch.zeros(1, 3, 24, 40)), OwnInput(size=24), InputSpec())
+    with pytest.raises(UsageError, match="--image-size 40x24: the network's"):
+        inputs_of(Given(torch.zeros(1, 3, 24, 40)), OwnInput(size=40, width=24), InputSpec())
+    inputs_of(Given(torch.zeros(1, 3, 24, 40)), OwnInput(size=24, width=40), InputSpec())
+
+
+def test_an_oblong_image_keeps_the_proportions_of_photographs():
+    square, oblong = (
+        samples(InputSpec(size, width=width, preprocessing=PIXELS), seed=0)[1][0, 0].transpose(1, 2, 0)
+        for size, width in ((96, None), (48, 96))
+    )
+    assert oblong.shape == (48, 96, 3)
+    assert np.abs(oblong - square[:48]).mean() < 4  # the upper half of the same square
+
+
+@pytest.mark.parametrize("example", [torch.zeros(1, 4, 24, 24), torch.zeros(1, 7)])
 def test_any_other_tensor_is_taken_as_it_is(example):
     network, inputs = inputs_of(Given((example,)), OwnInput(), InputSpec())
     assert isinstance(network, Given)
