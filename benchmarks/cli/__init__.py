@@ -1,5 +1,6 @@
 """mocovit-bench.
 
-main       arguments in, exit status out      parser     the options, with examples
-commands   what each command does             phones     choosing and asking phones
+main       from arguments to exit status      parser     the options, with examples
+request    the options as plain data          commands   the commands
+phones     the phones that a command holds
 """

@@ -1,4 +1,4 @@
-"""What each word of `mocovit-bench` does. Reports go to standard output, all else to standard error."""
+"""The commands of `mocovit-bench`. JSON goes to standard output, all other text to standard error."""
 
 from __future__ import annotations
 
@@ -30,7 +30,11 @@ _Prepared = tuple[Artifact, Plan, Context]
 
 
 def measure_files(request: BenchRequest) -> None:
-    """Check and measure every file; write, print and judge the reports."""
+    """Check and measure every file, then write and print the reports.
+
+    Raises the error of the first phone that failed, after the reports of the others are written, and
+    `StableDeviceError` if a device was too unsteady to measure.
+    """
     if request.benchmark_binary is not None:
         _run_benchmark_model(request, request.benchmark_binary)
         return
@@ -47,20 +51,21 @@ def measure_files(request: BenchRequest) -> None:
             _explain(reports[-1], say)
         return reports
 
-    reports, failed = phones.on_each(request.wanted, measure, _say)
+    measured = phones.on_each(request.wanted, measure, _say)
+    reports = measured.reports
     if request.output is not None and reports:
         write_reports(request.output, reports)
     if request.html is not None and reports:
         _write_page(request.html, reports)
     if request.as_json:
         print(reports_json(reports), end="")
-    if failed is not None:
-        raise failed
+    if measured.failed is not None:
+        raise measured.failed
     refuse_unsteady(reports)
 
 
 def write_page(reports: Sequence[Path], output: Path) -> None:
-    """Turn report files into one page."""
+    """Turn report files into one page with plots."""
     check_place(output)
     _write_page(output, [report for path in reports for report in read_reports(path)])
 
@@ -73,7 +78,7 @@ def _write_page(path: Path, reports: Sequence[Report]) -> None:
 
 
 def doctor(request: DoctorRequest) -> None:
-    """Walk through all that measuring on a phone takes."""
+    """Check, step by step, that a phone can be measured on. Raises the error of the first failed step."""
     from benchmarks.targets.adb.doctor import examine, raise_first_failure
 
     steps = examine(
@@ -107,7 +112,7 @@ def _run_benchmark_model(request: BenchRequest, binary: Path) -> None:
 
 
 def ab(request: BenchRequest) -> None:
-    """Which of two files is faster."""
+    """Measure two files in turn, or count both, and say which is faster."""
     from benchmarks.targets.ab import count_both, time_in_turn
 
     sides = [_prepare(request, path) for path in request.files]
@@ -126,7 +131,10 @@ def ab(request: BenchRequest) -> None:
 
 
 def compare_files(old: Path, new: Path, *, fail_above: str | None, as_json: bool) -> None:
-    """What moved between two reports; raises `SlowerError` for more than `fail_above`, as in "3%"."""
+    """Print what changed between two reports.
+
+    Raises `SlowerError` if a file is slower by more than `fail_above`, a percentage such as "3%".
+    """
     from benchmarks.reports import compare as moved_between
 
     bar = None if fail_above is None else moved_between.parse_bar(fail_above)
@@ -154,7 +162,7 @@ def bundle(*, runtime: str | None, deadline_s: float, as_json: bool) -> None:
         _say(f"{name} {lock.runtime(name).version} for aarch64")
         begun, made = time.monotonic(), not bundle_folder(name).is_dir()
         one = find_or_build_bundle(lock, name, deadline_s=deadline_s)
-        how = f"made in {time.monotonic() - begun:.0f} s, verified" if made else "was there, verified"
+        how = f"made in {time.monotonic() - begun:.0f} s, verified" if made else "found, verified"
         _say(f"  {one.path}  ({len(one.files)} files, {one.size_bytes / 1e6:.1f} MB, {how})")
         found.append({"runtime": name, "version": one.version, "path": str(one.path), "build": one.build})
     if as_json:
@@ -162,18 +170,18 @@ def bundle(*, runtime: str | None, deadline_s: float, as_json: bool) -> None:
 
 
 def emulator(*, deadline_s: float, as_json: bool) -> None:
-    """Build the emulator that counts, or find it."""
+    """Find the emulator that counts, or build it."""
     from benchmarks.toolchain.emulator import find_or_build_emulator
 
     found = find_or_build_emulator(say=_say, deadline_s=deadline_s)
-    _say(f"{found.identity}: counts right ({found.qemu})")
+    _say(f"{found.identity}: its counts are right ({found.qemu})")
     if as_json:
         described = {"qemu": str(found.qemu), "version": found.version, "plugin": str(found.plugin)}
         print(schema.to_json({"schema_version": 1, "emulator": described}), end="")
 
 
 def calibrate(*, as_json: bool) -> None:
-    """Fit modelled milliseconds to published measurements again."""
+    """Fit the factor of modelled milliseconds to published measurements, and print it with its errors."""
     from benchmarks.devices import latency_fit
 
     data = latency_fit.read_published()

@@ -1,14 +1,14 @@
 """mocovit-bench: measure files where they will run.
 
-    mocovit-bench run FILE... --target host|adb|emulated  measure
-    mocovit-bench ab A B --target host|adb|emulated       which of two is faster, measured in turn
-    mocovit-bench compare OLD.json NEW.json               what moved between two reports
-    mocovit-bench page REPORT.json... --output FILE.html  reports as one page with plots
-    mocovit-bench doctor                                  is a phone ready, and if not, why
-    mocovit-bench bundle | emulator | calibrate           what measuring needs
+    mocovit-bench run FILE... --target host|adb|emulated  measure files
+    mocovit-bench ab A B --target host|adb|emulated       measure two files in turn: which is faster
+    mocovit-bench compare OLD.json NEW.json               show what changed between two reports
+    mocovit-bench page REPORT.json... --output FILE.html  turn reports into one page with plots
+    mocovit-bench doctor                                  check that a phone is ready, or say why it is not
+    mocovit-bench bundle | emulator | calibrate           make what measuring needs
 
-Nothing heavy is imported before the words are understood (parser.py, request.py), so that --help and mistakes
-are answered at once.
+The options are parsed and checked (parser.py, request.py) before anything heavy is imported, so --help and
+mistakes are answered at once.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The words of `mocovit-bench`: what each command takes, with examples. Only argparse is imported here."""
+"""The command line of `mocovit-bench`: commands, options and examples. Imports nothing heavy."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mocovit_deploy.errors import UsageError, unknown_choice
 
 STATUSES = """exit status:
   0 done and checked     4 outputs differ, or not checked    7 device unusable, time is up, disk full,
-  1 internal error       6 slower than the bar                 output closed
+  1 internal error       6 slower than --fail-above            output closed
   2 usage                                                    8 a missing extra or tool"""
 
 EXAMPLES = {
@@ -26,7 +26,7 @@ EXAMPLES = {
     "ab": """examples:
   mocovit-bench ab old.tflite new.tflite --target host --rounds 10
   mocovit-bench ab old.tflite new.tflite --target adb
-  mocovit-bench ab old.tflite new.tflite --target emulated          exact: each is counted once
+  mocovit-bench ab old.tflite new.tflite --target emulated          exact counts, taken once
 """,
     "compare": """examples:
   mocovit-bench compare old.json new.json
@@ -39,7 +39,7 @@ EXAMPLES = {
 """,
     "emulator": """examples:
   mocovit-bench emulator                                            about four minutes, once
-  MOCOVIT_QEMU=/opt/qemu/bin/qemu-aarch64 mocovit-bench emulator    one of your own that loads plugins
+  MOCOVIT_QEMU=/opt/qemu/bin/qemu-aarch64 mocovit-bench emulator    your own QEMU, if it loads plugins
 """,
     "doctor": """examples:
   mocovit-bench doctor
@@ -57,7 +57,7 @@ EXAMPLES = {
 
 
 def build_parser(program: str) -> argparse.ArgumentParser:
-    """The parser of the whole command line; raises `UsageError` for words that do not fit."""
+    """The parser of the whole command line. It raises `UsageError` for options it does not accept."""
     parser = Parser(
         prog=program,
         description="Measure exported files: on this machine, on a phone, or counted under an ARM emulator.",
@@ -88,50 +88,58 @@ def build_parser(program: str) -> argparse.ArgumentParser:
     run.add_argument("files", nargs="+", type=Path, metavar="FILE", help="a .tflite or .onnx file")
     _add_measuring(run)
     run.add_argument(
-        "--output", type=Path, metavar="FILE", help="write the report there as JSON, for compare"
+        "--output", type=Path, metavar="FILE", help="write the reports to FILE as JSON, for compare"
     )
-    run.add_argument("--html", type=Path, metavar="FILE", help="write the report there as a page with plots")
+    run.add_argument(
+        "--html", type=Path, metavar="FILE", help="write the reports to FILE as a page with plots"
+    )
     run.add_argument(
         "--benchmark-binary",
         type=Path,
         metavar="PATH",
-        help="measure with Google's benchmark_model instead of our bench (host, adb; it gives no samples)",
+        help="measure with Google's benchmark_model at PATH, which gives averages but no samples (host, adb)",
     )
-    _add_whole(run, "--rounds", "steady rounds to take on a phone (adb; default 3)", least=1, most=100)
-    run.add_argument("--all-devices", action="store_true", help="measure on every phone at once (adb)")
+    _add_whole(run, "--rounds", "steady rounds to measure on a phone (adb; default 3)", least=1, most=100)
+    run.add_argument(
+        "--all-devices", action="store_true", help="measure on all connected phones at once (adb)"
+    )
 
     ab = command("ab", "measure two files in turn (A B B A ...) and say which is faster")
     ab.add_argument("a", type=Path, metavar="A", help="a .tflite or .onnx file")
-    ab.add_argument("b", type=Path, metavar="B", help="the one to compare with it")
-    _add_whole(ab, "--rounds", "pairs to measure (host, adb; default 6)", least=1, most=100)
+    ab.add_argument("b", type=Path, metavar="B", help="the file to compare with A")
+    _add_whole(ab, "--rounds", "pairs of measurements (host, adb; default 6)", least=1, most=100)
     _add_measuring(ab)
 
-    compare = command("compare", "say what moved between two reports; fail if slower")
+    compare = command("compare", "show what changed between two reports; fail if slower")
     compare.add_argument("old", type=Path, metavar="OLD.json", help=_WRITTEN)
-    compare.add_argument("new", type=Path, metavar="NEW.json", help="the same, of now")
+    compare.add_argument("new", type=Path, metavar="NEW.json", help="a later report of the same files")
     compare.add_argument(
-        "--fail-above", metavar="PERCENT", help="exit 6 if a file is slower by more, as in 3%%"
+        "--fail-above", metavar="PERCENT", help="exit 6 if a file is slower by more than this, such as 3%%"
     )
     compare.add_argument("--json", action="store_true", help="print the comparison as JSON")
 
     bundle = command("bundle", "make the folder of aarch64 programs that emulators and phones run")
-    bundle.add_argument("--runtime", type=_one_of("runtime", RUNTIMES), help="one only (default: all)")
-    _add_seconds(bundle, "--deadline-s", "give up after (default 900)", default=900.0)
-    bundle.add_argument("--json", action="store_true", help="print where they are as JSON")
+    bundle.add_argument(
+        "--runtime", type=_one_of("runtime", RUNTIMES), help="make the bundle of one runtime (default: all)"
+    )
+    _add_seconds(bundle, "--deadline-s", "give up after S seconds (default 900)", default=900.0)
+    bundle.add_argument("--json", action="store_true", help="print versions and paths of the bundles as JSON")
 
     emulator = command("emulator", "build the emulator that counts (about four minutes, once)")
-    _add_seconds(emulator, "--deadline-s", "give up after (default 1800)", default=1800.0)
-    emulator.add_argument("--json", action="store_true", help="print what was found or built as JSON")
+    _add_seconds(emulator, "--deadline-s", "give up after S seconds (default 1800)", default=1800.0)
+    emulator.add_argument(
+        "--json", action="store_true", help="print version and paths of the emulator as JSON"
+    )
 
-    doctor = command("doctor", "walk through all that measuring on a phone takes")
-    doctor.add_argument("--bundle", type=Path, metavar="PATH", help="a bundle of your own")
-    _add_seconds(doctor, "--deadline-s", "give up after (default 900)", default=900.0)
+    doctor = command("doctor", "check, step by step, that a phone can be measured on")
+    doctor.add_argument("--bundle", type=Path, metavar="PATH", help="use the bundle at PATH")
+    _add_seconds(doctor, "--deadline-s", "give up after S seconds (default 900)", default=900.0)
     doctor.add_argument("--json", action="store_true", help="print every step as JSON")
     _add_phone(doctor)
 
     page = command("page", "turn reports into one page with plots, for any browser")
     page.add_argument("reports", nargs="+", type=Path, metavar="REPORT.json", help=_WRITTEN)
-    page.add_argument("--output", type=Path, required=True, metavar="FILE.html", help="the page")
+    page.add_argument("--output", type=Path, required=True, metavar="FILE.html", help="the page to write")
 
     calibrate = command("calibrate", "refit the modelled milliseconds to published measurements")
     calibrate.add_argument("--json", action="store_true", help="print the fit as JSON")
@@ -151,24 +159,39 @@ class _Completion(argparse.Action):
         parser.exit()
 
 
-_WRITTEN = "what run --output has written"
+_WRITTEN = "a report that run --output wrote"
 
 
 def _add_measuring(parser: argparse.ArgumentParser) -> None:
-    """What `run` and `ab` share. What is not given is the plan's own default (benchmarks/reports/plan.py)."""
-    parser.add_argument("--target", type=_one_of("target", TARGETS), required=True, help=" or ".join(TARGETS))
+    """The options that `run` and `ab` share; `Plan` (benchmarks/reports/plan.py) has their defaults."""
+    parser.add_argument(
+        "--target",
+        type=_one_of("target", TARGETS),
+        required=True,
+        help=f"where to measure: {' or '.join(TARGETS)}",
+    )
     parser.add_argument(
         "--runtime",
         type=_one_of("runtime", RUNTIMES),
         help=f"one of {', '.join(RUNTIMES)} (default: litert for .tflite)",
     )
-    _add_whole(parser, "--threads", "of the runtime (default 1)", least=1, most=MAX_THREADS, default=1)
+    _add_whole(
+        parser, "--threads", "threads of the runtime (default 1)", least=1, most=MAX_THREADS, default=1
+    )
     many = 1_000_000
-    _add_whole(parser, "--runs", "inferences, at least (default 50; emulated 2)", least=1, most=many)
-    _add_seconds(parser, "--min-s", "measure at least this long (host, default 2; adb, default 10)")
-    _add_whole(parser, "--warmup-runs", "warm-up, at least (host, adb; default 10)", least=0, most=many)
-    _add_seconds(parser, "--warmup-min-s", "warm up at least this long (host, adb; default 1)")
-    _add_seconds(parser, "--deadline-s", "end the command after (default: 600 for each run of the bench)")
+    _add_whole(parser, "--runs", "measure at least N inferences (default 50; emulated 2)", least=1, most=many)
+    _add_seconds(parser, "--min-s", "measure for at least S seconds (host, default 2; adb, default 10)")
+    _add_whole(
+        parser,
+        "--warmup-runs",
+        "warm up with at least N inferences (host, adb; default 10)",
+        least=0,
+        most=many,
+    )
+    _add_seconds(parser, "--warmup-min-s", "warm up for at least S seconds (host, adb; default 1)")
+    _add_seconds(
+        parser, "--deadline-s", "end the command after S seconds (default: 600 for each run of the bench)"
+    )
     parser.add_argument("--fp16", action="store_true", help="compute in half precision where XNNPACK can")
     parser.add_argument(
         "--cpu", type=_one_of("cpu", CPUS), help=f"core to emulate: {', '.join(CPUS)} (default: the first)"
@@ -176,33 +199,37 @@ def _add_measuring(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--device", metavar="NAME", help="device to model milliseconds for (emulated; snapdragon_855)"
     )
-    parser.add_argument("--bundle", type=Path, metavar="PATH", help="a bundle of your own (adb, emulated)")
-    parser.add_argument("--per-op", action="store_true", help="time or instructions of every operator")
-    parser.add_argument("--no-verify", action="store_true", help="measure without checking the outputs first")
+    parser.add_argument("--bundle", type=Path, metavar="PATH", help="use the bundle at PATH (adb, emulated)")
     parser.add_argument(
-        "--json", action="store_true", help="print the report for machines on standard output"
+        "--per-op", action="store_true", help="measure time or instructions of every operator"
     )
+    parser.add_argument("--no-verify", action="store_true", help="measure without checking the outputs first")
+    parser.add_argument("--json", action="store_true", help="print the reports as JSON on standard output")
     _add_phone(parser)
 
 
 def _add_phone(parser: argparse.ArgumentParser) -> None:
-    """Which phone, and how to treat it. None of them goes with another target."""
+    """The options about phones. They go with no target but adb."""
     phone = parser.add_argument_group("phones (adb)")
-    phone.add_argument("--serial", metavar="S", help="the phone (default: ANDROID_SERIAL, or the only one)")
-    phone.add_argument("--connect", metavar="HOST:PORT", help="a wireless phone to connect to first")
+    phone.add_argument(
+        "--serial",
+        metavar="S",
+        help="serial number of the phone (default: ANDROID_SERIAL, or the only phone)",
+    )
+    phone.add_argument("--connect", metavar="HOST:PORT", help="connect to this wireless phone first")
     phone.add_argument(
         "--cores",
         metavar="WORD|MASK",
         help="prime, big, little or a hexadecimal mask (default: prime; big for several threads)",
     )
     phone.add_argument(
-        "--remote-folder", metavar="PATH", help="where on the phone to put files (default /data/local/tmp)"
+        "--remote-folder", metavar="PATH", help="folder for files on the phone (default /data/local/tmp)"
     )
-    phone.add_argument("--keep", action="store_true", help="leave the files there, for the next run")
+    phone.add_argument("--keep", action="store_true", help="leave the files on the phone, for the next run")
     phone.add_argument(
-        "--no-root", action="store_true", help="leave the governor alone even if there is root"
+        "--no-root", action="store_true", help="do not set the phone's governor, even with root access"
     )
-    _add_seconds(phone, "--cooldown-s", "wait this long for a hot phone (default 300)")
+    _add_seconds(phone, "--cooldown-s", "wait up to S seconds for a hot phone to cool (default 300)")
 
 
 def _one_of(what: str, choices: Sequence[str]) -> Callable[[str], str]:

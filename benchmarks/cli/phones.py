@@ -1,4 +1,4 @@
-"""Phones that a command holds: one, or all that are connected at the same time."""
+"""The phones that a command holds: one, or all connected ones at the same time."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,9 +25,17 @@ _MOST_SAID = 1 << 20
 _GRACE_S = 15.0
 
 
+@dataclass(frozen=True)
+class Measured:
+    """The reports of all phones, and the first error if one of several failed."""
+
+    reports: list[Report]
+    failed: DeployError | None = None
+
+
 @contextmanager
 def held(wanted: Wanted | None, say: Say) -> Iterator[Session | None]:
-    """The phone that is meant, for the whole command; None if none is."""
+    """Hold the wanted phone for the whole block; None if `wanted` is None."""
     if wanted is None:
         yield None
         return
@@ -38,21 +47,20 @@ def held(wanted: Wanted | None, say: Say) -> Iterator[Session | None]:
 
 def on_each(
     wanted: Wanted | None, measure: Callable[[Session | None, Say], list[Report]], say: Say
-) -> tuple[list[Report], DeployError | None]:
-    """Call `measure` with each phone that is meant, all at the same time; once with None if none is.
+) -> Measured:
+    """Call `measure` with each wanted phone, all at the same time; once with None if `wanted` is None.
 
-    Returns what was measured, and what the first of several phones that failed raised: one that fails does
-    not cost the others' reports.
+    Of several phones, one that fails does not cost the reports of the others: its error is in `failed`.
     """
     if wanted is None or not wanted.all_devices:
         with held(wanted, say) as session:
-            return measure(session, say), None
+            return Measured(measure(session, say))
     from benchmarks.targets.adb.choose import choose_phones
     from benchmarks.targets.adb.failures import clean
     from benchmarks.targets.adb.session import opened
 
     with ExitStack() as stack:
-        # Entered first, the pool is left last: dropped phones end its threads.
+        # The pool is entered first, so it is left last: releasing the phones ends its threads.
         pool = stack.enter_context(ThreadPoolExecutor(max_workers=64))
         running = []
         until = math.inf if wanted.deadline_s is None else time.monotonic() + wanted.deadline_s
@@ -67,7 +75,7 @@ def on_each(
             say(f"[{clean(adb.serial)}] {result}")
     failed = next((result for result in results if isinstance(result, DeployError)), None)
     reports = [one for found in results if not isinstance(found, DeployError) for one in found]
-    return reports, failed
+    return Measured(reports, failed)
 
 
 def _named(serial: str, say: Say) -> Say:
@@ -84,7 +92,10 @@ def _outcome(result: Callable[[], list[Report]]) -> list[Report] | DeployError:
 
 
 def run_benchmark_model(wanted: Wanted, binary: Path, model: Path, plan: Plan, say: Say) -> Averages:
-    """Google's own program on a phone, for phones that do not start the bundle's loader."""
+    """Run Google's benchmark_model on a phone, such as one that cannot start the bundle's loader.
+
+    Raises `StableDeviceError` if it fails there.
+    """
     from benchmarks.targets.adb.client import quoted
     from benchmarks.targets.adb.keeper import started
     from benchmarks.targets.adb.push import push

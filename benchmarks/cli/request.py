@@ -1,6 +1,6 @@
-"""The words of a command, parsed once: what is measured, where and how, as plain data.
+"""The options of a command as plain data: what is measured, where and how.
 
-Nothing heavy is imported here, so that words that do not go together are refused at once.
+Nothing heavy is imported here, so that options that do not go together are refused at once.
 """
 
 from __future__ import annotations
@@ -21,41 +21,42 @@ _PHONE_WORDS = ("serial", "connect", "cores", "remote_folder", "keep", "no_root"
 
 @dataclass(frozen=True, kw_only=True)
 class BenchRequest:
-    """What `run` and `ab` are asked to measure."""
+    """A request to measure, from `run` or `ab`."""
 
     files: tuple[Path, ...]
     target: str
     runtime: str | None
-    """None: the first that reads a file's format."""
+    """None for the first runtime that reads the format of a file."""
     plan: Plan
-    """For the default runtime; `plan_for` makes it that of another."""
+    """With the default runtime; `plan_for` replaces the runtime."""
     wanted: Wanted | None
-    """The phone that is meant; None for targets that are none."""
+    """The phone to measure on; None for other targets."""
     pairs: int = 1
-    """How often `ab` measures both files."""
+    """The number of times that `ab` measures both files."""
     verify: bool = True
+    """Check the outputs before measuring."""
     bundle: Path | None = None
-    """A bundle of the user's own."""
+    """A bundle of the user; None for the project's."""
     device: str | None = None
-    """The device that milliseconds are modelled for; None for the target's own choice."""
+    """The device that milliseconds are modelled for; None for the target's default."""
     benchmark_binary: Path | None = None
-    """Google's benchmark_model, to measure with in place of our bench."""
+    """Google's benchmark_model, to measure with instead of the project's bench."""
     output: Path | None = None
-    """Where the report is written as JSON."""
+    """The file to write the reports to as JSON."""
     html: Path | None = None
-    """Where the report is written as a page."""
+    """The file to write the reports to as a page."""
     as_json: bool = False
     deadline_s: float | None = None
-    """The whole command ends after it; None: each run of the bench has its own."""
+    """Seconds after which the whole command ends; None if only each run of the bench has a deadline."""
 
     def plan_for(self, runtime: str) -> Plan:
-        """The plan of one file, which is run in `runtime`."""
+        """The plan for a file that runs in `runtime`."""
         return dataclasses.replace(self.plan, runtime=runtime)
 
 
 @dataclass(frozen=True, kw_only=True)
 class DoctorRequest:
-    """What `doctor` is asked to examine."""
+    """A request to examine a phone, from `doctor`."""
 
     wanted: Wanted
     cores: str
@@ -65,13 +66,13 @@ class DoctorRequest:
 
 
 def run_request(given: argparse.Namespace) -> BenchRequest:
-    """What `run` asks. Raises `UsageError` for words that do not go together."""
+    """The request of `run`. Raises `UsageError` for options that do not go together."""
     if given.target != "adb":
         _refuse(given, (*_PHONE_WORDS, "rounds"), "--target adb")
     binary: Path | None = given.benchmark_binary
     if binary is not None:
         if given.target == "emulated":
-            raise UsageError("--benchmark-binary is measured with on --target host or adb")
+            raise UsageError("--benchmark-binary goes with --target host or adb")
         words = ("fp16", "per_op", "output", "html", "runtime", "all_devices", "bundle")
         _refuse(given, words, None)
         if not binary.is_file():
@@ -87,11 +88,11 @@ def run_request(given: argparse.Namespace) -> BenchRequest:
 
 
 def ab_request(given: argparse.Namespace) -> BenchRequest:
-    """What `ab` asks. Raises `UsageError` for words that do not go together."""
+    """The request of `ab`. Raises `UsageError` for options that do not go together."""
     if given.target != "adb":
         _refuse(given, _PHONE_WORDS, "--target adb")
     if given.target == "emulated" and given.rounds is not None:
-        raise UsageError("--rounds goes with --target host or adb; counts are exact, so each is taken once")
+        raise UsageError("--rounds goes with --target host or adb; counts are exact, so one is enough")
     return BenchRequest(
         files=(given.a, given.b),
         pairs=given.rounds or 6,
@@ -101,7 +102,7 @@ def ab_request(given: argparse.Namespace) -> BenchRequest:
 
 
 def doctor_request(given: argparse.Namespace) -> DoctorRequest:
-    """What `doctor` asks."""
+    """The request of `doctor`."""
     return DoctorRequest(
         wanted=_wanted(given),
         cores=given.cores or "prime",
@@ -138,13 +139,15 @@ def _plan(given: argparse.Namespace) -> Plan:
         **({} if given.deadline_s is None else {"deadline_s": given.deadline_s}),
     }
     if given.target == "emulated":
-        _refuse(given, ("min_s", "warmup_runs", "warmup_min_s"), "--target host or adb; counts take no time")
+        _refuse(
+            given, ("min_s", "warmup_runs", "warmup_min_s"), "--target host or adb; counting has no times"
+        )
         return counting_plan(**{"cpu": CPUS[0], **common, **asked})
-    _refuse(given, ("cpu", "device"), "--target emulated; real hardware is what it is")
+    _refuse(given, ("cpu", "device"), "--target emulated; the others measure on real cores")
     if given.target == "adb":
         cores = given.cores or ("prime" if given.threads == 1 else "big")
         return Plan(**{"runs": PHONE_RUNS, "min_s": PHONE_MIN_S, "cores": cores, **common, **asked})
-    _refuse(given, ("bundle",), "--target emulated or adb; the host runs what is installed")
+    _refuse(given, ("bundle",), "--target emulated or adb; the host uses the installed runtime")
     return Plan(**{**common, **asked})
 
 
@@ -155,10 +158,13 @@ def _wanted(given: argparse.Namespace) -> Wanted:
 
 
 def _refuse(given: argparse.Namespace, words: tuple[str, ...], goes_with: str | None) -> None:
-    """`UsageError` for the first of `words` that was given; None: they do not go with --benchmark-binary."""
+    """Raise `UsageError` if any of the options `words` was given.
+
+    `goes_with` completes the message; None says that they do not go with --benchmark-binary.
+    """
     for word in words:
         if getattr(given, word, None) not in (None, False):
             option = f"--{word.replace('_', '-')}"
             if goes_with is None:
-                raise UsageError(f"{option} does not go with --benchmark-binary, which gives averages alone")
+                raise UsageError(f"{option} does not go with --benchmark-binary, which gives only averages")
             raise UsageError(f"{option} goes with {goes_with}")

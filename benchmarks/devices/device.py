@@ -1,4 +1,4 @@
-"""Device files: what a phone's chip is, and how counts become modelled milliseconds for it."""
+"""Device files: the chip of a phone, and the factors that turn counts into modelled milliseconds."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Cluster:
 
 @dataclass(frozen=True, kw_only=True)
 class CoreModel:
-    """The factor between a core's cycle bound and its time, and the cluster whose clock it runs at."""
+    """The factor from the cycle bound of a core to its time, and the cluster whose clock it has."""
 
     core: str
     cluster: str
@@ -52,7 +52,7 @@ class DeviceFile:
             if cluster is None or cluster.core != model.core:
                 raise ValueError(f"no cluster {model.cluster!r} of {model.core}")
             if model.factor < 1:
-                raise ValueError(f"factor {model.factor}: time is never below the bound")
+                raise ValueError(f"factor {model.factor}; give at least 1: time is never below the bound")
         for cluster in self.cluster:
             if cluster.clock_hz <= 0 or cluster.cores <= 0 or not cluster.source:
                 raise ValueError(f"cluster {cluster.name!r} needs cores, a clock and a source")
@@ -85,12 +85,12 @@ class DeviceFile:
 
 
 def load_device(name: str) -> DeviceFile:
-    """The device file called `name`; `UsageError` with the names there are for any other."""
+    """The device file called `name`. Raises `UsageError`, which lists the names, for any other."""
     if name not in DEVICES:
         raise unknown_choice("device", name, DEVICES)
     return read_device(_FOLDER / f"{name}.toml")
 
 
 def read_device(path: Path) -> DeviceFile:
-    """A device file from anywhere; `UsageError` says what in it does not fit."""
+    """The device file at `path`. Raises `UsageError`, which says what does not fit."""
     return schema.build_record(DeviceFile, schema.read_toml(path), str(path))

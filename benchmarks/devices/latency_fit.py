@@ -1,9 +1,9 @@
-"""From a cycle bound to milliseconds: one factor, how well it predicts, and how far off it has been seen.
+"""From a cycle bound to milliseconds: one factor, the errors of its predictions, and their worst case.
 
-A bound knows the pressure on a core's pipes, not its caches, branches and dependencies. What those cost on
-average is one factor, the geometric mean of measured time over bound (least squares of the logarithms), so
-that no network weighs more for being large. It is judged by leaving each network out, fitting the factor
-to the others, and predicting the one left out; and by published figures that nothing was fitted to.
+A bound covers the pressure on a core's pipes, but not caches, branches and dependencies. One factor stands
+for their average cost: the geometric mean of measured time over bound (least squares of the logarithms), in
+which large networks weigh no more than small ones. It is judged in two ways: each network is left out and
+predicted by the factor of the others, and predictions are compared with published figures outside the fit.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from benchmarks.reports.plausible import require_times
 DATA_FILE = Path(__file__).parent / "published" / "latencies.toml"
 
 PREDICTORS = ("bound_ms", "million_instructions")
-"""What a factor can be fitted to. Instructions alone predict too, a little worse; they are the check that
-the port model earns its place."""
+"""The counts that a factor can be fitted to. Instructions alone predict a little worse, which shows that the
+port model helps."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Pair:
-    """One network, measured by others and counted by us."""
+    """One network: its published time, and its counts taken here."""
 
     net: str
     million_instructions: float
@@ -39,7 +39,7 @@ class Pair:
 
 @dataclass(frozen=True, kw_only=True)
 class Fit:
-    """The pairs a factor is fitted to, and where both sides come from."""
+    """The pairs that a factor is fitted to, and the sources of both sides."""
 
     device: str
     clock_hz: int
@@ -51,7 +51,7 @@ class Fit:
 
 @dataclass(frozen=True, kw_only=True)
 class Published:
-    """A published figure beside a modelled one, both with the runtime that made them."""
+    """A published time beside a count, each with the runtime it is of."""
 
     net: str
     bound_ms: float
@@ -68,7 +68,7 @@ class Published:
 
 @dataclass(frozen=True, kw_only=True)
 class Data:
-    """published/latencies.toml."""
+    """The contents of published/latencies.toml."""
 
     fit: Fit
     published: tuple[Published, ...]
@@ -76,7 +76,7 @@ class Data:
 
 @dataclass(frozen=True, kw_only=True)
 class LeftOut:
-    """One network predicted by a factor that has not seen it."""
+    """One network, predicted by the factor of all others."""
 
     net: str
     measured_ms: float
@@ -84,13 +84,13 @@ class LeftOut:
 
     @property
     def error_percent(self) -> float:
-        """Of the prediction, as a share of what was measured: negative where it was too fast."""
+        """The error of the prediction in percent of the measured time: negative if it is too fast."""
         return 100 * (self.modelled_ms / self.measured_ms - 1)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Errors:
-    """Absolute errors over all networks, in percent of what was measured."""
+    """Absolute errors over all networks, in percent of the measured times."""
 
     mean: float
     median: float
@@ -98,12 +98,12 @@ class Errors:
 
 
 def read_published(path: Path = DATA_FILE) -> Data:
-    """The calibration data; `UsageError` says what does not fit in a file of the user's own."""
+    """The calibration data at `path`. Raises `UsageError`, which says what does not fit."""
     return schema.build_record(Data, schema.read_toml(path), str(path))
 
 
 def factor(pairs: Sequence[Pair], predictor: str) -> float:
-    """The geometric mean of measured / predictor; `ValueError` without pairs."""
+    """The geometric mean of measured / predictor, in ms per unit. Raises `ValueError` without pairs."""
     if not pairs:
         raise ValueError("a factor needs at least one pair")
     return math.exp(statistics.fmean(math.log(p.measured_ms / getattr(p, predictor)) for p in pairs))
@@ -122,22 +122,23 @@ def leave_one_out(pairs: Sequence[Pair], predictor: str) -> tuple[LeftOut, ...]:
 
 
 def errors(predictions: Sequence[LeftOut]) -> Errors:
+    """The absolute errors of predictions; at least one is needed."""
     sizes = [abs(left.error_percent) for left in predictions]
     return Errors(mean=statistics.fmean(sizes), median=statistics.median(sizes), worst=max(sizes))
 
 
 def deviation_percent(actual_ms: float, modelled_ms: float) -> float:
-    """How far the actual time lies from the modelled one, as a share of the *modelled* one.
+    """The deviation of the actual time from the modelled one, in percent of the *modelled* one.
 
-    This is the number to put behind a modelled figure: 20 ms with a deviation of +50 % was really 30 ms.
+    It is the number to show with a modelled figure: 20 ms with a deviation of +50 % was really 30 ms.
     """
     return 100 * (actual_ms / modelled_ms - 1)
 
 
 def error_band_percent(data: Data | None = None) -> float:
-    """The worst deviation seen, over the networks left out and the published figures of the same runtime.
+    """The worst deviation over the networks left out and the published figures of the same runtime.
 
-    Figures of other runtimes are no part of it: they differ by what the runtimes do as well.
+    Figures of other runtimes are not included, because they also differ by the runtime.
     """
     data = data or read_published()
     fitted = factor(data.fit.pair, "bound_ms")
@@ -151,7 +152,7 @@ def error_band_percent(data: Data | None = None) -> float:
 
 
 def fit_text(data: Data) -> str:
-    """What `mocovit-bench calibrate` prints: the factor, and its errors network by network."""
+    """The text of `mocovit-bench calibrate`: the factor, and its errors network by network."""
     fit = data.fit
     lines = [f"{fit.device}; measured with {fit.measured_with}, counted with {fit.counted_with}"]
     for predictor in PREDICTORS:

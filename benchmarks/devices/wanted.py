@@ -1,28 +1,29 @@
-"""Which phone a command means and how it is treated there, as plain data."""
+"""The phone of a command, and how to use it, as plain data."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 DEFAULT_FOLDER = "/data/local/tmp"
-"""The one place where Android lets the shell's user write and execute."""
+"""The only folder in which Android lets the shell's user write and execute files."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Wanted:
-    """What the command line says of phones."""
+    """The options of the command line about phones."""
 
     serial: str = ""
+    """The serial number; empty for ANDROID_SERIAL or the only phone."""
     connect: str = ""
-    """Address of a wireless phone, as in "192.168.1.7:5555"; connected to first."""
+    """The address of a wireless phone to connect to first, such as "192.168.1.7:5555"."""
     all_devices: bool = False
     remote_folder: str = DEFAULT_FOLDER
     keep: bool = False
     """Leave the pushed files on the phone, so that the next run need not push them again."""
     use_root: bool = True
     cooldown_s: float = 300.0
-    """How long to wait for a phone to cool down before giving up."""
+    """The longest wait for a phone to cool down."""
     rounds: int = 3
-    """Steady rounds to take of a file."""
+    """The number of steady rounds of a file."""
     deadline_s: float | None = None
-    """The command ends after it, and what adb has not done then gets little more time."""
+    """Seconds after which the command ends; adb then gets little time to finish."""

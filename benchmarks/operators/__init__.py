@@ -1,4 +1,5 @@
-"""What a runtime's profiler tells, operator by operator.
+"""Operators as a runtime's profiler reports them.
 
-profile   what ran, with times or counts          xnnpack   what XNNPACK takes, and why not
+profile   the operators that ran, with times or counts
+xnnpack   the operators that XNNPACK takes, and why not the others
 """

@@ -1,9 +1,9 @@
-"""From what a runtime's profiler recorded to operators, partitions and the arithmetic that really ran.
+"""From the record of a runtime's profiler to operators, partitions and the arithmetic that ran.
 
-The profilers of LiteRT and TFLite give events in the order of execution: one per operator that the
-runtime's own kernels execute, with its index in the file, and one per operator inside XNNPACK, numbered
-anew in every partition. XNNPACK's operators are not the file's (it fuses, drops and inserts some), so
-they are matched to the file's by kind and order, and left without a module where none fits.
+The profilers of LiteRT and TFLite give events in the order of execution: one for each operator that the
+runtime's own kernels execute, with its index in the file, and one for each operator inside XNNPACK, numbered
+from 0 in every partition. XNNPACK's operators differ from the file's (it fuses, drops and inserts some), so
+they are matched by kind and order. An operator without a match has no module.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from mocovit_deploy.errors import DeployError
 from mocovit_deploy.parity.tolerance import INT8_AND_HALF, MIXED
 from mocovit_deploy.targets import OutsideDelegate, Partitions
 
-_DELEGATED = ("profiled", "delegate")  # what LiteRT and TFLite call an event inside XNNPACK
+_DELEGATED = ("profiled", "delegate")  # the kinds of events inside XNNPACK, in LiteRT and in TFLite
 
 
 @dataclass(frozen=True)
@@ -28,28 +28,29 @@ class Executed:
     """One operator as a runtime executed it."""
 
     name: str
-    """The runtime's word for it: "Convolution (NHWC, F32) IGEMM" in XNNPACK, "CUMSUM" in LiteRT."""
+    """The runtime's name of it: "Convolution (NHWC, F32) IGEMM" in XNNPACK, "CUMSUM" in LiteRT."""
     where: str
+    """The torch module; empty if it is not known."""
     partition: int | None
-    """Which piece of XNNPACK's, counted from 0; None outside of it."""
+    """The number of the XNNPACK partition, from 0; None outside XNNPACK."""
     elapsed_us: tuple[float, ...]
-    """One per profiled inference."""
+    """One time for each profiled inference."""
     dtype: str = ""
-    """Of its first input (ONNX Runtime), or of the output of the file's operator; empty if not told."""
+    """The type of its first input (ONNX Runtime), or of the output of the file's operator; may be empty."""
     half_weights: bool = False
     operator: int | None = None
-    """The file's operator it was made from, by its index; None if that is not known."""
+    """The index of the file's operator that it was made from; None if it is not known."""
     ticks: tuple[int, int] | None = None
-    """The reads of the counting clock between which it ran, in the first profiled inference."""
+    """The reads of the counting clock before and after it, in the first profiled inference."""
 
 
 def read_profile(
     runtime: str, profile: Sequence[Any], operators: Sequence[FileOperator], *, ticking: bool = False
 ) -> tuple[Executed, ...]:
-    """What ran, in order, from the bench's "profile": one member per profiled inference.
+    """The operators that ran, in order, from the bench's "profile", which has one member per inference.
 
-    `ticking` says that times are ticks of the counting clock. Raises `DeployError` when inferences differ in
-    what they ran, or ticks do not fit the events: then nothing can be said.
+    `ticking` is true if times are ticks of the counting clock. Raises `DeployError` if the inferences ran
+    different operators, or if the ticks do not fit the events.
     """
     if runtime == "onnxruntime":
         return _onnxruntime(profile, operators)
@@ -84,10 +85,10 @@ def read_profile(
 
 
 def _partitions(events: Sequence[Mapping[str, Any]]) -> list[int | None]:
-    """Which piece each event belongs to. XNNPACK numbers its operators from 0 in every piece."""
+    """The partition of each event. XNNPACK numbers its operators from 0 in every partition."""
     pieces: list[int | None] = []
     current = -1
-    last_index: int | None = None  # within the open piece; None when no piece is open
+    last_index: int | None = None  # within the open partition; None if no partition is open
     for event in events:
         if event["kind"] == "operator":
             pieces.append(None)
@@ -103,12 +104,13 @@ def _partitions(events: Sequence[Mapping[str, Any]]) -> list[int | None]:
 def _ticks(
     everything: Sequence[Mapping[str, Any]], events: Sequence[Mapping[str, Any]], pieces: Sequence[int | None]
 ) -> list[tuple[int, int] | None]:
-    """Between which reads of the clock each operator ran.
+    """The reads of the clock before and after each operator.
 
-    XNNPACK reads the clock once when it begins a piece, and then after each operator (several times for one
-    that consists of several, as a concatenation does), so an operator took as many reads as it claims
-    microseconds. LiteRT reads it before and after each operator of its own, and says when. So reads can be
-    counted through, and every stated one is a check on the count. The inference itself is the event "Invoke".
+    Each read is one tick, which the runtime takes for a microsecond. XNNPACK reads the clock once when it
+    begins a partition, and then after each operator (several times for an operator of several parts, such as
+    a concatenation). So the microseconds of an operator are its reads. LiteRT reads it before and after each
+    operator of its own, and states the time. So all reads can be counted in order, and each stated time
+    checks the count. The inference itself is the event "Invoke".
     """
     invoke = next(
         (event for event in everything if event["name"] == "Invoke" and event["start_us"] > 0), None
@@ -124,7 +126,7 @@ def _ticks(
             start, stop = now + 1, now + 2
             if (round(event["start_us"]), round(event["elapsed_us"])) != (start, 1):
                 raise DeployError(
-                    f"ticks do not fit the profile at {event['name']}: this runtime reads its clock otherwise"
+                    f"ticks do not fit the profile at {event['name']}: this runtime reads clocks differently"
                 )
         else:
             start = now if piece == previous else now + 1
@@ -137,7 +139,7 @@ def _ticks(
 
 
 def _onnxruntime(profile: Sequence[Any], operators: Sequence[FileOperator]) -> tuple[Executed, ...]:
-    """ONNX Runtime writes one trace, at the end: the last inferences in it are those that were profiled."""
+    """The operators in ONNX Runtime's one trace; its last inferences are those that were profiled."""
     trace = profile[-1]
     bounds = [
         (event["ts"], event["ts"] + event["dur"]) for event in trace if event.get("name") == "model_run"
@@ -168,13 +170,13 @@ def _onnxruntime(profile: Sequence[Any], operators: Sequence[FileOperator]) -> t
 
 
 def _onnx_where(node: str, module_of: Mapping[str, str]) -> str:
-    """The module of a node, also of one that ONNX Runtime made out of the file's: it then bears the name of
-    the tensor that it gives, with a suffix. A node it added by itself keeps its own name."""
+    """The module of a node. A node that ONNX Runtime made from the file's bears the name of its output, with
+    a suffix. A node that it added has no module, and is called by its own name."""
     return module_of.get(node) or module_of.get(node.removesuffix("_nchwc")) or node
 
 
 def partitions(executed: Sequence[Executed], operators: Sequence[FileOperator]) -> Partitions:
-    """How XNNPACK and the runtime's own kernels share the file's operators."""
+    """The partitions of XNNPACK, and the operators outside them with the reasons."""
     outside_events = [op for op in executed if op.partition is None]
     outside = Counter(
         (op.name, why_outside(op.name, op.dtype, half_weights=op.half_weights)) for op in outside_events
@@ -191,10 +193,11 @@ def partitions(executed: Sequence[Executed], operators: Sequence[FileOperator]) 
 
 
 def arithmetic(executed: Sequence[Executed]) -> str:
-    """What the multiplying operators computed in: "fp32", "fp16", "int8", or "unknown".
+    """The arithmetic of the multiplying operators: "fp32", "fp16", "int8", or "unknown".
 
-    int8 if most of them did. `MIXED` if some did in fp16 and some in fp32, or all in fp32 and operators of
-    other kinds in fp16. `INT8_AND_HALF` if some did in int8 and an operator of any kind in fp16.
+    int8 if most of them computed in int8. `MIXED` if some computed in fp16 and some in fp32, or if all
+    computed in fp32 and operators of other kinds in fp16. `INT8_AND_HALF` if some computed in int8 and an
+    operator of any kind in fp16.
     """
     found = Counter(kind for op in executed if (kind := arithmetic_in(op.name, op.dtype)))
     if not found:
@@ -207,7 +210,7 @@ def arithmetic(executed: Sequence[Executed]) -> str:
 
 
 def timed(executed: Sequence[Executed]) -> tuple[TimedOperator, ...]:
-    """Each operator with its mean time. LiteRT and XNNPACK count whole microseconds, rounded down."""
+    """Each operator with its mean time. LiteRT and XNNPACK report whole microseconds, rounded down."""
     return tuple(
         TimedOperator(
             index=n,
@@ -221,10 +224,10 @@ def timed(executed: Sequence[Executed]) -> tuple[TimedOperator, ...]:
 
 
 def counted(executed: Sequence[Executed], instructions_at: Mapping[int, int]) -> tuple[CountedOperator, ...]:
-    """Each operator with its instructions, from the counters as they were at each tick.
+    """Each operator with its instructions, the difference of the counter between its two ticks.
 
-    Empty when the runtime does not tell at which ticks its operators ran. Raises `DeployError` for a tick
-    that was not noted.
+    `instructions_at` maps ticks to the counter. Empty if the runtime does not report ticks of operators.
+    Raises `DeployError` for a tick without a count.
     """
     found = []
     for n, op in enumerate(executed):

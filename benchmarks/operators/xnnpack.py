@@ -1,4 +1,4 @@
-"""What is known of XNNPACK from outside: which operators it makes of a file's, and which it leaves out."""
+"""XNNPACK's operators: the operators of a file that they come from, and the kinds that it leaves out."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ _COMES_FROM = {
     "Tanh": ("TANH",),
     "Transpose": ("TRANSPOSE",),
 }
-"""XNNPACK's name for an operator (the part before the bracket), and the TFLite kinds it is made from."""
+"""By XNNPACK's name for an operator (the part before the bracket): the TFLite kinds that it is made from."""
 
 _NO_INT8 = (
     "ABS",
@@ -85,7 +85,7 @@ _NO_INT8 = (
     "SQUARE",
     "SQUARED_DIFFERENCE",
 )
-"""Kinds that stay outside XNNPACK in int8, each tried alone with LiteRT 2.3.0."""
+"""Kinds that stay outside XNNPACK in int8, each found by running it alone in LiteRT 2.3.0."""
 
 _ARITHMETIC = (
     ("fp16", ("F16", "PF16", "float16")),
@@ -113,10 +113,10 @@ _MULTIPLIES = (
 
 
 def match(delegated: Sequence[str], operators: Sequence[FileOperator]) -> list[FileOperator | None]:
-    """For each of XNNPACK's operators the file's operator it was made from, or None if none fits.
+    """For each of XNNPACK's operators the file's operator that it was made from, or None if none fits.
 
-    Both run in the same order, so this is the longest common subsequence under "may come from": XNNPACK's
-    own additions and the file's operators that were fused away simply stay without a partner.
+    Both are in the same order, so this is the longest common subsequence under "may come from". Operators
+    that XNNPACK added, or fused into others, have no partner.
     """
     rows, columns = len(delegated), len(operators)
     longest = [[0] * (columns + 1) for _ in range(rows + 1)]
@@ -151,7 +151,7 @@ NOT_TOLD = "the runtime does not say why"
 
 
 def why_outside(kind: str, dtype: str, *, half_weights: bool) -> str:
-    """Why XNNPACK left an operator of this kind to the runtime, as far as is known; else that it is not."""
+    """The reason why XNNPACK left an operator of this kind to the runtime; `NOT_TOLD` if it is not known."""
     if kind.startswith("CUSTOM"):
         return "a custom operator"
     if half_weights:
@@ -166,12 +166,12 @@ def why_outside(kind: str, dtype: str, *, half_weights: bool) -> str:
 
 
 def arithmetic_in(name: str, dtype: str) -> str:
-    """What a multiplying operator computes in, by its name or else by the type of its input; else empty."""
+    """The arithmetic of a multiplying operator, from its name, else its input type; empty for any other."""
     return _type_in(name, dtype) if name.partition(" (")[0] in _MULTIPLIES else ""
 
 
 def computes_in_half(name: str, dtype: str) -> bool:
-    """Whether an operator of any kind computes in fp16; a conversion computes nothing."""
+    """True if an operator of any kind computes in fp16; false for a conversion, which computes nothing."""
     return name.partition(" (")[0] not in ("Convert", "Cast", "CAST") and _type_in(name, dtype) == "fp16"
 
 

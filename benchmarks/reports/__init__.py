@@ -1,7 +1,8 @@
-"""Reports: what was measured, as data, text and pages.
+"""Reports: measurements as data, text and pages.
 
 plan      what to measure             rounds    samples of one run      statistics  percentiles, intervals
-report    the data                    schema    strict reading of it    file        on disk
+report    the data                    schema    strict reading of it    file        reports on disk
 counts    instructions by class       compare   two reports             advice      warnings with next steps
-text      one report as text          html      one page                plausible   values that cannot be
+ratios    which file is faster        modes     two modes in samples    plausible   refusing impossible times
+text      one report as text          html      reports as one page
 """

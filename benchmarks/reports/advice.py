@@ -1,4 +1,4 @@
-"""What looks unstable in a report, why it may be, and what to do about it: advice, never an error."""
+"""Advice on unstable samples: what was seen, why it may be, and what to do. It is never an error."""
 
 from __future__ import annotations
 
@@ -13,18 +13,19 @@ from mocovit_deploy.report.digits import between, figure
 FEW_SAMPLES = 10
 
 OUTLIER_MADS = 14.826
-"""A sample this many MADs from the median is an outlier: a modified z-score of 10, 1.4826 being the ratio of
-standard deviation to MAD of normal data (Iglewicz and Hoaglin 1993; hyperfine's threshold)."""
+"""A sample further than this number of MADs from the median is an outlier: a modified z-score of 10, because
+1.4826 is the ratio of standard deviation to MAD of normal data (Iglewicz and Hoaglin 1993; hyperfine's
+threshold)."""
 
 WIDE_INTERVAL = 0.05
-"""Share of the median above which its interval is worth a word."""
+"""An interval of the median wider than this share of the median is reported."""
 
 DRIFT = 0.05
-"""Share by which the last third of the samples may differ from the first."""
+"""The share by which the median of the last third of samples may differ from that of the first third."""
 
 
 def advise(report: LatencyReport) -> list[str]:
-    """One sentence for each thing seen, with the option that cures it; empty for a quiet measurement."""
+    """One sentence for each finding, with the option to change; empty for a quiet measurement."""
     summary = summarise(report.samples_ms)
     return [
         *_few(report),
@@ -53,7 +54,7 @@ def _modes(report: LatencyReport) -> list[str]:
 
 
 def _outliers(summary: SampleSummary, samples_ms: Sequence[float]) -> list[str]:
-    if not summary.mad_ms:  # one sample; or a clock so coarse that every other sample would be far away
+    if not summary.mad_ms:  # one sample, or a clock so coarse that most samples are equal
         return []
     far = OUTLIER_MADS * summary.mad_ms
     outliers = sum(abs(ms - summary.p50_ms) > far for ms in samples_ms)

@@ -1,8 +1,8 @@
-"""`compare OLD NEW`: what moved between two reports, and whether it moved past the user's bar.
+"""`compare OLD NEW`: what changed between two reports, and whether a file is slower by more than the bar.
 
-Times are compared by their medians, with the bootstrap interval of the change beside them. Counts are
-compared by the cycle bound of the core they were counted for (by instructions where the port model does not
-know it): exact where counting is exact, so there any change is a change of the file.
+Times are compared by their medians, with the bootstrap interval of the change. Counts are compared by the
+cycle bound of their core, or by instructions if no port model covers the core. Where counting is exact, any
+change comes from the file.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from benchmarks.reports.statistics import RESAMPLES, SEED, Interval, interval, r
 from mocovit_deploy.errors import SlowerError, UsageError
 
 ONNXRUNTIME_NOISE_PERCENT = 0.1
-"""One thread: 24 inferences of MoCoViT 1.0 varied by up to 0.014 %, with everything held still."""
+"""For one thread: 24 inferences of MoCoViT 1.0 varied by up to 0.014 %, in equal conditions."""
 
 THREADS_NOISE_PERCENT = 10.0
-"""More threads: they spin while they wait, which added 1 to 9 % of instructions to networks of usual size
-and multiplied those of tiny ones; so what is seen to scatter counts as well."""
+"""For several threads: they spin while they wait. Spinning added 1 to 9 % of instructions to networks of
+usual size, and multiplied those of tiny ones, so the scatter of a report's own runs counts if larger."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Moved:
-    """One figure that is not what it was."""
+    """One figure that differs between two reports."""
 
     what: str
     old: float
@@ -34,62 +34,63 @@ class Moved:
 
     @property
     def percent(self) -> float | None:
-        """None if there was nothing before."""
+        """The change in percent; None if the old figure is 0."""
         return 100 * (self.new / self.old - 1) if self.old else None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """Two reports of one kind, made in the same way."""
+    """Two reports of one kind, made in the same way, and their differences."""
 
     old_file: str
     new_file: str
     what: str
-    """The figure that is judged: "median", "cycle bound" or "instructions"."""
+    """The figure that decides: "median", "cycle bound" or "instructions"."""
     old: float
     new: float
     unit: str
     noise_percent: float
-    """Changes up to this happen without a cause; 0 where counting is exact."""
+    """Changes up to this are noise; 0 where counting is exact."""
     interval_percent: Interval | None
-    """Of the change, for times; None for counts."""
+    """The interval of the change of times; None for counts."""
     moved: tuple[Moved, ...]
+    """All other figures that differ."""
 
     @property
     def percent(self) -> float:
-        """How much slower NEW is: positive where it is."""
+        """The change of the deciding figure in percent: positive if NEW is slower."""
         return 100 * (self.new / self.old - 1)
 
 
 def parse_bar(text: str) -> float:
-    """ "3%" or "3" as 3.0; `UsageError` for anything that is no percentage of at least 0."""
+    """ "3%" or "3" as 3.0. Raises `UsageError` for anything but a percentage of at least 0."""
     try:
         bar = float(text.strip().removesuffix("%"))
     except ValueError:
         bar = -1.0
     if not 0 <= bar < float("inf"):
-        raise UsageError(f"{text!r} is no bar; give a percentage, such as 3%")
+        raise UsageError(f"{text!r} is not a percentage of at least 0; give one such as 3%")
     return bar
 
 
 def compare_reports(old: Sequence[Report], new: Sequence[Report]) -> tuple[Comparison, ...]:
-    """Compare reports file by file; one report on each side is compared under any file names.
+    """Compare reports by file name. If each side has one report, the names need not match.
 
-    Raises `UsageError` when files do not match, or where device, runtime, build, emulator or plan differ:
-    then the difference would not be the file's.
+    Raises `UsageError` if files do not match, or if device, runtime, build, emulator or plan differ: a
+    difference would then not come from the file alone.
     """
     return tuple(_one(before, after) for before, after in _matched(old, new))
 
 
 def refuse_slower(comparisons: Sequence[Comparison], *, fail_above_percent: float) -> None:
-    """Raise `SlowerError`, naming every file that is slower by more than the bar.
+    """Raise `SlowerError`, which names every file that is slower by more than the bar.
 
-    Raises `UsageError` for a bar finer than the figures repeat: it could not be held.
+    Raises `UsageError` for a bar below the noise of the figures: it would fail by chance.
     """
     for comparison in comparisons:
         if fail_above_percent < comparison.noise_percent:
             raise UsageError(
-                f"a bar of {fail_above_percent:g} % is finer than these counts repeat "
+                f"a bar of {fail_above_percent:g} % is below the noise of these counts "
                 f"({comparison.noise_percent:g} %); count one thread on LiteRT or TFLite, or raise the bar"
             )
     slower = [comparison for comparison in comparisons if not comparison.percent <= fail_above_percent]
@@ -112,9 +113,9 @@ def describe_comparison(comparison: Comparison) -> str:
         if c.interval_percent.low <= 0 <= c.interval_percent.high:
             line += ", may be no change: raise --runs"
     elif c.old == c.new:
-        line += ", equal" if c.noise_percent == 0 else f", counts repeat to {c.noise_percent:g} %"
+        line += ", equal" if c.noise_percent == 0 else f", equal; their noise is {c.noise_percent:g} %"
     elif abs(c.percent) <= c.noise_percent:
-        line += f", within the {c.noise_percent:g} % to which these counts repeat"
+        line += f", within the noise of these counts, {c.noise_percent:g} %"
     return line + ")"
 
 
@@ -131,7 +132,7 @@ def _matched(old: Sequence[Report], new: Sequence[Report]) -> list[tuple[Report,
 def _by_file(reports: Sequence[Report], side: str) -> Mapping[str, Report]:
     by_file = {report.subject.file: report for report in reports}
     if len(by_file) != len(reports):
-        raise UsageError(f"{side} holds several reports of one file; which one is meant cannot be told")
+        raise UsageError(f"{side} holds several reports of one file; give a report with one of each")
     return by_file
 
 
@@ -140,8 +141,8 @@ def _one(old: Report, new: Report) -> Comparison:
         raise UsageError(f"{old.subject.file}: counts and measured times do not compare")
     if old.plan.runtime != new.plan.runtime:
         raise UsageError(
-            f"{old.subject.file}: OLD ran on {old.plan.runtime}, NEW on {new.plan.runtime}; a change of the "
-            f"file shows on one runtime only, so measure OLD again with --runtime {new.plan.runtime}"
+            f"{old.subject.file}: OLD ran on {old.plan.runtime}, NEW on {new.plan.runtime}; use one; "
+            f"measure OLD again with --runtime {new.plan.runtime}"
         )
     if differing := differing_conditions(old, new):
         raise UsageError(
@@ -174,7 +175,7 @@ def _times(old: LatencyReport, new: LatencyReport) -> Comparison:
 
 
 def _interval_of_change(old: Sequence[float], new: Sequence[float]) -> Interval | None:
-    """Bootstrap interval of the change of the median, in percent; None if a side has one sample."""
+    """The bootstrap interval of the change of the median, in percent; None if a side has one sample."""
     if len(old) < 2 or len(new) < 2:
         return None
     source = random.Random(SEED)
@@ -191,7 +192,7 @@ def _counts(old: CountReport, new: CountReport) -> Comparison:
     core = str(old.plan.cpu)
     bounded = core in old.counts.cycle_bounds_x24 and core in new.counts.cycle_bounds_x24
     if bounded and not (old.counts.cycle_bounds_x24[core] and new.counts.cycle_bounds_x24[core]):
-        raise UsageError(f"{old.subject.file}: a cycle bound of 0 compares with nothing; count again")
+        raise UsageError(f"{old.subject.file}: a cycle bound is 0, so there is no ratio; count again")
     left, right = _figures(old), _figures(new)
     return Comparison(
         old_file=old.subject.file,
@@ -224,7 +225,7 @@ def _figures(report: CountReport) -> dict[str, int]:
 
 
 def _noise_percent(report: CountReport) -> float:
-    """What a report's counts vary by: as known of its runtime, or as its own runs show, if that is more."""
+    """The noise of a report's counts: that known of its runtime, or the scatter of its runs if larger."""
     seen = 100 * (max(report.instructions_by_run) / min(report.instructions_by_run) - 1)
     if report.repeatable:
         return seen

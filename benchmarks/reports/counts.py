@@ -1,4 +1,4 @@
-"""What the counting plugin says of one inference: exact integers, and how to read them from its output."""
+"""Counts of one inference by the counting plugin, and reading them from its output."""
 
 from __future__ import annotations
 
@@ -31,15 +31,15 @@ CLASSES = (
     "system",
     "other",
 )
-"""Every instruction is of exactly one class, so the classes of a count add up to its instructions."""
+"""Classes of instructions. Each instruction is of exactly one, so they add up to all instructions."""
 
 MAC_WIDTHS = ("fp32", "fp16", "int8_dot", "int8_matmul", "widening_mla")
-"""Multiply-accumulates by the kind of SIMD instruction that does them: FMLA on single and on half lanes,
-SDOT/UDOT, SMMLA/UMMLA, SMLAL/UMLAL and their kin."""
+"""Multiply-accumulates by the SIMD instruction that does them: FMLA on single and on half lanes, SDOT/UDOT,
+SMMLA/UMMLA, SMLAL/UMLAL and similar ones."""
 
 CYCLE_UNITS = 24
-"""Cycle bounds are counted in 24ths: every throughput in the port models divides 24, so no sum of theirs
-is ever rounded, and two runs agree to the last digit."""
+"""Cycle bounds are counted in 24ths: every throughput in the port models divides 24, so sums are exact, and
+two runs agree to the last digit."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,14 +49,14 @@ class HotBlock:
     address: str
     executions: int
     instructions: int
-    """In the block; it contributed `executions * instructions`."""
+    """The number in the block, which contributed `executions * instructions`."""
     words: tuple[str, ...]
     """The A64 words in program order, eight hexadecimal digits each, for a disassembler."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Tick:
-    """What the inference had executed when the program noted `number` (native/markers.h)."""
+    """The counts of an inference so far, when the program noted `number` (native/markers.h)."""
 
     number: int
     instructions: int
@@ -65,9 +65,9 @@ class Tick:
 
 @dataclass(frozen=True, kw_only=True)
 class Counts:
-    """Exact counts of one inference, everything between its two marks, all threads together.
+    """Exact counts of one inference: everything between its two marks, on all threads together.
 
-    Raises `ValueError` if the classes do not add up to the instructions: then the plugin is wrong.
+    Raises `ValueError` if the classes do not add up to the instructions: the plugin would then be wrong.
     """
 
     instructions: int
@@ -76,9 +76,9 @@ class Counts:
     stored_bytes: int
     macs: Mapping[str, int]
     cycle_bounds_x24: Mapping[str, int]
-    """By core: the port-pressure bound in 24ths of a cycle. A throughput bound: caches never miss."""
+    """By core: the bound from port pressure, in 24ths of a cycle. It assumes that caches never miss."""
     ticks: tuple[Tick, ...] = ()
-    """In the order they were noted; empty unless operators are profiled."""
+    """In order; empty unless operators are profiled."""
     hottest: tuple[HotBlock, ...] = ()
 
     def __post_init__(self) -> None:
@@ -96,26 +96,26 @@ class Counts:
         return sum(self.macs.values())
 
     def cycle_bound(self, core: str) -> float:
-        """Cycles one inference takes at least on `core`; `KeyError` if the plugin does not model it."""
+        """The fewest cycles of one inference on `core`. Raises `KeyError` for a core without a port model."""
         return self.cycle_bounds_x24[core] / CYCLE_UNITS
 
 
 @dataclass(frozen=True, kw_only=True)
 class PluginOutput:
-    """What the plugin wrote for one run of a program."""
+    """The output of the plugin for one run of a program."""
 
     schema_version: int
     unbalanced_marks: int
-    """Ends without a begin, begins within a region, a region still open at the end: all must be 0."""
+    """Ends without a begin, begins within a region, and regions open at the end; must be 0."""
     regions: tuple[Counts, ...]
-    """One per marked region, in order: for the bench, one per inference."""
+    """One for each marked region, in order: for the bench, one for each inference."""
 
 
 def parse_plugin_output(document: Any, where: str) -> PluginOutput:
-    """The plugin's JSON, checked; `DeviceError` when it is another version's, damaged or empty.
+    """The plugin's JSON, checked. Raises `DeviceError` if it is of another version, damaged or empty.
 
-    An emulated program that died before its first mark leaves no region: that is an error too, never a
-    count of zero.
+    An emulated program that died before its first mark leaves no region, which is an error too, not a count
+    of zero.
     """
     version = document.get("schema_version") if isinstance(document, dict) else None
     if version != PLUGIN_SCHEMA_VERSION:
@@ -127,10 +127,10 @@ def parse_plugin_output(document: Any, where: str) -> PluginOutput:
     if output.unbalanced_marks:
         raise DeviceError(f"{where}: a region was left open or ended twice; the program did not finish")
     if not output.regions:
-        raise DeviceError(f"{where}: the program marked no region, so nothing was counted")
+        raise DeviceError(f"{where}: the program ended before its first inference, so nothing was counted")
     return output
 
 
 def typical(regions: tuple[Counts, ...]) -> Counts:
-    """The region with the (lower) median instruction count; where counting is exact, any of them."""
+    """The region with the (lower) median of instructions; where counting is exact, all are equal."""
     return sorted(regions, key=lambda counts: counts.instructions)[(len(regions) - 1) // 2]

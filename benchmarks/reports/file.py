@@ -2,8 +2,8 @@
 
     {"schema_version": 3, "reports": [{"kind": "latency" | "counts", ...}, ...]}
 
-A latency report also holds its `summary` (median, percentiles, spread), for readers that are no Python. It
-follows from `samples_ms`, which are what counts, and is not read back.
+A latency report also holds its `summary` (median, percentiles, spread), for programs that do not compute it.
+The summary follows from `samples_ms`, and is not read back.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _MODELS = (".onnx", ".tflite", ".mlpackage")
 
 
 def reports_json(reports: Sequence[Report]) -> str:
-    """The document that `mocovit-bench` prints with `--json` and writes to a file."""
+    """The JSON document that `mocovit-bench` prints with `--json` and writes with `--output`."""
     return schema.to_json({"schema_version": SCHEMA_VERSION, "reports": [_plain(one) for one in reports]})
 
 
@@ -42,7 +42,7 @@ def write_reports(path: Path, reports: Sequence[Report]) -> None:
 
 
 def check_place(path: Path | None) -> None:
-    """`UsageError` now for a file that could not be written after minutes of measuring."""
+    """Raise `UsageError` for a path that cannot be written, before minutes of measuring. None is accepted."""
     if path is None:
         return
     if path.is_dir():
@@ -56,7 +56,7 @@ def check_place(path: Path | None) -> None:
 def write_whole(path: Path, text: str) -> None:
     """Write `text` to `path`, whole or not at all.
 
-    Raises `StableDeviceError` for a full disk, `UsageError` for a place that cannot be written.
+    Raises `StableDeviceError` for a full disk, `UsageError` for a path that cannot be written.
     """
     try:
         write_atomically(path, text.encode())
@@ -73,7 +73,7 @@ def _measure(path: Path) -> str:
 
 
 def read_reports(path: Path) -> tuple[Report, ...]:
-    """Read what `write_reports` wrote; `UsageError` for anything else, with the place that does not fit."""
+    """Read a file of `write_reports`. Raises `UsageError`, which names the place, for anything else."""
     if path.suffix.lower() in _MODELS:
         raise UsageError(f"{path}: is a model, not a report; {_measure(path)}")
     document = schema.read_document(path)

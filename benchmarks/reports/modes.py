@@ -1,8 +1,8 @@
-"""Two modes in samples: times that gather around two values, which one median cannot describe.
+"""Two modes in samples: times that cluster around two values, which one median cannot describe.
 
 The sorted samples are cut where the variance between the two sides is largest (Otsu 1979). The sides are
-modes if they lie further apart than both are wide, by Ashman's D (Ashman, Bird and Zepf 1994), neither is a
-few outliers, and the distance matters:
+modes if Ashman's D is large (Ashman, Bird and Zepf 1994), if neither side is only a few outliers, and if
+their distance is large enough to matter:
 
     D = sqrt(2) |m1 - m2| / sqrt(s1^2 + s2^2)
 
@@ -20,24 +20,25 @@ from dataclasses import dataclass
 LEAST_SAMPLES = 30
 LEAST_D = 4.5
 LEAST_SHARE = 0.1
-"""Of the samples in the smaller mode; fewer are outliers, which are told otherwise."""
+"""The least share of the samples in the smaller mode; fewer are outliers, which have their own advice."""
 LEAST_DISTANCE = 0.02
-"""Of the modes, as a share of the lower one."""
+"""The least distance of the modes, as a share of the lower one."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TwoModes:
-    """Where the samples gather."""
+    """The medians of both modes, and the share of the higher one."""
 
     low_ms: float
     """The median of the lower mode."""
     high_ms: float
+    """The median of the higher mode."""
     high_share: float
-    """Of the samples, in the higher mode."""
+    """The share of the samples in the higher mode."""
 
 
 def two_modes(samples_ms: Sequence[float]) -> TwoModes | None:
-    """The two modes of samples; None where there are not two."""
+    """The two modes of samples; None if there are not two."""
     count = len(samples_ms)
     if count < LEAST_SAMPLES:
         return None
@@ -56,7 +57,7 @@ def two_modes(samples_ms: Sequence[float]) -> TwoModes | None:
 
 
 def _cut(ordered: Sequence[float]) -> int:
-    """How many of the sorted samples are on the lower side, where the variance between sides is largest."""
+    """The number of sorted samples on the lower side of the cut with the largest variance between sides."""
     count, total = len(ordered), math.fsum(ordered)
     between = [
         below * (count - below) * (lower / below - (total - lower) / (count - below)) ** 2

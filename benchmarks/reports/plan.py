@@ -1,4 +1,4 @@
-"""How a measurement is to be made, as plain data: the part of a report that must match before two compare."""
+"""How to measure, as plain data. The plans of two reports must match before the reports are compared."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from mocovit_deploy.choices import CPUS, MAX_THREADS, RUNTIMES
 from mocovit_deploy.errors import UsageError, unknown_choice
 
 PHONE_RUNS, PHONE_MIN_S = 50, 10.0
-"""What a round on a phone takes at least, unless the user asks for less."""
+"""The least inferences and seconds of a round on a phone, unless the user asks for less."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """One measurement: what runs, how often, how long at most.
+    """One measurement: the runtime, the number of inferences, and the longest duration.
 
     Warm-up ends when both `warmup_runs` and `warmup_min_s` are reached, sampling when both `runs` and
-    `min_s` are; `deadline_s` ends everything, on the device too.
+    `min_s` are. `deadline_s` ends everything, on the device too.
 
-    Raises `UsageError` for a value that cannot be measured with.
+    Raises `UsageError` for a value out of its range.
     """
 
     runtime: str = "litert"
@@ -33,7 +33,7 @@ class Plan:
     deadline_s: float = 600.0
     per_op: bool = False
     cpu: str | None = None
-    """The core to play, one of `CPUS`, when the target is emulated; None on real hardware."""
+    """The core to emulate, one of `CPUS`; None on real hardware."""
     cores: str | None = None
     """The cores of a phone to run on: "prime", "big", "little" or a hexadecimal mask; None elsewhere."""
 
@@ -69,8 +69,8 @@ def counting_plan(
 ) -> Plan:
     """The plan for counting under emulation.
 
-    One warm-up (it packs weights, which must not be counted) and two inferences: counts do not scatter, so
-    more would add time and no knowledge, but the second shows that they agree.
+    There is one warm-up, which packs weights and must not be counted, and two inferences. Counts do not
+    scatter, so more would cost time for nothing; the second shows that they agree.
     """
     return Plan(
         runtime=runtime,

@@ -1,14 +1,17 @@
-"""Times that can be: what is computed from them (sums, ratios, axes of a plot) is then finite too."""
+"""Refusing impossible times, so that sums, ratios and axes of plots are finite."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
 SHORTEST_MS, LONGEST_MS = 1e-9, 1e10
-"""Between these lies every time that was ever measured."""
+"""Every measured time lies between these."""
 
 
 def require_times(name: str, times: Iterable[float], *, zero: bool = False) -> None:
-    """`ValueError` that names `name` unless all of `times` are positive (or zero, where that is allowed)."""
+    """Raise `ValueError`, with `name`, unless all `times` are between `SHORTEST_MS` and `LONGEST_MS`.
+
+    `zero` also allows 0.
+    """
     if not all(SHORTEST_MS < time < LONGEST_MS or (zero and time == 0) for time in times):
-        raise ValueError(f"{name}: every time must be a positive number, of less than {LONGEST_MS:g}")
+        raise ValueError(f"{name}: every time must be a positive number below {LONGEST_MS:g}")

@@ -1,10 +1,11 @@
-"""Which file is faster, how many times, and how sure that is: from reports made in the same way.
+"""Which file is faster, by what ratio, and how certain that is, from reports made in the same way.
 
-    six or more reports a file   rounds of `ab`, paired: the median of their ratios, resampled by rounds
-    fewer                        the ratio of the medians of all samples, resampled by samples
-    counts                       the ratio of instructions, exact where counting is
+    six or more reports of each file   rounds of `ab`, paired: the median of their ratios, resampled by rounds
+    fewer                              the ratio of the medians of all samples, resampled by samples
+    counts                             the ratio of instructions, exact where counting is
 
-Resampled samples know nothing of what differs from one process to the next; `ab` measures in turn for that.
+An interval from resampled samples does not cover differences between processes. `ab` covers them by measuring
+in turn.
 """
 
 from __future__ import annotations
@@ -28,28 +29,30 @@ from benchmarks.reports.statistics import (
 
 @dataclass(frozen=True, kw_only=True)
 class Ratio:
-    """Two files, by the numbers of their reports on the page, from 1."""
+    """The ratio of two files."""
 
     faster: tuple[int, ...]
+    """The numbers of the faster file's reports on the page, from 1."""
     slower: tuple[int, ...]
+    """The numbers of the slower file's reports."""
     times: float
-    """How many times longer, or more instructions, the slower one takes."""
+    """The time, or the instructions, of the slower file divided by that of the faster."""
     interval: Interval | None
-    """None of counts."""
+    """The interval of `times`; None for counts."""
     counted: bool
     paired: bool = False
-    """Measured in turn."""
+    """True if the files were measured in turn."""
 
     @property
     def decided(self) -> bool:
-        """Whether the interval leaves out "no difference"."""
+        """True if the interval excludes "no difference"."""
         return self.interval is None or self.interval.low > 1
 
 
 def ratios(reports: Sequence[Report]) -> tuple[Ratio, ...]:
-    """The fastest file beside each other one, for every group of reports made in the same way.
+    """The ratio of the fastest file to each other one, for every group of reports made in the same way.
 
-    Reports without a result, and groups of one file, say nothing.
+    Reports without a result, and groups of one file, are left out.
     """
     groups: dict[object, dict[object, list[tuple[int, Report]]]] = {}
     for number, report in enumerate(reports, 1):
@@ -92,7 +95,7 @@ def _ratio(faster: Sequence[tuple[int, Report]], slower: Sequence[tuple[int, Rep
 
 
 def _resampled(quick_ms: Sequence[float], slow_ms: Sequence[float]) -> Interval:
-    """Of the ratio of medians. One sample has no spread: then the interval says nothing, 0 to infinity."""
+    """The interval of the ratio of medians; 0 to infinity if a side has one sample, which has no spread."""
     if min(len(quick_ms), len(slow_ms)) < 2:
         return Interval(low=0.0, high=float("inf"))
     source = random.Random(SEED)

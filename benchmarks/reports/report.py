@@ -1,9 +1,9 @@
-"""What a measurement leaves: `LatencyReport` from real hardware, `CountReport` from the emulator.
+"""Reports of measurements: `LatencyReport` from real hardware, `CountReport` from the emulator.
 
-Raw samples are kept and statistics computed when asked (statistics.py), so a later reader can ask other
-questions. The two kinds share no base: a count report has no field in which a measured time could be put,
-because wall time under emulation says nothing about a phone (it even gets fp32 against int8 wrong).
-On disk they are as report_file.py writes them.
+A report keeps raw samples. statistics.py computes statistics from them on demand, so a later reader can
+compute others. The two kinds share no base class. A count report has no field for a measured time, because
+wall time under emulation says nothing about a phone: it even gets the order of fp32 and int8 wrong. file.py
+reads and writes reports on disk.
 """
 
 from __future__ import annotations
@@ -46,37 +46,43 @@ class Subject:
 
 @dataclass(frozen=True, kw_only=True)
 class Engine:
-    """What executed it."""
+    """The runtime that executed the file."""
 
     runtime: str
     version: str
     build: str
-    """SHA-256 of the bench and everything it loads (the bundle): two builds are two instruments."""
+    """SHA-256 of the bench and everything it loads (the bundle). Reports of two builds do not compare."""
     arithmetic: str
-    """What this runtime really computed in: "fp32", "fp16" or "int8"."""
+    """The arithmetic that the runtime really computed in: "fp32", "fp16" or "int8"."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Device:
-    """Where it was executed: what does not change while it is on, and what does."""
+    """The device that executed the file: its lasting facts, and its state before and after."""
 
     facts: Mapping[str, str]
-    """Model, SoC, cores, kernel...; all of them must match before two reports compare."""
+    """Model, SoC, cores, kernel and so on; all must match before two reports are compared."""
     state_before: Mapping[str, str | float] = field(default_factory=dict)
-    """Clocks, temperatures, battery, load; units in the names, as in `cpu7_khz`."""
+    """Clocks, temperatures, battery, load; names carry units, as in `cpu7_khz`."""
     state_after: Mapping[str, str | float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
 class TimedOperator:
-    """One operator and its time, the mean over the profiled runs."""
+    """One operator and its mean time over the profiled runs."""
 
     index: int
     kind: str
     where: str
-    """The torch module it came from, or the file's own name for it."""
+    """The torch module that it came from, or its name in the file."""
     partition: int | None
+    """The number of its delegate partition; None outside."""
     mean_ms: float
+
+    @property
+    def cost(self) -> float:
+        """Milliseconds."""
+        return self.mean_ms
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,10 +95,15 @@ class CountedOperator:
     partition: int | None
     instructions: int
 
+    @property
+    def cost(self) -> float:
+        """Instructions."""
+        return float(self.instructions)
+
 
 @dataclass(frozen=True, kw_only=True)
 class LatencyReport:
-    """Times measured on real hardware (targets `host` and `adb`), in milliseconds, raw.
+    """Raw times measured on real hardware (targets `host` and `adb`), in milliseconds.
 
     Raises `ValueError` without a sample, or with one that is not a positive finite number.
     """
@@ -104,19 +115,19 @@ class LatencyReport:
     engine: Engine
     device: Device
     load_ms: float
-    """Opening the file, building the interpreter, packing weights."""
+    """The time to open the file, build the interpreter and pack weights."""
     first_inference_ms: float
-    """The very first inference, also the first of `warmup_ms`; never among the samples."""
+    """The first inference, which is also the first of `warmup_ms` and never among the samples."""
     warmup_ms: tuple[float, ...]
     samples_ms: tuple[float, ...]
-    """Of all rounds that count; of all rounds where none does (then `unsteady` says so)."""
+    """The samples of all accepted rounds; of all rounds if none is accepted (see `unsteady`)."""
     peak_memory_bytes: int | None
     verified: str
-    """What the outputs were checked against before timing, and the verdict; "not run" with a reason."""
+    """The check of the outputs before timing, with its verdict; "not run" with a reason."""
     rounds: tuple[Round, ...] = ()
-    """In order, those rejected among them; empty if a measurement is one round."""
+    """All rounds in order, rejected ones too; empty if the measurement is one round."""
     unsteady: str = ""
-    """Why the device could not be measured on; empty if it could. Such times are no result."""
+    """Why the device was too unsteady to measure on; empty if it was not. Such times are no result."""
     operators_by_kind: Mapping[str, int] = field(default_factory=dict)
     partitions: Partitions | None = None
     operators: tuple[TimedOperator, ...] = ()
@@ -133,7 +144,7 @@ class LatencyReport:
 
     @property
     def conditions(self) -> dict[str, str]:
-        """What two reports must share before their samples may be pooled or compared."""
+        """The conditions that two reports must share before their samples are pooled or compared."""
         return {
             "target": self.target,
             **({"unsteady": self.unsteady} if self.unsteady else {}),
@@ -145,25 +156,25 @@ class LatencyReport:
 
 @dataclass(frozen=True, kw_only=True)
 class Modelled:
-    """Milliseconds that a port model and a fitted factor make of exact counts: modelled, not measured."""
+    """Milliseconds modelled from exact counts, by a port model and a fitted factor; not measured."""
 
     modelled_ms: float
     device: str
-    """Name of the device file in benchmarks/devices/."""
+    """The name of the device file in benchmarks/devices/."""
     core: str
     clock_hz: int
     bound_ms: float
-    """The cycle bound at that clock, before the factor."""
+    """The cycle bound at that clock, without the factor."""
     factor: float
     source: str
-    """Where the factor comes from."""
+    """The source of the factor."""
     error_band_percent: float
-    """The worst deviation from a published measurement (docs/modelled-against-published.md), either way."""
+    """The worst deviation from a published measurement, up or down (docs/modelled-against-published.md)."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class CountReport:
-    """Exact counts from target `emulated`. There is no field for a measured time, on purpose."""
+    """Exact counts from target `emulated`. By design there is no field for a measured time."""
 
     kind: Literal["counts"] = "counts"
     emulated: Literal[True] = True
@@ -171,12 +182,12 @@ class CountReport:
     plan: Plan
     engine: Engine
     emulator: str
-    """The emulator's version and the plugin's digest."""
+    """The version of the emulator, and the digest of the plugin."""
     counts: Counts
-    """One inference; where runs differ, the run with the median instruction count."""
+    """The counts of one inference; if runs differ, that with the median of instructions."""
     instructions_by_run: tuple[int, ...]
     modelled: Modelled | None
-    """None for a core that no device file has."""
+    """None for a core without a device file."""
     verified: str
     operators_by_kind: Mapping[str, int] = field(default_factory=dict)
     partitions: Partitions | None = None
@@ -192,16 +203,16 @@ class CountReport:
 
     @property
     def repeatable(self) -> bool:
-        """Whether this runtime executes the same instructions every time.
+        """True if this runtime executes the same instructions in every inference.
 
-        On one thread LiteRT and TFLite do, to the last one. ONNX Runtime varies by up to 0.014 %, and
-        waiting threads spin for as long as they happen to wait.
+        LiteRT and TFLite do so on one thread. ONNX Runtime varies by up to 0.014 %, and waiting threads spin
+        for varying times.
         """
         return self.plan.threads == 1 and self.plan.runtime in ("litert", "tflite")
 
     @property
     def conditions(self) -> dict[str, str]:
-        """What two reports must share before their counts may be compared."""
+        """The conditions that two reports must share before their counts are compared."""
         return {
             "emulator": self.emulator,
             **_engine_conditions(self.engine),
@@ -217,15 +228,15 @@ def _engine_conditions(engine: Engine) -> dict[str, str]:
 
 
 def _plan_conditions(plan: Plan) -> dict[str, str]:
-    # fp16_arithmetic is a choice one compares, as a recipe is, and a deadline that was met changed nothing;
-    # the rest says how it was measured.
+    # fp16_arithmetic may differ: it is a choice to compare, as recipes are. A deadline that was met changes
+    # nothing. All other fields say how the file was measured.
     free = ("fp16_arithmetic", "deadline_s")
     fields = schema.plain(plan).items()
     return {f"plan {name}": str(value) for name, value in fields if name not in free}
 
 
 def differing_conditions(one: Report, other: Report) -> list[str]:
-    """The conditions in which two reports differ, each with both values; none if they may be compared."""
+    """The conditions in which two reports differ, each with both values; empty if they may be compared."""
     left, right = one.conditions, other.conditions
     return [
         f"{name} ({_short(left.get(name, 'absent'))} and {_short(right.get(name, 'absent'))})"
@@ -235,12 +246,12 @@ def differing_conditions(one: Report, other: Report) -> list[str]:
 
 
 def _short(value: str) -> str:
-    """A digest by its first digits; anything else as it is."""
+    """The first digits of a digest; any other value unchanged."""
     return value[:12] if re.fullmatch(r"[0-9a-f]{64}", value) else value
 
 
 def tool_versions() -> dict[str, str]:
-    """What wrote a report: this package and the Python it ran under."""
+    """The versions of this package and of Python, for a report."""
     from importlib import metadata
 
     try:

@@ -1,4 +1,4 @@
-"""One round of a measurement: the samples of one process, and what the device was like meanwhile."""
+"""One round of a measurement: the samples of one process, and the state of the device meanwhile."""
 
 from __future__ import annotations
 
@@ -10,27 +10,27 @@ from benchmarks.reports.plausible import require_times
 
 @dataclass(frozen=True, kw_only=True)
 class PhoneReading:
-    """The device while it was measured. None for what it does not tell."""
+    """The state of the device at one moment of a round. None if the device does not report a value."""
 
     at_s: float
-    """Since the round's process began."""
+    """Seconds since the process of the round began."""
     khz: int | None
-    """Of the slowest core that was measured on."""
+    """The clock of the slowest core that was measured on."""
     celsius: float | None
-    """Of the hottest core."""
+    """The temperature of the hottest core."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Round:
-    """One process that took samples, and the device before and in it; `ValueError` for impossible times."""
+    """The samples of one process, and the state of the device. Raises `ValueError` for impossible times."""
 
     samples_ms: tuple[float, ...]
     sampling_from_s: float
-    """When its first sample began, since the process did."""
+    """Seconds from the start of the process to the first sample."""
     readings: tuple[PhoneReading, ...] = ()
     state_before: Mapping[str, str | float] = field(default_factory=dict)
     rejected: str = ""
-    """Why its samples do not count; empty if they do."""
+    """Why its samples do not count; empty if they count."""
 
     def __post_init__(self) -> None:
         require_times("samples of a round", self.samples_ms)

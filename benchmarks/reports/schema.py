@@ -1,7 +1,7 @@
-"""Frozen dataclasses to JSON and back (and from TOML), checked against their annotations on the way in.
+"""Frozen dataclasses to JSON, and from JSON or TOML with a check against their annotations.
 
-A report is read by machines, weeks later, to decide whether a change may land. So reading is strict: a
-missing or unknown field, a string where a number belongs or a NaN is refused with its place in the document.
+Programs read a report weeks later to decide whether a change may land. So reading is strict: a missing or
+unknown field, a string in place of a number, or a NaN is refused, with its place in the document.
 """
 
 from __future__ import annotations
@@ -25,21 +25,21 @@ from mocovit_deploy.untrusted import read as bounded
 Record = TypeVar("Record")
 
 LARGEST_NUMBER = 1 << 62
-"""Of any figure in a report or a device file; what is computed from them then stays finite."""
+"""The largest figure in a report or a device file, so that figures computed from them are finite."""
 
 LARGEST_TOML, MOST_DOTS = 1 << 18, 100
-"""Bytes of a TOML document, and dots in a line of it: tomllib takes the square of a key's parts."""
+"""The most bytes of a TOML document, and dots in a line: tomllib takes time with the square of a key."""
 
 _LONG_NUMBER = re.compile(rf"\d{{{bounded.LONGEST_NUMBER}}}")
 
 
 def to_json(document: Any) -> str:
-    """`document`, a dataclass or plain data, as indented JSON; `ValueError` for NaN or infinity."""
+    """`document`, a dataclass or plain data, as indented JSON. Raises `ValueError` for NaN or infinity."""
     return json.dumps(plain(document), indent=2, allow_nan=False) + "\n"
 
 
 def plain(value: Any) -> Any:
-    """Dictionaries, lists and scalars from dataclasses, mappings and tuples."""
+    """A value as dictionaries, lists and scalars, from dataclasses, mappings and tuples."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
     if isinstance(value, Mapping):
@@ -50,7 +50,7 @@ def plain(value: Any) -> Any:
 
 
 def read_document(path: Path) -> Any:
-    """The JSON document at `path`; `UsageError` if it is absent, not JSON, or holds NaN or infinity."""
+    """The JSON document at `path`. Raises `UsageError` if it is absent, not JSON, or has NaN or infinity."""
     try:
         return bounded.read_json(path)
     except FileNotFoundError:
@@ -62,7 +62,7 @@ def read_document(path: Path) -> Any:
 
 
 def read_toml(path: Path) -> Any:
-    """The TOML document at `path`; `UsageError` if it is absent or not TOML."""
+    """The TOML document at `path`. Raises `UsageError` if it is absent or not TOML."""
     try:
         text = bounded.read_bytes(path, LARGEST_TOML).decode("utf-8")
         if any(line.count(".") > MOST_DOTS for line in text.splitlines()):
@@ -79,7 +79,10 @@ def read_toml(path: Path) -> Any:
 
 
 def build_record(record: type[Record], value: Any, where: str) -> Record:
-    """Make a `record` of a dictionary, field by field; `UsageError` names `where` it does not fit."""
+    """A `record` from a dictionary, field by field. Raises `UsageError` with the place that does not fit.
+
+    `where` names the document in the message.
+    """
     return typing.cast(Record, _value(record, value, where))
 
 
@@ -101,7 +104,7 @@ def _value(kind: Any, value: Any, where: str) -> Any:
             for key, member in value.items()
         }
     if kind in (int, float) and type(value) in (int, float) and not -LARGEST_NUMBER < value < LARGEST_NUMBER:
-        raise UsageError(f"{where}: no figure is as large as {value!s:.20}")
+        raise UsageError(f"{where}: {value!s:.20} is too large for a figure")
     if kind is float and type(value) in (int, float) and math.isfinite(value):
         return float(value)
     if kind in (int, str, bool) and type(value) is kind:

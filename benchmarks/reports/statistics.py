@@ -1,4 +1,4 @@
-"""Statistics of raw samples: computed when asked, never stored instead of them. Plain Python."""
+"""Statistics of raw samples, computed on demand. Plain Python."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ RESAMPLES = 2000
 SEED = 0
 CONFIDENCE = 0.95
 LEAST_FOR_P99 = 1000
-"""Samples: of fewer, the slowest hundredth is too few to speak of."""
+"""The least number of samples for a 99th percentile: of fewer, the slowest hundredth is below 10 samples."""
 LEAST_PAIRS = 6
-"""Fewer fall all on one side by chance in more than 5 % of cases (2 * 0.5^5): they decide nothing."""
+"""The least pairs that decide. Five fall all on one side by chance in over 5 % of cases (2 * 0.5^5)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,9 +32,9 @@ class Interval:
 
 @dataclass(frozen=True, kw_only=True)
 class SampleSummary:
-    """What one report's samples say, in milliseconds.
+    """Statistics of one report's samples, in milliseconds.
 
-    Spread is None if there is one sample: it has no deviation, which is not a deviation of zero.
+    The spread of one sample is None, because it is unknown and not zero.
     """
 
     samples: int
@@ -74,7 +74,7 @@ def mad(samples: Sequence[float]) -> float | None:
 def bootstrap_median(samples: Sequence[float], *, seed: int) -> Interval | None:
     """The percentile bootstrap interval of the median (Efron 1979); None for fewer than two samples.
 
-    Seeded: the same samples give the same interval, on every machine.
+    The same samples and seed give the same interval on every machine.
     """
     if len(samples) < 2:
         return None
@@ -83,24 +83,24 @@ def bootstrap_median(samples: Sequence[float], *, seed: int) -> Interval | None:
 
 
 def percentile_interval(samples: Sequence[float], percent: float) -> Interval | None:
-    """The interval of a percentile from order statistics; None where it would end beyond the samples."""
+    """The interval of a percentile from order statistics; None if it would end beyond the samples."""
     bounds = percentile_bounds(samples, percent)
     return None if bounds is None else Interval(low=bounds[0], high=bounds[1])
 
 
 def interval(values: Sequence[float]) -> Interval:
-    """The middle `CONFIDENCE` of resampled values."""
+    """The interval that holds the middle `CONFIDENCE` of resampled values."""
     tail = 100 * (1 - CONFIDENCE) / 2
     return Interval(low=percentile(values, tail), high=percentile(values, 100 - tail))
 
 
 def resampled_median(ordered: Sequence[float], source: random.Random) -> float:
-    """The median of as many draws, with replacement, from sorted samples, without making the draws.
+    """The median of n draws with replacement from n sorted samples, computed without making the draws.
 
-    A draw is a sample at a place uniform in (0, 1), so the middle draw is the sample at the middle one of n
-    uniform places, which is Beta distributed; of an even number, the next place is the least of those above
-    (David and Nagaraja, Order Statistics, 2.1 and 2.5). A file that takes microseconds leaves a million
-    samples, and drawing each of them 2000 times over would take an hour.
+    A draw is the sample at a uniform place in (0, 1). So the middle draw is the sample at the middle one of n
+    uniform places, which is Beta distributed. For an even n, the next place is the least of the places above
+    (David and Nagaraja, Order Statistics, 2.1 and 2.5). A fast file has a million samples; drawing each of
+    them 2000 times would take an hour.
     """
     n = len(ordered)
     below = (n + 1) // 2
@@ -113,7 +113,7 @@ def resampled_median(ordered: Sequence[float], source: random.Random) -> float:
 
 
 def summarise(samples_ms: Sequence[float], *, seed: int = SEED) -> SampleSummary:
-    """All of it; `ValueError` without samples."""
+    """All statistics of samples. Raises `ValueError` without samples."""
     return SampleSummary(
         samples=len(samples_ms),
         min_ms=min(samples_ms),
@@ -128,10 +128,10 @@ def summarise(samples_ms: Sequence[float], *, seed: int = SEED) -> SampleSummary
 
 
 def pool(reports: Sequence[LatencyReport]) -> tuple[float, ...]:
-    """The samples of several reports as one; `UsageError` unless all measured one thing in one way.
+    """The samples of several reports as one list. Raises `UsageError` unless all conditions and files match.
 
-    Two devices, runtimes, builds, plans or files make two populations, and a percentile of their mixture
-    describes neither.
+    Samples of two devices, runtimes, builds, plans or files are two populations, and a percentile of their
+    mixture describes neither.
     """
     if not reports:
         raise UsageError("no reports to merge")
@@ -143,34 +143,35 @@ def pool(reports: Sequence[LatencyReport]) -> tuple[float, ...]:
         if first.engine.arithmetic != other.engine.arithmetic:
             differing.append(f"arithmetic ({first.engine.arithmetic} and {other.engine.arithmetic})")
         if differing:
-            raise UsageError(f"these reports are not of one kind and are not merged: {'; '.join(differing)}")
+            raise UsageError(f"these reports differ and are not merged: {'; '.join(differing)}")
     return tuple(ms for report in reports for ms in report.samples_ms)
 
 
 @dataclass(frozen=True, kw_only=True)
 class PairedDifference:
-    """How much slower B is than A, from rounds that measured both in turn."""
+    """The difference of B and A, from rounds that measured both in turn."""
 
     rounds: int
     median_difference_ms: float
-    """Of B - A: positive where B is slower."""
+    """The median of B - A: positive if B is slower."""
     interval_ms: Interval | None
+    """The interval of that median; None for one round."""
     ratio: float
-    """Median of B / A."""
+    """The median of B / A."""
 
     @property
     def decided(self) -> bool:
-        """Whether there were enough pairs, and the interval excludes "no difference"."""
+        """True if there are at least `LEAST_PAIRS` pairs, and the interval excludes "no difference"."""
         excluded = self.interval_ms is not None and not self.interval_ms.low <= 0 <= self.interval_ms.high
         return excluded and self.rounds >= LEAST_PAIRS
 
 
 def paired(a_ms: Sequence[float], b_ms: Sequence[float], *, seed: int = SEED) -> PairedDifference:
-    """Compare A and B measured in the order A B B A: one pair of medians per half round.
+    """Compare A and B, measured in the order A B B A, by pairs of medians.
 
-    `a_ms[n]` and `b_ms[n]` were measured next to each other, so what drifts slowly (temperature, clocks)
-    is in both and cancels; swapping the order in every other pair cancels the drift within a pair.
-    Raises `ValueError` for lists of different lengths or without an element.
+    `a_ms[n]` and `b_ms[n]` were measured one after the other, so slow drifts (temperature, clocks) are in
+    both and cancel. Swapping the order in every other pair cancels the drift within a pair.
+    Raises `ValueError` for lists of different lengths, and for empty lists.
     """
     if len(a_ms) != len(b_ms) or not a_ms:
         raise ValueError(f"{len(a_ms)} and {len(b_ms)} samples make no pairs")

@@ -1,4 +1,4 @@
-"""Reports in words, for people: what `mocovit-bench` prints beside the JSON that machines read."""
+"""Reports as text for people: what `mocovit-bench` prints on standard error."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from benchmarks.reports.statistics import summarise
 from mocovit_deploy.targets import Partitions
 
 MOVEMENT = ("TRANSPOSE", "RESHAPE", "Transpose", "Reshape")
-"""Operators that compute nothing: what a converter adds when layouts do not fit."""
+"""Operators that compute nothing; converters add them where layouts do not fit."""
 
 
 MOST_OPERATORS = 20
-"""Rows printed of a report with operators: those that cost most, first."""
+"""The most operators printed, in the order of their cost."""
 
 
 def describe_report(report: Report) -> Iterator[str]:
-    """A report, line by line."""
+    """The lines of a report."""
     yield f"{report.subject.file}  ({report.subject.model}, {report.subject.recipe})"
     engine = report.engine
     threads = "1 thread" if report.plan.threads == 1 else f"{report.plan.threads} threads"
@@ -41,7 +41,7 @@ def describe_report(report: Report) -> Iterator[str]:
 
 
 def device_line(facts: Mapping[str, str]) -> str:
-    """A device in one line; digests and the build of its system are left to the report."""
+    """A device in one line, without digests and the build of its system."""
     bare = ("processor", "maker", "model", "soc", "machine", "abi", "clusters")
     led = {"cores": "cores", "kernel": "kernel", "android": "Android", "governor": "governor"}
     found = [facts[name] for name in bare if facts.get(name)]
@@ -73,25 +73,32 @@ def _times(report: LatencyReport) -> Iterator[str]:
         low, high = s.median_interval_ms.low, s.median_interval_ms.high
         between = f"median between {ms(low)} and {ms(high)} ms"
         yield f"  spread        MAD {ms(s.mad_ms)} ms, {between}, {s.samples} samples"
-    yield f"  apart         load {report.load_ms:.1f} ms, first inference {ms(report.first_inference_ms)} ms"
+    yield f"  start         load {report.load_ms:.1f} ms, first inference {ms(report.first_inference_ms)} ms"
     if report.peak_memory_bytes is not None:
-        yield f"  memory        {report.peak_memory_bytes / 2**20:.1f} MiB at most, the runtime included"
+        yield f"  memory        {report.peak_memory_bytes / 2**20:.1f} MiB at most, with the runtime"
+
+
+def run_range(report: CountReport) -> str:
+    """The instructions of all runs: "equal in every run", or their least and most."""
+    least, most = min(report.instructions_by_run), max(report.instructions_by_run)
+    return "equal in every run" if least == most else f"{least:,} to {most:,} over the runs"
+
+
+def partition_count(found: Partitions) -> str:
+    """ "1 partition", "2 partitions"."""
+    return "1 partition" if found.count == 1 else f"{found.count} partitions"
 
 
 def _counts(report: CountReport) -> Iterator[str]:
     counts = report.counts
     yield f"  emulated      {report.plan.cpu}, {report.emulator}: counted, not timed"
-    per_run = set(report.instructions_by_run)
-    agree = (
-        "equal in every run" if len(per_run) == 1 else f"{min(per_run):,} to {max(per_run):,} over the runs"
-    )
-    yield f"  instructions  {counts.instructions:,} per inference ({agree})"
+    yield f"  instructions  {counts.instructions:,} per inference ({run_range(report)})"
     macs = ", ".join(f"{width} {count:,}" for width, count in counts.macs.items() if count)
     yield f"  executed MACs {counts.total_macs:,} ({macs or 'none'})"
     yield f"  memory        {counts.loaded_bytes:,} bytes loaded, {counts.stored_bytes:,} stored"
     m = report.modelled
     if m is None:
-        yield "  modelled      nothing: no device file is calibrated for this core and thread count"
+        yield "  modelled      no time: no device file is calibrated for this core and thread count"
     else:
         yield (
             f"  modelled      {m.modelled_ms:.3g} ms on {m.device} ({m.core}, {m.clock_hz / 1e9:.2f} GHz), "
@@ -112,29 +119,24 @@ def _graph(report: Report) -> Iterator[str]:
 
 
 def _partitions(found: Partitions) -> Iterator[str]:
-    pieces = "1 partition" if found.count == 1 else f"{found.count} partitions"
-    yield f"  {found.delegate:<13} {pieces}, {found.operators_inside} operators inside"
+    yield f"  {found.delegate:<13} {partition_count(found)}, {found.operators_inside} operators inside"
     for group in found.outside:
         reason = f": {group.reason}" if group.reason else ""
         yield f"  outside       {group.count} {group.kind}{reason}"
 
 
 def _operators(operators: Sequence[TimedOperator | CountedOperator]) -> Iterator[str]:
-    yield f"  {'#':>4} {'piece':>5} {_cost_title(operators[0]):>14} {'%':>6}  operator, module"
-    total = sum(_cost(op) for op in operators) or 1.0
-    shown = sorted(operators, key=_cost, reverse=True)[:MOST_OPERATORS]
+    yield f"  {'#':>4} {'part':>5} {_cost_title(operators[0]):>14} {'%':>6}  operator, module"
+    total = sum(op.cost for op in operators) or 1.0
+    shown = sorted(operators, key=lambda op: op.cost, reverse=True)[:MOST_OPERATORS]
     for op in shown:
-        piece = "-" if op.partition is None else str(op.partition)
+        part = "-" if op.partition is None else str(op.partition)
         cost = f"{op.mean_ms:.3f}" if isinstance(op, TimedOperator) else f"{op.instructions:,}"
-        share = 100 * _cost(op) / total
-        yield f"  {op.index:>4} {piece:>5} {cost:>14} {share:>6.1f}  {op.kind}  {op.where}".rstrip()
+        share = 100 * op.cost / total
+        yield f"  {op.index:>4} {part:>5} {cost:>14} {share:>6.1f}  {op.kind}  {op.where}".rstrip()
     if left := len(operators) - len(shown):
-        rest = 100 * (1 - sum(map(_cost, shown)) / total)
-        yield f"  and {left} more with {rest:.1f} % in all (--json, --output and --html hold every one)"
-
-
-def _cost(op: TimedOperator | CountedOperator) -> float:
-    return op.mean_ms if isinstance(op, TimedOperator) else float(op.instructions)
+        rest = 100 * (1 - sum(op.cost for op in shown) / total)
+        yield f"  and {left} more with {rest:.1f} % in all (--json, --output and --html list all)"
 
 
 def _cost_title(op: TimedOperator | CountedOperator) -> str:

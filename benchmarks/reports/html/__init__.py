@@ -1,5 +1,5 @@
-"""Reports as one self-contained page, drawn with the pieces of mocovit_deploy/report.
+"""Reports as one self-contained page, drawn with mocovit_deploy/report.
 
-document   the page         sections   one report       operators   what each block and kind costs
+document   the page         sections   one report       operators   the cost of each block and kind
 headline   which is faster  plots      samples over time, distributions
 """

@@ -1,4 +1,4 @@
-"""The page: which is faster, a table of all reports, their distributions, then one part for each."""
+"""The page: which file is faster, a table of all reports, distributions, then a part for each report."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def html_page(reports: Sequence[Report]) -> str:
 
 
 def title_of(reports: Sequence[Report]) -> str:
-    """What a page shows, and where it was measured."""
+    """The title: the networks or files of a page, and where they were measured."""
     models = list(dict.fromkeys(report.subject.model for report in reports))
     made = [f"{report.subject.recipe} {report.subject.format}" for report in reports]
     kinds = list(dict.fromkeys(made))
@@ -53,10 +53,10 @@ def _done_on(report: Report) -> str:
 
 
 def _warnings(reports: Sequence[Report]) -> Html:
-    """What reports warn of, each once with the numbers of those that do; advice is left to their parts."""
+    """The warnings of all reports, each once with the numbers of its reports. Advice is in the parts."""
     found: dict[str, list[int]] = {}
     for number, report in enumerate(reports, 1):
-        advised = ["its samples scatter or drift: its own part says how"]
+        advised = ["its samples scatter or drift: see its part below"]
         for warning in warnings_said(report) + (advised if advice_on(report) else []):
             found.setdefault(warning, []).append(number)
     lines = [f"{numbered(numbers)}: {warning}" for warning, numbers in found.items()]
@@ -64,7 +64,7 @@ def _warnings(reports: Sequence[Report]) -> Html:
 
 
 def _distributions(reports: Sequence[Report], names: Mapping[int, str]) -> list[Part]:
-    """Reports of one device share an axis; those of two would press each other flat and invite comparison."""
+    """One drawing for each device: on one axis, two devices would hide each other's spread."""
     found: dict[str, list[tuple[str, Sequence[float]]]] = {}
     for n, report in enumerate(reports, 1):
         if isinstance(report, LatencyReport):
@@ -72,7 +72,7 @@ def _distributions(reports: Sequence[Report], names: Mapping[int, str]) -> list[
             number = f"{n}. " if len(reports) > 1 else ""
             name = f"{number}{names[n]}{lost}: {median_said(report)}"
             found.setdefault(f"{place_of(report)} ({report.target})", []).append((name, report.samples_ms))
-    caption = "How often which time was measured; the line is the median, the last bar the rest."
+    caption = "How often each time was measured. The line is the median; the last bar holds all longer times."
     return [
         Part(f"distribution-{n}", f"Distribution, {place}", distributions(named, caption))
         for n, (place, named) in enumerate(found.items(), 1)

@@ -1,4 +1,4 @@
-"""What a page of several reports shows first: which file is faster, how many times, and how sure that is."""
+"""The head of a page of several reports: which file is faster, how many times, and how certain that is."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MOST_SHOWN = 6
 
 
 def headline(reports: Sequence[Report], names: Mapping[int, str]) -> Html:
-    """One conclusion for each pair that may be compared; `names` by the numbers of the reports."""
+    """One conclusion for each pair that may be compared; `names` are the files by the numbers of reports."""
     found = ratios(reports)
     said = [
         note(join((tag("b", _sentence(one)), f" {_how(one, reports, names)}")), kind=_kind(one))
@@ -30,8 +30,8 @@ def headline(reports: Sequence[Report], names: Mapping[int, str]) -> Html:
 def _why_none(reports: Sequence[Report]) -> str:
     first, second = reports[:2]
     if (differing := differing_conditions(first, second)) and first.kind == second.kind:
-        return f"None is called faster: 1 and 2 were not measured in the same way, {'; '.join(differing)}."
-    return "None is called faster: no two files here were measured in the same way."
+        return f"No ratio is given: 1 and 2 were not measured in the same way, {'; '.join(differing)}."
+    return "No ratio is given: no two files here were measured in the same way."
 
 
 def _kind(ratio: Ratio) -> str:
@@ -56,7 +56,7 @@ def _sentence(ratio: Ratio) -> str:
 def _how(ratio: Ratio, reports: Sequence[Report], names: Mapping[int, str]) -> str:
     one, other = (names[side[0]] for side in (ratio.faster, ratio.slower))
     if not ratio.counted:
-        ways = "measured in turn" if ratio.paired else "of the samples there are; ab measures in turn"
+        ways = "measured in turn" if ratio.paired else "not measured in turn; mocovit-bench ab does that"
         return f"{one} and {other}. Ratio of medians, 95 %, {ways}."
     quick, slow = (reports[side[0] - 1] for side in (ratio.faster, ratio.slower))
     assert isinstance(quick, CountReport)

@@ -1,4 +1,4 @@
-"""What operators cost: by block of the network, by kind, and each by itself."""
+"""The cost of operators: by block of the network, by kind, and one by one."""
 
 from __future__ import annotations
 
@@ -15,24 +15,25 @@ Operators = Sequence[TimedOperator | CountedOperator]
 
 
 def operator_bars(operators: Operators) -> Html:
-    """Three tables of bars, the third folded."""
+    """Three tables of bars, the third folded. There must be at least one operator."""
     timed = isinstance(operators[0], TimedOperator)
     unit = " ms" if timed else ""
-    total = sum(map(_cost, operators)) or 1.0
+    costs = [op.cost for op in operators]
+    total = sum(costs) or 1.0
 
     def said(amount: float) -> str:
         return f"{figure(amount)}{unit} ({100 * amount / total:.1f} %)"
 
     def groups(names: Sequence[str]) -> Html:
-        found = grouped(zip(names, map(_cost, operators), strict=True))
+        found = grouped(zip(names, costs, strict=True))
         rows = [
             Bar(name, f"{count} operator{'s'[: count != 1]}", amount, said(amount))
             for name, (amount, count) in found.items()
         ]
         return _cut(rows, said)
 
-    ordered = sorted(operators, key=_cost, reverse=True)
-    each = [Bar(op.where or _OUTSIDE, op.kind, _cost(op), said(_cost(op))) for op in ordered]
+    ordered = sorted(operators, key=lambda op: op.cost, reverse=True)
+    each = [Bar(op.where or _OUTSIDE, op.kind, op.cost, said(op.cost)) for op in ordered]
     return join(
         (
             tag("h3", f"Blocks, {'mean milliseconds' if timed else 'instructions'}"),
@@ -52,7 +53,3 @@ def _cut(rows: Sequence[Bar], said: Callable[[float], str]) -> Html:
         else ""
     )
     return join((bars(rows[:_MOST_BARS], kind="d"), more))
-
-
-def _cost(op: TimedOperator | CountedOperator) -> float:
-    return op.mean_ms if isinstance(op, TimedOperator) else float(op.instructions)

@@ -13,16 +13,16 @@ from mocovit_deploy.report.svg import WIDTH, Scale, dots, line, plot, rect, text
 
 _LEFT, _RIGHT, _TOP = 34.0, 8.0, 16.0
 _MOST_DOTS = 1200
-"""Of a round, which many samples are thinned to; what is far away is drawn in any case."""
+"""The most samples of a round that are drawn; those above the axis are always drawn."""
 _BINS = 48
 _MEDIANS_SHOWN = 2.5
-"""Where a distribution ends; what took longer is in its last bar, or a few would press all others flat."""
+"""The end of a distribution, in medians. Longer times are in its last bar, so that others stay legible."""
 _GAP_S = 0.6
-"""Between two rounds, on the page; the true pause is not drawn."""
+"""The gap between two rounds in the drawing, in seconds of its axis; the true pause is not drawn."""
 
 
 def samples_over_time(rounds: Sequence[Round]) -> str:
-    """Every sample at the second it was taken, round after round, and below it clock and temperature."""
+    """Every sample at its second, round after round, and below them clock and temperature if known."""
     placed = _placed(rounds)
     end_s = placed[-1].start_s + placed[-1].length_s
     across = Scale(0, end_s, _LEFT, WIDTH - _RIGHT)
@@ -71,7 +71,7 @@ def _placed(rounds: Sequence[Round]) -> list[_Placed]:
 
 
 def _warmup(each: _Placed, across: Scale, bottom: float) -> list[Html]:
-    """The time before a round's first sample, hatched lightly, and named where the name fits."""
+    """The shaded time before the first sample of a round, with its name if there is room."""
     left, right = across(each.start_s), across(each.start_s + each.round.sampling_from_s)
     if right - left < 1:
         return []
@@ -114,7 +114,7 @@ def _lane(
 
 
 def _range(samples_ms: Sequence[float]) -> tuple[float, float]:
-    """Where the axis of times begins and ends: at 0 unless the samples lie close together far from it."""
+    """The ends of the axis of times. It begins at 0 unless the samples are close together and far from 0."""
     high, low = _top(samples_ms), min(samples_ms)
     if low < 0.6 * high:
         return 0.0, high
@@ -122,7 +122,7 @@ def _range(samples_ms: Sequence[float]) -> tuple[float, float]:
 
 
 def _top(samples_ms: Sequence[float]) -> float:
-    """Where the axis ends: far samples are drawn at the rim, or they would press all others flat."""
+    """The end of the axis. Samples beyond it are drawn at its edge, so that the others stay legible."""
     usual = percentile(samples_ms, 98) * 1.6
     return min(max(samples_ms), usual) * 1.05
 
@@ -137,9 +137,9 @@ def _grid(down: Scale, unit: str) -> list[Html]:
 
 
 def distributions(named: Sequence[tuple[str, Sequence[float]]], caption: str) -> Html:
-    """How often which time, one band for each report, on one axis; the median is marked.
+    """One histogram for each named list of samples, all on one axis, with the median marked.
 
-    Names stand above their bands as text of the page, which wraps where a drawing would cut them.
+    Names are text of the page above their bands, so that long ones wrap.
     """
     low = min(min(samples) for _, samples in named)
     high = max(min(_top(samples), _MEDIANS_SHOWN * percentile(samples, 50)) for _, samples in named)
@@ -154,7 +154,7 @@ def distributions(named: Sequence[tuple[str, Sequence[float]]], caption: str) ->
         for value in ticks(low, high, 7)
     ]
     marks.append(text_element(WIDTH - 2, 28, "milliseconds", anchor="end"))
-    return drawing(join((*bands, plot(34, marks, "the axis of all of them, in milliseconds"))), caption)
+    return drawing(join((*bands, plot(34, marks, "the common axis, in milliseconds"))), caption)
 
 
 def _band(name: str, samples: Sequence[float], across: Scale, kind: str) -> Html:

@@ -1,4 +1,4 @@
-"""One report: what it warns of, what was found, with what, where, and the plots."""
+"""One report on the page: warnings, results, runtime, device and plots."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from benchmarks.reports.statistics import (
     percentile,
     percentile_interval,
 )
+from benchmarks.reports.text import partition_count, run_range
 from mocovit_deploy.report.bars import Bar, bars
 from mocovit_deploy.report.digits import between, figure, within
 from mocovit_deploy.report.markup import Html, drawing, figures, folded, join, note, table, tag
@@ -47,12 +48,12 @@ def section(report: Report) -> Html:
 
 
 def warnings_said(report: Report) -> list[str]:
-    """What a reader must know before any figure, but for `unsteady`, which is said by itself."""
+    """The warnings of a report, without that about `unsteady`, which the page shows separately."""
     return [warning for warning in report.warnings if not warning.startswith("no result:")]
 
 
 def advice_on(report: Report) -> list[str]:
-    """What looks unstable in samples; nothing does in counts."""
+    """The advice on unstable samples; empty for counts."""
     return advise(report) if isinstance(report, LatencyReport) else []
 
 
@@ -69,7 +70,7 @@ def median_said(report: LatencyReport) -> str:
 
 @lru_cache(maxsize=64)
 def _sure(samples_ms: tuple[float, ...]) -> Interval | None:
-    """The interval of the median; a page says it in several places, and resampling takes a while."""
+    """The interval of the median, cached: a page shows it in several places, and resampling is slow."""
     return bootstrap_median(samples_ms, seed=SEED)
 
 
@@ -133,11 +134,7 @@ def _counts(report: CountReport) -> Iterator[Html]:
     if m is not None:
         found.insert(0, (f"{m.modelled_ms:.2g} ms", f"modelled on {m.device}, not measured"))
     yield figures(found)
-    per_run = set(report.instructions_by_run)
-    agree = (
-        "equal in every run" if len(per_run) == 1 else f"{min(per_run):,} to {max(per_run):,} over the runs"
-    )
-    yield tag("p", f"Counted under emulation of a {report.plan.cpu}, not timed; {agree}.")
+    yield tag("p", f"Counted under emulation of a {report.plan.cpu}, not timed; {run_range(report)}.")
     if m is not None:
         yield tag(
             "p",
@@ -161,10 +158,9 @@ def _details(report: Report) -> Iterator[Html]:
         outside = "; ".join(
             f"{g.count} {g.kind}{f' ({g.reason})' if g.reason else ''}" for g in found.outside
         )
-        pieces = "1 partition" if found.count == 1 else f"{found.count} partitions"
         yield tag(
             "p",
-            f"{found.delegate}: {pieces} (pieces of the network that it computes in one go), "
+            f"{found.delegate}: {partition_count(found)} (parts of the network that it runs at once), "
             f"{found.operators_inside} operators inside, outside: {outside or 'none'}.",
         )
     facts: dict[str, str] = {}
@@ -192,5 +188,5 @@ def _changes(before: Mapping[str, str | float], after: Mapping[str, str | float]
 
 def _reading(value: str | float | None) -> str:
     if value is None:
-        return "not told"
+        return "unknown"
     return value if isinstance(value, str) else f"{value:,.8g}"

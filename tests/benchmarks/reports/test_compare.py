@@ -26,7 +26,7 @@ def test_bars(text: str, bar: float) -> None:
 
 @pytest.mark.parametrize("text", ["", "fast", "-1%", "nan", "inf%", "3%%"])
 def test_bars_that_are_none(text: str) -> None:
-    with pytest.raises(UsageError, match="no bar"):
+    with pytest.raises(UsageError, match="not a percentage"):
         parse_bar(text)
 
 
@@ -71,8 +71,8 @@ def test_bar_finer_than_counts_repeat_cannot_be_held(
     plan = counting_plan(runtime=runtime, threads=threads)
     found = compare_reports([count_report(1_000_000, plan=plan)], [count_report(1_000_001, plan=plan)])
     assert found[0].noise_percent == noise
-    assert "to which these counts repeat" in describe_comparison(found[0])
-    with pytest.raises(UsageError, match="finer than these counts repeat"):
+    assert "within the noise of these counts" in describe_comparison(found[0])
+    with pytest.raises(UsageError, match="below the noise of these counts"):
         refuse_slower(found, fail_above_percent=noise / 2)
     refuse_slower(found, fail_above_percent=noise)
 

@@ -212,7 +212,7 @@ def test_wrong_sums_are_refused(count_report: Callable[..., CountReport]) -> Non
     [
         ({"schema_version": 0}, "build it again"),
         ({"unbalanced_marks": 1}, "left open"),
-        ({"regions": []}, "marked no region"),
+        ({"regions": []}, "ended before its first inference"),
     ],
 )
 def test_plugin_output_that_is_none(

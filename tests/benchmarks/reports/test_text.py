@@ -30,7 +30,7 @@ def test_the_costliest_operators_first_and_the_rest_in_one_line(count_report: Co
     rows = [line for line in lines if "  ADD  layer" in line]
     assert len(rows) == MOST_OPERATORS
     assert rows[0].endswith("layer262")
-    assert "  and 243 more with 85.3 % in all (--json, --output and --html hold every one)" in lines
+    assert "  and 243 more with 85.3 % in all (--json, --output and --html list all)" in lines
 
 
 @pytest.mark.parametrize("instructions", [1000, 2000])

@@ -97,7 +97,7 @@ def test_output_path_may_hold_a_comma(counting_emulator: Emulator, tmp_path: Pat
     [
         ((*START, *REGION, *EXIT), "left open"),
         ((*STOP, *EXIT), "left open or ended twice"),
-        (EXIT, "marked no region"),
+        (EXIT, "ended before its first inference"),
     ],
 )
 def test_counts_of_a_program_that_did_not_finish_are_refused(
