@@ -4,7 +4,7 @@ VENV := .venv
 READY := $(VENV)/ready
 ARGS ?=
 
-.PHONY: setup export parity contract bench test coverage test-slow lint docs site trained digits half zoo ready fast costs speed runtimes faults fuzz trial clean
+.PHONY: setup export parity contract bench test coverage test-slow lint docs site trained digits half zoo precision ready fast costs speed runtimes faults fuzz trial clean
 
 setup: $(READY)
 
@@ -56,6 +56,9 @@ half: $(READY)
 
 zoo: $(READY)
 	$(VENV)/bin/python -m benchmarks.studies.zoo $(ARGS)
+
+precision: $(READY)
+	$(VENV)/bin/python -m benchmarks.studies.precision $(ARGS)
 
 ready: $(READY)
 	$(VENV)/bin/python -m benchmarks.studies.ready $(ARGS)

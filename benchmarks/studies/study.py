@@ -16,14 +16,24 @@ import sys
 from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
-from typing import Any
-
-from benchmarks.studies.zoo_document import Row
+from typing import Any, Protocol, TypeVar
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 EXPORT = ("-m", "mocovit_deploy")
 TIMEOUT_S = 1800
 TOOLS = ("torch", "timm", "onnx", "onnxruntime", "coremltools", "litert-torch", "ai-edge-litert")
+
+
+class Row(Protocol):
+    """A row of any study."""
+
+    @property
+    def slug(self) -> str:
+        """What its result is kept under."""
+        ...
+
+
+AnyRow = TypeVar("AnyRow", bound=Row)
 
 
 class RowError(Exception):
@@ -52,7 +62,7 @@ def begun(parser: argparse.ArgumentParser, rows: Sequence[Row]) -> argparse.Name
     return given
 
 
-def rows_like(rows: Sequence[Row], pattern: str) -> list[Row]:
+def rows_like(rows: Sequence[AnyRow], pattern: str) -> list[AnyRow]:
     """The rows like `pattern`, in order."""
     return [row for row in rows if fnmatch.fnmatch(row.slug, pattern)]
 

@@ -1,0 +1,229 @@
+"""What each precision is worth: accuracy of trained networks, cost of full-size ones, stock beside ours.
+
+    python -m benchmarks.studies.precision [--only PATTERN] [--folder DIR] [--keep]
+
+    digits    the networks of examples/digits that are trained, in every format: ranges from 128 training
+              images, judged on all held-out ones; TFLite files counted on the emulated Cortex-A76, and what
+              computes in fp16 asked again in half precision
+    count     networks at full size with random weights: the search counts every recipe and the mixture
+    stock     litert-torch and ai-edge-quantizer on the same networks, the same images, the same core
+
+As in `fast`, a row is kept in `--folder` and not run again, a count is taken once for a file's bytes, and
+a run that was stopped goes on where it was. docs/accuracy.md is written after every run, and names the rows
+that are missing. It needs `mocovit-bench emulator` and `mocovit-bench bundle`.
+
+Expect 5 hours of one core for all of it.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks.studies.fast_files import count_file
+from benchmarks.studies.precision_document import document
+from benchmarks.studies.precision_files import (
+    as_row,
+    export_digits,
+    export_full_size,
+    held_out,
+    judge_in_half,
+    stock_answers,
+    write_stock,
+)
+from benchmarks.studies.study import (
+    CHECKOUT,
+    RowError,
+    begun,
+    finished,
+    parser_of,
+    product_digest,
+    rows_like,
+    tools,
+)
+from examples.digits.networks import NETWORKS, Trained
+from mocovit_deploy.errors import DeployError
+from mocovit_deploy.files import size_bytes, write_atomically
+from mocovit_deploy.report.commit import commit
+
+DOCUMENT = CHECKOUT / "docs" / "accuracy.md"
+
+RECIPES = {
+    "tflite": "fp32,fp16,static_wi8_ai8,static_wi8_ai8_fp16,mixed_wi8_ai8_fp16",
+    "onnx": "fp32,fp16,static_wi8_ai8,weight_only_wi8_afp32",
+    "coreml": "fp32,fp16,static_wi8_ai8_fp16,weight_only_wi8_afp16,weight_only_wp6_afp16",
+}
+AUTO = "auto"
+"""The search: TFLite only, for it needs counts."""
+STOCK = "stock"
+FEWER = {"coreml": 400}
+"""Core ML files are executed by a numpy reference where there is no macOS: right, and slow."""
+FULL_SIZE = (
+    ("mocovit_1_0", None),
+    ("timm/ghostnet_100", None),
+    ("timm/mobilenetv3_large_100", None),
+    ("timm/mobilevit_xxs", None),
+    ("timm/efficientvit_b0", None),
+    ("timm/efficientvit_b1", None),
+    ("timm/efficientnet_b0", None),
+)
+
+
+@dataclass(frozen=True)
+class Row:
+    """A network, and what of it is made: a format, `AUTO` or `STOCK`."""
+
+    model: str
+    size: int | None
+    made: str
+    trained: Trained | None = None
+
+    @property
+    def kind(self) -> str:
+        """The table that it stands in."""
+        return "count" if self.trained is None else "digits"
+
+    @property
+    def title(self) -> str:
+        return self.model.removeprefix("timm/")
+
+    @property
+    def slug(self) -> str:
+        return f"{self.kind}-{self.model.rpartition('/')[2]}-{self.made}"
+
+
+ROWS = (
+    *(Row(one.model, one.size, made, one) for one in NETWORKS for made in (*RECIPES, AUTO, STOCK)),
+    *(Row(model, size, made) for model, size in FULL_SIZE for made in (AUTO, STOCK)),
+)
+
+
+def main() -> int:
+    given = begun(parser_of("precision", __doc__), ROWS)
+    sources = product_digest()
+    wanted = None if given.keep else sources
+    failed = False
+    for row in rows_like(ROWS, given.only):
+        if row.trained is not None and not row.trained.checkpoint.exists():
+            sys.stderr.write(f"{row.slug}: not trained\n")
+            continue
+        result = finished(given.folder, row, wanted)
+        if result is None or result["error"]:
+            result = _run(given.folder, row, sources)
+        failed = failed or bool(result["error"])
+    done = {row: one for row in ROWS if (one := finished(given.folder, row, wanted)) is not None}
+    write_atomically(DOCUMENT, document(ROWS, done).encode())
+    sys.stdout.write(f"written: {DOCUMENT}\n")
+    return 4 if failed else 0
+
+
+def _run(folder: Path, row: Row, sources: str) -> dict[str, Any]:
+    """One row, its result kept; one that fails is run again next time."""
+    sys.stderr.write(f"{row.slug} ...")
+    sys.stderr.flush()
+    start = time.monotonic()
+    result: dict[str, Any] = {"error": None, "files": []}
+    with tempfile.TemporaryDirectory(dir=folder, prefix="files-") as scratch:
+        try:
+            result |= WORK[row.kind, row.made if row.made in (AUTO, STOCK) else "ours"](
+                row, folder, Path(scratch)
+            )
+        except (RowError, DeployError) as failure:
+            result["error"] = str(failure).replace(f"{scratch}/", "")
+    seconds = time.monotonic() - start
+    sys.stderr.write(f" {seconds:.0f} s, {result['error'] or 'done'}\n")
+    result |= {"sources": sources, "commit": commit(), "tools": tools(), "row_s": round(seconds, 1)}
+    write_atomically(folder / f"{row.slug}.json", json.dumps(result, indent=1).encode())
+    return result
+
+
+def digits_ours(row: Row, folder: Path, scratch: Path) -> dict[str, Any]:
+    """The files of one format, or the one that the search chose."""
+    assert row.trained is not None
+    held = held_out(row.trained, folder)
+    searched = row.made == AUTO
+    format_name = "tflite" if searched else row.made
+    recipes = AUTO if searched else RECIPES[row.made]
+    images = FEWER.get(row.made)
+    report = export_digits(row.trained, format_name, recipes, scratch, held.path, images)
+    found = []
+    for one in report["files"]:
+        if one["error"] or not one["path"]:
+            found.append({"recipe": one["recipe"], "error": str(one["error"]).replace(f"{scratch}/", "")})
+            continue
+        path, told = Path(one["path"]), one["accuracy"]
+        file = {"recipe": one["recipe"], "error": None, "size_bytes": size_bytes(path)}
+        file |= {"sqnr_db": min(output["sqnr_db"] for output in one["parity"]["outputs"])}
+        file |= {"images": told["images"], "accuracy": told["accuracy"], "agreement": told["agreement"]}
+        file |= {"reference_accuracy": told["reference_accuracy"], "drop": told["drop"]["value"]}
+        file |= {"drop_low": told["drop"]["low"], "drop_high": told["drop"]["high"]}
+        if format_name == "tflite":
+            file["counted"] = count_file(path, folder)
+            if one["recipe"] == "fp16":
+                file["half"] = judge_in_half(path, held)
+        found.append(file | {"chosen_from": one["candidates"], "why": one["why_chosen"]})
+    return {"files": found, "seconds": report["seconds"], "cpu_seconds": report["cpu_seconds"]}
+
+
+def digits_stock(row: Row, folder: Path, scratch: Path) -> dict[str, Any]:
+    """Stock's files on the held-out images."""
+    assert row.trained is not None
+    held = held_out(row.trained, folder)
+    files = _stock(row, folder, scratch)
+    for one in files:
+        if "path" in one:
+            answers, refused = stock_answers(scratch / one.pop("path"), held, scratch)
+            one |= {**as_row(held.judge(answers)), "refused": refused}
+    return {"files": files}
+
+
+def count_ours(row: Row, _folder: Path, scratch: Path) -> dict[str, Any]:
+    """Every recipe that the search counted, the chosen mixture among them."""
+    report = export_full_size(row.model, row.size, scratch)
+    (one,) = report["files"]
+    told = {"files": one["candidates"], "why": one["why_chosen"], "chosen": one["recipe"]}
+    return told | {"seconds": report["seconds"], "cpu_seconds": report["cpu_seconds"]}
+
+
+def count_stock(row: Row, folder: Path, scratch: Path) -> dict[str, Any]:
+    """Stock's files, counted."""
+    files = _stock(row, folder, scratch)
+    return {"files": [{name: value for name, value in one.items() if name != "path"} for one in files]}
+
+
+def _stock(row: Row, folder: Path, scratch: Path) -> list[dict[str, Any]]:
+    failed = write_stock(row.trained, row.model, row.size, scratch)
+    found: list[dict[str, Any]] = [
+        {"recipe": name, "error": why.replace(f"{scratch}/", "")} for name, why in failed.items()
+    ]
+    for path in sorted(scratch.glob("*.tflite")):
+        one: dict[str, Any] = {"recipe": path.stem, "error": None, "path": path.name}
+        one["size_bytes"] = size_bytes(path)
+        try:
+            one["counted"] = count_file(path, folder)
+        except RowError as refusal:
+            one["counted"] = {"error": str(refusal).replace(f"{scratch}/", "")}
+        found.append(one)
+    return found
+
+
+WORK = {
+    ("digits", "ours"): digits_ours,
+    ("digits", AUTO): digits_ours,
+    ("digits", STOCK): digits_stock,
+    ("count", AUTO): count_ours,
+    ("count", STOCK): count_stock,
+}
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.stderr.write("\nprecision: stopped; run it again to go on\n")
+        sys.exit(130)

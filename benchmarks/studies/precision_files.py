@@ -1,0 +1,242 @@
+"""The files of the study `precision`: written by child processes, ours and stock's on the same images."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.studies.study import EXPORT, RowError, child_report
+from examples.digits.networks import Trained
+from mocovit_deploy.accuracy.evaluate import Evaluation, evaluate
+from mocovit_deploy.artifacts.artifact import Array, as_taken
+from mocovit_deploy.artifacts.manifest import read_manifest
+from mocovit_deploy.formats import format_named
+from mocovit_deploy.parity.samples import preprocess
+
+CALIBRATION = "examples.digits.data:training_pictures"
+CALIBRATION_IMAGES = 128
+TIMEOUT_S = 4 * 3600.0
+
+IN_HALF = 400
+"""Held-out images that a file is asked about in half precision: those with the smallest margins."""
+
+HELD_OUT = """
+import json, sys
+from dataclasses import replace
+import numpy as np
+from examples.digits import data
+from examples.digits.networks import NETWORKS
+from examples.digits.reference import answers
+from mocovit_deploy.models.load import load_network
+from mocovit_deploy.spec import InputSpec, ModelSpec
+name, output = json.loads(sys.argv[1])
+one = next(one for one in NETWORKS if one.name == name)
+spec = ModelSpec(one.model, arguments=one.arguments, checkpoint=one.checkpoint, num_classes=data.CLASSES,
+                 input=InputSpec(size=one.size))
+images, labels = data.held_out_pictures(spec.input)
+network = load_network(spec)
+picture = replace(spec.input, preprocessing=network.input.preprocessing)
+reference = answers(network.module, data.held_out(), picture, len(labels))
+np.savez(output, images=images, labels=labels, reference=reference)
+print(json.dumps({"accuracy": float((reference == labels).mean())}))
+"""
+"""Held-out images, labels and the network's own answers."""
+
+STOCK = """
+import json, os, sys
+report = os.fdopen(os.dup(1), "w")
+os.dup2(2, 1)  # the converter writes progress to standard output
+from pathlib import Path
+import litert_torch
+import numpy as np
+from ai_edge_quantizer import quantizer, recipe
+from ai_edge_quantizer.algorithm_manager import AlgorithmName
+from exporters.tflite.fp16 import allow_half
+from mocovit_deploy.models.load import load_network
+from mocovit_deploy.parity.samples import preprocess
+from mocovit_deploy.spec import InputSpec, ModelSpec, OwnInput
+from mocovit_deploy.user_functions import load_function
+model, arguments, size, checkpoint, classes, source, images, folder = json.loads(sys.argv[1])
+picture = OwnInput(size=size) if checkpoint is None else InputSpec(size=size)
+spec = ModelSpec(model, arguments=tuple(map(tuple, arguments)), num_classes=classes, input=picture,
+                 checkpoint=None if checkpoint is None else Path(checkpoint))
+network = load_network(spec)
+if source == "random":
+    runs = network.inputs.for_random_calibration(0, images)[0]
+else:
+    pixels, _ = load_function(source)(network.input, images)
+    runs = np.stack([preprocess(one, network.input.preprocessing) for one in pixels])[:, None]
+plain = Path(folder, "fp32.tflite")
+example = network.inputs.for_capture(0, False)
+litert_torch.convert(network.module.eval(), tuple(example)).export(str(plain))
+Path(folder, "fp16.tflite").write_bytes(allow_half(plain.read_bytes()))
+failed = {}
+for name, algorithm in (("minmax", AlgorithmName.MIN_MAX_UNIFORM_QUANT), ("mse", AlgorithmName.MSE)):
+    try:
+        one = quantizer.Quantizer(str(plain), recipe.static_wi8_ai8(algorithm))
+        found = one.calibrate({"serving_default": [{"args_0": run} for run in runs]})
+        one.quantize(found).export_model(folder + f"/int8_{name}.tflite", overwrite=True)
+    except Exception as error:
+        failed["int8_" + name] = f"{type(error).__name__}: {error}"[:200]
+report.write(json.dumps(failed))
+"""
+"""The network by litert-torch with its own defaults, and that file by ai-edge-quantizer's static recipe with
+each rule for weights that takes activations too; they are calibrated on the images that ours are.
+"""
+
+ANSWERS = """
+import json, sys
+import numpy as np
+from ai_edge_litert.interpreter import Interpreter, OpResolverType
+from mocovit_deploy.accuracy.evaluate import top_1
+from mocovit_deploy.parity.samples import preprocess
+from mocovit_deploy.spec import Preprocessing
+path, held, output = json.loads(sys.argv[1])
+images = np.load(held)["images"]
+try:
+    interpreter = Interpreter(path)
+    interpreter.allocate_tensors()
+    refused = None
+except RuntimeError as error:
+    refused = str(error).strip().splitlines()[-1]
+    resolver = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+    interpreter = Interpreter(path, experimental_op_resolver_type=resolver)
+    interpreter.allocate_tensors()
+(taken,), (given,) = interpreter.get_input_details(), interpreter.get_output_details()
+found = []
+for one in images:
+    interpreter.set_tensor(taken["index"], preprocess(one, Preprocessing())[None])
+    interpreter.invoke()
+    found.append(interpreter.get_tensor(given["index"])[0].copy())
+np.save(output, top_1(np.array(found)))
+print(json.dumps({"refused": refused}))
+"""
+"""A stock file on the held-out images; in TFLite's own kernels where XNNPACK refuses it."""
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Images with what they show and what the network says they show."""
+
+    path: Path
+    images: Array
+    """(n, S, S, 3) uint8."""
+    labels: Array
+    reference: Array
+    """The network's own answers, (n,)."""
+
+    def judge(self, answers: Array) -> Evaluation:
+        return evaluate(self.labels, self.reference, answers)
+
+
+def held_out(network: Trained, folder: Path) -> HeldOut:
+    """The held-out images of a network, made once. Raises `RowError`."""
+    path = folder / f"held-out-{network.name}-{network.size}-{network.checkpoint.stat().st_size}.npz"
+    if not path.exists():
+        fresh = path.with_name("new-" + path.name)
+        child_report(["-c", HELD_OUT, json.dumps([network.name, str(fresh)])])
+        fresh.rename(path)
+    with np.load(path) as arrays:
+        return HeldOut(path, arrays["images"], arrays["labels"], arrays["reference"])
+
+
+def words_of(network: Trained) -> list[str]:
+    """The options of `mocovit-export` that name a trained network."""
+    words = ["--model", network.model, "--image-size", str(network.size), "--num-classes", "10"]
+    for name, value in network.arguments:
+        words += ["--model-arg", f"{name}={value}"]
+    return [*words, "--checkpoint", str(network.checkpoint)]
+
+
+def export_digits(
+    network: Trained, format_name: str, recipes: str, folder: Path, held: Path, images: int | None
+) -> dict[str, Any]:
+    """What `mocovit-export` says of files that were calibrated on training images and asked about the first
+    `images` held-out ones (None: all). Raises `RowError`.
+    """
+    words = ["--format", format_name, "--precision", recipes, "--data", str(held), "--json"]
+    words += ["--calibration", CALIBRATION, "--calibration-images", str(CALIBRATION_IMAGES)]
+    words += ["--output-dir", str(folder)] + ([] if images is None else ["--images", str(images)])
+    return child_report([*EXPORT, *words_of(network), *words], timeout_s=TIMEOUT_S)
+
+
+def export_full_size(model: str, size: int | None, folder: Path) -> dict[str, Any]:
+    """What the search for the fastest file says of a network with random weights. Raises `RowError`."""
+    words = ["--model", model, "--format", "tflite", "--precision", "auto", "--json"]
+    words += ["--calibration", "random", "--output-dir", str(folder)]
+    words += [] if size is None else ["--image-size", str(size)]
+    return child_report([*EXPORT, *words], timeout_s=TIMEOUT_S)
+
+
+def write_stock(network: Trained | None, model: str, size: int | None, folder: Path) -> dict[str, str]:
+    """Write stock's files to `folder`; what could not be written is returned by name, with the reason.
+
+    Raises `RowError` where nothing was.
+    """
+    trained = (
+        [network.arguments, network.size, str(network.checkpoint), 10, CALIBRATION]
+        if network is not None
+        else [(), size, None, None, "random"]
+    )
+    asked = [model, *trained, CALIBRATION_IMAGES, str(folder)]
+    return child_report(["-c", STOCK, json.dumps(asked)], timeout_s=TIMEOUT_S)
+
+
+def stock_answers(path: Path, held: HeldOut, scratch: Path) -> tuple[Array, str | None]:
+    """The class a stock file names for each held-out image, and why XNNPACK refuses it, if it does."""
+    output = scratch / f"{path.stem}.npy"
+    told = child_report(["-c", ANSWERS, json.dumps([str(path), str(held.path), str(output)])])
+    return np.load(output), told["refused"]
+
+
+def judge_in_half(path: Path, held: HeldOut) -> dict[str, Any]:
+    """A TFLite file of ours in half precision, where it could matter.
+
+    All images are run in the arithmetic here; the `IN_HALF` with the smallest margin between the two largest
+    logits again in the numpy reference of half precision. The others keep their answers: their margins are
+    larger than what half precision was seen to move (`moved` beside `smallest_other`).
+    """
+    artifact = read_manifest(path)
+    exporter = format_named(artifact.format)
+    plain, half = exporter.load(artifact), exporter.load_half(artifact)
+    assert half is not None
+    (taken,), (given,) = artifact.inputs, artifact.outputs
+
+    def logits(predictor: Any, image: Array) -> Array:
+        batch = preprocess(image, artifact.preprocessing)[None]
+        out: Array = predictor({taken.name: as_taken(batch, taken)})[given.name][0]
+        return out
+
+    here = np.stack([logits(plain, one) for one in held.images])
+    ordered = np.sort(here, axis=1)
+    margins = ordered[:, -1] - ordered[:, -2]
+    nearest = np.argsort(margins)[:IN_HALF]
+    there = here.copy()
+    for index in nearest:
+        there[index] = logits(half, held.images[index])
+    moved = np.abs(there[nearest] - here[nearest])
+    if not np.isfinite(moved).all():
+        raise RowError("half precision gives NaN or infinity")
+    told = held.judge(there.argmax(axis=1))
+    return {
+        **as_row(told),
+        "moved": 2 * float(moved.max()),
+        "smallest_other": float(np.sort(margins)[IN_HALF]) if len(margins) > IN_HALF else None,
+    }
+
+
+def as_row(told: Evaluation) -> dict[str, Any]:
+    """Of an evaluation, what the tables say."""
+    return {
+        "images": told.images,
+        "accuracy": told.accuracy,
+        "reference_accuracy": told.reference_accuracy,
+        "drop": told.drop.value,
+        "drop_low": told.drop.low,
+        "drop_high": told.drop.high,
+        "agreement": told.agreement,
+    }
