@@ -19,9 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from exporters.coreml.toolchain import quiet_coremltools
 from mocovit_deploy.artifacts.marks import split_mark
-from mocovit_deploy.errors import ConversionError, first_line
 from mocovit_deploy.quantization.grid import Grid
 
 QUANTIZED: Mapping[str, tuple[str, ...]] = {
@@ -36,37 +34,22 @@ LEAST_TARGET = "iOS17"
 """The first system with `quantize`. Files here need it, even if the user asked for an older target."""
 
 
-def with_int8_activations(
-    model: Any, grids: Mapping[str, Grid], marks: Mapping[str, str], in_half: str
-) -> tuple[Any, dict[str, int]]:
-    """The model with its activations in int8, and the number of operations of each kind that read them.
+def int8_activations(
+    grids: Mapping[str, Grid], marks: Mapping[str, str], in_half: str, counts: dict[str, int]
+) -> Any:
+    """The pass of coremltools that puts activations into int8; `counts` gets how many operations of each kind
+    read them.
 
-    `grids` are keyed by the name of an operation of the graph or of an input. `marks` maps the name of a MIL
-    value to the mark of the operation that made it; a float16 copy has that name with the suffix `in_half`.
-    Raises `ConversionError` if coremltools fails.
+    `grids` is by operation of the graph and by input; `marks` has the mark of each MIL value that is the
+    value of an operation. Values in float16 are called the same with `in_half` behind.
     """
     from coremltools.converters.mil.mil.passes.graph_pass import AbstractGraphPass
-    from coremltools.models.utils import _apply_graph_pass
-
-    counts: dict[str, int] = {}
 
     class Insert(AbstractGraphPass):  # type: ignore[misc]
         def apply(self, prog: Any) -> None:
             _insert(prog.functions["main"], grids, marks, in_half, counts)
 
-    try:
-        with quiet_coremltools():
-            target = _specification(LEAST_TARGET)
-            made = _apply_graph_pass(model, Insert(), spec_version=target, skip_model_load=True)
-    except Exception as error:
-        raise ConversionError(f"coremltools cannot quantize activations: {first_line(error)}") from error
-    return made, counts
-
-
-def _specification(target: str) -> int:
-    import coremltools
-
-    return int(coremltools.target[target].value)
+    return Insert()
 
 
 def _insert(

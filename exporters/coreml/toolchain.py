@@ -15,6 +15,7 @@ import logging
 import sys
 from collections.abc import Iterator
 from types import ModuleType
+from typing import Any
 
 from mocovit_deploy.extras import needs_extra
 
@@ -85,3 +86,17 @@ def uncollected() -> Iterator[None]:
         gc.unfreeze()
         if enabled:
             gc.enable()
+
+
+@contextlib.contextmanager
+def ending_with(pipeline: Any, own: Any) -> Iterator[None]:
+    """Let a pipeline end with a pass of ours, which coremltools finds in its registry inside the block."""
+    from coremltools.converters.mil.mil.passes.pass_registry import PASS_REGISTRY
+
+    name = f"mocovit::{type(own).__name__}"
+    PASS_REGISTRY.passes[name] = own
+    try:
+        pipeline.append_pass(name)
+        yield
+    finally:
+        del PASS_REGISTRY.passes[name]

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from exporters.coreml.activations import with_int8_activations
+from exporters.coreml.activations import LEAST_TARGET, int8_activations
 from exporters.coreml.classifier import add_labels, labelled_output
-from exporters.coreml.compress import compressed
+from exporters.coreml.compress import compress_weights
 from exporters.coreml.decompositions import written_for
 from exporters.coreml.fp16 import fits, overflow_note
 from exporters.coreml.images import input_types, is_image
@@ -28,7 +28,7 @@ from exporters.coreml.interface import (
     require_possible_inputs,
 )
 from exporters.coreml.metadata import IN_HALF, PREFIX
-from exporters.coreml.toolchain import coremltools, quiet_coremltools, uncollected
+from exporters.coreml.toolchain import coremltools, ending_with, quiet_coremltools, uncollected
 from mocovit_deploy.artifacts.marks import modules_of, split_mark
 from mocovit_deploy.errors import ConversionError, unknown_choice
 from mocovit_deploy.quantization.grid import Grid
@@ -77,6 +77,9 @@ PASSES_THAT_ERR = ("common::fuse_elementwise_to_batchnorm",)
 variance 1 and epsilon 1e-5, which divides by sqrt(1.00001): each group norm with weights is 5e-6 too small.
 Other passes fold an `x * scale + shift` behind a convolution into it."""
 
+FOR_A_DEBUGGER = "executorch_debug_handle_mapping.json"
+"""coremltools leaves ExecuTorch's own numbers of operations beside the program: 0.4 MB that no app reads."""
+
 
 @dataclass(frozen=True)
 class WrittenPackage:
@@ -122,29 +125,31 @@ def write_package(
     target = deployment_target(minimum_deployment_target)
     pipeline = ct.PassPipeline()
     pipeline.remove_passes(PASSES_THAT_CANNOT_ACT + PASSES_THAT_ERR)
+    known, counts = recipe_named(recipe), dict[str, int]()
     example = [_as_taken(tensor, spec) for tensor, spec in zip(example, inputs, strict=True)]
     with uncollected():
         exported, marks = _exported(ct, graph, example)
-        known = recipe_named(recipe)
         wide = _wide(exported, example) if known.islands == "fp16" else {}
         precision = ct.precision[PRECISIONS[recipe]]
-        model = _convert(
-            ct,
-            exported,
-            marks | _marks_of_outputs(exported, outputs),
-            inputs=input_types(ct, inputs, colour_order),
-            outputs=[ct.TensorType(s.name, dtype=np.dtype(s.dtype).type) for s in outputs],
-            compute_precision=ct.transform.FP16ComputePrecision(fits(wide)) if wide else precision,
-            minimum_deployment_target=target,
-            pass_pipeline=pipeline,
-        )
-        counts: dict[str, int] = {}
-        if known.is_static:
-            assert scheme is not None
-            grids = _by_name(graph, scheme, inputs)
-            model, counts = with_int8_activations(model, grids, marks, IN_HALF)
-        if known.quantizes:
-            model = compressed(model, known.weights)
+        with contextlib.ExitStack() as passes:
+            if known.is_static:
+                assert scheme is not None
+                grids = _by_name(graph, scheme, inputs)
+                passes.enter_context(ending_with(pipeline, int8_activations(grids, marks, IN_HALF, counts)))
+                pipeline.append_pass("common::remove_redundant_ops")  # what several read is rounded once
+                target = max(target, ct.target[LEAST_TARGET])
+            if known.quantizes:
+                compress_weights(pipeline, known.weights)
+            model = _convert(
+                ct,
+                exported,
+                marks | _marks_of_outputs(exported, outputs),
+                inputs=input_types(ct, inputs, colour_order),
+                outputs=[ct.TensorType(s.name, dtype=np.dtype(s.dtype).type) for s in outputs],
+                compute_precision=ct.transform.FP16ComputePrecision(fits(wide)) if wide else precision,
+                minimum_deployment_target=target,
+                pass_pipeline=pipeline,
+            )
     model.user_defined_metadata[f"{PREFIX}recipe"] = recipe
     model.user_defined_metadata[f"{PREFIX}marks"] = json.dumps(marks)
     model.user_defined_metadata[f"{PREFIX}modules"] = json.dumps(
@@ -154,6 +159,7 @@ def write_package(
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=".coreml-") as scratch:
         package = Path(scratch) / "model.mlpackage"
         model.save(str(package))
+        (package / FOR_A_DEBUGGER).unlink(missing_ok=True)
         if (classes := labelled_output(labels, outputs)) is not None:
             add_labels(ct, package, labels, classes, target)
         package.rename(path)
