@@ -30,9 +30,9 @@ class Trained:
 
 NETWORKS = (
     Trained("mocovit_0_5", 96, 1600),
-    Trained("timm/ghostnet_050", 64, 1600),
-    Trained("timm/mobilenetv3_small_075", 64, 1600),
-    Trained("timm/mobilevit_xxs", 64, 1600),
-    Trained("timm/efficientvit_b0", 64, 1600, (("head_widths", "(256, 320)"),)),
+    Trained("timm/ghostnet_050", 64, 4800),
+    Trained("timm/mobilenetv3_small_075", 64, 4800),
+    Trained("timm/mobilevit_xxs", 64, 3200),
+    Trained("timm/efficientvit_b0", 64, 3200, (("head_widths", "(256, 320)"),)),
 )
 """EfficientViT's classifier has more weights than all the rest; a narrow one does for ten classes."""

@@ -135,7 +135,13 @@ def make(spec: ModelSpec, steps: int, output: Path, say: Callable[[str], None]) 
         held_out_images=data.HELD_OUT_IMAGES,
         training_images=steps * BATCH,
         seed=spec.seed,
-        recipe={**asdict(how), "batch": BATCH, "clutter_from": CLUTTER_FROM, "clutter_full": CLUTTER_FULL},
+        recipe={
+            **asdict(how),
+            "batch": BATCH,
+            "clutter_from": CLUTTER_FROM,
+            "clutter_full": CLUTTER_FULL,
+            "threads": THREADS,
+        },
         training_s=round(training_s, 1),
         tools={name: version(name) for name in ("torch", "numpy", "pillow", "scikit-learn", "scikit-image")},
     )
