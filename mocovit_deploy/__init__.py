@@ -30,7 +30,7 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> object:
-    """Import what is asked for, and nothing before."""
+    """Import a public name when it is first used, so that importing the package loads nothing heavy."""
     if name not in _HOMES:
         raise AttributeError(f"module 'mocovit_deploy' has no attribute {name!r}")
     import importlib

@@ -1,4 +1,4 @@
-"""python -m mocovit_deploy: mocovit-export, where console scripts are not on the path."""
+"""python -m mocovit_deploy: the command mocovit-export, for when console scripts are not on the path."""
 
 import sys
 

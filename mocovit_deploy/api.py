@@ -1,4 +1,4 @@
-"""What a Python program calls: export a live module, check a file, measure it.
+"""The Python interface: export a live module, check a file, measure it.
 
     done = mocovit_deploy.export(network, torch.zeros(1, 3, 224, 224), formats=("tflite",))
     done.require_pass()
@@ -45,7 +45,8 @@ class ExportedFile:
     notes: tuple[str, ...]
     error: DeployError | None
     accuracy: Breakdown | None = None
-    """On the images of the option `accuracy`, beside the module's; None if none were given."""
+    """The file's accuracy beside the module's, on the images of the option `accuracy`; None without
+    images."""
 
     @property
     def verdict(self) -> str:
@@ -64,19 +65,19 @@ class ExportedFile:
 
 @dataclass(frozen=True, kw_only=True)
 class Measurement:
-    """A file that passed on a target, and what was measured of it there."""
+    """A file that passed on a target, with its times or its count there."""
 
     target: str
     report: ParityReport
     """The check on the target."""
     times: InferenceTimes | None = None
-    """None of a target that counts."""
+    """None on a target that counts."""
     count: InstructionCount | None = None
-    """None of a target that takes times."""
+    """None on a target that takes times."""
 
     @property
     def median_ms(self) -> float | None:
-        """Of one inference; None of a target that counts."""
+        """The median time of one inference; None on a target that counts."""
         return None if self.times is None else median(self.times.samples_ms)
 
     def __repr__(self) -> str:
@@ -93,11 +94,11 @@ class Export:
 
     files: tuple[ExportedFile, ...]
     passes: Mapping[str, int]
-    """Changes of each pass, by its name."""
+    """How many changes each pass made, by its name."""
     refusals: tuple[str, ...]
-    """What the passes left as it was, each with its module and the reason."""
+    """What the passes left unchanged, each as "module: reason"."""
     remark: str = ""
-    """How the network in the files differs from the module, as float32 from bfloat16; else empty."""
+    """How the network in the files differs from the module (float32 instead of bfloat16); else empty."""
 
     @property
     def passed(self) -> bool:
@@ -133,17 +134,18 @@ def export(
 ) -> Export:
     """Export a live module to every format and precision, and check each file against it.
 
-    `example` is one run's worth of inputs: a tensor, several in the order of forward's parameters, or by
-    their names. One image of 1 or 3 channels is checked on photographs, prepared as `preprocessing`
-    says (ImageNet's values, said to be assumed, if it is None); other inputs on variations of the example.
-    With `normalize` the files do that preparing, and take pixels 0 to 255 in RGB.
-    `name` is what files are called, the class of the module if it is None. `options` are further fields of
-    `mocovit_deploy.spec.ExportRequest`, as in `layout="nchw"`. The module is copied and not changed.
+    `example` holds the inputs of one run: a tensor, tensors in the order of forward's parameters, or tensors
+    by the parameters' names. If it is one image of 1 or 3 channels, (N, C, H, W), files are checked on
+    photographs that are prepared by `preprocessing` (None: ImageNet's values, recorded as assumed). Other
+    inputs are checked on variations of the example. With `normalize` the files do the preprocessing
+    themselves, and take pixels 0 to 255 in RGB. `name` is the stem of the files' names (None: the module's
+    class). `options` are further fields of `mocovit_deploy.spec.ExportRequest`, as in `layout="nchw"`. The
+    module is copied and not changed.
 
-    Returns what was written, failed files too: see `Export.passed` and `Export.require_pass`.
+    Returns every file, failed ones too: see `Export.passed` and `Export.require_pass`.
 
-    Raises `UsageError` for what cannot be asked for, `ConversionError` for a module that cannot be captured,
-    `MissingToolError` without torch.
+    Raises `UsageError` for options that do not exist or do not fit, `ConversionError` for a module that
+    cannot be captured, `MissingToolError` without torch.
     """
     from mocovit_deploy.extras import import_torch
 
@@ -178,7 +180,7 @@ def export(
 def check(path: str | os.PathLike[str]) -> ParityReport:
     """Check an exported file against its golden file, in the runtime installed here. Needs no torch.
 
-    Returns the report, also of a file that fails. Raises `UsageError` for a file without manifest or golden
+    Returns the report, also for a file that fails. Raises `UsageError` for a file without manifest or golden
     file, `ParityError` if the file crashes the runtime, `MissingToolError` without the runtime.
     """
     from mocovit_deploy.parity.sandboxed import check_here
@@ -189,11 +191,12 @@ def check(path: str | os.PathLike[str]) -> ParityReport:
 def measure(
     path: str | os.PathLike[str], *, target: str = HOST, runtime: str | None = None, deadline_s: float = 600.0
 ) -> Measurement:
-    """Check an exported file on `target`, then time or count it there.
+    """Check an exported file on `target`, then take its times (ms) or count its instructions there.
 
-    `runtime` is None for the first that reads the file's format. Raises `ParityError` unless the outputs pass
-    there, `UsageError` for an unknown target and for a file without manifest or golden file,
-    `MissingToolError` without what the target needs, `DeviceError` for a phone that cannot be measured on.
+    `runtime` None stands for the first that reads the file's format. Raises `ParityError` unless the outputs
+    pass on the target, `UsageError` for an unknown target or a file without manifest or golden file,
+    `MissingToolError` if a tool of the target is not installed, `DeviceError` for a phone that cannot be
+    measured on.
     """
     from mocovit_deploy.targets import RunConditions, load_target
 

@@ -1,14 +1,14 @@
 """Errors a user can act on, each with its exit status.
 
     DeployError               1   an internal error (never raised by itself for a user's mistake)
-    ├─ UsageError             2   a word, a value or a file the user gave cannot be used
+    ├─ UsageError             2   an option, a value or a file the user gave cannot be used
     ├─ ConversionError        3   the network could not be captured, re-parameterized or written
     ├─ ParityError            4   a file differs from the network it came from, or was not checked
-    ├─ AccuracyError          5   below the bar the user set
+    ├─ AccuracyError          5   accuracy is below the bar the user set
     ├─ SlowerError            6   slower, or larger, than the bar the user set
-    ├─ DeviceError            7   absent, unauthorised, throttled
-    │  ├─ TransientDeviceError    may go away by itself: worth a retry
-    │  └─ StableDeviceError       will not: not worth one
+    ├─ DeviceError            7   the device is absent, unauthorised or throttled
+    │  ├─ TransientDeviceError    the cause may pass by itself: worth a retry
+    │  └─ StableDeviceError       the cause stays: not worth a retry
     ├─ OutputError            7   the output could not be written: a full disk, a closed pipe
     └─ MissingToolError       8   a package or a program is not installed
 
@@ -21,8 +21,9 @@ import errno
 from collections.abc import Iterable, Sequence
 
 _NO_TEMPORARY_FOLDER = "No usable temporary directory found"
-"""What `tempfile` says where none of its folders takes a file: all are full, or no file may be written."""
+"""The message of `tempfile` if it can write to none of its folders: all are full, or none may be written."""
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG)
+"""A full disk, a used-up quota, a read-only file system, a limit on file sizes."""
 
 
 class DeployError(Exception):
@@ -33,11 +34,11 @@ class DeployError(Exception):
     def __init__(self, message: str = "", details: Sequence[str] = ()) -> None:
         super().__init__(message)
         self.details = tuple(details)
-        """Further lines, of which a command prints the first ten, and with --verbose all."""
+        """Further lines. A command prints the first ten of them, or all with --verbose."""
 
 
 class UsageError(DeployError):
-    """A word, a value or a file the user gave cannot be used."""
+    """An option, a value or a file the user gave cannot be used."""
 
     exit_status = 2
 
@@ -49,7 +50,7 @@ class ConversionError(DeployError):
 
 
 class ParityError(DeployError):
-    """A file computes something else than the network it was made from, or could not be checked."""
+    """A file computes something other than the network it was made from, or could not be checked."""
 
     exit_status = 4
 
@@ -61,7 +62,7 @@ class AccuracyError(DeployError):
 
 
 class SlowerError(DeployError):
-    """A measurement is slower than the bar the user set, or a file larger, or cut into more pieces."""
+    """A file is slower or larger than the bar the user set, or cut into more partitions."""
 
     exit_status = 6
 
@@ -93,12 +94,12 @@ class OutputError(DeployError):
 
 
 def unknown_choice(what: str, given: str, choices: Iterable[str]) -> UsageError:
-    """A `UsageError` that lists the valid choices and suggests a close one, without ever assuming it.
+    """A `UsageError` that lists the valid choices and suggests a close one. The close one is never assumed.
 
     >>> print(unknown_choice("format", "tflight", ["onnx", "tflite"]))
     unknown format 'tflight'; did you mean 'tflite'? (choose from onnx, tflite)
     """
-    import difflib  # --help does without it
+    import difflib  # late: --help does not need it
 
     known = list(choices)
     by_lower = {choice.lower(): choice for choice in reversed(known)}
@@ -109,14 +110,14 @@ def unknown_choice(what: str, given: str, choices: Iterable[str]) -> UsageError:
 
 
 def first_line(error: BaseException) -> str:
-    """What went wrong at the root of an exception chain, in one line."""
+    """The first line of the message at the root of an exception chain; the class's name if it has none."""
     while error.__cause__ is not None:
         error = error.__cause__
     return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
 
 
 def internal(error: BaseException, subject: str = "") -> DeployError:
-    """An unforeseen exception as a `DeployError` with the exit status of a defect, and it as the cause."""
+    """A `DeployError` (exit status 1) for an unforeseen exception, which becomes its cause."""
     of = f"{subject}: " if subject else ""
     found = DeployError(f"{of}internal error: {type(error).__name__}: {first_line(error)}")
     found.__cause__ = error
@@ -130,7 +131,9 @@ def no_room(error: BaseException) -> OutputError | None:
     found: BaseException | None = error
     while found is not None:
         if isinstance(found, OSError) and str(found.strerror).startswith(_NO_TEMPORARY_FOLDER):
-            return OutputError("no folder for temporary files takes one; make room, or set TMPDIR to another")
+            return OutputError(
+                "no folder for temporary files can be written; make room, or set TMPDIR to another folder"
+            )
         if isinstance(found, OSError) and found.errno in _NO_ROOM:
             where = found.filename or gettempdir()
             return OutputError(f"{where}: {found.strerror}; make room there, or choose another folder")

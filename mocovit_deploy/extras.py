@@ -14,12 +14,12 @@ from mocovit_deploy.errors import MissingToolError
 def import_torch() -> ModuleType:
     """Import torch for a command, on one thread unless OMP_NUM_THREADS says otherwise.
 
-    Networks of this size gain nothing from a second one: a float64 forward of mocovit_1_0 takes 0.06 s on one
-    thread and on two. They lose where cores are shared: on two threads the same forward took 0.3 s to 7 s
-    beside four busy processes, 0.16 s on one. Threads that sleep while they wait are no cure: woken up for
-    every layer, they need 0.5 s on idle cores.
+    Networks of this size gain nothing from a second thread: a float64 forward of mocovit_1_0 takes 0.06 s on
+    one thread and on two. On shared cores a second thread costs time: beside four busy processes the same
+    forward took 0.3 s to 7 s on two threads, and 0.16 s on one. Threads that sleep while they wait do not
+    help: they are woken up for every layer, and the forward takes 0.5 s on idle cores.
 
-    Raises `MissingToolError` where torch is not installed.
+    Raises `MissingToolError` if torch is not installed.
     """
     torch = needs_extra("torch", "export")
     if "OMP_NUM_THREADS" not in os.environ:
@@ -30,8 +30,8 @@ def import_torch() -> ModuleType:
 def needs_extra(module: str, extra: str) -> ModuleType:
     """Import `module`, or raise a `MissingToolError` that names the extra which brings it.
 
-    Only the absence of the package itself is translated: an import that fails *inside* an installed
-    package is that package's own error and is passed on as it is.
+    Only the absence of the package itself is translated. An import that fails *inside* an installed package
+    is that package's own error and is passed on unchanged.
     """
     package = module.partition(".")[0]
     try:

@@ -1,4 +1,4 @@
-"""Files and folders: digests, sizes, writing whole or not at all."""
+"""Files and folders: digests, sizes, atomic writes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 def digest(path: Path) -> str:
-    """SHA-256 of a file, or of a folder: of its files' relative names and digests, in sorted order."""
+    """SHA-256 in hexadecimal. A folder's is taken over its files' relative names and digests, sorted."""
     total = hashlib.sha256()
     if path.is_dir():
         for member in sorted(p for p in path.rglob("*") if p.is_file()):
@@ -21,13 +21,17 @@ def digest(path: Path) -> str:
 
 
 def size_bytes(path: Path) -> int:
-    """Of a file, or of all files in a folder."""
+    """The size of a file, or of all files in a folder together."""
     members = [member for member in path.rglob("*") if member.is_file()] if path.is_dir() else [path]
     return sum(member.stat().st_size for member in members)
 
 
 def write_atomically(path: Path, data: bytes) -> None:
-    """Write `data` under a temporary name in the same folder, then rename: readers see old or new, whole."""
+    """Write `data` under a temporary name in the same folder, then rename it to `path`.
+
+    A reader finds the old file or the new one, never a part. Raises `OSError` if the folder cannot be
+    written.
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with temporary.open("wb") as stream:

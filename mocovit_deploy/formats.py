@@ -1,6 +1,6 @@
-"""What a format is: a module in `exporters/`, what it is asked to write, and what it gives back.
+"""What a format is: a module in `exporters/`, the job it is given, and the result it returns.
 
-The contract tests hold every listed format to it.
+`tests/exporters/test_formats_contract.py` checks every listed format against these protocols.
 """
 
 from __future__ import annotations
@@ -32,46 +32,48 @@ class ExportJob:
     """What one exporter is asked to write. Shapes and layouts are the network's own, as PyTorch has them."""
 
     path: Path
-    """Written exactly here; the caller has staged it and renames it when it is proven."""
+    """The file to write, exactly here. It lies in a staging folder; the caller moves it when it is proven."""
     recipe: str
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
     layout: str
-    """"nhwc" or "nchw": how images lie in the file, if the format leaves a choice."""
+    """"nhwc" or "nchw": the layout of images in the file, if the format offers both."""
     opset: int
     simplify: bool
     dynamic_batch: bool
     minimum_deployment_target: str
     """The oldest system a Core ML file must run on, as in "iOS16"."""
     colour_order: str = ""
-    """"RGB" or "BGR", of the image; empty if the network takes something else."""
+    """The image's colour order, "RGB" or "BGR"; empty if the network does not take an image."""
     converter: str = ""
-    """Of `CONVERTERS`, the one that must write a TFLite file; empty for the format's own choice."""
+    """The one of `CONVERTERS` that must write a TFLite file; empty for the format's own choice."""
     labels: tuple[str, ...] = ()
-    """Names of the classes, for formats that answer with them; empty if none were given."""
+    """Names of the classes, for formats whose files return them; empty if none were given."""
     scheme: Scheme | None = None
     """How the graph is quantized, for recipes that quantize it; None for the others."""
     arithmetic: ArithmeticChoice | None = None
     """How a mixed file's operators are divided; None for the format's usual division."""
     estimate: bool = False
-    """Say in `Written.instructions` what one inference is estimated to take, if the format can."""
+    """Whether to fill in `Written.instructions`, if the format can estimate it."""
 
 
 @dataclass(frozen=True)
 class Written:
-    """What an exporter wrote: the tensors as the file has them, and what made it."""
+    """The result of `Format.export`: the tensors as the file has them, and the tools that made it."""
 
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
     tools: Mapping[str, str]
     notes: tuple[str, ...] = ()
-    """What users of this file must know, a sentence each."""
+    """What users of this file must know, one sentence each."""
     quantization: Mapping[str, Any] | None = None
-    """How a quantized file was made, as its manifest says it; None for any other."""
+    """How a quantized file was made, for its manifest; None for any other file."""
     execution: Mapping[str, Any] | None = None
-    """How a runtime will share the file's operators, as its manifest says it; None if that is not known."""
+    """How a runtime will divide the file's operators, for its manifest; None if that is not known."""
     instructions: float | None = None
-    """What one inference is estimated to take; None if that was not asked for, or the format cannot tell."""
+    """Instructions that one inference is estimated to take; None if that was not asked for, or the format
+    cannot tell.
+    """
 
 
 class Predictor(Protocol):
@@ -80,15 +82,16 @@ class Predictor(Protocol):
     runtime: str
     """The runtime and its version, as in "onnxruntime 1.31.1"."""
     arithmetic: str
-    """The arithmetic this runtime really uses for this file here: "fp32", "fp16", "mixed", "int8" or
+    """The arithmetic that this runtime uses for this file on this machine: "fp32", "fp16", "mixed", "int8" or
     "int8 and fp16".
     """
 
     def __call__(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
-        """One run. `inputs` by the names, shapes, types and layouts of `Artifact.inputs`; the outputs by the
-        names of `Artifact.outputs`.
+        """Run the file once.
 
-        May raise anything the runtime raises; callers in `parity` make a `ParityError` of it.
+        `inputs` have the names, shapes, types and layouts of `Artifact.inputs`; the result has the names of
+        `Artifact.outputs`. May raise anything that the runtime raises; `parity` turns it into a
+        `ParityError`.
         """
         ...
 
@@ -97,7 +100,7 @@ class HalfPredictor(Predictor, Protocol):
     """A file in half precision."""
 
     macs: int
-    """Multiply-accumulates of one run, which decide how many samples are affordable."""
+    """Multiply-accumulates of one run. They decide how many samples are run (`parity.half`)."""
 
 
 class Format(Protocol):
@@ -107,18 +110,19 @@ class Format(Protocol):
     """
 
     SUFFIX: str
-    """Of its files, with the dot."""
+    """The suffix of its files, with the dot."""
     RECIPES: tuple[str, ...]
-    """The words of `--precision` that it writes; the first is the plainest."""
+    """The values of `--precision` that it writes; the first is the plainest."""
     FREE_BATCH: bool
     """Whether its files can leave the batch to the caller."""
 
     def refuse_impossible(self, request: ExportRequest) -> None:
-        """Raise `UsageError` for what of a request no file of this format can have, before any work."""
+        """Raise `UsageError` if the request asks for what no file of this format can have, before any
+        work."""
         ...
 
     def lowerings(self, recipe: str) -> Sequence[str]:
-        """Modules of the rewrites that files of `recipe` get after the passes, in order.
+        """Names of the modules that rewrite the graph for files of `recipe` after the passes, in order.
 
         Each holds a function of the module's own name (`passes.run.rewrite`), which is proven as passes are;
         `--without` leaves it out by that name.
@@ -139,10 +143,10 @@ class Format(Protocol):
     def describe(
         self, path: Path, metadata: FileMetadata, inputs: Sequence[TensorSpec], outputs: Sequence[TensorSpec]
     ) -> None:
-        """Write what the file says of itself, in place of what it said; nothing that it computes changes.
+        """Replace the file's own metadata by `metadata`; nothing that the file computes changes.
 
-        `inputs` and `outputs` are the file's, in its order. Raises `ConversionError` if anything else of the
-        file would change.
+        `inputs` and `outputs` are the file's, in its order. Raises `ConversionError` if anything but the
+        metadata would change.
         """
         ...
 
@@ -154,26 +158,29 @@ class Format(Protocol):
         ...
 
     def load_platform(self, artifact: Artifact) -> Predictor | None:
-        """The platform's own runtime; None unless it is another than `load`'s and this is that platform."""
+        """The file in the platform's own runtime, as Apple's for Core ML on a Mac.
+
+        None if this machine is not that platform, or if `load` already uses that runtime.
+        """
         ...
 
     def load_half(self, artifact: Artifact) -> HalfPredictor | None:
-        """The file in half precision on any machine; None if `load` itself computes as the file says.
+        """The file in half precision on any machine; None if `load` itself computes in the file's arithmetic.
 
-        Raises `ConversionError` for a file that cannot be read. An operator without semantics is named by
-        the `ParityError` of the call.
+        Raises `ConversionError` for a file that cannot be read. Calling the predictor raises a `ParityError`
+        that names an operator without semantics.
         """
         ...
 
     def operators(self, artifact: Artifact) -> tuple[FileOperator, ...]:
-        """The operators of the file with the torch module each came from, in order; the file is not run.
+        """The operators of the file in order, each with the torch module it came from. The file is not run.
 
         Raises `UsageError` for a file that is not of this format.
         """
         ...
 
     def readiness(self, artifact: Artifact) -> tuple[Readiness, ...]:
-        """What each delegate for this format will leave out of the file, told without running it.
+        """The operators that each delegate for this format will leave to the CPU. The file is not run.
 
         Empty if no delegate is known. Raises `DeployError` for a file that is not of this format.
         """
@@ -187,10 +194,11 @@ class Format(Protocol):
         ...
 
     def load_inside(self, artifact: Artifact, names: Sequence[str], given: Sequence[str]) -> Predictor:
-        """The file in its runtime, returning the values `names` too; both are names of `values`.
+        """The file in its runtime, with the values `names` as further outputs and `given` as further inputs.
 
-        An operator that reads a value in `given` reads what the caller passes under that name, not what the
-        file computed; the computed value is still returned if `names` asks for it.
+        Both hold names from `values`. An operator that reads a value in `given` reads the array that the
+        caller passes under that name instead of the computed one. The computed value is still returned if it
+        is in `names`.
         """
         ...
 

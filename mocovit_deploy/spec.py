@@ -8,11 +8,9 @@ from pathlib import Path
 LAYOUTS = ("nhwc", "nchw")
 COLOUR_ORDERS = ("RGB", "BGR")
 CONVERTERS = ("direct", "litert-torch")
-"""What writes TFLite files."""
-STRIDES = (8, 16, 32)
-"""Of the maps of a backbone where none are named: those that detectors and segmenters read."""
+"""The two writers of TFLite files."""
 BATCH = "batch"
-"""How a dimension that the caller of a file chooses is written in a shape."""
+"""Stands in a shape for the dimension that the caller of a file chooses."""
 
 
 @dataclass(frozen=True)
@@ -29,13 +27,14 @@ class Preprocessing:
     assumed: tuple[str, ...] = ()
     """Which of these fields neither the user nor the network's source gave."""
     built_in: Preprocessing | None = None
-    """What the network does to the pixels by itself (`--normalize`); the app does not."""
+    """The preprocessing inside the network (`--normalize`), which the app leaves out; None if there is
+    none."""
 
 
 ASSUMED = Preprocessing(assumed=("scale", "mean", "std", "colour_order"))
-"""Of a network whose source says nothing about its images: ImageNet's values."""
+"""ImageNet's values, assumed for a network whose source says nothing about its images."""
 PIXELS = Preprocessing(scale=1.0, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0), assumed=("colour_order",))
-"""Of a network that takes the pixels themselves."""
+"""For a network that takes the pixels themselves."""
 
 
 def sides_text(sides: tuple[int, int]) -> str:
@@ -74,10 +73,10 @@ class InputSpec:
 
 @dataclass(frozen=True)
 class OwnInput:
-    """The input that the network's source declares, but for what is given here.
+    """The input that the network's source declares. A field that is not None overrides what it declares.
 
-    timm declares size and preprocessing, a `.pt2` file its shapes; elsewhere it is an `InputSpec` whose
-    preprocessing is `ASSUMED`.
+    timm declares size and preprocessing; a `.pt2` file declares its shapes. Other sources declare nothing:
+    then the input is an `InputSpec` whose preprocessing is `ASSUMED`.
     """
 
     size: int | None = None
@@ -97,7 +96,7 @@ class OwnInput:
 
     @property
     def said(self) -> dict[str, float | str | tuple[float, ...]]:
-        """What is said here of the preprocessing, by field of `Preprocessing`."""
+        """The fields of `Preprocessing` that are given here, by name."""
         fields = {"scale": self.scale, "mean": self.mean, "std": self.std, "colour_order": self.colour_order}
         return {name: value for name, value in fields.items() if value is not None}
 
@@ -110,24 +109,26 @@ class ModelSpec:
     arguments: tuple[tuple[str, str], ...] = ()
     checkpoint: Path | None = None
     num_classes: int | None = None
-    """None: as many as the network's source says, 1000 for the networks of this package."""
+    """None: as many as the network's source says; 1000 for the networks of this package."""
     input: InputSpec | OwnInput = field(default_factory=OwnInput)
-    """An `InputSpec` is taken to the letter; `load_network` says what it came to in `Network.input`."""
+    """An `InputSpec` is used exactly as it is; `load_network` puts the resolved input into
+    `Network.input`."""
     seed: int = 0
     pretrained: bool = False
     """Weights that the network's source downloads (timm)."""
     prefer_ema: bool = False
-    """Of a checkpoint that holds averaged weights as well, take those."""
+    """Take the averaged (EMA) weights of a checkpoint that holds both."""
     normalize: bool = False
     """Put the preprocessing of the image into the network, which then takes pixels in uint8."""
     features: tuple[int, ...] = ()
-    """Give the maps of the backbone at these strides, in place of what its head gives; empty: give that."""
+    """Return the feature maps of the backbone at these strides instead of the head's outputs; empty: the
+    head's."""
     unsafe_pickle: bool = False
-    """Read files that hold pickled objects, which runs the code they hold."""
+    """Read files that hold pickled objects. Reading them runs the code they hold."""
     input_names: tuple[str, ...] = ()
-    """Empty: the parameters of `forward`, or what the source says."""
+    """Empty: the parameters of `forward`, or the names that the source declares."""
     output_names: tuple[str, ...] = ()
-    """Empty: the keys of the dictionary that `forward` returns, "logits" or "output" of one tensor."""
+    """Empty: the keys of the dictionary that `forward` returns; "logits" or "output" for a single tensor."""
 
     @property
     def channels(self) -> int:
@@ -145,19 +146,19 @@ class CalibrationRequest:
     source: str
     """A folder, an .npz, package.module:function, or "random" (`quantization.calibration`)."""
     images: int = 128
-    """At most so many."""
+    """The most images that ranges are taken from."""
     strict: bool = False
-    """Stop at a file that is no image instead of leaving it out."""
+    """Stop at a file that is not an image instead of leaving it out."""
     ranges: str = "minmax"
-    """Of `RANGE_RULES`."""
+    """One of `RANGE_RULES`."""
     bias_correction: bool = False
-    """Take the mean error that rounding weights makes off each bias."""
+    """Subtract from each bias the mean error that rounding the weights makes."""
     judging_images: int = 0
-    """So many more are kept to judge candidates by (`SearchRequest`)."""
+    """How many further images are kept to judge candidates on (`SearchRequest`)."""
 
 
 AUTO = "auto"
-"""The precision that is searched for: one file, in the recipe that turns out best."""
+"""The value of --precision that searches for the best recipe and writes one file in it."""
 
 
 @dataclass(frozen=True)
@@ -165,12 +166,12 @@ class SearchRequest:
     """What `AUTO` looks for: the fastest file that keeps the accuracy."""
 
     device: str = "snapdragon_855"
-    """Whose modelled milliseconds are compared, of `targets.DEVICES`."""
+    """The device whose modelled milliseconds are compared; one of `choices.DEVICES`."""
     runtime: str = "litert"
     max_drop: float = 0.5
-    """In points: what the upper end of the 95 % interval of the accuracy lost may be."""
+    """Percentage points. The upper end of the 95 % interval of the lost accuracy may not exceed it."""
     images: int = 1000
-    """Calibration images, beside those that ranges are taken from, that accuracy is judged on."""
+    """How many calibration images accuracy is judged on. Ranges are taken from others."""
 
 
 @dataclass(frozen=True)
@@ -178,11 +179,13 @@ class AccuracyRequest:
     """The labelled images that files are compared with the original on."""
 
     source: str
-    """A folder of one folder a class, an .npz, or package.module:function (`accuracy.labelled`)."""
+    """A folder with one folder for each class, an .npz, or package.module:function (`accuracy.labelled`)."""
     images: int | None = None
-    """The first so many; None for all."""
+    """How many images are used, from the first; None for all."""
     max_drop: float | None = None
-    """In points: what the upper end of the 95 % interval of the accuracy lost may be; None for anything."""
+    """Percentage points. The upper end of the 95 % interval of the lost accuracy may not exceed it; None for
+    no limit.
+    """
 
 
 @dataclass(frozen=True)
@@ -199,7 +202,7 @@ class ExportRequest:
     dynamic_batch: bool = False
     minimum_deployment_target: str = "iOS16"
     converter: str = ""
-    """Of `CONVERTERS`; empty for the direct writer, and litert-torch for what it cannot write."""
+    """One of `CONVERTERS`. Empty: the direct writer, or litert-torch for a graph that it cannot write."""
     verify: bool = True
     without: tuple[str, ...] = ()
     """Passes to leave out."""
@@ -211,17 +214,17 @@ class ExportRequest:
     licence: str = ""
     model_version: str = ""
     description: str = ""
-    """What the file says of itself, with `labels`, beside what is known anyway."""
+    """`labels` and these four are written into the file's own metadata."""
     app_code: bool = False
     """Write code that loads each file, beside it."""
     search: SearchRequest | None = None
-    """Of the precision `AUTO`; None for its defaults."""
+    """How the precision `AUTO` searches; None for the defaults."""
     calibration: CalibrationRequest | None = None
     """None: only recipes that need no calibration can be written."""
     accuracy: AccuracyRequest | None = None
     """None: files are not compared on labelled images."""
     deploy_hooks: bool = False
-    """Run the network's own `switch_to_deploy` and its like before it is captured."""
+    """Run the network's own `switch_to_deploy`, `reparameterize` or `fuse` before it is captured."""
 
     @property
     def files(self) -> tuple[tuple[str, str], ...]:

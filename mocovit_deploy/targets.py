@@ -1,7 +1,7 @@
 """What a target is: a module in `benchmarks/targets/` that executes files, on this machine or elsewhere.
 
-What goes in and what comes out is plain data, so that parity and contracts ask a target without knowing how
-it works. What only `mocovit-bench` asks of one is `benchmarks.targets.context.MeasuringTarget`.
+Arguments and results are plain data, so that parity and contracts use a target without knowing how it works.
+What only `mocovit-bench` needs of a target is `benchmarks.targets.context.MeasuringTarget`.
 """
 
 from __future__ import annotations
@@ -26,13 +26,14 @@ class RunConditions:
     runtime: str | None = None
     """One of `RUNTIMES`; None for the first that reads the file's format."""
     cpu: str | None = None
-    """One of `CPUS`, for a target that plays a core; None for the first. Others ignore it."""
+    """One of `CPUS`, for a target that imitates a core; None for the first. Other targets ignore it."""
     deadline_s: float = 600.0
     """The whole call ends after this many seconds, with a `TransientDeviceError`."""
     fetch: bool = True
-    """False: a runtime that is not installed for the target is a `MissingToolError`, and is not fetched."""
+    """Whether to download a runtime that is not installed for the target; False raises `MissingToolError`."""
     device: str | None = None
-    """The device that milliseconds are modelled for, on a target that counts; None for its usual one."""
+    """The device that milliseconds are modelled for, on a target that counts; None for the target's
+    default."""
     per_operator: bool = False
     """Count each operator too, on a target that counts."""
 
@@ -44,12 +45,12 @@ class OutsideDelegate:
     kind: str
     count: int
     reason: str
-    """As far as is known of XNNPACK; empty if nothing is."""
+    """Why XNNPACK left them out; empty if that is not known."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Partitions:
-    """How the graph was cut between a delegate and the runtime's own kernels."""
+    """How the graph was divided between a delegate and the runtime's own kernels."""
 
     delegate: str
     count: int
@@ -63,13 +64,13 @@ class GoldenRun:
     """What a target computed for the golden inputs."""
 
     outputs: Mapping[str, Array]
-    """By name, (samples, ...) as in the golden file; real numbers, also of quantized outputs."""
+    """By name, (samples, ...) as in the golden file. Quantized outputs are dequantized to real numbers."""
     runtime: str
     """Runtime and version, as in "litert 2.3.0"."""
     arithmetic: str
-    """What was multiplied in: "fp32", "fp16", "mixed" (both), "int8" (most), or "unknown"."""
+    """The arithmetic of the multiplications: "fp32", "fp16", "mixed" (both), "int8" (most), or "unknown"."""
     partitions: Partitions | None = None
-    """None for a runtime whose profiler does not tell."""
+    """None for a runtime whose profiler does not report them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,9 +78,9 @@ class OperatorCount:
     """The instructions of one operator, as the runtime executed it."""
 
     name: str
-    """The runtime's word for it: "Convolution (NHWC, F32) IGEMM"."""
+    """The runtime's name for it, as in "Convolution (NHWC, F32) IGEMM"."""
     operator: int | None
-    """The file's operator it was made from (`FileOperator.index`); None if that is not known."""
+    """The file's operator that it executes (`FileOperator.index`); None if that is not known."""
     instructions: int
 
 
@@ -91,14 +92,14 @@ class InstructionCount:
     runtime: str
     """Runtime and version, as in "litert 2.3.0"."""
     emulator: str
-    """What counted: its version and the digest of its plugin."""
+    """The emulator that counted: its version and the digest of its plugin."""
     arithmetic: str = "unknown"
-    """As of a `GoldenRun`."""
+    """As in `GoldenRun.arithmetic`."""
     modelled_ms: float | None = None
-    """None for a core that the device has no model of."""
+    """None if the device's model does not cover the core."""
     partitions: Partitions | None = None
     operators: tuple[OperatorCount, ...] = ()
-    """In order, if the conditions ask for them and the runtime tells."""
+    """In order of execution; empty unless the conditions ask for them and the runtime reports them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,7 +113,7 @@ class InferenceTimes:
     runtime: str
     """Runtime and version, as in "litert 2.3.0"."""
     arithmetic: str
-    """As of a `GoldenRun`."""
+    """As in `GoldenRun.arithmetic`."""
 
 
 class Target(Protocol):
@@ -127,24 +128,25 @@ class Target(Protocol):
     """True for a target that counts instructions; False for one that takes times."""
 
     def run_golden(self, artifact: Artifact, golden: Golden, conditions: RunConditions) -> GoldenRun:
-        """Run every sample of `golden` and return the outputs. Nothing is judged.
+        """Run every sample of `golden` and return the outputs. They are not judged here.
 
-        Raises `UsageError` if the golden file's tensors are not the file's; `ParityError` for a runtime that
-        names an arithmetic it did not compute in.
+        Raises `UsageError` if the golden file's tensors are not the file's; `ParityError` if the runtime did
+        not compute in the arithmetic that it reports.
         """
         ...
 
     def count(self, artifact: Artifact, golden: Golden, conditions: RunConditions) -> InstructionCount:
-        """Count one inference of the first sample of `golden`. Its outputs are not judged.
+        """Count one inference of the first sample of `golden`. The outputs are not judged here.
 
         Raises `UsageError` on a target that does not count.
         """
         ...
 
     def take_times(self, artifact: Artifact, golden: Golden, conditions: RunConditions) -> InferenceTimes:
-        """Time inferences of the first sample of `golden`, warm-up left out. Its outputs are not judged.
+        """Time inferences of the first sample of `golden` after a warm-up. The outputs are not judged here.
 
-        Raises `UsageError` on a target that counts, `TransientDeviceError` if the device gets not steady.
+        Raises `UsageError` on a target that counts, `TransientDeviceError` if the device does not become
+        steady.
         """
         ...
 
@@ -162,7 +164,10 @@ def counting_target() -> Target:
 
 
 def runtime_for(artifact: Artifact, asked: str | None) -> str:
-    """The runtime to run `artifact` in; `UsageError` if the one asked for does not read its format."""
+    """The runtime to run `artifact` in: `asked`, or the first of its format if `asked` is None.
+
+    Raises `UsageError` if `asked` does not read the format, or no runtime here executes it.
+    """
     fitting = RUNTIMES_OF.get(artifact.format, ())
     if not fitting:
         raise UsageError(f"{artifact.path}: no runtime here executes {artifact.format}")

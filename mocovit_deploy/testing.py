@@ -1,12 +1,12 @@
-"""For a test suite of your own: `assert_parity(file, max_error=1e-5)`.
+"""Checks for your own test suite: `assert_parity(file, max_error=1e-5)`.
 
     from mocovit_deploy.testing import assert_parity
 
     def test_what_we_ship():
         assert_parity("build/mocovit_1_0_224_fp32.tflite", max_error=1e-5, max_partitions=1)
 
-The words are those of a contract (docs/contract.md). Needs the file, its manifest and its golden file, and
-the file's runtime; torch only for `max_accuracy_drop`.
+Bounds have the names they have in a contract (docs/contract.md). Needed are the file, its manifest, its
+golden file and the file's runtime; torch only for `max_accuracy_drop`.
 """
 
 from __future__ import annotations
@@ -39,18 +39,18 @@ def assert_parity(
     images: int | None = None,
     **bounds: float,
 ) -> tuple[Check, ...]:
-    """Assert that every bound holds of a file on disk; returns what was measured.
+    """Assert that every bound holds for a file on disk; returns what was measured.
 
     Bounds are `max_error`, `min_sqnr_db`, `min_top1_agreement`, `min_accuracy`, `max_accuracy_drop`,
     `max_partitions`, `max_outside_xnnpack`, `max_outside_gpu`, `max_operators`, `max_transposes`,
     `max_size_bytes`, `instructions` and `max_instructions`. None has a default; at least one must be given.
 
-    Raises `AssertionError` with the numbers where one does not hold or could not be measured, `TypeError`
-    without a bound, `UsageError` for a word or a value that does not fit and for a file without manifest.
+    Raises `AssertionError` with the numbers if a bound does not hold or could not be measured, `TypeError`
+    without a bound, `UsageError` for an unknown bound, a value that does not fit, or a file without manifest.
     """
-    __tracebackhide__ = True  # what pytest shows is the caller's line and the numbers
+    __tracebackhide__ = True  # pytest then shows the caller's line and the numbers
     if not bounds:
-        raise TypeError("assert_parity checks only what it is told: give a bound, as in max_error=1e-5")
+        raise TypeError("assert_parity has no bound to check: give one, as in max_error=1e-5")
     artifact = (
         path_or_artifact if isinstance(path_or_artifact, Artifact) else read_manifest(Path(path_or_artifact))
     )
@@ -59,7 +59,7 @@ def assert_parity(
     where = f"{artifact.path}"
     conditions = conditions_of(words, where, images)
     limits = bounds_of(words, where, artifact.format, conditions, data)
-    checks = check_bounds(Evidence(artifact, conditions, _question(artifact, data, bounds)), limits)
+    checks = check_bounds(Evidence(artifact, conditions, _accuracy_data(artifact, data, bounds)), limits)
     missed = [check for check in checks if check.verdict != PASS]
     if missed:
         lines = [f"  {check.verdict}: {check.reason}" for check in missed]
@@ -70,7 +70,7 @@ def assert_parity(
     return checks
 
 
-def _question(artifact: Artifact, data: str | None, bounds: dict[str, float]) -> AccuracyData | None:
+def _accuracy_data(artifact: Artifact, data: str | None, bounds: dict[str, float]) -> AccuracyData | None:
     if data is None:
         return None
     if "max_accuracy_drop" not in bounds:
@@ -78,4 +78,4 @@ def _question(artifact: Artifact, data: str | None, bounds: dict[str, float]) ->
     try:
         return AccuracyData(data, model_of(artifact))
     except UsageError as error:
-        raise UsageError(f"max_accuracy_drop asks the original network: {error}") from None
+        raise UsageError(f"max_accuracy_drop needs the original network: {error}") from None

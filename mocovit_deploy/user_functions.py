@@ -1,4 +1,4 @@
-"""Functions of the user's own, by name: `package.module:function`, or `path/to/file.py:function`."""
+"""The user's own functions, by name: `package.module:function`, or `path/to/file.py:function`."""
 
 from __future__ import annotations
 
@@ -17,10 +17,11 @@ from mocovit_deploy.errors import UsageError, first_line, unknown_choice
 
 
 def load_function(name: str) -> Callable[..., Any]:
-    """The function of that name, which runs the file or imports the module that holds it.
+    """The function of that name. Loading it runs the file, or imports the module, that holds it.
 
-    A package is looked for where the user stands, too, and a file's imports beside
-    the file, also while the function runs. Raises `UsageError` for what is not there or fails.
+    The current folder is searched for packages, too. A file's imports are also searched for beside the file,
+    while it is loaded and while the function runs. Raises `UsageError` if the file, the module or the
+    function does not exist, or if loading fails.
     """
     place, _, function_name = name.rpartition(":")
     module = _from_file(Path(place)) if place.endswith(".py") else _from_package(place)
@@ -39,7 +40,10 @@ def load_function(name: str) -> Callable[..., Any]:
 
 
 def functions_in(path: Path) -> list[str]:
-    """The functions and classes at the top level of a Python file, which is not run; empty if it is none."""
+    """The public functions and classes at the top level of a Python file. The file is not run.
+
+    Empty for a file that cannot be read or is not Python.
+    """
     try:
         tree = ast.parse(path.read_bytes())
     except (OSError, SyntaxError, ValueError):
@@ -50,7 +54,7 @@ def functions_in(path: Path) -> list[str]:
 
 @contextlib.contextmanager
 def _importable(folder: Path) -> Iterator[None]:
-    """Inside, modules of `folder` can be imported, as `python file.py` and `python -m` would have it."""
+    """Inside the block, modules of `folder` can be imported, as in `python file.py` and `python -m`."""
     entry = str(folder.resolve())
     sys.path.insert(0, entry)
     try:

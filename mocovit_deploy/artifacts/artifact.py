@@ -1,4 +1,4 @@
-"""What an exporter leaves on disk, as plain data. `manifest` and `golden` write and read it.
+"""An exported file as plain data. `manifest` and `golden` write and read what lies beside it.
 
     mocovit_1_0_224_fp32.tflite               the artifact (for Core ML a folder, .mlpackage)
     mocovit_1_0_224_fp32.tflite.json          the manifest: what it is, what made it, how it was checked
@@ -41,24 +41,28 @@ class Artifact:
     tools: Mapping[str, str] = field(default_factory=dict)
     passes: tuple[Mapping[str, Any], ...] = ()
     quantization: Mapping[str, Any] | None = None
-    """Of a quantized file: calibration images and their digest, how ranges were chosen, what is in int8."""
+    """For a quantized file: calibration images and their digest, how ranges were chosen, what is in int8."""
     parity: Mapping[str, Any] | None = None
     accuracy: Mapping[str, Any] | None = None
-    """Of the file and the original on the user's labelled images; None if there were none."""
+    """Accuracy of the file and of the original on the user's labelled images; None if there were none."""
     source: Mapping[str, Any] | None = None
     """What the file was made from (`provenance`). None in older manifests."""
     lowering: tuple[Mapping[str, Any], ...] = ()
-    """What the format rewrote for this file after the passes: name, changes by module path, float64 error."""
+    """Rewrites of the format after the passes, each with name, changes by module path and float64 error."""
     execution: Mapping[str, Any] | None = None
     """TFLite: partitions of XNNPACK, the operators outside them and why, transposes. None if not known."""
 
     @property
     def dynamic_batch(self) -> bool:
+        """Whether the caller of the file chooses the batch."""
         return any(BATCH in tensor.shape for tensor in self.inputs)
 
 
 def preprocessing_from(fields: Mapping[str, Any]) -> Preprocessing:
-    """The preprocessing that a manifest's object says. Raises `KeyError`, `TypeError` or `ValueError`."""
+    """The preprocessing in a manifest's JSON object.
+
+    Raises `KeyError`, `TypeError` or `ValueError` for an object that does not hold one.
+    """
     built_in = fields.get("built_in")
     return Preprocessing(
         scale=float(fields["scale"]),
@@ -71,19 +75,24 @@ def preprocessing_from(fields: Mapping[str, Any]) -> Preprocessing:
 
 
 def to_layout(array: Array, spec: TensorSpec) -> Array:
-    """An image array (..., C, H, W) as the file wants it; anything else as it is."""
+    """An image array (..., C, H, W) in the layout of the file; any other array unchanged."""
     return np.ascontiguousarray(np.moveaxis(array, -3, -1)) if spec.layout == "nhwc" else array
 
 
 def as_taken(array: Array, spec: TensorSpec) -> Array:
-    """An input in the layout and the element type of the file. `ValueError` where that loses a number."""
+    """An input in the layout and the element type of the file.
+
+    Raises `ValueError` if the element type cannot hold one of its numbers.
+    """
     laid_out = to_layout(array, spec)
     converted = laid_out.astype(spec.dtype, copy=False)
     if not np.array_equal(converted, laid_out, equal_nan=converted.dtype.kind == "f"):
-        raise ValueError(f"input {spec.name} holds numbers that {spec.dtype}, its type in the file, does not")
+        raise ValueError(
+            f"input {spec.name} holds numbers that its type in the file, {spec.dtype}, cannot hold"
+        )
     return converted
 
 
 def from_layout(array: Array, spec: TensorSpec) -> Array:
-    """An image array of the file as (..., C, H, W); anything else as it is. The way back of `to_layout`."""
+    """An image array of the file as (..., C, H, W); any other array unchanged. The inverse of `to_layout`."""
     return np.ascontiguousarray(np.moveaxis(array, -1, -3)) if spec.layout == "nhwc" else array

@@ -2,10 +2,10 @@
 
 mocovit_1_0_224_fp32.tflite.golden.npz
 
-names              what each sample is
+names              the name of each sample
 input/image        (samples, N, H, W, C), in the file's own layout
-output/logits      (samples, N, classes), as the original network gives them
-rounding/logits    what to add for its float64 outputs; absent in older files, and if there are none
+output/logits      (samples, N, classes), as the original network computes them
+rounding/logits    its float64 outputs minus these; absent in older files, and without float64 outputs
 """
 
 from __future__ import annotations
@@ -31,16 +31,19 @@ from mocovit_deploy.untrusted.zip import Damaged
 class Golden:
     """Inputs in the file's own layout, and the original network's outputs, sample by sample.
 
-    Every array has one more axis in front, the samples: `inputs["image"]` is (samples, N, H, W, C) for an
-    NHWC file, `outputs["logits"]` is (samples, N, classes). `names` says what each sample is.
+    The first axis of every array is the samples: `inputs["image"]` is (samples, N, H, W, C) for an NHWC file,
+    `outputs["logits"]` is (samples, N, classes). `names` holds the name of each sample.
     """
 
     names: tuple[str, ...]
     inputs: Mapping[str, Array]
     outputs: Mapping[str, Array]
     rounding: Mapping[str, Array] = field(default_factory=dict)
-    """By output: the original in float64 minus `outputs`, which is torch's own rounding error. Float32 holds
-    the difference, so the sum is exact to 1e-14. Outputs that are not here have no float64 counterpart."""
+    """By output: the original's float64 output minus `outputs`, which is torch's own rounding error.
+
+    The difference is stored in float32, and the sum is exact to 1e-14. An output that is absent here has no
+    float64 counterpart.
+    """
 
     def __len__(self) -> int:
         return len(self.names)
@@ -57,17 +60,19 @@ class Golden:
         return self.some(range(min(1, len(self))))
 
     def exact(self, name: str) -> Array:
-        """An output of the original in float64 where that is known, else as it is."""
+        """The original's output `name` in float64 if that is known, else as it was computed in float32."""
         if name not in self.rounding:
             return self.outputs[name]
         return self.outputs[name].astype(np.float64) + self.rounding[name]
 
 
 def golden_path(artifact_path: Path) -> Path:
+    """Where the golden file of an artifact lies."""
     return artifact_path.with_name(artifact_path.name + ".golden.npz")
 
 
 def write_golden(artifact_path: Path, golden: Golden) -> None:
+    """Write the golden file beside `artifact_path`, whole or not at all. Raises `OSError`."""
     arrays = {f"input/{name}": array for name, array in golden.inputs.items()}
     arrays |= {f"output/{name}": array for name, array in golden.outputs.items()}
     arrays |= {f"rounding/{name}": array for name, array in golden.rounding.items()}
@@ -83,7 +88,7 @@ def write_golden(artifact_path: Path, golden: Golden) -> None:
 def read_golden(artifact: Artifact) -> Golden:
     """Read the golden file beside an artifact.
 
-    Raises `UsageError` when it is absent, damaged, another export's, or not what the manifest promises.
+    Raises `UsageError` if it is absent, damaged, of another export, or does not fit the manifest.
     """
     path = golden_path(artifact.path)
     if not path.exists():
@@ -100,7 +105,7 @@ def read_golden(artifact: Artifact) -> Golden:
 
 
 def _golden_from(arrays: dict[str, Array], artifact: Artifact) -> Golden:
-    """`ValueError` unless the arrays are the samples, inputs and outputs that the manifest promises."""
+    """`ValueError` unless the arrays are the samples, inputs and outputs that the manifest lists."""
     listed = arrays.pop("names", np.zeros(0))
     if listed.dtype.kind != "U" or listed.ndim != 1:
         raise ValueError("it does not name its samples")
@@ -132,12 +137,12 @@ def _side(
 
 
 def _taken(arrays: dict[str, Array], prefix: str) -> dict[str, Array]:
-    """The arrays whose names begin with `prefix`, without it; they are taken out of `arrays`."""
+    """Remove from `arrays` those whose names begin with `prefix`, and return them by the rest of the name."""
     return {key.removeprefix(prefix): arrays.pop(key) for key in list(arrays) if key.startswith(prefix)}
 
 
 def _check_samples(array: Array, spec: TensorSpec, samples: int) -> None:
-    """`ValueError` unless `array` is `samples` numbers-only tensors of the spec's shape."""
+    """`ValueError` unless `array` holds `samples` tensors of numbers in the spec's shape."""
     fixed = zip(array.shape[1:], spec.shape, strict=False)
     fits = array.ndim == len(spec.shape) + 1 and all(want in (BATCH, have) for have, want in fixed)
     if array.dtype.kind == "U" or not fits or len(array) != samples:

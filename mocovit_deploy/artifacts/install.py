@@ -1,10 +1,11 @@
-"""A file, its golden file and its manifest, put in place together: all three, or none.
+"""Put a file, its golden file and its manifest in place together: all three, or none.
 
     staged/net.tflite ...  ->  .mocovit-install-net.tflite/...  ->  net.tflite, net.tflite.golden.npz, ...
                            one rename                          one rename each
 
-The first rename decides. A process that is killed after it leaves the hidden folder with what is not yet in
-place; the next reader or export finds it and moves the rest. A process killed before it leaves the old files.
+The first rename decides. A process that is killed before it leaves the old files. A process that is killed
+after it leaves a hidden folder with the files that are not yet in place; the next reader or export finds that
+folder and moves the rest.
 """
 
 from __future__ import annotations
@@ -20,13 +21,13 @@ from mocovit_deploy.errors import UsageError
 
 PREFIX = ".mocovit-install-"
 REPLACED = "replaced"
-"""Where a folder (an .mlpackage) that stood in the way is put, inside the hidden folder."""
+"""The name, inside the hidden folder, under which a replaced folder (an old .mlpackage) is put."""
 
 
 def install(paths: Sequence[Path], destination: Path) -> Path:
-    """Move `paths`, on the same file system, into `destination`; returns where the first one is then.
+    """Move `paths` into the folder `destination`; returns the new path of the first.
 
-    Raises `OSError` as renaming does.
+    Both lie on one file system. Raises `OSError` if a rename fails.
     """
     name = paths[0].name
     finish(destination / name)
@@ -42,7 +43,7 @@ def install(paths: Sequence[Path], destination: Path) -> Path:
 def finish(path: Path) -> None:
     """Complete the installation of the file `path` and its companions, if one was cut short.
 
-    Raises `UsageError` where it cannot be completed.
+    Raises `UsageError` if it cannot be completed.
     """
     waiting = path.with_name(f"{PREFIX}{path.name}")
     try:
@@ -68,7 +69,7 @@ def finish_all(folder: Path) -> None:
 
 @contextlib.contextmanager
 def _held(folder: Path) -> Iterator[None]:
-    """One process at a time completes an installation. Raises `FileNotFoundError` if there is none."""
+    """Lock `folder`, so that one process at a time completes it. `FileNotFoundError` if it does not exist."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
@@ -78,7 +79,7 @@ def _held(folder: Path) -> Iterator[None]:
 
 
 def _put(part: Path, target: Path, replaced: Path) -> None:
-    """Rename over `target`; a folder that is there is moved out of the way first."""
+    """Rename `part` to `target`; a folder that lies at `target` is first moved to `replaced`."""
     if target.is_dir() and not target.is_symlink():
         shutil.rmtree(replaced, ignore_errors=True)
         target.rename(replaced)

@@ -1,7 +1,4 @@
-"""The manifest: what a file is, what made it, how it was checked.
-
-mocovit_1_0_224_fp32.tflite.json
-"""
+"""The manifest (mocovit_1_0_224_fp32.tflite.json): what a file is, what made it, how it was checked."""
 
 from __future__ import annotations
 
@@ -23,10 +20,12 @@ SCHEMA_VERSION = 1
 
 
 def manifest_path(artifact_path: Path) -> Path:
+    """Where the manifest of an artifact lies."""
     return artifact_path.with_name(artifact_path.name + ".json")
 
 
 def write_manifest(artifact: Artifact) -> None:
+    """Write the manifest beside `artifact.path`, whole or not at all. Raises `OSError`."""
     fields = dataclasses.asdict(artifact)
     fields["path"] = artifact.path.name
     document = {"schema_version": SCHEMA_VERSION, **fields}
@@ -37,8 +36,8 @@ def write_manifest(artifact: Artifact) -> None:
 def read_manifest(artifact_path: Path) -> Artifact:
     """Read the manifest beside `artifact_path`.
 
-    An installation that was cut short is completed first. Raises `UsageError` when the file or its manifest
-    is absent, or the manifest is not one of ours.
+    An installation that was cut short is completed first. Raises `UsageError` if the file or its manifest is
+    absent, or the manifest is not one that `mocovit-export` writes.
     """
     finish(artifact_path)
     path = manifest_path(artifact_path)
@@ -53,7 +52,7 @@ def read_manifest(artifact_path: Path) -> Artifact:
         raise UsageError(f"{path}: cannot be read ({error.strerror})") from None
     except ValueError as error:
         raise UsageError(
-            f"{path}: not the manifest of a file that can be read ({printable(error)})"
+            f"{path}: the manifest or the file beside it cannot be read ({printable(error)})"
         ) from None
     version = document.get("schema_version") if isinstance(document, dict) else None
     if version != SCHEMA_VERSION:

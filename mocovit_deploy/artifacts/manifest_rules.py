@@ -1,7 +1,7 @@
-"""What a manifest may say: checked field by field before anything is computed with it.
+"""What a manifest may hold, checked field by field before it is used.
 
-A manifest is written by `mocovit-export` and may have been edited since, or made up. Fields that are not
-named here are left to `Artifact`.
+`mocovit-export` writes manifests, but somebody may have edited or invented this one. Fields that are not
+named here are checked by the constructor of `Artifact`.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
 def check_manifest(document: Mapping[str, Any]) -> None:
-    """`ValueError` that names the field, for a value that cannot be; `KeyError` for one that is absent."""
+    """Raise `ValueError` that names the field of an impossible value, `KeyError` for an absent field."""
     for key in ("format", "recipe", "model", "weights"):
         _text(document[key], key)
     for key in ("sha256", "golden_sha256"):
@@ -91,7 +91,7 @@ def _preprocessing(value: Any) -> None:
     _text(fields["colour_order"], "preprocessing colour_order")
     if fields.get("built_in") is not None:
         if _mapping(fields["built_in"], "preprocessing built_in").get("built_in") is not None:
-            raise ValueError("preprocessing built_in holds another")
+            raise ValueError("preprocessing built_in holds a built_in of its own")
         _preprocessing(fields["built_in"])
     assumed = fields.get("assumed", [])
     if not isinstance(assumed, list) or not set(map(str, assumed)) <= fields.keys():

@@ -1,9 +1,9 @@
-"""Marks: which operation of the re-parameterized graph a value inside a file is.
+"""Marks: which operation of the re-parameterized graph computes a value inside a file.
 
     blocks.3.up.primary.0:conv2d_18       the torch module, then the operation's name in the graph
 
-Exporters write them into files, in each format's own place (ONNX: metadata of nodes; TFLite: names of
-tensors; Core ML: metadata of the file). Per-layer parity finds its way by them. Plain data, no torch.
+Exporters write them into files: in ONNX as metadata of nodes, in TFLite as names of tensors, in Core ML as
+metadata of the file. Per-layer parity finds by them which values to compare. Plain data, no torch.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ _MARK = re.compile(r"[^;:]*:[A-Za-z_]\w*")
 
 @dataclass(frozen=True)
 class FileValue:
-    """A value that a file computes on its way."""
+    """An intermediate value or an output of a file."""
 
     name: str
-    """Unique in the file; what a format's `load_inside` calls it."""
+    """Unique in the file; a format's `load_inside` takes it."""
     marks: tuple[str, ...]
-    """Of the operations it is said to be, as several are where a converter made one operator of them."""
+    """Marks of all operations that the converter fused into this value."""
     shape: tuple[int, ...]
     layout: str = ""
-    """How the format likes values of this rank to lie, as in "nhwc"; a hint where shapes leave a choice."""
+    """The format's usual layout for values of this rank, as in "nhwc"; a hint if the shape fits several."""
 
 
 def mark(module: str, operation: str) -> str:
@@ -48,7 +48,7 @@ def split_mark(text: str) -> tuple[str, str]:
 
 
 def marks_in(text: str) -> tuple[str, ...]:
-    """The marks in a name that a converter put together, each once, in their order.
+    """The marks in a name that a converter joined from several, each once, in their order.
 
     >>> marks_in("stem.0:conv2d;stem.2:relu;stem.0:conv2d;arith.constant")
     ('stem.0:conv2d', 'stem.2:relu')
@@ -59,11 +59,14 @@ def marks_in(text: str) -> tuple[str, ...]:
 def modules_of(
     steps: Sequence[tuple[Sequence[str], Sequence[str]]], known: Mapping[str, str], owners: Mapping[str, str]
 ) -> list[str]:
-    """The torch module of each step of a file, (what it reads, what it makes), in order; "" for the network.
+    """The torch module of each step of a file, in order; "" for the network itself.
 
-    A converter makes steps of its own, as the Reshapes around a linear layer that it writes as a product of
-    matrices. They are of the module whose parameters they read, or else of the next step that reads them, or
-    else of the last that they read. `known` are the modules by value, `owners` those of parameters.
+    `steps` are pairs: names of the values that a step reads, names of the values that it makes. `known` maps
+    marked values to modules, `owners` maps parameters to modules.
+
+    A converter adds unmarked steps, such as the Reshapes around a linear layer that it writes as a matrix
+    product. Such a step gets the module whose parameters it reads; else the module of the next step that
+    reads its result; else the module of the last value that it reads.
     """
     found = dict(known)
     for reads, makes in reversed(steps):

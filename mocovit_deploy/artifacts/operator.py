@@ -17,11 +17,11 @@ class FileOperator:
     index: int
     """Its place in the file, counted from 0."""
     kind: str
-    """The format's own word for it: "CONV_2D" in TFLite, "Conv" in ONNX, "conv" in Core ML."""
+    """The format's name for it: "CONV_2D" in TFLite, "Conv" in ONNX, "conv" in Core ML."""
     where: str
     """The torch module it came from, as in "stages.0.conv"; the file's own name if that is unknown."""
     dtype: str = ""
-    """Of its first output; empty if the file does not tell."""
+    """Element type of its first output; empty if the file does not tell."""
     name: str = ""
     """The file's own name for it; empty if it has none."""
     output: str = ""
@@ -29,12 +29,12 @@ class FileOperator:
     half_weights: bool = False
     """Whether it reads constants that the file holds in half precision (TFLite)."""
     weight_bytes: int = 0
-    """Of the constants that it is the first to read; 0 too where the format does not tell."""
+    """Bytes of the constants that it is the first to read; also 0 if the format does not tell."""
     constant: bool = False
-    """Whether it only holds a number, as ONNX's Constant does."""
+    """Whether it only holds a constant, as ONNX's Constant does."""
 
 
 def by_kind(operators: Iterable[FileOperator]) -> dict[str, int]:
-    """How many operators of each kind, most frequent first, then by name."""
+    """The number of operators of each kind, most frequent first, then by name."""
     counts = Counter(operator.kind for operator in operators)
     return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))

@@ -1,4 +1,4 @@
-"""What a file was made from, as its manifest remembers it, and the way back to a `ModelSpec`.
+"""What a file was made from, as its manifest records it, and how to get a `ModelSpec` back from that.
 
     "source": {
       "model": {"name": "mocovit_0_5", "checkpoint": "digits.safetensors", "num_classes": 10, ...},
@@ -8,10 +8,10 @@
       "code_sha256": "..."
     }
 
-`model` is what the user said, unresolved: the size that a network's source declares is not in it. `files`
-holds the digests of the checkpoint and of the user's own .py or .pt2 file, but not of what that imports.
-`code_sha256` is of this package's own modules, because a checkout changes under one version number.
-Works without torch.
+`model` holds what the user gave, unresolved: the size that a network's source declares is not in it. `files`
+holds the digests of the checkpoint and of the user's own .py or .pt2 file, but not of modules that it
+imports. `code_sha256` is the digest of this package's own modules, because a checkout changes under one
+version number. Works without torch.
 """
 
 from __future__ import annotations
@@ -49,20 +49,22 @@ EXPORT_OPTIONS = (
 )
 """The fields of an `ExportRequest` that change what is in a file."""
 NOT_REMEMBERED = ("unsafe_pickle",)
-"""Leave to run pickled code is the user's to give, and not a manifest's, which may come from anywhere."""
+"""Fields of a `ModelSpec` that are not recorded: only the user may allow pickled code to run, and a manifest
+may come from anywhere."""
 OWN_PACKAGES = ("mocovit_deploy", "exporters")
+"""The packages whose code decides what is in a file."""
 
 _Kind = TypeVar("_Kind")
 
 
 LIVE = "live module "
-"""What stands before the name of a module that a Python program handed over: it cannot be built again."""
+"""Prefix of the name of a module that a Python program passed to `export`. It cannot be built again."""
 
 
 def provenance_of(request: ExportRequest) -> dict[str, Any]:
-    """What a request asks for, as plain data that compares: words, digests of its files, versions.
+    """A request as plain data that can be compared: options, digests of its files, versions.
 
-    Files that are missing are left out; their loader says so.
+    Missing files are left out; their loader reports them.
     """
     paths = [path for path in (request.model.checkpoint, _model_file(request.model.name)) if path]
     return {
@@ -75,16 +77,16 @@ def provenance_of(request: ExportRequest) -> dict[str, Any]:
 
 
 def model_of(artifact: Artifact) -> ModelSpec:
-    """The network a file was made from, with paths as they were given: relative ones to the current folder.
+    """The network a file was made from. Its paths are as the user gave them, relative to the current folder.
 
-    Loading it runs the user's own code where `name` names some: so only for files that are trusted.
-    Raises `UsageError` where the manifest does not say, as those of older versions do not, or where the
-    checkpoint or the user's own file is gone or another one by now.
+    Loading the network runs the user's own code if `name` names some, so do it for trusted files only. Raises
+    `UsageError` if the manifest does not record the network (older versions did not), or if the checkpoint or
+    the user's own file is gone or has changed.
     """
     if artifact.source is None:
         raise UsageError(
-            f"{artifact.path}: its manifest does not say which network it was made from (an older version "
-            "wrote it); export again"
+            f"{artifact.path}: its manifest, which an older version wrote, does not record the network; "
+            "export again"
         )
     try:
         spec = model_from_json(artifact.source["model"])
@@ -102,17 +104,19 @@ def model_of(artifact: Artifact) -> ModelSpec:
         path = Path(name)
         if not path.exists():
             raise UsageError(
-                f"{artifact.path}: was made from {path}, which is not there; stand where it was exported"
+                f"{artifact.path}: was made from {path}, which does not exist here; run this in the folder "
+                "where it was exported"
             )
         if digest(path) != sha256:
             raise UsageError(
-                f"{artifact.path}: was made from another {path} (its digest differs); export again"
+                f"{artifact.path}: {path} has changed since this file was made from it (its digest differs); "
+                "export again"
             )
     return spec
 
 
 def labels_of(artifact: Artifact) -> tuple[str, ...]:
-    """The names of the classes that a file was exported with; none if its manifest does not list them."""
+    """The names of the classes that a file was exported with; empty if its manifest lists none."""
     source = artifact.source if isinstance(artifact.source, Mapping) else {}
     options = source.get("options")
     labels = options.get("labels") if isinstance(options, Mapping) else None
@@ -120,7 +124,7 @@ def labels_of(artifact: Artifact) -> tuple[str, ...]:
 
 
 def model_as_json(spec: ModelSpec) -> dict[str, Any]:
-    """Every field of a `ModelSpec` in words that JSON has, but for `NOT_REMEMBERED`."""
+    """Every field of a `ModelSpec` as JSON data, except `NOT_REMEMBERED`."""
     names = [field.name for field in dataclasses.fields(spec) if field.name not in NOT_REMEMBERED]
     fields = {name: _plain(getattr(spec, name)) for name in names}
     kind = "given" if isinstance(spec.input, InputSpec) else "own"
@@ -128,7 +132,10 @@ def model_as_json(spec: ModelSpec) -> dict[str, Any]:
 
 
 def model_from_json(document: Mapping[str, Any]) -> ModelSpec:
-    """The `ModelSpec` that `model_as_json` wrote. `KeyError`, `TypeError` or `ValueError` for others."""
+    """The `ModelSpec` that `model_as_json` wrote.
+
+    Raises `KeyError`, `TypeError` or `ValueError` for any other document.
+    """
     known = {field.name for field in dataclasses.fields(ModelSpec)} - set(NOT_REMEMBERED)
     unknown = document.keys() - known
     if unknown:
@@ -203,7 +210,8 @@ def code_digest() -> str:
 
 
 def _model_file(name: str) -> Path | None:
-    """The user's own file that a model's name names: a .pt2, a .py, or the file of a module."""
+    """The user's own file in a model's name: a .pt2, a .py, or the file of a module; None if there is
+    none."""
     if name.endswith(".pt2"):
         return Path(name)
     place, colon, _ = name.rpartition(":")
@@ -213,7 +221,7 @@ def _model_file(name: str) -> Path | None:
 
 
 def _module_file(name: str) -> Path | None:
-    """The file of a module, found without importing it or its packages; None if there is none."""
+    """The file of a module, found without importing the module or its packages; None if there is none."""
     folders: list[str] | None = [str(Path.cwd()), *sys.path]
     parts, origin = name.split("."), None
     for depth in range(1, len(parts) + 1):

@@ -1,4 +1,4 @@
-"""What a delegate will make of a file, told from the file alone, as plain data. Nothing was run."""
+"""Which operators of a file a delegate will leave to the CPU, as plain data. The file was not run."""
 
 from __future__ import annotations
 
@@ -7,26 +7,26 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, kw_only=True)
 class Obstacle:
-    """An operator of the file, and a rule of a delegate that it breaks."""
+    """An operator of the file, and a delegate's rule that it breaks."""
 
     kind: str
-    """The format's own word for the operator."""
+    """The format's name for the operator."""
     where: str
     """The torch module it came from."""
     why: str
     source: str
-    """Who says so: a file of the delegate, or a report of somebody who ran it."""
+    """Where the rule stands: a source file of the delegate, or a report by somebody who ran it."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Readiness:
-    """One delegate and one file."""
+    """How ready one file is for one delegate."""
 
     delegate: str
-    """With the precision it computes in, as in "XNNPACK, fp16"."""
+    """The delegate and the precision it computes in, as in "XNNPACK, fp16"."""
     operators: int
-    """How many the file has; constants are not counted."""
+    """The number of operators in the file, without constants."""
     outside: tuple[Obstacle, ...]
     """Operators that the delegate leaves to the CPU, each with the first rule that it breaks."""
     remarks: tuple[Obstacle, ...] = ()
-    """Operators that it takes, and computes slowly or in another arithmetic."""
+    """Operators that the delegate takes but computes slowly or in another arithmetic."""

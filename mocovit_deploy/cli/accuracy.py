@@ -1,4 +1,4 @@
-"""What commands print of accuracy on the user's own images."""
+"""The table and the lists that commands print about accuracy on the user's own images."""
 
 from __future__ import annotations
 
@@ -17,20 +17,24 @@ if TYPE_CHECKING:
 
 HEADER = ("file", "images", "right", "original", "drop", "95 % interval, points", "same class")
 SHOWN = 5
-"""Of the flips, the pairs and the classes, on the terminal."""
+"""How many classes, pairs of classes and flips the terminal shows for each file."""
 
 
 class Comparing:
-    """Compares files with the networks they were made from, each of which is asked once."""
+    """Compares files with the networks they were made from. Each network is run once."""
 
     def __init__(self, asked: AccuracyRequest) -> None:
         self.asked = asked
         self.notes: tuple[str, ...] = ()
-        """What was left out of the images, in words."""
+        """Messages about images that were left out."""
         self._data: dict[ModelSpec, AccuracyData] = {}
 
     def compare(self, artifact: Artifact) -> Breakdown:
-        """One file beside its network. Needs torch; raises what reading and running them raises."""
+        """Compare one file with its network. Needs torch.
+
+        Raises `UsageError` if the manifest does not record the network or the images do not fit the file, and
+        the errors of reading and running both.
+        """
         from mocovit_deploy.accuracy.answers import image_of
         from mocovit_deploy.accuracy.judge import compare_answers, known_classes, require_fitting
         from mocovit_deploy.contract.accuracy_data import AccuracyData
@@ -46,7 +50,7 @@ class Comparing:
 
 
 def accuracy_text(found: Sequence[tuple[Artifact, Breakdown]]) -> str:
-    """A table of all files, then for each what it names otherwise, by the labels of its export."""
+    """A table of all files; then for each file the classes, pairs and images whose answers differ."""
     lines = [table(HEADER, [_row(artifact.path.name, one) for artifact, one in found])]
     for artifact, one in found:
         labels = labels_of(artifact)
@@ -95,7 +99,7 @@ def _flips(found: Breakdown, labels: Sequence[str]) -> list[str]:
         f"{_name(one.reference, labels)}"
         for one in found.flips
     ]
-    return _cut(lines, "images that are named otherwise")
+    return _cut(lines, "images with another answer")
 
 
 def _cut(lines: list[str], what: str) -> list[str]:

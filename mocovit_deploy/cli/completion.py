@@ -1,10 +1,10 @@
-"""What the options of mocovit-export and mocovit-parity take, for a shell that completes them.
+"""The values of the options of mocovit-export and mocovit-parity, for shells that complete them.
 
     eval "$(mocovit-export --completion bash)"      in ~/.bashrc
     eval "$(mocovit-export --completion zsh)"       in ~/.zshrc, after compinit
     mocovit-export --completion fish > ~/.config/fish/completions/mocovit-export.fish
 
-`mocovit-bench --completion SHELL` prints its own (benchmarks/cli/completion.py).
+Those of mocovit-bench are in benchmarks/cli/completion.py.
 """
 
 from __future__ import annotations

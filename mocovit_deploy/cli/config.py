@@ -1,12 +1,12 @@
-"""mocovit-export --config FILE: an export that is repeated, as the words it stands for.
+"""mocovit-export --config FILE: options from a TOML file, as words of the command line.
 
     checkpoint = "digits.safetensors"       the options of mocovit-export, with _ or - between words
     format = ["tflite", "onnx"]             a list where an option takes one, or is given several times
     normalize = true                        an option without a value
     model_arg = { num_heads = 2 }           NAME=VALUE
 
-They come before the words of the command line, which win: an option given there is left out here. An option
-without a value is taken back by its opposite: --no-normalize, and --simplify for no_simplify. Files are
+The command line wins: an option that is given there is left out of the file's words. An option without a
+value is taken back by its opposite: --no-normalize, and --simplify for no_simplify. Paths in the file are
 relative to the folder of the file itself.
 """
 
@@ -21,14 +21,18 @@ from mocovit_deploy.contract.toml import read_toml
 from mocovit_deploy.errors import UsageError, unknown_choice
 
 OF_THE_COMMAND = ("help", "version", "config", "completion", "json", "verbose", "sweep", "ray")
-"""What a file cannot say: how the command prints, or that it does something else."""
+"""Options that cannot stand in a file: how the command prints, or that it does something else."""
 SOURCES = ("calibration", "data")
-"""Options that name a folder, a file, or something else."""
+"""Options whose value may be a file, a folder or something else."""
 CODE = (".py", ".pt2")
+"""Suffixes of files that --model can name."""
 
 
 def with_config(parser: argparse.ArgumentParser, words: Sequence[str]) -> list[str]:
-    """`words` without --config, after those of its file. Raises `UsageError` for what is wrong with that."""
+    """The options of the file that --config names, followed by the other `words`.
+
+    `words` unchanged without --config. Raises `UsageError` for a file or an option that does not fit.
+    """
     path, rest = config_in(words)
     if path is None:
         return list(words)
@@ -41,9 +45,9 @@ def with_config(parser: argparse.ArgumentParser, words: Sequence[str]) -> list[s
 
 
 def taken_back(parser: argparse.ArgumentParser, words: Sequence[str]) -> dict[str, str]:
-    """The words that are opposites of options without a value, and the names of those.
+    """The words that take back an option without a value, each with that option's name in the parser.
 
-    `--no-normalize` of "normalize", `--simplify` of "no_simplify".
+    `--no-normalize` takes back "normalize", `--simplify` takes back "no_simplify".
     """
     bare = [action for action in parser._actions if action.nargs in (0, "?")]
     plain = [action for action in bare if action.dest not in OF_THE_COMMAND]
@@ -56,7 +60,10 @@ def _opposite(option: str) -> str:
 
 
 def config_in(words: Sequence[str]) -> tuple[Path | None, list[str]]:
-    """The file that --config names, and the other words. Raises `UsageError` without a name, or with two."""
+    """The file that --config names (None without --config), and the other words.
+
+    Raises `UsageError` if --config names no file, or is given twice.
+    """
     finder = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
     finder.add_argument("--config", type=Path, action="append")
     try:
@@ -70,7 +77,7 @@ def config_in(words: Sequence[str]) -> tuple[Path | None, list[str]]:
 
 
 def given_in(parser: argparse.ArgumentParser, words: Sequence[str]) -> frozenset[str]:
-    """The options that occur among `words`, by their names in the parser; abbreviations too."""
+    """The options that occur among `words`, abbreviated ones too, by their names in the parser."""
     found = set()
     for word in words:
         name = word.partition("=")[0]
@@ -87,16 +94,17 @@ def words_of(
     path: Path,
     given: frozenset[str] = frozenset(),
 ) -> list[str]:
-    """A table of options as words, but for those `given` elsewhere; each is checked by the parser.
+    """A TOML table of options as words of the command line, without the options in `given`.
 
-    Raises `UsageError` for an unknown option or an impossible value, naming the file and the option.
+    The parser checks each. Raises `UsageError` for an unknown option or an impossible value, naming the file
+    and the option.
     """
     known = {action.dest: action for action in parser._actions if action.dest not in OF_THE_COMMAND}
     words: list[str] = []
     for key, value in table.items():
         name = key.replace("-", "_")
         if name in OF_THE_COMMAND:
-            raise UsageError(f"{path}: {key}: give it on the command line")
+            raise UsageError(f"{path}: {key}: goes on the command line, not into a file")
         if name not in known:
             raise UsageError(f"{path}: {unknown_choice('option', key, known)}")
         said = list(_said(known[name], value, f"{path}: {key}", path.parent))
@@ -133,12 +141,12 @@ def _said(action: argparse.Action, value: object, where: str, folder: Path) -> I
 
 def _text(value: object, where: str) -> str:
     if isinstance(value, bool) or not isinstance(value, str | int | float):
-        raise UsageError(f"{where}: {value!r:.60} is neither a text nor a number")
+        raise UsageError(f"{where}: {value!r:.60} is neither text nor a number")
     return str(value)
 
 
 def _placed(action: argparse.Action, text: str, folder: Path) -> str:
-    """A file or a folder as seen from where the command runs; anything else as it is."""
+    """A path relative to the current folder, for a value that names a file or a folder; others unchanged."""
     if action.type is Path:
         return str(folder / text)
     if action.dest == "model":

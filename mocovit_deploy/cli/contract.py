@@ -1,4 +1,4 @@
-"""mocovit-parity --contract: check everything, write the reports, and only then fail."""
+"""mocovit-parity --contract: check every bound and write the reports, then raise the worst miss."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from mocovit_deploy.terminal.quiet import quiet
 def run_contract(
     path: Path, output_dir: Path, report_dir: Path | None, *, fresh: bool, as_json_report: bool, verbose: bool
 ) -> int:
-    """Check the contract at `path`; 0 where every bound holds, else the error of the worst miss is raised.
+    """Check the contract at `path`. Returns 0 if every bound holds, else raises the error of the worst miss.
 
-    Raises `UsageError` for a contract that does not fit, and for a report folder that cannot be written,
-    before anything is exported.
+    Raises `UsageError` before anything is exported for a contract with mistakes and for a report folder that
+    cannot be written.
     """
     contract = read_contract(path)
     if report_dir is not None:

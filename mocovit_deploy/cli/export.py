@@ -1,4 +1,4 @@
-"""mocovit-export: a network in, proven files out."""
+"""mocovit-export: export a network and print what came of it."""
 
 from __future__ import annotations
 
@@ -45,13 +45,16 @@ if TYPE_CHECKING:
 
 
 SELDOM = (100_000, 20, 50)
-"""For `gc.set_threshold`: new objects before the young are looked at, and how often the older are."""
+"""Thresholds of the garbage collector's three generations (`gc.set_threshold`)."""
 CHANGES_SHOWN = 3
-"""Of each rewrite of a file, and of operators outside a delegate, unless --verbose asks for all."""
+"""How many members of a list a line names without --verbose."""
 
 
 def run_export(request: ExportRequest, report: ReportRequest, *, as_json: bool, verbose: bool) -> int:
-    """Export, check, measure and report what was asked for, print; the exit status is the first failure's."""
+    """Export, check, measure and report what `request` and `report` ask for, and print it.
+
+    Returns 0 if every file was written and passed. Else raises the worst error after everything is printed.
+    """
     with quiet(not verbose) as stderr, _seldom_collecting():
         stages = Stages(terminal(stderr))
         with stages("request"):
@@ -110,10 +113,10 @@ def run_export(request: ExportRequest, report: ReportRequest, *, as_json: bool, 
 
 @contextlib.contextmanager
 def _seldom_collecting() -> Iterator[None]:
-    """Python looks for unused cycles a hundred times less often.
+    """Inside the block, Python's garbage collector runs a hundred times less often.
 
-    Graphs are millions of small objects that live to the end, and looking at them again and again takes a
-    sixth of an export.
+    Graphs are millions of small objects that live to the end. Searching them for unused cycles again and
+    again takes a sixth of an export.
     """
     before = gc.get_threshold()
     gc.set_threshold(*SELDOM)
@@ -165,7 +168,7 @@ def _export_text(
 
 
 def _seconds_line(seconds: Mapping[str, float], verbose: bool) -> str:
-    """What the stages took: the longest ones, or with `verbose` all in their order."""
+    """The seconds of the longest stages, or with `verbose` of all stages in their order."""
     if verbose:
         return "   ".join(f"{name} {spent:.1f} s" for name, spent in seconds.items())
     longest = sorted(seconds.items(), key=lambda item: -item[1])
@@ -174,7 +177,7 @@ def _seconds_line(seconds: Mapping[str, float], verbose: bool) -> str:
 
 
 def _lowering_lines(outcome: Outcome, verbose: bool) -> list[str]:
-    """What the format rewrote for one file: a line a rewrite, or with `verbose` one a module."""
+    """What the format rewrote for one file: one line for each rewrite; with `verbose` one for each module."""
     assert outcome.artifact is not None
     lines = []
     for one in outcome.artifact.lowering:
@@ -190,7 +193,7 @@ def _lowering_lines(outcome: Outcome, verbose: bool) -> list[str]:
 
 
 def _execution_lines(outcome: Outcome, verbose: bool) -> list[str]:
-    """How the runtime will share a file's operators, and what it cannot hand over."""
+    """How the runtime will divide a file's operators, and which ones its delegate will not take."""
     assert outcome.artifact is not None
     how = outcome.artifact.execution
     if how is None:
@@ -205,13 +208,13 @@ def _execution_lines(outcome: Outcome, verbose: bool) -> list[str]:
 
 
 def _some(names: Sequence[str]) -> str:
-    """The first few, and how many more there are."""
+    """The first `CHANGES_SHOWN` names, and how many more there are."""
     more = len(names) - CHANGES_SHOWN
     return ", ".join(names[:CHANGES_SHOWN]) + (f" and {more} more" if more > 0 else "")
 
 
 def _candidate_lines(outcome: Outcome) -> list[str]:
-    """What a searched file was chosen from."""
+    """The candidates that a search compared for one file, and why it chose one."""
     if not outcome.candidates:
         return []
     chosen = None if outcome.artifact is None else outcome.recipe

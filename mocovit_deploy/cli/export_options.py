@@ -1,11 +1,11 @@
-"""The words of mocovit-export in groups, as --help shows them. Only argparse is imported here."""
+"""The options of mocovit-export in groups, as --help shows them. Nothing heavy is imported here."""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
 
-from mocovit_deploy.choices import DEVICES, FORMATS, TARGETS
+from mocovit_deploy.choices import DEVICES, FORMATS, STRIDES, TARGETS
 from mocovit_deploy.cli.option_value import (
     choices,
     colour_order,
@@ -21,13 +21,13 @@ from mocovit_deploy.cli.option_value import (
     strides,
     words,
 )
-from mocovit_deploy.spec import STRIDES
+from mocovit_deploy.quantization.recipes import RECIPES
 
 Options = argparse.ArgumentParser | argparse._ArgumentGroup
 
 
 def add_export_options(parser: argparse.ArgumentParser) -> None:
-    """All of them, a function for each group."""
+    """Add all groups to `parser`, each by its function."""
     for title, add_group in GROUPS:
         add_group(parser.add_argument_group(title))
 
@@ -50,13 +50,13 @@ def _network(group: Options) -> None:
         help="an option of the network",
     )
     add("--checkpoint", type=Path, metavar="FILE", help="a state dict: .pt, .pth or .safetensors")
-    add("--prefer-ema", action="store_true", help="of a checkpoint with averaged weights too, take those")
+    add("--prefer-ema", action="store_true", help="take the averaged weights of a checkpoint that has both")
     add(
         "--unsafe-pickle",
         action="store_true",
         help="read files that hold pickled objects: this RUNS the code that is in them",
     )
-    add("--pretrained", action="store_true", help="weights that timm downloads")
+    add("--pretrained", action="store_true", help="let timm download its weights")
     add(
         "--num-classes",
         type=positive,
@@ -70,8 +70,8 @@ def _network(group: Options) -> None:
         const=STRIDES,
         default=(),
         metavar="STRIDES",
-        help="give the maps of the backbone at these strides (8,16,32 where none are named), named stride_8, "
-        "..., in place of classes: mocovit_* and timm/NAME",
+        help="return the backbone's feature maps at these strides (default: "
+        f"{','.join(map(str, STRIDES))}) as stride_8, ... instead of classes; for mocovit_* and timm/NAME",
     )
     add(
         "--deploy-hooks",
@@ -102,15 +102,15 @@ def _inputs(group: Options) -> None:
         "--mean",
         type=numbers,
         metavar="LIST",
-        help="of the images, a channel or all: (pixel * scale - mean) / std",
+        help="one number, or one for each channel: the network gets (pixel * scale - mean) / std",
     )
     add(
         "--std",
         type=positive_numbers,
         metavar="LIST",
-        help="default: the network's own, or assumed",
+        help="like --mean; default of both: the network's own, else ImageNet's",
     )
-    add("--scale", type=not_zero, metavar="X", help="of pixels 0..255, as 1/255")
+    add("--scale", type=not_zero, metavar="X", help="factor for pixels 0..255, as 1/255")
     add("--colour-order", "--color-order", type=colour_order, metavar="ORDER", help="RGB or BGR")
     add(
         "--normalize",
@@ -122,14 +122,14 @@ def _inputs(group: Options) -> None:
         type=words,
         default=(),
         metavar="LIST",
-        help="default: forward's parameters",
+        help="names of the file's inputs (default: the parameters of forward)",
     )
     add(
         "--output-names",
         type=words,
         default=(),
         metavar="LIST",
-        help="default: keys; logits or output",
+        help="names of the file's outputs (default: the keys of forward's dictionary; logits or output)",
     )
 
 
@@ -139,34 +139,36 @@ def _files(group: Options) -> None:
         "--format",
         type=choices,
         metavar="LIST",
-        help=f"of {', '.join(FORMATS)} (default: all)",
+        help=f"one or more of {', '.join(FORMATS)} (default: all)",
     )
     add(
         "--precision",
         type=choices,
         metavar="LIST",
-        help="of fp32 (default), fp16, fp16_weights, static_wi8_ai8, static_wi8_ai8_fp16, static_wi8_ai16, "
-        "mixed_wi8_ai8, mixed_wi8_ai8_fp16, dynamic_wi8_afp32, weight_only_wi8_afp32, weight_only_wi8_afp16, "
-        "weight_only_wp6_afp16, or auto: the fastest that keeps the "
-        "accuracy; not every format has all",
+        help=f"one or more of {', '.join(one.name for one in RECIPES)} (default: {RECIPES[0].name}), or "
+        "auto: the fastest that keeps the accuracy; not every format has all",
     )
     add(
         "--layout",
         type=str.lower,
         metavar="NAME",
-        help="of images in TFLite files: nhwc (default) or nchw",
+        help="layout of images in TFLite files: nhwc (default) or nchw",
     )
-    add("--opset", type=positive, metavar="N", help="of ONNX files (default: 18)")
-    add("--minimum-deployment-target", metavar="NAME", help="of Core ML files (default: iOS16)")
+    add("--opset", type=positive, metavar="N", help="opset of ONNX files (default: 18)")
+    add(
+        "--minimum-deployment-target",
+        metavar="NAME",
+        help="the oldest system that Core ML files must run on (default: iOS16)",
+    )
     add(
         "--converter",
         type=str.lower,
         metavar="NAME",
-        help="of TFLite files: direct, or litert-torch (default: direct where it can)",
+        help="what writes TFLite files: direct or litert-torch (default: direct, else litert-torch)",
     )
-    add("--no-simplify", action="store_true", help="leave onnxsim out")
+    add("--no-simplify", action="store_true", help="do not run onnxsim on ONNX files")
     add("--without", type=str.lower, action="append", metavar="PASS", help="leave a pass out")
-    add("--output-dir", type=Path, metavar="DIR", help="default: build")
+    add("--output-dir", type=Path, metavar="DIR", help="the folder to write to (default: build)")
 
 
 def _int8(group: Options) -> None:
@@ -176,29 +178,41 @@ def _int8(group: Options) -> None:
         metavar="SOURCE",
         help="images for the ranges of int8 activations: a folder, an .npz, module:function, or random",
     )
-    add("--calibration-images", type=positive, metavar="N", help="at most so many (default: 128)")
+    add("--calibration-images", type=positive, metavar="N", help="use at most N images (default: 128)")
     add(
-        "--ranges", type=str.lower, metavar="NAME", help="of activations: minmax (default), percentile or mse"
+        "--ranges",
+        type=str.lower,
+        metavar="NAME",
+        help="how ranges are chosen: minmax (default), percentile or mse",
     )
-    add("--bias-correction", action="store_true", help="take the mean error of rounded weights off each bias")
-    add("--strict", action="store_true", help="stop at a file of the calibration folder that is no image")
+    add(
+        "--bias-correction",
+        action="store_true",
+        help="subtract the mean error of rounded weights from each bias",
+    )
+    add("--strict", action="store_true", help="stop at a file of the calibration folder that is not an image")
 
 
 def _search(group: Options) -> None:
     add = group.add_argument
-    add("--device", type=str.lower, metavar="NAME", help=f"of auto: {', '.join(DEVICES)} (default)")
-    add("--runtime", type=str.lower, metavar="NAME", help="of auto: litert (default) or tflite")
+    add(
+        "--device",
+        type=str.lower,
+        metavar="NAME",
+        help=f"compare times modelled for: {', '.join(DEVICES)} (default)",
+    )
+    add("--runtime", type=str.lower, metavar="NAME", help="compare times in: litert (default) or tflite")
     add(
         "--judging-images",
         type=positive,
         metavar="N",
-        help="of auto: further images of --calibration to judge by (default: 1000)",
+        help="judge accuracy on N further images of --calibration (default: 1000)",
     )
 
 
 def _checks(group: Options) -> None:
     add = group.add_argument
-    add("--no-verify", action="store_true", help="do not check the files (they are not proven then)")
+    add("--no-verify", action="store_true", help="do not check the files; they are then not proven")
     add_accuracy(group)
 
 
@@ -208,24 +222,24 @@ def _described(group: Options) -> None:
         "--labels",
         type=Path,
         metavar="FILE",
-        help="names of the classes, one a line: written into every file",
+        help="a text file with the name of one class on each line",
     )
-    add("--author", metavar="TEXT", help="written into every file")
-    add("--licence", "--license", metavar="TEXT", help="written into every file")
-    add("--model-version", metavar="TEXT", help="written into every file")
-    add("--description", metavar="TEXT", help="written into every file")
+    add("--author", metavar="TEXT", help="who made the network")
+    add("--licence", "--license", metavar="TEXT", help="the licence of its weights")
+    add("--model-version", metavar="TEXT", help="the version of the network")
+    add("--description", metavar="TEXT", help="what the network does")
 
 
 def _beside(group: Options) -> None:
     add = group.add_argument
     add("--app-code", action="store_true", help="write Kotlin, Swift and Python that load each file")
-    add("--report", type=Path, metavar="FILE", help="also write a page: which file to take, and why (HTML)")
-    add("--card", type=Path, metavar="FILE", help="also write a model card of the same facts (Markdown)")
+    add("--report", type=Path, metavar="FILE", help="write an HTML page: which file to take, and why")
+    add("--card", type=Path, metavar="FILE", help="write a model card of the same facts in Markdown")
     add(
         "--measure",
         type=str.lower,
         metavar="NAME",
-        help=f"time or count each proven file on: {', '.join(TARGETS)}",
+        help=f"time or count each proven file on one of: {', '.join(TARGETS)}",
     )
     add("--summary", action="store_true", help="print what each layer costs, and write no file")
 
@@ -236,26 +250,26 @@ def add_accuracy(group: Options) -> None:
     add(
         "--data",
         metavar="SOURCE",
-        help="labelled images, to compare each file's accuracy with the original's: a folder of one folder a "
-        "class, an .npz, or module:function",
+        help="labelled images, to compare each file's accuracy with the original's: a folder with one folder "
+        "for each class, an .npz, or module:function",
     )
-    add("--images", type=positive, metavar="N", help="of --data (default: all)")
+    add("--images", type=positive, metavar="N", help="use the first N images of --data (default: all)")
     add(
         "--max-drop",
         type=share_of_points,
         metavar="POINTS",
-        help="of --data and --precision auto: accuracy that may be lost, by the upper end of the 95 %% "
-        "interval (default: anything on --data, 0.5 of auto)",
+        help="with --data or --precision auto: the most accuracy that may be lost, by the upper end of the "
+        "95 %% interval (default: no limit with --data, 0.5 with auto)",
     )
 
 
 GROUPS = (
-    ("which network, with which weights", _network),
-    ("what the network takes", _inputs),
-    ("what is written", _files),
+    ("the network and its weights", _network),
+    ("the network's inputs and outputs", _inputs),
+    ("files to write", _files),
     ("ranges of activations, from images", _int8),
-    ("of --precision auto", _search),
-    ("what must hold", _checks),
-    ("written into every file", _described),
-    ("written or printed beside the files", _beside),
+    ("how --precision auto searches", _search),
+    ("checks", _checks),
+    ("metadata inside every file", _described),
+    ("beside the files", _beside),
 )

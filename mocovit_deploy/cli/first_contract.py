@@ -1,4 +1,4 @@
-"""mocovit-parity --init FILE...: the first contract, from what is measured of files that are there."""
+"""mocovit-parity --init FILE...: write a first contract from measurements of existing files."""
 
 from __future__ import annotations
 
@@ -15,9 +15,12 @@ from mocovit_deploy.terminal.quiet import quiet
 
 
 def run_first_contract(files: Sequence[Path], path: Path, *, verbose: bool) -> int:
-    """Write the contract to `path`. Raises `UsageError` if something is there already."""
+    """Write the contract to `path`.
+
+    Raises `UsageError` if `path` exists, `OutputError` if it cannot be written.
+    """
     if path.exists():
-        raise UsageError(f"{path}: is there already; name another file with --contract, or move it away")
+        raise UsageError(f"{path}: already exists; name another file with --contract, or move this one away")
     with quiet(not verbose):
         text = first_contract([read_manifest(file) for file in files])
     try:

@@ -52,7 +52,7 @@ def run_layers(files: Sequence[Path], *, bisect: bool, as_json: bool, verbose: b
 
 
 class LayersOfFiles:
-    """Checks the layers of several files; those of one export and the same rewrites share a network."""
+    """Checks the layers of several files. Files of one export with the same rewrites share one network."""
 
     def __init__(self) -> None:
         self._references: dict[str, LayerReference] = {}
@@ -66,7 +66,7 @@ class LayersOfFiles:
 
 
 def layers_text(report: LayerReport) -> str:
-    """Every layer, those the file has no value of with the reason, and the verdict last, where eyes are."""
+    """A table of the layers, the layers without a value in the file with the reason, and the verdict last."""
     bisected = any(reading.alone for reading in report.readings)
     header = ["layer", "operation", "in the file", "max error", "SQNR", "cosine"]
     header += ["alone"] if bisected else []

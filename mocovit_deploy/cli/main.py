@@ -1,6 +1,6 @@
 """mocovit-export and mocovit-parity: arguments in, exit status out.
 
-Nothing heavy is imported before it is needed: --help costs what bare Python costs.
+Modules are imported only when they are needed, so --help takes little longer than bare Python.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def _sweep(parser: argparse.ArgumentParser, given: argparse.Namespace) -> int:
         raise UsageError("--ray runs a --sweep; give one, or leave it out")
     said = {name for name, value in vars(given).items() if value != parser.get_default(name)}
     if others := sorted(said - {"sweep", "ray", "output_dir", "json", "verbose"}):
-        raise UsageError(f"--{others[0].replace('_', '-')} stands in the file of --sweep, or is left out")
+        raise UsageError(f"--{others[0].replace('_', '-')} goes into the file of --sweep; leave it out here")
     from mocovit_deploy.cli.sweep import run_sweep_file
 
     folder = given.output_dir or Path("build", "sweep")
@@ -73,9 +73,9 @@ def _parity(words: Sequence[str]) -> int:
             "--json": given.json,
         }
         if word := next((word for word, value in refused.items() if value), None):
-            raise UsageError(f"{word} does not go with --init, which measures what a contract can bound")
+            raise UsageError(f"{word} does not go with --init, which writes a contract; leave one out")
         if not given.files:
-            raise UsageError("--init writes a contract of files: give a FILE")
+            raise UsageError("--init writes a contract for files: give a FILE")
         from mocovit_deploy.cli.first_contract import run_first_contract
 
         return run_first_contract(given.files, given.contract or Path("parity.toml"), verbose=given.verbose)
@@ -143,7 +143,7 @@ def _parity(words: Sequence[str]) -> int:
 
 
 def _of_runs(given: argparse.Namespace) -> dict[str, object]:
-    """The options of a check without a contract."""
+    """The values of the options that only a check without a contract takes."""
     return {
         "--target": given.target,
         "--layers": given.layers,
@@ -157,8 +157,10 @@ def _of_runs(given: argparse.Namespace) -> dict[str, object]:
 
 
 def export_main() -> int:
+    """The console script mocovit-export; returns its exit status."""
     return run_command("mocovit-export", _export)
 
 
 def parity_main() -> int:
+    """The console script mocovit-parity; returns its exit status."""
     return run_command("mocovit-parity", _parity)

@@ -1,4 +1,4 @@
-"""mocovit-export --measure TARGET: what one inference of each proven file takes there."""
+"""mocovit-export --measure TARGET: time or count one inference of each proven file on a target."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 def measure_files(
     done: ExportOutcome, target_name: str, stages: Stages
 ) -> tuple[dict[Path, Cost], list[DeployError]]:
-    """The cost of every file that passed, by its path, and the errors of those that could not be measured.
+    """The cost of every file that passed, by its path, and the errors of files that could not be measured.
 
-    A format that no runtime of the targets reads is told in its `Cost` and is no error.
+    The `Cost` of a format that no runtime of the target reads says so; that is not an error.
     """
     target = load_target(target_name)
     found: dict[Path, Cost] = {}

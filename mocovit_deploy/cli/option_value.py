@@ -1,6 +1,6 @@
-"""What one value of an option may be: functions from its text, for argparse. Nothing else is imported.
+"""Types of options for argparse: functions from the text of a value. Nothing else is imported.
 
-Each raises `argparse.ArgumentTypeError` with the text and what was wanted.
+Each raises `argparse.ArgumentTypeError` that quotes the text and says what it should be.
 """
 
 from __future__ import annotations
@@ -8,21 +8,24 @@ from __future__ import annotations
 import argparse
 
 MOST = 1e30
-"""Larger numbers than this are no preprocessing."""
+"""Larger numbers make no sense in preprocessing."""
 
 
 def words(text: str) -> tuple[str, ...]:
+    """One or more words with commas between them."""
     words = tuple(word for word in text.split(",") if word)
     if not words:
-        raise argparse.ArgumentTypeError(f"{text!r} names nothing")
+        raise argparse.ArgumentTypeError(f"{text!r} is an empty list")
     return words
 
 
 def choices(text: str) -> tuple[str, ...]:
+    """One or more words, in lower case."""
     return words(text.lower())
 
 
 def pair(text: str) -> tuple[str, str]:
+    """NAME=VALUE as (name, value)."""
     name, equals, value = text.partition("=")
     if not equals:
         raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE")
@@ -30,6 +33,7 @@ def pair(text: str) -> tuple[str, str]:
 
 
 def positive(text: str) -> int:
+    """A whole number of at least 1."""
     if not text.isascii() or not text.isdigit() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a positive whole number")
     return int(text)
@@ -48,13 +52,14 @@ def image_size(text: str) -> tuple[int, int]:
 
 
 def seed(text: str) -> int:
+    """A whole number from 0 to 2^63 - 1, which torch takes as a seed."""
     if not text.isascii() or not text.isdigit() or int(text) >= 1 << 63:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of 0 to 2^63 - 1")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0 to 2^63 - 1")
     return int(text)
 
 
 def strides(text: str) -> tuple[int, ...]:
-    """ "8,16,32": different powers of two, in order.
+    """Different powers of two with commas between them, sorted.
 
     >>> strides("32,8")
     (8, 32)
@@ -78,37 +83,43 @@ def number(text: str) -> float:
 
 
 def numbers(text: str) -> tuple[float, ...]:
+    """One or more numbers with commas between them."""
     return tuple(map(number, words(text)))
 
 
 def not_zero(text: str) -> float:
+    """A number other than 0."""
     if not number(text):
-        raise argparse.ArgumentTypeError("0 would lose the image")
+        raise argparse.ArgumentTypeError(f"{text!r} is 0, which would make every pixel 0")
     return number(text)
 
 
 def positive_numbers(text: str) -> tuple[float, ...]:
+    """One or more numbers above 0."""
     if not all(number > 0 for number in numbers(text)):
         raise argparse.ArgumentTypeError(f"{text!r} holds a number that is not above 0")
     return numbers(text)
 
 
 def share_of_points(text: str) -> float:
+    """Percentage points: a number above 0 and at most 100."""
     if not 0 < number(text) <= 100:
-        raise argparse.ArgumentTypeError(f"{text!r} is not above 0 and at most 100 points")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0 and at most 100")
     return number(text)
 
 
 def colour_order(text: str) -> str:
+    """RGB or BGR, in capitals."""
     if text.upper() not in ("RGB", "BGR"):
         raise argparse.ArgumentTypeError(f"{text!r} is not RGB or BGR")
     return text.upper()
 
 
 def free_dimension(text: str) -> str:
+    """The name of a dimension that the caller of a file chooses; only "batch" can be."""
     if text.lower() != "batch":
         raise argparse.ArgumentTypeError(
-            f"{text!r} cannot be left free in any format, only batch (in ONNX files); export once for each "
-            "--image-size"
+            f"{text!r} cannot be left to the caller of a file, only batch can (in ONNX files); export once "
+            "for each --image-size"
         )
     return text.lower()

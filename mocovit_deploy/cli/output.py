@@ -19,6 +19,7 @@ HEADER = ("file", "size", "runtime", "max error", "torch float32", "SQNR", "top-
 
 
 def verdict_row(path: Path, report: ParityReport) -> tuple[str, ...]:
+    """The cells of one file under `HEADER`."""
     size = megabytes(size_bytes(path)) if path.exists() else "-"
     shown = report.decisive
     if not shown.outputs:
@@ -44,12 +45,12 @@ def verdict_row(path: Path, report: ParityReport) -> tuple[str, ...]:
 
 
 def print_notes(subject: str, report: ParityReport, notes: Sequence[str] = ()) -> None:
-    """What a reader of the verdict must not miss, on stderr."""
+    """Print on stderr what the verdict leaves open: arithmetic that was not run, flips, unjudged branches."""
     if report.not_run:
         note(
-            f"{subject}: computed in {report.arithmetic} here; its {report.not_run} was not run and is "
-            "not proven (install onnx or ai-edge-litert and numpy runs it; an emulated ARM core does with "
-            "mocovit-parity FILE --target emulated)"
+            f"{subject}: computed in {report.arithmetic} here; its {report.not_run} was not run and is not "
+            "proven (to run it in numpy, install onnx or ai-edge-litert; to run it on an emulated ARM core, "
+            "use mocovit-parity FILE --target emulated)"
         )
     for flip in report.decisive.flips:
         note(f"{subject}: {flip}")
@@ -57,30 +58,34 @@ def print_notes(subject: str, report: ParityReport, notes: Sequence[str] = ()) -
     if unjudged:
         first = unjudged[0]
         note(
-            f"{subject}: {branches(len(unjudged))} not judged: the outputs hardly show "
-            f"{first.module} (they change by {first.change:.1e} of their range without it), "
-            f"and its layers could not be: {first.reason}"
+            f"{subject}: {branches(len(unjudged))} not judged: without {first.module} the outputs change by "
+            f"only {first.change:.1e} of their range, and its layers could not be compared: {first.reason}"
         )
     for text in notes:
         note(f"{subject}: {text}")
 
 
 def branches(count: int) -> str:
+    """ "1 branch", "2 branches"."""
     return f"{count} branch{'es' if count > 1 else ''}"
 
 
 def note(text: str) -> None:
+    """Print a note on stderr."""
     say(f"note: {text}")
 
 
 def say(text: str) -> None:
+    """Print a line on stderr, with control characters shown as escapes."""
     sys.stderr.write(printable(f"{text}\n", keep="\n"))
 
 
 def terminal(stderr: TextIO) -> TextIO | None:
+    """`stderr` if it is a terminal, for progress; else None."""
     return stderr if stderr.isatty() else None
 
 
 def print_json(document: dict[str, Any]) -> None:
+    """Print a JSON document on stdout. Raises `ValueError` for NaN or infinity."""
     json.dump(document, sys.stdout, indent=2, allow_nan=False)
     sys.stdout.write("\n")

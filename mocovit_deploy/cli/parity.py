@@ -1,4 +1,4 @@
-"""mocovit-parity FILE...: the check again, from the files alone."""
+"""mocovit-parity FILE...: check exported files again, from the files alone."""
 
 from __future__ import annotations
 
@@ -48,11 +48,12 @@ def run_parity(
     deadline_s: float | None = None,
     accuracy: AccuracyRequest | None = None,
 ) -> int:
-    """Check files from what lies beside them; all are checked before any failure ends the command.
+    """Check files against the golden files beside them. All are checked before a failure ends the command.
 
-    `target` is where they are executed: "host" in the runtime installed here, anything else as in
-    `mocovit-bench --target`. `deadline_s` replaces the time that a file of its size may take. Files that pass
-    are then compared with their networks on the images of `accuracy`, which needs torch.
+    `target` is where they are executed: "host" in the runtime installed here, the others as in
+    `mocovit-bench --target`. `deadline_s` replaces the time limit that depends on a file's size. Files that
+    pass are then compared with their networks on the images of `accuracy`, which needs torch. Returns 0, or
+    raises the first file's error.
     """
     if target not in TARGETS:
         raise unknown_choice("target", target, TARGETS)
@@ -86,7 +87,7 @@ def run_parity(
 def _compare(
     paths: Sequence[Path], asked: AccuracyRequest, verbose: bool
 ) -> tuple[list[tuple[Artifact, Breakdown]], list[DeployError]]:
-    """Accuracy of each file, and the errors of those that could not be compared or lose too much."""
+    """Accuracy of each file, and the errors of files that could not be compared or lose too much."""
     from mocovit_deploy.accuracy.judge import drop_error
 
     comparing = Comparing(asked)
@@ -119,16 +120,16 @@ def _check_file(
         return report, ParityError(f"{path}: parity {report.verdict}: {report.reason}")
     if hidden := (read_manifest(path).parity or {}).get("hidden"):
         note(
-            f"{path}: its outputs hardly show {branches(len(hidden))} of the network, which its export "
-            "judged by their layers; --bisect looks at them again"
+            f"{path}: its outputs hardly depend on {branches(len(hidden))} of the network; the export judged "
+            "them by their layers, and --bisect checks the layers again"
         )
     if changed:
-        note(f"{path} was changed after its export; what is judged is the file as it is")
+        note(f"{path} was changed after its export; this verdict is about the changed file")
     return report, None
 
 
 def _check_on(path: Path, *, target: str, verbose: bool, deadline_s: float | None) -> CheckedHere:
-    """Run the golden inputs where `mocovit-bench` would measure, and judge what comes back."""
+    """Run the golden inputs on a target of `mocovit-bench`, and judge the outputs."""
     artifact = read_manifest(path)
     golden = read_golden(artifact)
     with quiet(not verbose):

@@ -1,4 +1,4 @@
-"""The words of mocovit-export and mocovit-parity, with examples. Only argparse is imported here."""
+"""The parsers of mocovit-export and mocovit-parity, with examples. Nothing heavy is imported here."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ PARITY_EXAMPLES = """examples:
   mocovit-parity build/mocovit_1_0_224_fp32.tflite
   mocovit-parity build/*.onnx build/*.tflite --json
   mocovit-parity build/mocovit_1_0_224_fp16.tflite --target emulated      fp16 on an emulated Cortex-A76
-  mocovit-parity build/mocovit_1_0_224_fp32.tflite --bisect               every layer, alone; needs torch
+  mocovit-parity build/mocovit_1_0_224_fp32.tflite --bisect               each layer by itself; needs torch
   mocovit-parity build/mocovit_1_0_224_fp32.tflite --ready                what keeps it off GPU and XNNPACK
   mocovit-parity build/*.onnx build/*.tflite --init                       writes parity.toml
   mocovit-parity --contract parity.toml --report-dir reports
@@ -40,12 +40,12 @@ Needs the file, its .json and its .golden.npz, and the file's runtime; not torch
 
 
 class Parser(argparse.ArgumentParser):
-    """An ArgumentParser whose complaints are `UsageError`s: one line, like every other mistake."""
+    """An ArgumentParser that raises `UsageError` instead of printing the usage and exiting."""
 
     def error(self, message: str) -> NoReturn:
         hint = ""
         if message.startswith("unrecognized arguments: --"):
-            import difflib  # --help does without it
+            import difflib  # late: --help does not need it
 
             word = message.split()[2].partition("=")[0]
             close = difflib.get_close_matches(word, self._option_string_actions, n=1)
@@ -54,7 +54,7 @@ class Parser(argparse.ArgumentParser):
 
 
 class Version(argparse.Action):
-    """Print the version, read from the installed package only when it is asked for."""
+    """Print the version, which is read from the installed package only now."""
 
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
         from importlib.metadata import version
@@ -77,7 +77,7 @@ def _parser(program: str, description: str, examples: str) -> Parser:
 
 
 def export_parser() -> Parser:
-    """What mocovit-export takes."""
+    """The parser of mocovit-export."""
     parser = _parser("mocovit-export", "Write a PyTorch network as proven files.", EXPORT_EXAMPLES)
     parser.usage = "mocovit-export [OPTION ...]"
     parser.add_argument(
@@ -89,22 +89,24 @@ def export_parser() -> Parser:
         "--sweep",
         type=Path,
         metavar="FILE",
-        help="export each network of a TOML file in each format and precision: one table (docs/sweep.md)",
+        help="export each network of a TOML file in each format and precision, as one table (docs/sweep.md)",
     )
     parser.add_argument(
-        "--ray", metavar="ADDRESS", help="run the rows of --sweep on a Ray cluster; auto for this machine's"
+        "--ray",
+        metavar="ADDRESS",
+        help="run --sweep on the Ray cluster at ADDRESS; auto: this machine's cluster",
     )
     parser.add_argument(
         "--completion",
         choices=("bash", "zsh", "fish"),
-        help="print a script for the shell, for eval or its folder of completions, and stop",
+        help="print a script that completes these options in the shell, and stop",
     )
     add_export_options(parser)
     return parser
 
 
 def parity_parser() -> Parser:
-    """What mocovit-parity takes."""
+    """The parser of mocovit-parity."""
     parser = _parser("mocovit-parity", "Check files against the network they came from.", PARITY_EXAMPLES)
     add = parser.add_argument
     add("files", type=Path, nargs="*", metavar="FILE", help="written by mocovit-export")
@@ -116,19 +118,26 @@ def parity_parser() -> Parser:
     )
     add("--layers", action="store_true", help="compare every layer, and name the first that diverges")
     add(
-        "--bisect", action="store_true", help="--layers, with each layer run alone from the original's values"
+        "--bisect",
+        action="store_true",
+        help="like --layers, but give each layer the original's values as inputs",
     )
-    add("--ready", action="store_true", help="run nothing: say what delegates will leave to the CPU, and why")
+    add("--ready", action="store_true", help="run nothing; list what delegates leave to the CPU, and why")
     add(
         "--deadline-s",
         type=positive,
         metavar="S",
-        help="stop reading and running a file after (default: 60 and 4 for every MB)",
+        help="stop reading and running a file after S seconds (default: 60, and 4 more for every MB)",
     )
     add_accuracy(parser)
     add("--contract", type=Path, metavar="FILE", help="check what a parity.toml promises (docs/contract.md)")
-    add("--init", action="store_true", help="write the first contract of the files, from what is measured")
-    add("--output-dir", type=Path, metavar="DIR", help="of a contract: its files are found or exported there")
-    add("--report-dir", type=Path, metavar="DIR", help="of a contract: write JSON, JUnit XML and Markdown")
-    add("--fresh", action="store_true", help="of a contract: export every file anew")
+    add("--init", action="store_true", help="measure the files, and write a first contract for them")
+    add("--output-dir", type=Path, metavar="DIR", help="with --contract: find or export its files in DIR")
+    add(
+        "--report-dir",
+        type=Path,
+        metavar="DIR",
+        help="with --contract: write reports in JSON, JUnit XML and Markdown to DIR",
+    )
+    add("--fresh", action="store_true", help="with --contract: export every file again")
     return parser

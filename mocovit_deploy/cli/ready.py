@@ -1,4 +1,4 @@
-"""mocovit-parity FILE --ready: what delegates will leave to the CPU, told from the files alone."""
+"""mocovit-parity FILE --ready: what delegates will leave to the CPU. The files are read, not run."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from mocovit_deploy.formats import format_named
 from mocovit_deploy.terminal.printable import printable
 from mocovit_deploy.terminal.quiet import quiet
 
-NOT_RUN = "Told from the files by rules; nothing was run on a GPU or a Neural Engine."
+NOT_RUN = "Derived from the files by known rules; nothing was run on a GPU or a Neural Engine."
 MOST_NAMED = 3
 """How many kinds and how many modules a line names without --verbose."""
 
 
 def run_ready(files: Sequence[Path], *, as_json: bool, verbose: bool) -> int:
-    """Print what each delegate will leave out of each file. It judges nothing: the status is 0.
+    """Print what each delegate will leave to the CPU in each file. Nothing is judged: the status is 0.
 
     Raises `UsageError` for a file of a format that no delegate is known for.
     """

@@ -1,4 +1,4 @@
-"""mocovit-export --report and --card: what an export did, gathered as `ExportFacts` and written."""
+"""mocovit-export --report and --card: gather what an export did as `ExportFacts`, and write it."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def gather(
     stages: Stages,
     costs: Mapping[Path, Cost],
 ) -> ExportFacts:
-    """Everything there is to show; layers are compared here, with a network built anew for that."""
+    """The facts of an export. Layers are compared here, with a network that is built again for it."""
     network = done.network
     layers = LayersOfFiles()
     files = []

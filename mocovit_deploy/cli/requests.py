@@ -1,7 +1,7 @@
 """mocovit-export's arguments as an `ExportRequest`: every option is honoured, or refused by name.
 
-What a network's source does not take is refused where the source is (`models/`); here is refused what depends
-on the arguments alone.
+This module refuses what can be refused by the arguments alone. A network's source refuses the options that it
+does not take (`models/`).
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ ONE_FORMAT = {
     "no_simplify": "onnx",
     "minimum_deployment_target": "coreml",
 }
-"""Options, by their names in the parser, that one format alone knows."""
+"""Options that a single format takes, by their names in the parser."""
 OF_FILES = (
     *("device", "runtime", "judging_images", "images", "max_drop", "data"),
     *("ranges", "bias_correction", "strict", "calibration_images", "calibration"),
@@ -38,11 +38,11 @@ OF_FILES = (
     *("labels", "author", "licence", "model_version", "description"),
     *("report", "card", "measure"),
 )
-"""Options that change files alone, and not what --summary counts."""
+"""Options that change only files, and not what --summary counts."""
 
 
 def require_honoured(given: argparse.Namespace) -> None:
-    """Raise `UsageError` for an option that these arguments leave without effect."""
+    """Raise `UsageError` for an option that would have no effect beside the other arguments."""
     if given.summary:
         for name in (*ONE_FORMAT, *OF_FILES):
             if _is_given(given, name):
@@ -50,7 +50,7 @@ def require_honoured(given: argparse.Namespace) -> None:
     for name, wanted in ONE_FORMAT.items():
         if given.format and wanted not in given.format and _is_given(given, name):
             raise UsageError(
-                f"{_option(name)} is of {wanted} files; leave it out, or add {wanted} to --format"
+                f"{_option(name)} is for {wanted} files; leave it out, or add {wanted} to --format"
             )
     for name in ("device", "runtime", "judging_images"):
         if AUTO not in (given.precision or ()) and _is_given(given, name):
@@ -65,7 +65,7 @@ def require_honoured(given: argparse.Namespace) -> None:
     static = {AUTO} | {recipe.name for recipe in RECIPES if recipe.is_static}
     if given.calibration is not None and not static & set(given.precision or ()):
         raise UsageError(
-            "--calibration is of precisions with fixed ranges; leave it out, or add "
+            "--calibration is for precisions with fixed ranges; leave it out, or add to --precision "
             f"{' or '.join(sorted(static))}"
         )
     for name in ("calibration_images", "ranges", "bias_correction", "strict"):
@@ -82,7 +82,7 @@ def require_honoured(given: argparse.Namespace) -> None:
     for name in ("num_classes", "labels", "data"):
         fits_a_checkpoint = name == "num_classes" and given.checkpoint is not None
         if given.features and _is_given(given, name) and not fits_a_checkpoint:
-            raise UsageError(f"--features leaves out the head that names classes: leave out {_option(name)}")
+            raise UsageError(f"--features leaves out the head with the classes; leave out {_option(name)}")
     if given.pretrained and given.checkpoint is not None:
         raise UsageError("--pretrained and --checkpoint both give the weights; leave one out")
     names = [name for name, _ in given.model_arg]
@@ -93,7 +93,7 @@ def require_honoured(given: argparse.Namespace) -> None:
 
 
 def require_labelled(given: argparse.Namespace, *, searches: bool = False) -> None:
-    """Raise `UsageError` for options that go with `--data`, or with a search for the best precision."""
+    """Raise `UsageError` for --images without --data, and for --max-drop without --data or a search."""
     if given.data is not None:
         return
     if given.images is not None:
@@ -103,12 +103,12 @@ def require_labelled(given: argparse.Namespace, *, searches: bool = False) -> No
 
 
 def accuracy_request(given: argparse.Namespace) -> AccuracyRequest | None:
-    """The labelled images that `--data` names."""
+    """The labelled images that --data names; None without --data."""
     return None if given.data is None else AccuracyRequest(given.data, given.images, given.max_drop)
 
 
 def export_request(given: argparse.Namespace) -> ExportRequest:
-    """What the arguments ask for; defaults are those of `ExportRequest`. Raises `UsageError` for labels."""
+    """The arguments as an `ExportRequest`, with its defaults. Raises `UsageError` for a bad --labels file."""
     from mocovit_deploy.ship.metadata import read_labels
 
     options: dict[str, Any] = {

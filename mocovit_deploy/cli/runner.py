@@ -1,9 +1,11 @@
-"""From a command to its exit status, the same for all programs: one line for every error, then its details.
+"""Run a command and return its exit status, in the same way for all programs.
+
+An error is one line on stderr, followed by its details.
 
     DeployError                 its message, its own status
     Ctrl-C                      "interrupted", 130, also if a library swallowed it
-    closed pipe or stdout       7, as for a full disk: what the user asked for did not arrive
-    closed pipe of stderr       as if nothing had been said there: notes and progress have no other reader
+    closed pipe or stdout       7, as for a full disk: the output did not arrive
+    closed pipe of stderr       ignored: the command goes on without notes and progress
     anything else               a defect: "internal error", 1
 
 With --json a failed command prints a JSON document too, unless it printed its report before it failed.
@@ -45,7 +47,7 @@ class WatchedOutput:
             raise
 
     def complete(self) -> None:
-        """Raise what stands in the way of what was written."""
+        """Flush. Raises the error of an earlier write, if there was one."""
         if self.error is not None:
             raise self.error
         self.stream.flush()
@@ -54,8 +56,8 @@ class WatchedOutput:
         return getattr(self.stream, name)
 
 
-class HeardOrNot:
-    """stderr, whose reader may go: from then on nothing that is written to it is kept."""
+class OptionalReader:
+    """stderr, whose reader may close it: everything written after that is discarded."""
 
     def __init__(self, stream: TextIO) -> None:
         self.stream = stream
@@ -78,10 +80,10 @@ class HeardOrNot:
 
 
 def require_posix(program: str) -> None:
-    """Raise `UsageError` on Windows, where --help is all that works.
+    """Raise `UsageError` on Windows, where only --help works.
 
-    Files of strangers are read in child processes with limits on memory and time (`resource`, process
-    groups), and exports of one folder wait for each other by `fcntl`. Windows has none of these.
+    Untrusted files are read in child processes with limits on memory and time (`resource`, process groups),
+    and exports to one folder wait for each other by `fcntl`. Windows has none of these.
     """
     if os.name != "posix":
         raise UsageError(f"{program} runs on Linux and macOS; on Windows, run it in WSL")
@@ -96,7 +98,7 @@ def run_command(program: str, command: Command, words: Sequence[str] | None = No
         return _failed(program, given, OutputError("stdout is closed: there is nowhere to print to"), None)
     real, errors = sys.stdout, sys.stderr
     watched = WatchedOutput(real)
-    sys.stdout, sys.stderr = watched, HeardOrNot(errors)
+    sys.stdout, sys.stderr = watched, OptionalReader(errors)
     try:
         with handled():
             try:
@@ -109,7 +111,7 @@ def run_command(program: str, command: Command, words: Sequence[str] | None = No
             except DeployError as error:
                 raise_if_interrupted()
                 return _failed(program, given, error, watched)
-            except Exception as error:  # noqa: BLE001 - a defect of ours, or a full disk
+            except Exception as error:  # noqa: BLE001 - a defect of this program, or a full disk
                 raise_if_interrupted()
                 return _failed(program, given, no_room(error) or internal(error), watched)
     except KeyboardInterrupt:  # swallowed inside, and remembered
@@ -120,7 +122,10 @@ def run_command(program: str, command: Command, words: Sequence[str] | None = No
 
 
 def _completed(command: Command, words: Sequence[str], output: WatchedOutput) -> int:
-    """The status of a command whose output has left the process, and that was not interrupted."""
+    """Run the command, flush its output, and return its status.
+
+    Raises `OSError` if the output could not be written, `KeyboardInterrupt` if Ctrl-C was pressed.
+    """
     try:
         status = command(words)
     except SystemExit:  # argparse, after --help
@@ -132,7 +137,7 @@ def _completed(command: Command, words: Sequence[str], output: WatchedOutput) ->
 
 
 def _failed(program: str, words: Sequence[str], error: DeployError, output: WatchedOutput | None) -> int:
-    """Say in one line what went wrong, after its traceback if that was asked for."""
+    """Print an error in one line and its details, after the traceback with --verbose; return its status."""
     verbose = "--verbose" in words
     if verbose:
         import traceback
@@ -148,7 +153,7 @@ def _failed(program: str, words: Sequence[str], error: DeployError, output: Watc
     lines += [f"  and {left} more; --verbose lists them all"] if left else []
     sys.stderr.write("".join(printable(f"{line}\n", keep="\n") for line in lines))
     if "--json" in words and output is not None and not output.written:
-        import json  # --help does without it
+        import json  # late: --help does not need it
 
         document = {
             "schema_version": FAILURE_SCHEMA_VERSION,
@@ -162,12 +167,12 @@ def _failed(program: str, words: Sequence[str], error: DeployError, output: Watc
             output.write(f"{json.dumps(document, indent=2)}\n")
             output.stream.flush()
         except OSError:
-            pass  # the error itself was said, and its status stands
+            pass  # the error itself was printed on stderr, and its status stands
     return error.exit_status
 
 
 def _without_reader(program: str, words: Sequence[str], output: TextIO) -> int:
-    """The reader of our output has gone: say so, and let the interpreter flush into nothing."""
+    """Report that the reader of stdout has closed it, and send the rest of the output to /dev/null."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), output.fileno())
     error = OutputError("the reader of the output closed it before the end (a closed pipe)")
     return _failed(program, words, error, None)

@@ -1,4 +1,4 @@
-"""mocovit-export --summary: what each layer costs."""
+"""mocovit-export --summary: parameters, MACs and activation bytes of each layer."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def run_summary(request: ExportRequest, *, as_json: bool, verbose: bool) -> int:
-    """Print parameters, MACs and activation bytes, layer by layer."""
+    """Print parameters, multiply-accumulates and activation bytes of each layer; no file is written."""
     with quiet(not verbose):
         source_for(request.model.name)
         probe_files(request.model, verbose)

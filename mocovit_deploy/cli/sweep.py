@@ -1,6 +1,6 @@
 """mocovit-export --sweep FILE: every network of a file in every format and precision, as one table.
 
-    format = ["tflite", "onnx"]             options of mocovit-export for all, as in a file of --config
+    format = ["tflite", "onnx"]             options of mocovit-export for all networks, as in a --config file
     precision = ["fp32", "fp16"]
     image_size = 96
 
@@ -36,15 +36,16 @@ from mocovit_deploy.terminal.printable import printable
 
 SPREAD = ("format", "precision")
 NOT_HERE = ("output_dir", "report", "card", "summary", "no_verify")
-"""Options that a sweep gives itself, or that leave it nothing to show."""
+"""Options that a sweep sets by itself, or that would leave its table empty."""
 
 
 def run_sweep_file(
     parser: argparse.ArgumentParser, path: Path, folder: Path, *, ray: str | None, as_json_report: bool
 ) -> int:
-    """Run what is missing, here or on the Ray cluster at `ray`; write sweep.csv, .json and .html; print it.
+    """Run the rows that have no result yet, write sweep.csv, .json and .html to `folder`, print the table.
 
-    Raises `UsageError` for a file that does not fit, and the error of the first row that failed.
+    Rows run here, or on the Ray cluster at `ray`. Raises `UsageError` for a sweep file with mistakes, and the
+    error of the first row that failed.
     """
     rows = read_rows(parser, path)
     runner = run_here if ray is None else on_ray(ray)
@@ -79,11 +80,11 @@ def _error_of(failed: RowResult, count: int, total: int) -> DeployError:
 
 
 def read_rows(parser: argparse.ArgumentParser, path: Path) -> tuple[Row, ...]:
-    """The rows of a sweep file, in order. Raises `UsageError` for what does not fit."""
+    """The rows of a sweep file, in order. Raises `UsageError` for a file with mistakes."""
     document = read_toml(path)
     systems = document.pop("system", None)
     if not isinstance(systems, list) or not systems or not all(isinstance(one, dict) for one in systems):
-        raise UsageError(f"{path}: no [[system]] table in it, so there is nothing to run")
+        raise UsageError(f"{path}: holds no [[system]] table, so there is nothing to run")
     found = [row for system in systems for row in _rows(parser, path, document, system)]
     slugs = [row.slug for row in found]
     if twice := next((slug for slug in slugs if slugs.count(slug) > 1), None):

@@ -1,9 +1,10 @@
-"""What must hold of exported files, written down in a `parity.toml`, and the check of it.
+"""Contracts: bounds on exported files in a `parity.toml`, and the check of them.
 
-read      the file as frozen data; everything that does not fit is refused
+read      the contract as frozen data; mistakes in it are refused
 files     the files it names: found from an earlier run, or exported
-evidence  what is looked at to judge one file, each thing once
-bounds    one function and one word each
-check     measured against bound: pass, fail or not run
+evidence  the facts about one file that bounds are measured on, each found once
+bounds    one function for each bound
+check     compares measurements with bounds: pass, fail or not run
+first     writes a first contract for existing files
 reports   text, JSON, JUnit XML and Markdown
 """

@@ -1,4 +1,4 @@
-"""Labelled images and what the original network says of them: asked once for all files of a model."""
+"""Labelled images, and the original network's answers for them, computed once for all files of a model."""
 
 from __future__ import annotations
 
@@ -16,25 +16,32 @@ _Asked = tuple[InputSpec, int | None, KnownClasses]
 
 @dataclass
 class AccuracyData:
-    """The images that `name` names (a function or an .npz), and the network that files are held against."""
+    """Labelled images, and the network that files are compared with."""
 
     name: str
+    """The source of the images: a folder, an .npz, or package.module:function."""
     original_spec: ModelSpec | None
-    """None if no bound needs its answers."""
+    """The network; None if no bound needs its answers."""
     _images: dict[_Asked, Labelled] = field(default_factory=dict)
     _answers: dict[_Asked, Classes] = field(default_factory=dict)
 
     def labelled(self, image: InputSpec, images: int | None, known: KnownClasses) -> Labelled:
-        """The first `images` of them (None: all), made for `image`; raises like `read_labelled`."""
+        """The first `images` of them (None: all), prepared for the input `image`.
+
+        Raises the errors of `read_labelled`.
+        """
         asked = (image, images, known)
         if asked not in self._images:
             self._images[asked] = read_labelled(self.name, image, images, known)
         return self._images[asked]
 
     def original(self, image: InputSpec, images: int | None, known: KnownClasses) -> Classes:
-        """The class the original network names for each; `MissingToolError` where torch is not installed."""
+        """The class that the original network answers for each image, (images,).
+
+        Raises `MissingToolError` without torch, `UsageError` if no network was given.
+        """
         if self.original_spec is None:
-            raise UsageError(f"{self.name}: nobody said which network the files were made from")
+            raise UsageError(f"{self.name}: the network that the files were made from was not given")
         key = (image, images, known)
         if key not in self._answers:
             import_torch()

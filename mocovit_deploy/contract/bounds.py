@@ -1,7 +1,7 @@
-"""The bounds a contract may state. A new one is a function here and its word in `METRICS`.
+"""The bounds that a contract may state. A new one is a function here and its entry in `METRICS`.
 
-Every function takes the evidence on one file and returns a number with what computed it; it judges nothing.
-The tests hold each of them to failing on a file that deserves it.
+Every function takes the evidence on one file and returns the measured number with the runtime that computed
+it; it does not judge. For each of them a test plants a defect that it must find.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ BY_RUNTIME = tuple(sorted(RUNTIMES_OF))
 
 
 def max_error(evidence: Evidence) -> Measured:
-    """Largest absolute difference to the original over all samples, relative to the output's range."""
+    """The largest absolute difference to the original over all samples, relative to the output's range."""
     worst = max(evidence.differences, key=lambda one: (not one.finite, one.max_error))
     lively = [one.liveliness for one in evidence.differences if not one.constant] or [0.0]
     return Measured(
@@ -34,7 +34,7 @@ def max_error(evidence: Evidence) -> Measured:
 
 
 def min_sqnr_db(evidence: Evidence) -> Measured:
-    """Signal of the original over the file's error, in decibels, of the worst output."""
+    """The original's signal power over the power of the file's error, in decibels, for the worst output."""
     worst = min(evidence.differences, key=lambda one: (one.finite, one.sqnr_db))
     varying = [one.output for one in evidence.differences if not one.constant]
     still = [_sqnr_of_a_constant(evidence.golden.outputs[name]) for name in varying] or [float("inf")]
@@ -42,10 +42,13 @@ def min_sqnr_db(evidence: Evidence) -> Measured:
 
 
 def min_top1_agreement(evidence: Evidence) -> Measured:
-    """Share of samples on which file and original name the same class. `UsageError` without classes."""
+    """The share of samples on which file and original answer the same class.
+
+    Raises `UsageError` if no output holds classes.
+    """
     judged = [one for one in evidence.differences if one.top1_agreement is not None or not one.finite]
     if not judged:
-        raise UsageError("no output is a (batch, classes) that names a class; leave min_top1_agreement out")
+        raise UsageError("no output holds classes, (batch, classes); leave min_top1_agreement out")
     worst = min(judged, key=lambda one: -1.0 if one.top1_agreement is None else one.top1_agreement)
     value = float("nan") if worst.top1_agreement is None else worst.top1_agreement
     still = _agreement_of_a_constant(evidence.golden.outputs[worst.output])
@@ -53,14 +56,14 @@ def min_top1_agreement(evidence: Evidence) -> Measured:
 
 
 def min_accuracy(evidence: Evidence) -> Measured:
-    """Share of the labelled images on which the file is right; NaN where it gave NaN on any."""
+    """The share of the labelled images on which the file is right; NaN if it answered NaN on any of them."""
     lost = int((evidence.answers == NO_ANSWER).sum())
     value = float("nan") if lost else accuracy(evidence.labels, evidence.answers)
     return Measured(value, evidence.answered_in, _images(len(evidence.labels), lost))
 
 
 def max_accuracy_drop(evidence: Evidence) -> Measured:
-    """The upper end of the 95 % interval of the accuracy lost from the original to the file."""
+    """The upper end of the 95 % interval of the accuracy that the file loses against the original."""
     found = evaluate(evidence.labels, evidence.original_answers, evidence.answers)
     value = float("nan") if found.without_answer else found.drop.high
     detail = f"{found.drop.value:+.2%} on {_images(found.images, found.without_answer)}"
@@ -68,20 +71,20 @@ def max_accuracy_drop(evidence: Evidence) -> Measured:
 
 
 def max_partitions(evidence: Evidence) -> Measured:
-    """Pieces of the graph that XNNPACK runs, with the runtime's own kernels between them."""
+    """The partitions of XNNPACK: pieces of the graph that it runs, with the runtime's own kernels between."""
     found = evidence.partitions
     return Measured(found.count, evidence.profiled_in)
 
 
 def max_outside_xnnpack(evidence: Evidence) -> Measured:
-    """Operators that XNNPACK left to the runtime's own kernels."""
+    """The number of operators that XNNPACK left to the runtime's own kernels."""
     found = evidence.partitions
     kinds = ", ".join(f"{one.count} {one.kind}" for one in found.outside)
     return Measured(sum(one.count for one in found.outside), evidence.profiled_in, kinds)
 
 
 def max_outside_gpu(evidence: Evidence) -> Measured:
-    """Operators that the GPU delegate will leave to the CPU, told from the file; nothing runs there."""
+    """The number of operators that the GPU delegate will leave to the CPU, by its rules; nothing is run."""
     found = next(one for one in evidence.readiness if one.delegate == "GPU delegate")
     kinds = Counter(one.kind for one in found.outside)
     detail = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common())
@@ -89,29 +92,29 @@ def max_outside_gpu(evidence: Evidence) -> Measured:
 
 
 def max_operators(evidence: Evidence) -> Measured:
-    """Operators in the file, constants not counted."""
+    """The number of operators in the file, without constants."""
     return Measured(len(evidence.operators), "the file")
 
 
 def max_transposes(evidence: Evidence) -> Measured:
-    """Operators in the file that move axes about and compute nothing."""
+    """The number of operators in the file that transpose."""
     kinds = Counter(evidence.operators)
     return Measured(sum(kinds[kind] for kind in TRANSPOSES), "the file")
 
 
 def max_size_bytes(evidence: Evidence) -> Measured:
-    """Size of the file, or of everything in the package."""
+    """The size of the file in bytes, or of everything in the package."""
     return Measured(evidence.size_bytes, "the file")
 
 
 def instructions(evidence: Evidence) -> Measured:
-    """ARM instructions of one inference, counted; exact where the runtime repeats them exactly."""
+    """The counted ARM instructions of one inference, which must be exactly the bound."""
     found = evidence.count
     return Measured(found.instructions, f"{evidence.counted_in}, {found.emulator}")
 
 
 def max_instructions(evidence: Evidence) -> Measured:
-    """ARM instructions of one inference, counted, at most."""
+    """The counted ARM instructions of one inference, which may be at most the bound."""
     return instructions(evidence)
 
 
@@ -207,6 +210,7 @@ METRICS = (
 
 
 def metric_named(word: str) -> Metric:
+    """The metric of a bound. Raises `StopIteration` for an unknown one; `read` refuses those first."""
     return next(metric for metric in METRICS if metric.word == word)
 
 
@@ -215,7 +219,7 @@ def _images(count: int, without_answer: int) -> str:
 
 
 def _sqnr_of_a_constant(expected: np.ndarray) -> float:
-    """SQNR of the best output that never changes: the mean over the samples, (samples, ...)."""
+    """SQNR in dB of the best output that never changes, the mean over the samples of (samples, ...)."""
     wide = expected.astype(np.float64)
     noise, signal = float(((wide - wide.mean(axis=0)) ** 2).sum()), float((wide**2).sum())
     return float("inf") if not noise else 10 * float(np.log10(signal / noise))

@@ -1,4 +1,4 @@
-"""Measured against bound, for every bound of every file; all of them before anything fails."""
+"""Compare measurements with bounds, for every bound of every file. All are checked before anything fails."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ from mocovit_deploy.parity.tolerance import MEANT_ARITHMETIC
 from mocovit_deploy.terminal.progress import Stages
 
 LONGEST_REASON = 400
-"""Characters: a checkpoint that does not fit lists every key, and mocovit-export prints them all."""
+"""Characters. The error of a checkpoint that does not fit lists every key; mocovit-export prints them all."""
 Say = Callable[[str], None]
 Bounds = Iterable[tuple[str, float]]
 
 
 def check_contract(contract: Contract, output_dir: Path, *, fresh: bool, say: Say) -> ContractResult:
-    """Find or export every file, check every bound of it. `say` is told what is being done, line by line.
+    """Find or export every file and check its bounds. `say` gets a line of progress for each step.
 
-    Nothing that goes wrong with one file keeps the others from being checked; it is in the result.
+    An error with one file is in the result; the other files are checked all the same.
     """
     start, started = time.perf_counter(), time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime())
     files: list[FileResult] = []
@@ -40,9 +40,9 @@ def check_contract(contract: Contract, output_dir: Path, *, fresh: bool, say: Sa
         begun = time.perf_counter()
         made = make(model, output_dir, fresh=fresh, stages=Stages())
         say(f"  {_counted(made)} in {time.perf_counter() - begun:.0f} s")
-        question = AccuracyData(model.data, model.request.model) if model.data else None
+        data = AccuracyData(model.data, model.request.model) if model.data else None
         for entry in model.files:
-            files.append(_file(model, entry, made[entry.format, entry.precision], question))
+            files.append(_file(model, entry, made[entry.format, entry.precision], data))
             say(f"  {_told(files[-1])}")
     tools = (("mocovit-deploy", version("mocovit-deploy")), ("python", platform.python_version()))
     return ContractResult(contract.path, tuple(files), started, time.perf_counter() - start, tools)
@@ -61,13 +61,13 @@ def _told(file: FileResult) -> str:
     return f"{file.title} {file.how}{f' ({file.path})' if file.path else ''}: {said}, {seconds:.0f} s"
 
 
-def _file(model: ModelEntry, entry: FileEntry, made: Made, question: AccuracyData | None) -> FileResult:
+def _file(model: ModelEntry, entry: FileEntry, made: Made, data: AccuracyData | None) -> FileResult:
     artifact, notes = made.artifact, made.notes
     if artifact is None:
         error = made.error or ParityError(MISSING)
         missing = tuple(_not_run(metric_named(word), limit, error) for word, limit in entry.bounds)
         return FileResult(model.name, entry.title, None, made.how, missing)
-    evidence = Evidence(artifact, entry.conditions, question, made.exported)
+    evidence = Evidence(artifact, entry.conditions, data, made.exported)
     checks = check_bounds(evidence, entry.bounds)
     refused = refusal(made)
     if refused is not None:
@@ -79,15 +79,15 @@ def _file(model: ModelEntry, entry: FileEntry, made: Made, question: AccuracyDat
 
 
 def _arithmetic_note(evidence: Evidence) -> tuple[str, ...]:
-    """What a reader must not take for granted: a file for fp16 whose outputs were computed in fp32."""
+    """A note if outputs were computed in another arithmetic than the file is made for; else empty."""
     meant = MEANT_ARITHMETIC.get(evidence.artifact.recipe)
     if meant in (None, evidence.arithmetic):
         return ()
-    return (f"computed in {evidence.arithmetic} here; {meant} arithmetic, which it is made for, was not run",)
+    return (f"made for {meant} arithmetic, which was not run; computed in {evidence.arithmetic} here",)
 
 
 def check_bounds(evidence: Evidence, bounds: Bounds) -> tuple[Check, ...]:
-    """Every bound on one file. What cannot be measured is not run, with the error that says why."""
+    """Check every bound on one file. A bound that cannot be measured is "not run", with the error."""
     return tuple(_timed(metric_named(word), limit, evidence) for word, limit in bounds)
 
 
@@ -97,19 +97,19 @@ def _timed(metric: Metric, limit: float, evidence: Evidence) -> Check:
         check = judge_metric(metric, limit, metric.measure(evidence))
     except DeployError as error:
         check = _not_run(metric, limit, error)
-    except Exception as error:  # noqa: BLE001 - a defect of ours, or of a runtime: said, and the rest goes on
+    except Exception as error:  # noqa: BLE001 - a defect here or in a runtime: recorded, and the rest goes on
         check = _not_run(metric, limit, internal(error))
     return dataclasses.replace(check, seconds=time.perf_counter() - start)
 
 
 def judge_metric(metric: Metric, limit: float, found: Measured) -> Check:
-    """Pass, fail, or not run where an output that never changes would pass as well."""
+    """Judge one measurement: pass or fail; not run if an output that never changes would pass as well."""
     shown, bound = metric.unit.show(found.value), metric.shown_bound(limit)
     margin = metric.margin(found.value, limit)
     verdict, reason = PASS, ""
     if not metric.holds(found.value, limit):
         where = f" ({found.detail})" if found.detail else ""
-        verdict, reason = FAIL, f"{metric.word} is {shown}, {bound} was promised{where}"
+        verdict, reason = FAIL, f"{metric.word} is {shown}, the bound is {bound}{where}"
     elif found.constant is not None and metric.holds(found.constant, limit):
         verdict = NOT_RUN
         reason = (

@@ -1,7 +1,6 @@
-"""What is looked at to judge one file: each thing when a bound first asks for it, and then kept.
+"""The facts about one file that bounds are measured on. Each is found when it is first needed, and kept.
 
-Everything is measured on the file as it lies on disk. Works without torch, but for the original network's
-answers.
+Everything is measured on the file as it lies on disk. Only the original network's answers need torch.
 """
 
 from __future__ import annotations
@@ -37,23 +36,23 @@ from mocovit_deploy.targets import (
 
 @dataclass(frozen=True)
 class Conditions:
-    """Under which a file is judged."""
+    """The conditions under which a file is judged."""
 
     target: str = HOST
     """Where the golden inputs are run: "host" in the runtimes installed here, "emulated" on an ARM core."""
     runtime: str | None = None
-    """The runtime of counts, and of outputs under emulation."""
+    """The runtime for counts, and for outputs under emulation."""
     cpu: str | None = None
-    """The core that the emulator plays."""
+    """The core that the emulator imitates."""
     arithmetic: str | None = None
-    """What outputs must have been computed in to be judged at all; None for any arithmetic."""
+    """The arithmetic that outputs must be computed in; None for any."""
     images: int | None = None
-    """How many of the labelled images to ask about; None for all."""
+    """How many of the labelled images are used; None for all."""
 
 
 @dataclass(frozen=True)
 class _Ran:
-    """The golden inputs, run."""
+    """The result of running the golden inputs."""
 
     differences: tuple[Difference, ...]
     runtime: str
@@ -62,35 +61,36 @@ class _Ran:
 
 
 class Evidence:
-    """One file and what has been found out about it so far."""
+    """One file and the facts found about it so far."""
 
     def __init__(
         self,
         artifact: Artifact,
         conditions: Conditions,
-        question: AccuracyData | None = None,
+        accuracy_data: AccuracyData | None = None,
         exported: ParityReport | None = None,
     ) -> None:
-        """`exported` is what was found when the file was exported, just now and here."""
+        """`exported` is the export's own report, if the file was exported by this command."""
         self.artifact = artifact
         self.conditions = conditions
-        self._question = question
+        self._accuracy_data = accuracy_data
         self._exported = exported if conditions.target == HOST else None
 
     @cached_property
     def golden(self) -> Golden:
+        """The golden file. Raises `UsageError` if it cannot be used."""
         return read_golden(self.artifact)
 
     def over_samples(self, value: float) -> float | None:
-        """`value`, which measures change from sample to sample; None if there is only one sample."""
+        """`value`, or None if the golden file has a single sample, as then outputs cannot change."""
         return value if len(self.golden) > 1 else None
 
     @property
     def differences(self) -> tuple[Difference, ...]:
-        """Of every output, to the original network's, over all golden samples.
+        """The difference of every output to the original network's, over all golden samples.
 
-        Raises `ParityError` where another arithmetic ran than the contract asks for, or nothing to compare is
-        in the golden file.
+        Raises `ParityError` if the outputs were computed in another arithmetic than the contract asks for, or
+        if the golden file holds nothing to compare.
         """
         if not self.golden.outputs or not len(self.golden):
             raise ParityError(f"{self.artifact.path}: its golden file holds nothing to compare; export again")
@@ -104,18 +104,19 @@ class Evidence:
 
     @property
     def ran_in(self) -> str:
-        """The runtime and the arithmetic that gave the outputs."""
+        """The runtime and the arithmetic that computed the outputs."""
         return f"{self._ran.runtime}, {self._ran.arithmetic}"
 
     @property
     def arithmetic(self) -> str:
+        """The arithmetic that the outputs were computed in."""
         return self._ran.arithmetic
 
     @property
     def flips(self) -> tuple[str, ...]:
-        """Samples on which the file names another class than the original, in words, each with its margin.
+        """Samples on which the file answers another class than the original, each as a line with its margin.
 
-        Those of an fp16 file that is computed in fp32 here are of its export, which computed it in fp16.
+        For an fp16 file that is computed in fp32 here, the flips are those that its export found in fp16.
         """
         half = (self.artifact.parity or {}).get("half") or {}
         if self.conditions.target == HOST and half.get("flips"):
@@ -130,7 +131,7 @@ class Evidence:
         if self.conditions.target == HOST:
             predictors = [self._predictor, format_named(self.artifact.format).load_platform(self.artifact)]
             runs = [self._run_in(one) for one in predictors if one is not None]
-            # Where the platform has a runtime of its own, the worse of the two is what holds.
+            # If the platform has a runtime of its own, the worse result of the two counts.
             return max(runs, key=lambda run: max(not d.finite or d.max_error for d in run.differences))
         ran = self._target_run
         return self._compared(ran.outputs, ran.runtime, ran.arithmetic)
@@ -149,7 +150,7 @@ class Evidence:
             raise self._other_outputs(error) from None
 
     def _other_outputs(self, error: Exception) -> ParityError:
-        return ParityError(f"{self.artifact.path}: does not give what the golden file holds ({error})")
+        return ParityError(f"{self.artifact.path}: its outputs are not those of the golden file ({error})")
 
     @cached_property
     def _predictor(self) -> Predictor:
@@ -157,49 +158,55 @@ class Evidence:
 
     @property
     def size_bytes(self) -> int:
+        """The size of the file, or of all files in a package."""
         return size_bytes(self.artifact.path)
 
     @cached_property
     def operators(self) -> tuple[str, ...]:
-        """The kind of each operator in the file, constants left out."""
+        """The kind of each operator in the file, without constants."""
         found = format_named(self.artifact.format).operators(self.artifact)
         return tuple(operator.kind for operator in found if not operator.constant)
 
     @property
     def readiness(self) -> tuple[Readiness, ...]:
-        """What delegates will leave out of the file, told from the file alone."""
+        """The operators that each delegate will leave to the CPU, by its rules."""
         return format_named(self.artifact.format).readiness(self.artifact)
 
     @property
     def partitions(self) -> Partitions:
-        """How XNNPACK and the runtime's own kernels share the file, where it is run."""
+        """How XNNPACK and the runtime's own kernels divided the file on the target.
+
+        Raises `UsageError` if the runtime does not report it.
+        """
         found = self._target_run.partitions
         if found is None:
-            raise UsageError(f"{self.artifact.path}: {self._target_run.runtime} does not tell its partitions")
+            raise UsageError(f"{self.artifact.path}: {self._target_run.runtime} does not report partitions")
         return found
 
     @property
     def profiled_in(self) -> str:
+        """The runtime and the core that the partitions are from."""
         where = "this machine" if self.conditions.target == HOST else self.conditions.cpu or "its own core"
         return f"{self._target_run.runtime} on {where}"
 
     @cached_property
     def _target_run(self) -> GoldenRun:
-        """The golden inputs run on the target of the contract."""
+        """The golden inputs, run on the target of the contract."""
         host = self.conditions.target == HOST
         conditions = RunConditions() if host else self._asked_conditions
         return load_target(self.conditions.target).run_golden(self.artifact, self.golden, conditions)
 
     @cached_property
     def count(self) -> InstructionCount:
-        """One inference, counted under emulation; raises `MissingToolError` without an emulator.
+        """The instructions of one inference under emulation. Raises `MissingToolError` without an emulator.
 
-        Its outputs are not judged here: the bounds on them are the contract's own.
+        The outputs are not judged here; other bounds of the contract do that.
         """
         return counting_target().count(self.artifact, self.golden, self._asked_conditions)
 
     @property
     def counted_in(self) -> str:
+        """The runtime and the core that the count is from."""
         return f"{self.count.runtime} on {self.conditions.cpu}"
 
     @property
@@ -208,34 +215,35 @@ class Evidence:
 
     @property
     def labels(self) -> Classes:
-        """Of the labelled images, (images,)."""
+        """The labels of the images, (images,)."""
         return self._labelled.labels
 
     @cached_property
     def answers(self) -> Classes:
-        """The class the file names for each of the labelled images, (images,)."""
+        """The class that the file answers for each labelled image, (images,)."""
         tensors = self._labelled.tensors(self.artifact.preprocessing)
         return file_answers(self.artifact, self._predictor, tensors, len(self.labels))
 
     @property
     def original_answers(self) -> Classes:
-        """The class the original network names for each, (images,); needs torch."""
+        """The class that the original network answers for each labelled image, (images,). Needs torch."""
         known = known_classes(self.artifact)
-        return self._asked.original(image_of(self.artifact), self.conditions.images, known)
+        return self._data.original(image_of(self.artifact), self.conditions.images, known)
 
     @property
     def answered_in(self) -> str:
+        """The runtime and the arithmetic that the file's answers are from."""
         return f"{self._predictor.runtime}, {self._predictor.arithmetic}"
 
     @property
-    def _asked(self) -> AccuracyData:
-        if self._question is None:
+    def _data(self) -> AccuracyData:
+        if self._accuracy_data is None:
             raise UsageError(f"{self.artifact.path}: accuracy needs labelled images; name them with data")
-        return self._question
+        return self._accuracy_data
 
     @cached_property
     def _labelled(self) -> Labelled:
         image, known = image_of(self.artifact), known_classes(self.artifact)
-        found = self._asked.labelled(image, self.conditions.images, known)
-        require_fitting(found, known, self.artifact.path.name, self._asked.name)
+        found = self._data.labelled(image, self.conditions.images, known)
+        require_fitting(found, known, self.artifact.path.name, self._data.name)
         return found

@@ -1,8 +1,8 @@
-"""The files a contract names: found where they were made before, else exported.
+"""The files that a contract names: found from an earlier export, else exported.
 
-A file is found when its manifest says that it was made from the same words, the same checkpoint and the same
-code, by the same versions of the same tools. It is then judged as it lies there, even if it was changed after
-its export: what is found is what is shipped.
+A file is found if its manifest says that it was made with the same options, from the same checkpoint and the
+same code, by the same versions of the same tools. It is then judged as it lies there, even if it was changed
+after its export, because this file is the one that ships.
 """
 
 from __future__ import annotations
@@ -34,19 +34,23 @@ FOUND, EXPORTED, REJECTED, MISSING = "found", "exported", "exported and rejected
 
 @dataclass(frozen=True)
 class Made:
-    """One file, or the error that stood in its way."""
+    """One file and how it came about, or the error that prevented it."""
 
     how: str
+    """`FOUND`, `EXPORTED`, `REJECTED` or `MISSING`."""
     artifact: Artifact | None
     exported: ParityReport | None = None
-    """The export's own comparison, where it was made just now."""
+    """The export's own report, if this command exported the file."""
     error: DeployError | None = None
     notes: tuple[str, ...] = ()
 
 
 def make(model: ModelEntry, output_dir: Path, *, fresh: bool, stages: Stages) -> dict[Pair, Made]:
-    """Every file of a model; those not found in `output_dir` or its folder NAME are exported into the latter,
-    by one call. `fresh` exports them all."""
+    """Every file of a model, by (format, precision).
+
+    Files that are found neither in `output_dir/NAME` nor in `output_dir` are exported into `output_dir/NAME`
+    by one call. `fresh` exports all files.
+    """
     pairs = model.request.files
     folder = output_dir / model.name
     found = {} if fresh else find_made(model, (folder, output_dir))
@@ -56,7 +60,7 @@ def make(model: ModelEntry, output_dir: Path, *, fresh: bool, stages: Stages) ->
 
 
 def find_made(model: ModelEntry, folders: Iterable[Path]) -> dict[Pair, Made]:
-    """The files of a model that were made before, the first folder's first."""
+    """The files of a model from earlier exports in `folders`; the first folder that has one wins."""
     source = provenance_of(model.request)
     found: dict[Pair, Made] = {}
     for folder in folders:
@@ -71,7 +75,7 @@ def _artifacts(folder: Path) -> Iterator[Artifact]:
     for manifest in sorted(folder.glob("*.json")):
         path = manifest.with_suffix("")
         if path.exists():
-            with contextlib.suppress(UsageError):  # a report or another program's file, and none of ours
+            with contextlib.suppress(UsageError):  # the .json is a report or another program's file
                 yield read_manifest(path)
 
 
@@ -86,7 +90,7 @@ def _is_current(artifact: Artifact, source: dict[str, Any]) -> bool:
 
 
 def _is_installed(tool: str, given: str) -> bool:
-    """Is it this version that is installed here? One that is absent could not make the file anew."""
+    """Whether version `given` of `tool` is installed; true also if none is, as it cannot export again."""
     try:
         return version(tool) == given
     except PackageNotFoundError:
@@ -96,7 +100,7 @@ def _is_installed(tool: str, given: str) -> bool:
 def _changed(artifact: Artifact) -> tuple[str, ...]:
     if digest(artifact.path) == artifact.sha256:
         return ()
-    return ("changed after its export; what is judged is the file as it is",)
+    return ("changed after its export; the verdict is about the changed file",)
 
 
 def _export(model: ModelEntry, pairs: tuple[Pair, ...], folder: Path, stages: Stages) -> dict[Pair, Made]:
@@ -108,7 +112,7 @@ def _export(model: ModelEntry, pairs: tuple[Pair, ...], folder: Path, stages: St
         done = export_model(request, stages)
     except DeployError as error:
         return {pair: Made(MISSING, None, error=error) for pair in pairs}
-    except Exception as error:  # noqa: BLE001 - a defect: said of these files, and the others are checked
+    except Exception as error:  # noqa: BLE001 - a defect: recorded for these files, and the others are checked
         return {pair: Made(MISSING, None, error=internal(error)) for pair in pairs}
     made = {}
     for outcome in done.outcomes:
@@ -123,5 +127,5 @@ def _export(model: ModelEntry, pairs: tuple[Pair, ...], folder: Path, stages: St
 
 
 def refusal(made: Made) -> DeployError | None:
-    """Why a file that lies on disk may not be used all the same: the export's own verdict on it."""
+    """The `ParityError` of an export that wrote a file and rejected it; None for any other file."""
     return made.error if made.artifact is not None and isinstance(made.error, ParityError) else None

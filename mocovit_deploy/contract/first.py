@@ -1,11 +1,11 @@
-"""A first contract for files that are there: every bound that can be measured, with room where values vary.
+"""A first contract for existing files: every bound that can be measured, with room for values that vary.
 
-    max_error            four times what was measured: another processor or version rounds otherwise
-    min_sqnr_db          6 dB below it, which is twice the error
-    max_size_bytes       one percent above it
-    counts, agreement    what was measured
+    max_error            four times the measured value: another processor or version rounds differently
+    min_sqnr_db          6 dB below the measured value, which is twice the error
+    max_size_bytes       one percent above the measured value
+    counts, agreement    the measured value
 
-A bound that an output which never changes would meet, or that cannot be measured here, is left out.
+A bound is left out if it cannot be measured here, or if an output that never changes would meet it.
 """
 
 from __future__ import annotations
@@ -34,14 +34,16 @@ WORDS = (
 )
 """The bounds that need no labelled images and no emulated core, in the order in which they are written."""
 ROOM = {"max_error": 4.0, "max_size_bytes": 1.01}
+"""Factors from the measured value to the bound."""
 ROOM_DB = 6.0
+"""Decibels between the measured SQNR and the bound."""
 
 
 def first_contract(artifacts: Sequence[Artifact]) -> str:
-    """The text of a contract that holds for these files today.
+    """The text of a contract that these files meet today.
 
-    Raises `UsageError` for a file that cannot be exported again from what its manifest says, `ParityError`
-    for one that did not pass, and what measuring its outputs raises.
+    Raises `UsageError` for a file whose manifest does not record everything to export it again, `ParityError`
+    for a file that did not pass its export, and the errors of measuring its outputs.
     """
     models: dict[str, list[Artifact]] = {}
     for artifact in artifacts:
@@ -65,16 +67,16 @@ def _require_repeatable(artifact: Artifact) -> None:
     source = artifact.source or {}
     if str(source.get("model", {}).get("name", "")).startswith(LIVE):
         raise UsageError(
-            f"{artifact.path}: was exported from a module that a Python program held; a contract names a "
+            f"{artifact.path}: was exported from a live module of a Python program; a contract needs a "
             "--model that can be built again"
         )
     model_of(artifact)
     if (artifact.parity or {}).get("verdict") != PASS:
-        raise ParityError(f"{artifact.path}: did not pass its export; a contract is for files that did")
+        raise ParityError(f"{artifact.path}: did not pass its export; contracts are for files that did")
 
 
 def _words(artifact: Artifact) -> dict[str, Any]:
-    """The words of a model table that lead to this file; those at their defaults are left out."""
+    """The options of a model table that export this file again, without those at their defaults."""
     spec, options = model_of(artifact), (artifact.source or {})["options"]
     usual, plain = ModelSpec(), ExportRequest(ModelSpec())
     words: dict[str, Any] = {"model": spec.name}
@@ -113,7 +115,7 @@ def _calibration(artifact: Artifact) -> dict[str, Any]:
         return {}
     found = (artifact.quantization or {}).get("calibration")
     if not isinstance(found, Mapping) or not {"source", "runs"} <= found.keys():
-        raise UsageError(f"{artifact.path}: its manifest does not say what it was calibrated on")
+        raise UsageError(f"{artifact.path}: its manifest does not name the calibration images; export again")
     assert artifact.quantization is not None
     words: dict[str, Any] = {"calibration": str(found["source"])}
     runs, rule = int(found["runs"]), artifact.quantization.get("ranges", CalibrationRequest.ranges)
@@ -149,7 +151,7 @@ def _file(artifact: Artifact) -> Iterator[str]:
 
 
 def _limit(metric: Metric, value: float) -> float | None:
-    """What to promise where `value` was measured; None where every file would meet it."""
+    """The bound to write for a measured `value`; None if every file would meet it."""
     if not math.isfinite(value):
         return None
     limit = value * ROOM.get(metric.word, 1.0)
@@ -173,7 +175,7 @@ def _number(metric: Metric, limit: float) -> str:
 
 
 def _free_name(model: str, taken: set[str]) -> str:
-    """A name for a table and a folder, made of the network's; numbered where two would be one."""
+    """A name for a table and a folder, made of the network's; numbered if it is taken. Added to `taken`."""
     base = re.sub(r"[^A-Za-z0-9_-]+", "_", model).strip("_-") or "model"
     name = next(
         f"{base}{end}" for end in ("", *(f"_{n}" for n in range(2, 1000))) if f"{base}{end}" not in taken
@@ -183,7 +185,7 @@ def _free_name(model: str, taken: set[str]) -> str:
 
 
 def _toml(value: object) -> str:
-    """A value as TOML: JSON's spelling, but for tables."""
+    """A value as TOML, which writes everything but tables as JSON does."""
     if isinstance(value, Mapping):
         return "{ " + ", ".join(f"{json.dumps(k)} = {_toml(v)}" for k, v in value.items()) + " }"
     return json.dumps(value, ensure_ascii=False)

@@ -1,4 +1,4 @@
-"""What a bound is: its word, how it is measured, which side of it is right, and how numbers are shown."""
+"""What a bound is: its name, how it is measured, which side of it passes, and how its numbers are shown."""
 
 from __future__ import annotations
 
@@ -15,25 +15,28 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Measured:
-    """One number about one file."""
+    """One measured number about one file."""
 
     value: float
     by: str
     """What computed it, as in "onnxruntime 1.31.1, fp32"."""
     detail: str = ""
-    """Where, or on what, in words."""
+    """The output, the sample or the operators it comes from, for people."""
     constant: float | None = None
-    """What an output that never changes would score: a bound that it meets proves nothing. None if that
-    question does not arise."""
+    """The value for an output that never changes; a bound that it meets proves nothing. None if the bound is
+    not about outputs, or there is a single sample.
+    """
 
 
 @dataclass(frozen=True)
 class Unit:
-    """How the numbers of a bound are written, and which of them can be meant."""
+    """How the numbers of a bound are written, and which numbers are possible."""
 
     show: Callable[[float], str]
     whole: bool
+    """Whether a bound must be a whole number."""
     largest: float | None = None
+    """The largest possible value; None if there is none."""
 
 
 ERROR = Unit("{:.1e}".format, whole=False, largest=1.0)
@@ -45,30 +48,33 @@ BYTES = Unit("{:,.0f} bytes".format, whole=True)
 
 @dataclass(frozen=True, kw_only=True)
 class Metric:
-    """A word that a file in a contract may bound: `max_` at most, `min_` at least, any other exactly."""
+    """A bound that a contract may set on a file: `max_` means at most, `min_` at least, others exactly."""
 
     measure: Callable[[Evidence], Measured]
-    """Its name is the word of the contract, its docstring what the word means."""
+    """Its name is the bound's name in the contract; its docstring says what the bound means."""
     unit: Unit
     fails: type[DeployError]
-    """What a miss raises, and with it the exit status."""
+    """The error that a miss raises; it decides the exit status."""
     formats: tuple[str, ...]
+    """The formats whose files it can be measured on."""
     needs: tuple[str, ...] = ()
-    """Other words of the contract that it cannot do without."""
+    """Other keys of the contract that it needs."""
     targets: tuple[str, ...] = ("host", "emulated")
     of_outputs: bool = False
-    """It compares the outputs for the golden inputs, so the arithmetic they were computed in matters."""
+    """Whether it compares outputs for the golden inputs, so that the arithmetic matters."""
 
     @property
     def word(self) -> str:
+        """The bound's name in the contract."""
         return self.measure.__name__
 
     @property
     def way(self) -> str:
+        """ "at most", "at least" or "exactly"."""
         return {"max": "at most", "min": "at least"}.get(self.word.partition("_")[0], "exactly")
 
     def limit(self, value: object) -> float:
-        """`value` as a bound. Raises `UsageError` unless it is a number that can be met, and missed."""
+        """`value` as a bound. Raises `UsageError` unless it is a number that files can meet and can miss."""
         kinds = (int,) if self.unit.whole else (int, float)
         if type(value) not in kinds:
             raise UsageError(f"{value!r} is not a {'whole ' if self.unit.whole else ''}number")
@@ -76,21 +82,22 @@ class Metric:
         if not math.isfinite(value) or value < 0:
             raise UsageError(f"{value} is not a finite number, 0 or more")
         if self.unit.largest is not None and value > self.unit.largest:
-            raise UsageError(f"{value} is more than {self.unit.largest:g}, the largest there is")
+            raise UsageError(f"{value} is more than {self.unit.largest:g}, the largest possible value")
         never_missed = 0 if self.way == "at least" else self.unit.largest
         if never_missed is not None and value == never_missed and self.way != "exactly":
-            raise UsageError(f"{value} is a bound that every file meets; leave it out")
+            raise UsageError(f"{value} is a bound that every file meets; set a tighter one, or leave it out")
         return float(value)
 
     def margin(self, value: float, limit: float) -> float:
-        """How far `value` is on the right side of `limit`; negative on the wrong one, NaN for NaN."""
+        """How far `value` is on the passing side of `limit`; negative on the other side, NaN for NaN."""
         if self.way == "at most":
             return limit - value
         return value - limit if self.way == "at least" else 0.0 - abs(value - limit)
 
     def holds(self, value: float, limit: float) -> bool:
-        """False for NaN."""
+        """Whether `value` meets the bound `limit`; False for NaN."""
         return self.margin(value, limit) >= 0
 
     def shown_bound(self, limit: float) -> str:
+        """The bound for people, as in "at most 1.0e-05"."""
         return f"{self.way} {self.unit.show(limit)}"

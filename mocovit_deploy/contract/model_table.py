@@ -1,4 +1,4 @@
-"""The words that say which network, as on mocovit-export's command line, with _ for -."""
+"""The keys of a [model.NAME] table: the options of mocovit-export, with _ for -."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from mocovit_deploy.choices import STRIDES
 from mocovit_deploy.contract.toml import choice, flag, number, numbers, positive, text, texts, whole
 from mocovit_deploy.errors import UsageError
 from mocovit_deploy.ship.metadata import read_labels
@@ -14,7 +15,6 @@ from mocovit_deploy.spec import (
     CONVERTERS,
     LAYOUTS,
     RANGE_RULES,
-    STRIDES,
     CalibrationRequest,
     ExportRequest,
     ModelSpec,
@@ -23,12 +23,12 @@ from mocovit_deploy.spec import (
 
 
 def _arguments(value: object, where: str) -> tuple[tuple[str, str], ...]:
-    """A table of --model-arg NAME=VALUE; numbers and flags are taken as they are written."""
+    """A table of --model-arg NAME=VALUE; numbers and flags become text as TOML writes them."""
     if not isinstance(value, dict):
         raise UsageError(f"{where}: {value!r:.60} is not a table of NAME = VALUE")
     for name, given in value.items():
         if not isinstance(given, str | int | float):
-            raise UsageError(f"{where}.{name}: {given!r:.60} is not a text, a number, true or false")
+            raise UsageError(f"{where}.{name}: {given!r:.60} is not text in quotes, a number, true or false")
     return tuple(
         (name, str(given).lower() if isinstance(given, bool) else str(given)) for name, given in value.items()
     )
@@ -36,7 +36,7 @@ def _arguments(value: object, where: str) -> tuple[tuple[str, str], ...]:
 
 def _scale(value: object, where: str) -> float:
     if not number(value, where):
-        raise UsageError(f"{where}: 0 would lose the image")
+        raise UsageError(f"{where}: 0 would make every pixel 0")
     return number(value, where)
 
 
@@ -58,14 +58,14 @@ def _image_size(value: object, where: str) -> tuple[int, int]:
 
 
 def _strides(value: object, where: str) -> tuple[int, ...]:
-    """Strides as a list of numbers, or true for those that --features gives without any."""
+    """Strides as a list of numbers; true for the default of --features, false for none."""
     if isinstance(value, bool):
         return STRIDES if value else ()
     if not isinstance(value, list) or not value:
-        raise UsageError(f"{where}: {value!r:.60} is not a list of strides, as [8, 16, 32], nor true")
+        raise UsageError(f"{where}: {value!r:.60} is not a list of strides ([8, 16, 32]), true or false")
     found = sorted(positive(one, where) for one in value)
     if len(set(found)) < len(found) or any(one & (one - 1) for one in found):
-        raise UsageError(f"{where}: {value!r:.60} holds a stride twice, or one that is no power of two")
+        raise UsageError(f"{where}: {value!r:.60} holds a stride twice, or one that is not a power of two")
     return tuple(found)
 
 
@@ -114,13 +114,16 @@ MODEL_WORDS: Mapping[str, Callable[[object, str], Any]] = {
     "ranges": lambda value, where: choice(value, where, RANGE_RULES),
     "bias_correction": flag,
 }
-"""Each with what reads its value; a test holds them to the options of mocovit-export."""
+"""Each key's reader of its value. A test compares the keys with mocovit-export's options."""
 
 
 def request_of(words: Mapping[str, Any], only: tuple[tuple[str, str], ...], where: str) -> ExportRequest:
-    """What mocovit-export would make of these words. Raises `UsageError` for a value that does not fit."""
+    """The request that mocovit-export would make of these options, for the files `only`.
+
+    `where` names the table in errors. Raises `UsageError` for a missing model or a value that does not fit.
+    """
     if "model" not in words:
-        raise UsageError(f"{where}: model is missing; it names the network, as --model does")
+        raise UsageError(f"{where}: model is missing; name the network, as with --model")
     given = {
         word: read(words[word], f"{where}: {word}") for word, read in MODEL_WORDS.items() if word in words
     }
@@ -157,7 +160,7 @@ def _calibration(given: Mapping[str, Any], where: str) -> CalibrationRequest | N
     if "calibration" not in given:
         words = ("calibration_images", "strict", "ranges", "bias_correction")
         if alone := [word for word in words if word in given]:
-            raise UsageError(f"{where}: {alone[0]} goes with calibration")
+            raise UsageError(f"{where}: {alone[0]} goes with calibration; give both, or leave it out")
         return None
     return CalibrationRequest(
         given["calibration"],

@@ -1,17 +1,17 @@
-"""`parity.toml` as frozen data. What does not fit is refused, by file, table and word.
+"""`parity.toml` as frozen data. Mistakes are refused, with their file, table and key.
 
     [model.digits]                            a name for reports, and a folder below --output-dir
-    model = "mocovit_0_5"                     the words of mocovit-export, with _ for -
+    model = "mocovit_0_5"                     the options of mocovit-export, with _ for -
     checkpoint = "digits.safetensors"
     data = "examples.digits.data:held_out_pictures"
 
     [[model.digits.file]]
     format = "tflite"
     precision = "fp16"
-    max_error = 1e-2                          bounds: the words of measure.py
+    max_error = 1e-2                          bounds, as in bounds.py
 
-Paths are relative to where the command runs, as on the command line. A file without a bound, a bound that
-every file meets and a word without effect are refused: such a contract cannot fail.
+Paths are relative to the current folder, as on the command line. A file without a bound, a bound that every
+file meets and a key without effect are refused, because they could never make the contract fail.
 """
 
 from __future__ import annotations
@@ -35,15 +35,17 @@ TARGETS = ("host", "emulated")
 BY_RUNTIME = tuple(sorted(RUNTIMES_OF))
 """The formats that the runtimes of targets read."""
 FILE_WORDS = ("target", "runtime", "cpu", "arithmetic", "images")
+"""The keys of a file that set its conditions."""
 BOUND_WORDS = tuple(metric.word for metric in METRICS)
 Bounds = tuple[tuple[str, float], ...]
-"""(word, limit) in the contract's order; the words are those of `METRICS`."""
+"""(name of the bound, limit), in the contract's order."""
 NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]*"
+"""What a model may be called; the name is also a folder's."""
 
 
 @dataclass(frozen=True)
 class FileEntry:
-    """One exported file and what must hold of it."""
+    """One exported file and its bounds."""
 
     format: str
     precision: str
@@ -52,6 +54,7 @@ class FileEntry:
 
     @property
     def title(self) -> str:
+        """ "tflite fp16", or "tflite fp16 on emulated"."""
         where = "" if self.conditions.target == "host" else f" on {self.conditions.target}"
         return f"{self.format} {self.precision}{where}"
 
@@ -62,24 +65,27 @@ class ModelEntry:
 
     name: str
     request: ExportRequest
-    """What mocovit-export would be asked for; where to write is the command's to say."""
+    """The export of its files. `output_dir` is not the contract's; the command gives it."""
     data: str | None
+    """The source of labelled images; None if there is none."""
     files: tuple[FileEntry, ...]
 
 
 @dataclass(frozen=True)
 class Contract:
+    """A whole contract."""
+
     path: Path
     models: tuple[ModelEntry, ...]
 
 
 def read_contract(path: Path) -> Contract:
-    """Read and check a contract. Raises `UsageError` for the first thing in it that does not fit."""
+    """Read and check a contract. Raises `UsageError` for the first mistake in it."""
     document = read_toml(path)
     _refuse_unknown(document, ("model",), f"{path}", "table")
     models = document.get("model")
     if not isinstance(models, dict) or not models:
-        raise UsageError(f"{path}: no [model.NAME] table in it, so nothing could fail")
+        raise UsageError(f"{path}: holds no [model.NAME] table, so it could not fail")
     return Contract(
         path, tuple(_model(name, table, f"{path}: model.{name}") for name, table in models.items())
     )
@@ -87,12 +93,12 @@ def read_contract(path: Path) -> Contract:
 
 def _model(name: str, table: object, where: str) -> ModelEntry:
     if not re.fullmatch(NAME, name):
-        raise UsageError(f"{where}: {name!r} cannot name a folder; use letters, digits, _ . and -")
+        raise UsageError(f"{where}: {name!r} cannot be a folder's name; use letters, digits, _ . and -")
     words = _table(table, where)
     _refuse_unknown(words, (*MODEL_WORDS, "data", "images", "file"), where, "word")
     given = words.get("file")
     if not isinstance(given, list) or not given:
-        raise UsageError(f"{where}: no [[model.{name}.file]] in it, so nothing could fail")
+        raise UsageError(f"{where}: holds no [[model.{name}.file]], so it could not fail")
     data = text(words["data"], f"{where}: data") if "data" in words else None
     images = positive(words["images"], f"{where}: images") if "images" in words else None
     files = tuple(
@@ -103,7 +109,7 @@ def _model(name: str, table: object, where: str) -> ModelEntry:
     labelled = any("data" in metric_named(word).needs for file in files for word, _ in file.bounds)
     for word, unused in (("data", data), ("images", images)):
         if unused is not None and not labelled:
-            raise UsageError(f"{where}: {word} is given, and no file bounds what it is for, accuracy")
+            raise UsageError(f"{where}: {word} is given, but no file has a bound on accuracy; leave it out")
     pairs = tuple(dict.fromkeys((file.format, file.precision) for file in files))
     return ModelEntry(name, request_of(words, pairs, where), data, files)
 
@@ -122,7 +128,7 @@ def _file(words: Mapping[str, Any], where: str, data: str | None, images: int | 
 
 
 def conditions_of(words: Mapping[str, Any], where: str, images: int | None) -> Conditions:
-    """Under which conditions the bounds among `words` are judged; `images` is the model's own.
+    """The conditions among `words`. `images` is the model's default, `where` names the table in errors.
 
     Raises `UsageError` for values that do not fit.
     """
@@ -139,7 +145,7 @@ def conditions_of(words: Mapping[str, Any], where: str, images: int | None) -> C
         images=positive(words["images"], f"{where}: images") if "images" in words else images,
     )
     if target == "emulated" and (found.runtime is None or found.cpu is None):
-        raise UsageError(f"{where}: target emulated needs runtime and cpu to be said as well")
+        raise UsageError(f"{where}: target emulated needs runtime and cpu; give both")
     return found
 
 
@@ -148,12 +154,12 @@ def bounds_of(
 ) -> Bounds:
     """The bounds among `words`, for a file of this format judged under these conditions.
 
-    Raises `UsageError` for a word that is none, a value that cannot be met or missed, a bound that this
-    format or target does not have, or none at all.
+    Raises `UsageError` for an unknown key, a limit that no file can meet or miss, a bound that this format or
+    target does not have, and if there is no bound.
     """
     _refuse_unknown(words, (*FILE_WORDS, *BOUND_WORDS), where, "word")
     if conditions.target != TARGETS[0] and format_name not in BY_RUNTIME:
-        raise UsageError(f"{where}: target {conditions.target} runs {' and '.join(BY_RUNTIME)} files alone")
+        raise UsageError(f"{where}: target {conditions.target} runs only {' and '.join(BY_RUNTIME)} files")
     limits = []
     for word in (word for word in words if word in BOUND_WORDS):
         metric = metric_named(word)
@@ -162,22 +168,22 @@ def bounds_of(
         except UsageError as error:
             raise UsageError(f"{where}: {word}: {error}") from None
         if format_name not in metric.formats:
-            raise UsageError(f"{where}: {word} can be said of {' and '.join(metric.formats)} files alone")
+            raise UsageError(f"{where}: {word} is for {' and '.join(metric.formats)} files only")
         if conditions.target not in metric.targets:
-            raise UsageError(f"{where}: {word} is measured on target {metric.targets[0]} alone")
+            raise UsageError(f"{where}: {word} is measured only on target {metric.targets[0]}")
         for needed in metric.needs:
             if (data if needed == "data" else words.get(needed)) is None:
-                raise UsageError(f"{where}: {word} needs {needed} to be said as well")
+                raise UsageError(f"{where}: {word} needs {needed}; give both")
     if not limits:
         raise UsageError(
-            f"{where}: no bound in it, so it could not fail (choose from {', '.join(BOUND_WORDS)})"
+            f"{where}: holds no bound, so it could not fail (choose from {', '.join(BOUND_WORDS)})"
         )
     _refuse_idle(words, conditions, [word for word, _ in limits], where)
     return tuple(limits)
 
 
 def _refuse_idle(words: Mapping[str, Any], conditions: Conditions, bounds: list[str], where: str) -> None:
-    """Refuse words that change nothing about the bounds that are there."""
+    """Refuse conditions that have no effect on these bounds."""
     metrics = [metric_named(word) for word in bounds]
     counted = any("runtime" in metric.needs for metric in metrics)
     used = {
@@ -196,7 +202,7 @@ def _refuse_twice(files: Iterable[FileEntry], where: str) -> None:
     for file in files:
         key = (file.format, file.precision, file.conditions.target)
         if key in seen:
-            raise UsageError(f"{where}: two files are {file.title}; put their bounds into one")
+            raise UsageError(f"{where}: two files are {file.title}; put their bounds into one table")
         seen.add(key)
 
 

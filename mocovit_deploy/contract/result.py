@@ -1,4 +1,4 @@
-"""What a checked contract came to, as plain data, and the error that ends the command."""
+"""The result of checking a contract, as plain data, and the error that ends the command."""
 
 from __future__ import annotations
 
@@ -15,23 +15,30 @@ class Check:
     """One bound of one file: pass, fail, or not run with a reason."""
 
     word: str
+    """The bound's name in the contract; "export" for the export's own verdict."""
     bound: str
-    """In words, as in "at most 1.0e-05"."""
+    """The bound for people, as in "at most 1.0e-05"."""
     limit: float | None
+    """The bound as a number; None for "export"."""
     verdict: Verdict
     reason: str
-    """One sentence; empty if it passed."""
+    """Why it did not pass, one sentence; empty if it passed."""
     measured: str = "-"
+    """The measured value for people."""
     value: float | None = None
-    """None if it was not measured, or is not a finite number."""
+    """The measured value; None if it was not measured, or is not a finite number."""
     margin: str = "-"
+    """How far the value is on the passing side, for people."""
     by: str = ""
+    """The runtime and the arithmetic that the value is from."""
     detail: str = ""
+    """The output, the sample or the operators that it comes from."""
     error: DeployError | None = None
     seconds: float = 0.0
 
     @property
     def name(self) -> str:
+        """The bound with its limit, as in "max_error at most 1.0e-05"."""
         return f"{self.word} {self.bound}".rstrip()
 
 
@@ -41,20 +48,24 @@ class FileResult:
 
     model: str
     title: str
-    """Format and precision, and where it was run if not here."""
+    """Format and precision, and the target if it is not this host."""
     path: Path | None
+    """None if there is no file."""
     how: str
-    """ "found", "exported", or what else became of it."""
+    """ "found", "exported", "exported and rejected" or "not exported"."""
     checks: tuple[Check, ...]
     notes: tuple[str, ...] = ()
 
     @property
     def subject(self) -> str:
+        """Model and title, which name the file in messages."""
         return f"{self.model} {self.title}"
 
 
 @dataclass(frozen=True)
 class ContractResult:
+    """A checked contract: all files and their checks."""
+
     contract: Path
     files: tuple[FileResult, ...]
     started: str
@@ -64,20 +75,23 @@ class ContractResult:
 
     @property
     def rows(self) -> tuple[tuple[FileResult, Check], ...]:
+        """Every check with its file, in the contract's order."""
         return tuple((file, check) for file in self.files for check in file.checks)
 
     def count(self, verdict: Verdict) -> int:
+        """The number of checks with this verdict."""
         return sum(check.verdict == verdict for _, check in self.rows)
 
     @property
     def verdict(self) -> str:
-        """Pass only where every bound passed; nothing checked is not run."""
+        """Fail if any bound failed; pass if there are bounds and all passed; else not run."""
         if self.count(FAIL):
             return FAIL
         return PASS if self.rows and self.count(PASS) == len(self.rows) else NOT_RUN
 
     @property
     def summary(self) -> str:
+        """How many bounds hold, failed and were not run, in words."""
         failed, missing = self.count(FAIL), self.count(NOT_RUN)
         parts = [f"{self.count(PASS)} of {len(self.rows)} bounds hold"]
         parts += [f"{failed} failed"] * bool(failed) + [f"{missing} not run"] * bool(missing)
@@ -85,7 +99,7 @@ class ContractResult:
 
     @property
     def error(self) -> DeployError | None:
-        """The error with the lowest exit status, which counts the others; None if every bound holds."""
+        """The missed bound's error with the lowest exit status; None if every bound holds."""
         missed = [(file, check) for file, check in self.rows if check.error is not None]
         if not missed:
             return None
@@ -97,14 +111,16 @@ class ContractResult:
 
     @property
     def exit_status(self) -> int:
+        """The exit status of `error`; 0 if every bound holds."""
         return self.error.exit_status if self.error is not None else 0
 
 
 def finite(value: float) -> float | None:
+    """`value`, or None if it is NaN or infinite."""
     return value if math.isfinite(value) else None
 
 
 def worst_first(rows: tuple[tuple[FileResult, Check], ...]) -> list[tuple[FileResult, Check]]:
-    """Failed, then not run, then passed; in the contract's order within each."""
+    """Rows sorted by verdict: failed, then not run, then passed; each in the contract's order."""
     order = (FAIL, NOT_RUN, PASS)
     return sorted(rows, key=lambda row: order.index(row[1].verdict))

@@ -46,11 +46,11 @@ class Source(Protocol):
 
 
 class FeatureSource(Source, Protocol):
-    """A source whose networks are backbones too: it can give the maps inside them (`--features`)."""
+    """A source whose networks can return the feature maps inside them (`--features`)."""
 
     def feature_maps(self, spec: ModelSpec, network: nn.Module) -> nn.Module:
-        """`network`, as `build` made it and with its weights, giving {"stride_8": (N, C, H/8, W/8), ...}.
+        """A module that returns the maps of `network`, {"stride_8": (N, C, H/8, W/8), ...}, with its weights.
 
-        The strides are those of `spec.features`, in order. Raises `UsageError` for one that it has not.
+        The strides are those of `spec.features`, in order. Raises `UsageError` for a stride without a map.
         """
         ...

@@ -1,13 +1,13 @@
-"""The maps inside a backbone in place of what its head gives: `--features 8,16,32`.
+"""The feature maps inside a backbone instead of the outputs of its head: `--features 8,16,32`.
 
     before   image - stem - blocks - head - logits (N, classes)
-    after    image - stem - blocks                    what no map needs is left out
+    after    image - stem - blocks                    blocks that no map needs are left out
                        |- stride_8    (N, C, H/8, W/8)
                        |- stride_16   (N, C, H/16, W/16)
                        `- stride_32   (N, C, H/32, W/32)
 
-The whole network is built, and its checkpoint loaded or its random weights measured, before the maps are
-taken from it: they are the maps inside the whole network, number for number.
+The maps are taken from the whole network, after its checkpoint is loaded or its random weights are scaled. So
+they are exactly the maps inside the whole network.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class NamedMaps(Wrapper):
-    """A backbone that gives a list of maps, giving them by their strides, all (N, C, H, W)."""
+    """A backbone that returns a list of maps; this module returns them by stride, all (N, C, H, W)."""
 
     def __init__(self, backbone: nn.Module, strides: Sequence[int], *, channels_last: bool = False) -> None:
         super().__init__(backbone)
@@ -40,7 +40,7 @@ class NamedMaps(Wrapper):
 
 
 def map_name(stride: int) -> str:
-    """What the map at a stride is called in files.
+    """The name in files of the map at a stride.
 
     >>> map_name(8)
     'stride_8'
@@ -49,18 +49,18 @@ def map_name(stride: int) -> str:
 
 
 def require_backbones(spec: ModelSpec, source: Source) -> None:
-    """Raise `UsageError` where maps are asked for, of a source that cannot give any."""
+    """Raise `UsageError` if maps are asked for and the source cannot return any."""
     if spec.features and not hasattr(source, "feature_maps"):
         raise UsageError(
-            f"--features: {spec.name} decides by itself what it gives; return the maps in its forward, as in "
-            'return {"stride_8": x, ...}, and leave out --features'
+            f"--features: works for mocovit_* and timm/NAME, not for {spec.name}; leave out --features, and "
+            'return the maps in its forward, as in return {"stride_8": x, ...}'
         )
 
 
 def with_maps(spec: ModelSpec, source: Source, network: nn.Module) -> nn.Module:
-    """The maps of `network` at the strides of `spec`, or the network itself where none are asked for.
+    """The maps of `network` at the strides of `spec`; the network itself if `spec` has no strides.
 
-    Raises `UsageError` for a stride that the network has no map at.
+    Raises `UsageError` for a stride at which the network has no map.
     """
     if not spec.features:
         return network
@@ -68,7 +68,7 @@ def with_maps(spec: ModelSpec, source: Source, network: nn.Module) -> nn.Module:
 
 
 def last_at_each(reductions: Sequence[int]) -> dict[int, int]:
-    """By stride, the place of the last map at it: the deepest, which has seen most.
+    """For each stride, the place of the last map at it, which is the deepest one.
 
     >>> last_at_each([2, 4, 8, 16, 16, 32])
     {2: 0, 4: 1, 8: 2, 16: 4, 32: 5}

@@ -160,9 +160,9 @@ def _says_what_it_ran_on(spec: ModelSpec, inputs: Inputs) -> Iterator[None]:
 
 
 def _short(spec: ModelSpec) -> str:
-    """What files are called: "net" for "path/to/file.py:net", "timm_ghostnet_100" for "timm/ghostnet_100".
+    """The stem of files' names: "net" for "path/to/file.py:net", "timm_ghostnet_100" for "timm/ghostnet_100".
 
-    "mocovit_1_0_features_8_16" where maps are asked for.
+    With --features "mocovit_1_0_features_8_16".
     """
     if spec.name.endswith(".pt2"):
         return Path(spec.name).stem

@@ -50,7 +50,7 @@ def build(spec: ModelSpec) -> MoCoViT:
 
 
 def feature_maps(spec: ModelSpec, network: nn.Module) -> nn.Module:
-    """The last map of `network` at each stride of `spec`. Raises `UsageError` for one that it has not."""
+    """The last map of `network` at each stride of `spec`. Raises `UsageError` for a stride without a map."""
     from mocovit_deploy.models.features import NamedMaps, require_strides
     from mocovit_deploy.models.mocovit_network import STRIDES, MoCoViT, MoCoViTMaps
 

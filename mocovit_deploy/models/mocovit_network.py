@@ -212,7 +212,7 @@ class MoCoViT(nn.Module):
         blocks: list[nn.Module] = []
         channels = wide(STEM_CHANNELS)
         self.channels = (channels, *(wide(outputs) for _, _, _, outputs, _, _ in BLOCKS))
-        """Of the maps after the stem and after each block."""
+        """Channels of the maps after the stem and after each block."""
         transformer_se = iter(config.transformer_se)
         for kind, kernel, expanded, outputs, se, stride in BLOCKS:
             if kind == "ghost":
@@ -234,7 +234,7 @@ class MoCoViT(nn.Module):
 
 
 STRIDES = (2, 4, 8, 16, 32)
-"""Of the maps inside."""
+"""The strides of the maps inside."""
 
 
 class MoCoViTMaps(nn.Module):

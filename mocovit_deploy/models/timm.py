@@ -83,8 +83,8 @@ def own_input(spec: ModelSpec, network: nn.Module) -> InputSpec:
 def feature_maps(spec: ModelSpec, network: nn.Module) -> nn.Module:
     """timm's own `features_only` form of `network`, with its weights, at the strides of `spec`.
 
-    Of several maps at one stride the last is taken. Raises `UsageError` for a network that timm gives no maps
-    of, and for a stride that it has no map at.
+    Of several maps at one stride the last is used. Raises `UsageError` for a network that has no
+    `features_only` form in timm, and for a stride without a map.
     """
     from mocovit_deploy.models.features import NamedMaps, last_at_each, require_strides
 
@@ -107,12 +107,12 @@ def _backbone(spec: ModelSpec, places: tuple[int, ...] | None) -> Any:
     except Exception as error:
         raise UsageError(
             f"--features: timm gives no maps of {spec.name} ({type(error).__name__}: {first_line(error)}); "
-            "leave it out, or choose another network"
+            "leave out --features, or choose another network"
         ) from error
 
 
 def _take_weights(name: str, backbone: nn.Module, network: nn.Module) -> None:
-    """Copy the weights of `network` into its `features_only` form, which names some of them otherwise.
+    """Copy the weights of `network` into its `features_only` form, in which some have other names.
 
     blocks.0.0.conv.weight      of the network
     blocks_0.0.conv.weight      of its features_only form, or model.blocks.0.0.conv.weight
@@ -123,8 +123,8 @@ def _take_weights(name: str, backbone: nn.Module, network: nn.Module) -> None:
     taken = {key: given.get(plain, given.get(plain.partition("_")[2])) for key, plain in names.items()}
     if unknown := [key for key, one in taken.items() if one is None or one.shape != wanted[key].shape]:
         raise UsageError(
-            f"--features: {name} has other weights as a backbone ({unknown[0]}); leave it out, or choose "
-            "another network"
+            f"--features: {name} has other weights as a backbone ({unknown[0]}); leave out --features, or "
+            "choose another network"
         )
     backbone.load_state_dict(taken)
 

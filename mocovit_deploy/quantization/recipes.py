@@ -1,12 +1,12 @@
-"""Recipes: the values of --precision. A name decodes itself.
+"""Recipes: the values of --precision. A name is made of its parts.
 
     static_wi8_ai8_fp16
-    |      |   |   what is not quantized is computed in fp16; in fp32 if nothing is said
+    |      |   |   operators that are not quantized are computed in fp16; in fp32 without this part
     |      |   activations in int8
     |      weights in int8
     ranges of activations are fixed, from calibration images
 
-    mixed          the same, and each operator in whichever arithmetic makes the file cheapest
+    mixed          as static, but an operator is quantized only if that makes the file cheaper
     dynamic        ranges of activations are measured on the phone, for each image
     weight_only    weights are stored in int8 (wi8), or as indices of 6 bits into a palette (wp6), and widened
                    before they are used
@@ -16,36 +16,39 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 FLOAT, STATIC, DYNAMIC, WEIGHT_ONLY = "float", "static", "dynamic", "weight_only"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Recipe:
-    """What a file's weights, activations and remaining operators are stored and computed in."""
+class Recipe(NamedTuple):
+    """What a file's weights, activations and remaining operators are stored and computed in.
+
+    A `NamedTuple`, because --help lists recipes and `dataclasses` takes a third of its time to import.
+    """
 
     name: str
+    weights: str
+    """The type that weights are stored in."""
+    activations: str
+    """The type of the inputs of quantized operators; of all operators if none is quantized."""
+    islands: str
+    """The type that operators which are not quantized are computed in, if the processor can."""
     ranges: str = FLOAT
     """Where the ranges of activations come from: `FLOAT` (there are none), `STATIC`, `DYNAMIC`,
     `WEIGHT_ONLY`.
     """
-    weights: str
-    """What weights are stored in."""
-    activations: str
-    """What the inputs of quantized operators are stored in, or of all operators if none is quantized."""
-    islands: str
-    """What operators that are not quantized are computed in, where the processor can."""
     is_mixed: bool = False
-    """Is an operator int8 only where that makes the file cheaper? Else wherever it can be."""
+    """Whether an operator is in int8 only if that makes the file cheaper; else every operator that can be."""
 
     @property
     def is_static(self) -> bool:
-        """Does it need calibration images?"""
+        """Whether it needs calibration images."""
         return self.ranges == STATIC
 
     @property
     def quantizes(self) -> bool:
+        """Whether weights or activations are quantized to integers or palette indices."""
         return self.ranges != FLOAT
 
     @property
@@ -100,9 +103,9 @@ RECIPES = (
         islands="fp16",
     ),
 )
-"""In the order in which they are listed to a user. What a format can have of them is its own `RECIPES`."""
+"""In the order in which --help lists them. A format's own `RECIPES` are the names that it can write."""
 
 
 def recipe_named(name: str) -> Recipe:
-    """The recipe of that name. Raises `KeyError` for any other: names from users are checked by formats."""
+    """The recipe of that name. Raises `KeyError` for any other; formats check the names that users give."""
     return {recipe.name: recipe for recipe in RECIPES}[name]

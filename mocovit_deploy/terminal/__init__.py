@@ -2,5 +2,6 @@
 
 progress   stages and their seconds        quiet       silence for chatty libraries
 table      text and Markdown tables        printable   control characters made visible
-colour     of verdicts, on terminals alone
+colour     verdicts in colour, on terminals only
+deadline   the time after which a command ends      interrupts   Ctrl-C and SIGTERM
 """

@@ -1,4 +1,4 @@
-"""Colour for verdicts: on a terminal alone, and never where NO_COLOR is set (no-color.org)."""
+"""Colour for verdicts: only on a terminal, and never if NO_COLOR is set (no-color.org)."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ _VERDICT = re.compile(r"(?<=  )(pass|fail|not run)(?=(;.*)?$)", re.MULTILINE)
 
 
 def wants_colour(stream: TextIO) -> bool:
-    """Whether whoever reads `stream` sees colours, and has not said otherwise."""
+    """Whether `stream` is a terminal that shows colours, and NO_COLOR is not set."""
     return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
 def painted(text: str, stream: TextIO) -> str:
-    """`text` as it is for `stream`, with the verdicts of its tables coloured where that is wanted."""
+    """`text` with the verdicts in its tables coloured if `wants_colour(stream)`; else unchanged."""
     if not wants_colour(stream):
         return text
     return _VERDICT.sub(lambda found: f"\x1b[{_COLOURS[found[1]]}m{found[1]}\x1b[0m", text)

@@ -1,7 +1,7 @@
-"""Scripts that let bash, zsh and fish complete a command, made of its parser.
+"""Scripts that let bash, zsh and fish complete a command, generated from its parser.
 
-So a new option is in them at once, and they start no Python when they complete. A program that has commands
-of its own gets the options of each.
+A new option is in them at once. Completing starts no Python. For a program with commands, the options of each
+command are completed.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 
 class Option(NamedTuple):
-    """One option as shells want to know it."""
+    """One option, with what a completion script needs of it."""
 
     words: tuple[str, ...]
     help: str
@@ -31,19 +31,19 @@ class Command(NamedTuple):
     help: str
     options: tuple[Option, ...]
     commands: tuple[Command, ...]
-    """Of a program: what may stand as its first word. Empty where files may."""
+    """The commands that a program takes as its first word; empty if it takes files."""
 
 
 Values = Mapping[str, Sequence[str]]
-"""What options take, by their names in the parser; an option that takes files has `FILES`."""
+"""The values that options take, by their names in the parser; `FILES` for an option that takes files."""
 FILES = ("",)
 SHELLS = ("bash", "zsh", "fish")
 
 
 def script(shell: str, parsers: Sequence[argparse.ArgumentParser], values: Values) -> str:
-    """The script for `shell`, one of `SHELLS`.
+    """The completion script of all `parsers` for `shell`, one of `SHELLS`.
 
-    `values` names what options take, where neither `choices` nor the type `Path` says so.
+    `values` lists the values of options for which neither `choices` nor the type `Path` does.
     """
     made = {"bash": _bash, "zsh": _zsh, "fish": _fish}[shell]
     commands = [_command(parser.prog, "", parser, values) for parser in parsers]

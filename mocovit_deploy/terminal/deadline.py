@@ -13,14 +13,14 @@ from mocovit_deploy.errors import TransientDeviceError
 
 
 class OverdueError(TransientDeviceError):
-    """The command's own time is up. Nothing is tried again after it."""
+    """The command's own deadline has passed. Nothing is retried after it."""
 
 
 @contextlib.contextmanager
 def deadline(seconds: float | None) -> Iterator[None]:
-    """Inside, `OverdueError` is raised after `seconds`, so that every `finally` runs; None: never.
+    """Raise `OverdueError` inside the block after `seconds`, so that every `finally` runs. None: no deadline.
 
-    Signals reach the main thread alone: outside of it nothing is changed.
+    Outside the main thread there is no deadline, as signals reach only the main thread.
     """
     if seconds is None or threading.current_thread() is not threading.main_thread():
         yield

@@ -1,8 +1,8 @@
-"""Ctrl-C and SIGTERM, once for a whole process.
+"""Ctrl-C and SIGTERM, handled once for a whole process.
 
 Libraries that a command calls may swallow `KeyboardInterrupt` (jax, which litert-torch imports, does). So the
-handler remembers the signal as well as raising, and stages of long work ask `raise_if_interrupted` between
-each other. Signals belong to the process, and so does this memory.
+handler raises and also remembers the signal, and long work calls `raise_if_interrupted` between its stages.
+The memory is a module variable because signals belong to the process.
 """
 
 from __future__ import annotations
@@ -28,9 +28,10 @@ def raise_if_interrupted() -> None:
 
 @contextlib.contextmanager
 def handled() -> Iterator[None]:
-    """Inside, Ctrl-C raises and is remembered, and SIGTERM raises `SystemExit`: every `finally` runs.
+    """Inside the block, Ctrl-C raises `KeyboardInterrupt` and is remembered; SIGTERM raises `SystemExit`.
 
-    The handlers there were before are put back at the end. Outside the main thread nothing is changed.
+    So every `finally` runs. The former handlers are restored at the end. Outside the main thread nothing
+    changes.
     """
     if threading.current_thread() is not threading.main_thread():
         yield

@@ -1,4 +1,4 @@
-"""Names, times and shows the stages of long work."""
+"""Stages of long work: their names, their seconds, and progress on a terminal."""
 
 from __future__ import annotations
 
@@ -18,8 +18,9 @@ class Stages:
     terminal: TextIO | None = None
     """Where to show progress; None for silence."""
     seconds: dict[str, float] = field(default_factory=dict)
+    """By the clock, for each stage."""
     cpu_seconds: dict[str, float] = field(default_factory=dict)
-    """Of all threads of this process: what a busy machine does not change."""
+    """Processor time of all threads of this process, which other processes hardly change."""
 
     @contextlib.contextmanager
     def __call__(self, name: str) -> Iterator[None]:
@@ -36,7 +37,7 @@ class Stages:
             self.show(f"{name} {spent:.1f} s\n")
 
     def show(self, text: str) -> None:
-        """Show where a stage stands, in place of what the terminal's line says."""
+        """Replace the terminal's current line by `text`."""
         if self.terminal is not None:
             self.terminal.write(f"\r\x1b[K{text}")
             self.terminal.flush()

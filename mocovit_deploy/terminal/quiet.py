@@ -1,6 +1,6 @@
-"""Keep the converters' warnings, C++ logs and progress bars out of sight.
+"""Hide the converters' warnings, C++ logs and progress bars.
 
-C++ libraries write to the file descriptors, not to sys.stdout, so it is the descriptors that are redirected.
+C++ libraries write to the file descriptors, not to sys.stdout, so the descriptors are redirected.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from typing import TextIO
 
 @contextlib.contextmanager
 def quiet(enabled: bool = True) -> Iterator[TextIO]:
-    """Send what is written to stdout and stderr inside the block to a file that is thrown away.
+    """Send what is written to stdout and stderr inside the block to a temporary file that is discarded.
 
-    Yields a stream that still reaches the user's real stderr, for progress and for one's own words.
+    Yields a stream that still reaches the user's stderr, for progress and for messages.
     """
     sys.stdout.flush()
     sys.stderr.flush()

@@ -1,4 +1,4 @@
-"""Plain text tables."""
+"""Tables as plain text and as Markdown."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Columns padded to their widest cell; a column of numbers stands to the right, its title too.
+    """Columns padded to their widest cell. A column of numbers is aligned to the right, with its title.
 
     >>> print(table(("file", "ms"), [("a.onnx", "9.5"), ("b.tflite", "11.7")]))
     file        ms
@@ -29,7 +29,7 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def megabytes(size_bytes: int) -> str:
-    """A size for people.
+    """A size in megabytes (10^6 bytes), for people.
 
     >>> megabytes(21_234_567)
     '21.2 MB'
@@ -38,7 +38,7 @@ def megabytes(size_bytes: int) -> str:
 
 
 def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """The same for a document. No cell may hold a bar.
+    """A table in Markdown. No cell may hold a vertical bar.
 
     >>> print(markdown_table(("file", "ms"), [("a.onnx", "9.5")]))
     | file | ms |

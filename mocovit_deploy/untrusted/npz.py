@@ -1,6 +1,7 @@
-"""Arrays in `.npz` files, read without trusting what they say of themselves.
+"""Arrays in `.npz` files, read without trusting their headers.
 
-numpy allocates what a header declares before it looks at how much is there; here the two are compared first.
+numpy allocates what a header declares before it looks at how many bytes there are. Here the two are compared
+first.
 """
 
 from __future__ import annotations
@@ -17,7 +18,10 @@ from mocovit_deploy.untrusted.read import LARGEST_FILE
 from mocovit_deploy.untrusted.zip import Damaged, open_stored_zip
 
 KINDS = "biufU"
-"""Of element types: numbers and text. Objects are pickles, which run code; the others are never written."""
+"""numpy's kinds of element types that are read: numbers and text.
+
+Objects are pickles, which run code. This project never writes the remaining kinds.
+"""
 
 _SUFFIX = ".npy"
 _LAST_CHARACTER = 0x10FFFF
@@ -27,7 +31,7 @@ def read_arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
     """The arrays of an uncompressed `.npz` file by name.
 
     Raises `Damaged` for anything else: compressed members, an array whose header and bytes disagree, an
-    element type not in `KINDS`; `OSError` where the file cannot be read.
+    element type not in `KINDS`. Raises `OSError` if the file cannot be read.
     """
     with open_stored_zip(path, LARGEST_FILE) as archive:
         return {
@@ -45,9 +49,7 @@ def _array(data: bytes, name: str) -> npt.NDArray[Any]:
             (2, 0): np.lib.format.read_array_header_2_0,
         }
         shape, fortran_order, dtype = read_header[version](stream)
-    except (
-        Exception
-    ) as error:  # the header is a Python literal: numpy asks Python's parser, and its tokenizer
+    except Exception as error:  # the header is a Python literal, and Python's parser raises many things
         raise Damaged(f"{name} has no array header ({type(error).__name__})") from error
     if dtype.kind not in KINDS or dtype.itemsize == 0:
         raise Damaged(f"{name} holds {str(dtype)[:40]}, not numbers or text")
@@ -55,10 +57,10 @@ def _array(data: bytes, name: str) -> npt.NDArray[Any]:
         raise Damaged(f"{name} has shape {str(shape)[:80]}")
     declared, there = math.prod(shape) * dtype.itemsize, len(data) - stream.tell()
     if declared != there:
-        raise Damaged(f"{name} declares {declared:,} bytes of shape {shape} and holds {there:,}")
+        raise Damaged(f"{name} declares shape {shape}, which is {declared:,} bytes, but holds {there:,}")
     if dtype.kind == "U" and declared:
         characters = np.frombuffer(data, f"{dtype.byteorder}u4", offset=stream.tell())
         if characters.max() > _LAST_CHARACTER:
-            raise Damaged(f"{name} holds text that is no Unicode")
+            raise Damaged(f"{name} holds text that is not Unicode")
     flat = np.frombuffer(data, dtype, offset=stream.tell())
     return flat.reshape(shape, order="F" if fortran_order else "C").astype(dtype.newbyteorder("="))

@@ -1,7 +1,7 @@
-"""Run a program with a time-out, and leave nothing of it behind.
+"""Run a program with a time-out, and leave no process behind.
 
-Every child gets a process group of its own, so that ending it also ends what it has started. Commands
-are argument lists, never shell strings.
+Every child gets a process group of its own, so that ending it also ends the processes it has started.
+Commands are argument lists, never shell strings.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Finished:
         return self.status == 0 and not self.timed_out
 
     def reason(self) -> str:
-        """Why it failed, in one line: its last words, or what ended it."""
+        """Why it failed, in one line: the last line of its stderr, or what ended it."""
         if self.timed_out:
             return "it did not end in time and was stopped"
         lines = [line.strip() for line in self.stderr.splitlines() if line.strip()]
@@ -52,12 +52,11 @@ def run_process(
     environment: Mapping[str, str] | None = None,
     memory_bytes: int | None = None,
 ) -> Finished:
-    """Run `argv` to its end, at most `deadline_s` seconds, and return what became of it.
+    """Run `argv` to its end, or stop it after `deadline_s` seconds, and return its status and output.
 
-    `environment` is added to this process's own. With `memory_bytes` it gets no more anonymous memory than
-    that (Linux; elsewhere there is no such limit). Output that is not UTF-8 is kept, with the bytes that
-    are not text replaced. Raises `FileNotFoundError` or `PermissionError` when the program cannot be
-    started at all; everything after the start is in the result.
+    `environment` is added to this process's own. `memory_bytes` limits its anonymous memory (on Linux only).
+    Bytes of the output that are not UTF-8 are replaced. Raises `FileNotFoundError` or `PermissionError` if
+    the program cannot be started; everything after the start is in the result.
     """
     words = tuple(str(word) for word in argv)
     child = subprocess.Popen(

@@ -1,7 +1,7 @@
-"""Read what somebody else wrote: sizes are looked at before bytes, and JSON is taken strictly.
+"""Read files that somebody else wrote: sizes are checked before bytes are read, and JSON is read strictly.
 
-Everything here raises `ValueError` with what is wrong, or `OSError`; the caller knows what the file should
-have been and says so.
+Every function raises `ValueError` that says what is wrong, or `OSError`. The caller knows what the file
+should have been, and adds that to the message.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ LARGEST_DOCUMENT = 64 << 20
 """Bytes of JSON or TOML: a report with two million samples fits."""
 
 MOST_VALUES = 4_000_000
-"""In a JSON document. An empty list costs three bytes of text and some eighty of memory."""
+"""Values in a JSON document. An empty list takes three bytes of text and some eighty of memory."""
 
 MOST_MEMBERS = 10_000
-"""Of a folder that is one artifact."""
+"""Files and folders inside a folder that is one artifact."""
 
 LONGEST_NUMBER = 400
-"""Characters. Longer ones are not figures of ours, and integers cost the square of their length."""
+"""Characters. This project writes no longer ones, and reading an integer takes the square of its length."""
 
 
 def size_of(path: Path, at_most: int = LARGEST_FILE) -> int:
-    """The size of a regular file in bytes; `ValueError` where it is another thing, or larger than `at_most`.
+    """The size of a regular file in bytes.
 
-    A pipe or a device has no size and may never end.
+    Raises `ValueError` for a file larger than `at_most`, and for a pipe or a device, which may never end.
     """
     found = path.stat()
     if not stat.S_ISREG(found.st_mode):
@@ -53,7 +53,7 @@ def read_bytes(path: Path, at_most: int = LARGEST_FILE) -> bytes:
 
 
 def check_folder(folder: Path) -> None:
-    """`ValueError` unless a folder holds regular files and folders alone, a sane number of them.
+    """Raise `ValueError` unless a folder holds only regular files and folders, at most `MOST_MEMBERS`.
 
     A link could lead out of it, and a pipe or a device never ends.
     """
@@ -70,7 +70,7 @@ def check_folder(folder: Path) -> None:
                 if entry.is_dir(follow_symlinks=False):
                     pending.append(Path(entry.path))
                 elif not entry.is_file(follow_symlinks=False):
-                    raise ValueError(f"{shown} is no regular file")
+                    raise ValueError(f"{shown} is not a regular file")
                 elif entry.stat(follow_symlinks=False).st_size > LARGEST_FILE:
                     raise ValueError(f"{shown} is larger than {LARGEST_FILE:,} bytes")
 
@@ -83,8 +83,8 @@ def read_json(path: Path) -> Any:
 def parse_json(data: bytes) -> Any:
     """A JSON document in UTF-8.
 
-    `ValueError` for anything that JSON or a reader of it leaves to chance: a key twice in one object, NaN
-    and infinity (a number that overflows to it too), text that cannot be encoded, nesting that exhausts the
+    Raises `ValueError` for anything that readers of JSON treat differently: a key twice in one object, NaN,
+    infinity, a number that overflows to infinity, text that cannot be encoded, nesting that exhausts the
     stack, more than `MOST_VALUES` values.
     """
     values = sum(data.count(mark) for mark in (b",", b"[", b"{"))
@@ -117,7 +117,7 @@ def _without_doubles(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _refuse(word: str) -> NoReturn:
-    raise ValueError(f"{word} is no number")
+    raise ValueError(f"{word} is not a number")
 
 
 def _finite(text: str) -> float:

@@ -1,13 +1,13 @@
-"""Run a function on a file of the user's in a child process that is limited in time and memory.
+"""Run a function on the user's file in a child process that is limited in time and memory.
 
 Runtimes, readers of formats and converters are C++: a damaged file, or an operation that nobody tried, can
-make one crash, loop, or ask for all memory. In a child that ends the child, and the command says one line and
-goes on. Arguments and results are plain JSON data, so nothing the child says is executed here.
+make one crash, loop, or take all memory. In a child process this ends only the child; the command prints one
+line and goes on. Arguments and results are plain JSON data, so nothing that the child returns is executed.
 
     call_in_child("mocovit_deploy.parity.sandboxed:child_check", {"path": "a.onnx"}, limits, ...)
 
 The child is a new interpreter, not a fork: a fork is not safe where Apple's frameworks are loaded. `-P` keeps
-the current folder, which may be the one the file came in, out of the module path.
+the current folder, which may hold the untrusted file, out of the module path.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ from mocovit_deploy.files import size_bytes
 from mocovit_deploy.untrusted.read import parse_json
 
 PR_SET_PDEATHSIG = 1
-"""Of linux/prctl.h."""
+"""From linux/prctl.h."""
 LARGEST_OUTPUT = 1 << 30
-"""Bytes that a child may write to one file: what it prints goes to a temporary one."""
+"""Bytes that a child may write to one file. What it prints goes to a temporary file."""
 
 
 @dataclass(frozen=True)
 class Wording:
-    """How the ends of a child that tell nothing by themselves are told."""
+    """The messages for a child that ended without an answer."""
 
     slow: str = "reading and running it did not end within {seconds:.0f} s and was stopped"
     crash: str = "what reads it crashed ({signal})"
@@ -50,12 +50,12 @@ OF_A_FILE = Wording()
 
 @dataclass(frozen=True, kw_only=True)
 class SandboxLimits:
-    """What a child may use. Memory is held to on Linux only: macOS ignores such limits."""
+    """What a child may use. The limit on memory holds on Linux only: macOS ignores such limits."""
 
     seconds: float
-    """By the clock; by the processor, as much on every core."""
+    """By the clock. Its processor time may be as long on every core."""
     memory_bytes: int
-    """Of its own (anonymous) memory; a file that is mapped does not count."""
+    """Of its own (anonymous) memory; mapped files do not count."""
 
 
 BASE_S, S_PER_MB = 60.0, 4.0
@@ -65,12 +65,12 @@ BASE_MEMORY_BYTES, MEMORY_FACTOR = 2 << 30, 16
 def limits_for(*paths: Path, deadline_s: float | None = None) -> SandboxLimits:
     """Limits that grow with the sizes of the files: 60 s and 4 s per MB, 2 GiB and 16 times their bytes.
 
-    `mocovit_1_0` takes a twentieth of the time and a sixth of the memory where it takes most, in Core ML.
+    `mocovit_1_0` takes at most a twentieth of the time and a sixth of the memory, in Core ML.
     `deadline_s` replaces the seconds.
     """
     size = 0
     for path in paths:
-        with contextlib.suppress(OSError):  # its reader in the child says what is wrong with it
+        with contextlib.suppress(OSError):  # the child's reader of the file reports what is wrong with it
             size += size_bytes(path)
     seconds = BASE_S + S_PER_MB * size / 1e6 if deadline_s is None else deadline_s
     return SandboxLimits(seconds=seconds, memory_bytes=BASE_MEMORY_BYTES + MEMORY_FACTOR * size)
@@ -86,10 +86,11 @@ def call_in_child(
     verbose: bool,
     wording: Wording = OF_A_FILE,
 ) -> Any:
-    """`function(**arguments)` in a child, for `target` "package.module:function"; returns its JSON data.
+    """Call `function(**arguments)` in a child, for `target` "package.module:function"; returns its JSON data.
 
-    The errors of `errors.py` that it raises are raised here again. A crash, a time-out and too much memory
-    raise `failure`, which names `subject`. With `verbose`, what the child printed goes to stderr.
+    Errors of `errors.py` that the function raises are raised here again. A crash, a time-out and too much
+    memory raise `failure` with a message that names `subject`. Any other error is a `RuntimeError`. With
+    `verbose`, what the child printed goes to stderr.
     """
     from mocovit_deploy.untrusted.process import run_process
 
@@ -131,7 +132,7 @@ def call_in_child(
 
 
 def main(order: Mapping[str, Any]) -> int:
-    """The child: take the limits, call the function, write down what came of it."""
+    """The child: set the limits, call the function, write its result or its error to the answer file."""
     from mocovit_deploy.terminal.quiet import quiet
 
     end_with_parent(order["parent"])
@@ -141,7 +142,7 @@ def main(order: Mapping[str, Any]) -> int:
         with quiet(not order["verbose"]):
             module, _, name = order["target"].partition(":")
             document["result"] = getattr(importlib.import_module(module), name)(**order["arguments"])
-    except Exception as error:  # noqa: BLE001 - the parent says what it is
+    except Exception as error:  # noqa: BLE001 - the parent reports it
         document = {"error": _kind(error), "message": errors.first_line(error)}
         if isinstance(error, errors.DeployError):
             document["message"] = str(error)
@@ -150,12 +151,12 @@ def main(order: Mapping[str, Any]) -> int:
     Path(order["answer"]).write_text(json.dumps(document), encoding="utf-8")
     sys.stdout.flush()
     sys.stderr.flush()
-    # A runtime that a damaged file has confused may crash while it is torn down; the answer is there.
+    # The answer is written. A runtime that read a damaged file may still crash while it is torn down.
     os._exit(0)
 
 
 def _kind(error: BaseException) -> str:
-    """The name of the error of `errors.py` that this is, or of its own class."""
+    """The name of the nearest class of `errors.py` that `error` is an instance of, else of its own class."""
     if _out_of_memory(error):
         return MemoryError.__name__
     known = (one for one in type(error).__mro__ if one.__module__ == errors.__name__)
@@ -172,16 +173,16 @@ def _out_of_memory(error: BaseException) -> bool:
 
 
 def end_with_parent(parent: int) -> None:
-    """Let Linux kill this process when `parent` is gone, as it may be without a word (SIGKILL).
+    """Let Linux kill this process when `parent` ends, even if `parent` is killed (SIGKILL).
 
-    Elsewhere the child goes on to its end, or to its limits.
+    On other systems the child runs to its end, or to its limits.
     """
     if sys.platform != "linux":
         return
     import ctypes
 
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:  # it was gone before
+    if os.getppid() != parent:  # it ended before the call
         os._exit(1)
 
 
@@ -197,7 +198,7 @@ def _limit(limits: SandboxLimits) -> None:
     ):
         _, hard = resource.getrlimit(kind)
         allowed = value if hard == resource.RLIM_INFINITY else min(value, hard)
-        with contextlib.suppress(ValueError, OSError):  # a system that knows no such limit
+        with contextlib.suppress(ValueError, OSError):  # a system without this limit
             resource.setrlimit(kind, (allowed, hard))
 
 

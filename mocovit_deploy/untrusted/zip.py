@@ -1,7 +1,7 @@
-"""Zip archives of stored members, as numpy and torch write them: what they hold, checked before it is read.
+"""Zip archives whose members are stored uncompressed, as numpy and torch write them, checked before reading.
 
-A member that is stored takes its own size of the file, so members that are all stored and together no larger
-than the file cannot inflate, and no two of them are the same bytes twice.
+A stored member has as many bytes as it takes of the file. Members that together are no larger than the file
+cannot inflate, nor can they multiply by sharing bytes.
 """
 
 from __future__ import annotations
@@ -19,21 +19,22 @@ LARGEST_ARCHIVE = 64 << 30
 """Bytes. A training checkpoint holds the optimizer's state too."""
 
 LARGEST_DIRECTORY = 16 << 20
-"""Bytes of the list of members, each of which costs some 500 bytes of memory for its 50 to 100 there."""
+"""Bytes of the list of members. A member has 50 to 100 bytes in it and takes some 500 bytes of memory."""
 
 _END, _END_SIZE = b"PK\5\6", 22
 _END64, _LOCATOR64, _LOCATOR64_SIZE = b"PK\6\6", b"PK\6\7", 20
 
 
 class Damaged(ValueError):  # noqa: N818 - a state of the file
-    """An archive that is not to be read, with what is wrong with it."""
+    """An archive that is not read; the message says what is wrong with it."""
 
 
 @contextmanager
 def open_stored_zip(path: Path, at_most: int = LARGEST_ARCHIVE) -> Iterator[zipfile.ZipFile]:
-    """A zip file whose members are all stored and named plainly.
+    """Open a zip file whose members are all stored and named plainly, of at most `at_most` bytes.
 
-    Raises `Damaged`, also for what goes wrong while members are read; `OSError` as it comes.
+    Raises `Damaged` for any other file, and for errors of `zipfile` inside the block. `OSError` passes
+    through.
     """
     try:
         size = size_of(path, at_most)
@@ -43,7 +44,7 @@ def open_stored_zip(path: Path, at_most: int = LARGEST_ARCHIVE) -> Iterator[zipf
             yield archive
     except Damaged:
         raise
-    # zipfile itself lets some of these through from a damaged directory.
+    # zipfile raises each of these for some damaged directory.
     except (
         zipfile.BadZipFile,
         ValueError,
@@ -72,14 +73,14 @@ def check_members(members: list[zipfile.ZipInfo], size: int) -> None:
         if member.flag_bits & 0x1:
             raise Damaged(f"{name[:80]} is encrypted")
         if member.compress_type != zipfile.ZIP_STORED or member.compress_size != member.file_size:
-            raise Damaged(f"{name[:80]} is compressed; what is read here is stored as it is")
+            raise Damaged(f"{name[:80]} is compressed; only uncompressed (stored) members are read")
     total = sum(member.file_size for member in members)
     if total > size:
-        raise Damaged(f"members of {total:,} bytes in a file of {size:,}")
+        raise Damaged(f"its members have {total:,} bytes together, the file only {size:,}")
 
 
 def _check_directory(path: Path, size: int) -> None:
-    """Look at the length of the list of members before anything makes objects of it."""
+    """Check the length of the list of members before `zipfile` makes objects of it."""
     tail_size = _END_SIZE + _LOCATOR64_SIZE
     with path.open("rb") as stream:
         stream.seek(max(size - tail_size, 0))
@@ -90,11 +91,11 @@ def _check_directory(path: Path, size: int) -> None:
         if tail[:4] == _LOCATOR64 and len(tail) == tail_size:
             (where,) = struct.unpack_from("<Q", tail, 8)
             if where > size - 56:
-                raise Damaged("its directory lies outside the file")
+                raise Damaged("its list of members lies outside the file")
             stream.seek(where)
             record = stream.read(56)
             if record[:4] != _END64:
                 raise Damaged("not a zip file, or cut off")
             (length,) = struct.unpack_from("<Q", record, 40)
     if length > LARGEST_DIRECTORY:
-        raise Damaged(f"a directory of {length:,} bytes")
+        raise Damaged(f"its list of members has {length:,} bytes, at most {LARGEST_DIRECTORY:,} are read")

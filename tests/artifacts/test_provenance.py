@@ -75,10 +75,10 @@ def test_a_checkpoint_is_known_by_its_digest_and_another_one_is_refused(tmp_path
     assert made.source["files"] == {"mine.safetensors": digest(tmp_path / "mine.safetensors")}
     assert model_of(made) == spec
     Path("mine.safetensors").write_bytes(b"other weights")
-    with pytest.raises(UsageError, match="another mine.safetensors"):
+    with pytest.raises(UsageError, match="mine.safetensors has changed"):
         model_of(made)
     Path("mine.safetensors").unlink()
-    with pytest.raises(UsageError, match="which is not there"):
+    with pytest.raises(UsageError, match="which does not exist here"):
         model_of(made)
 
 
@@ -113,7 +113,7 @@ def test_a_manifest_of_an_older_version_is_read_and_says_what_it_lacks(tmp_path)
     del document["source"]
     manifest_path(made.path).write_text(json.dumps(document))
     assert read_manifest(made.path).source is None
-    with pytest.raises(UsageError, match="does not say which network"):
+    with pytest.raises(UsageError, match="does not record the network"):
         model_of(read_manifest(made.path))
 
 

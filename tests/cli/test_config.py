@@ -110,14 +110,14 @@ def test_files_are_relative_to_the_file(tmp_path):
     ("text", "message"),
     [
         ('precison = "fp16"', "unknown option 'precison'; did you mean 'precision'"),
-        ("json = true", "json: give it on the command line"),
+        ("json = true", "json: goes on the command line, not into a file"),
         ('normalize = "yes"', "normalize: 'yes' is not true or false"),
         ("batch = 0", "batch: argument --batch: '0' is not a positive whole number"),
-        ("batch = true", "batch: True is neither a text nor a number"),
+        ("batch = true", "batch: True is neither text nor a number"),
         ("format = []", "format: an empty list"),
         ("labels = { a = 1 }", "labels: takes no table"),
         ("format = ", "not TOML"),
-        ('checkpoint = ["a.pt", 2024-01-01]', "neither a text nor a number"),
+        ('checkpoint = ["a.pt", 2024-01-01]', "neither text nor a number"),
     ],
 )
 def test_what_does_not_fit_is_refused_by_file_and_key(text, message, tmp_path):

@@ -169,7 +169,7 @@ def test_options_of_files_show_in_the_request(name, folder, monkeypatch):
 @pytest.mark.parametrize("name", ONE_FORMAT)
 def test_an_option_of_one_format_is_refused_for_others(name):
     other = "onnx" if ONE_FORMAT[name] != "onnx" else "coreml"
-    with pytest.raises(UsageError, match=f"{option(name)} is of {ONE_FORMAT[name]} files"):
+    with pytest.raises(UsageError, match=f"{option(name)} is for {ONE_FORMAT[name]} files"):
         request_of("--format", other, *REQUEST_OPTIONS[name][0])
 
 
@@ -189,9 +189,9 @@ def test_a_summary_refuses_what_changes_files_alone(name):
         (["--unsafe-pickle"], "--unsafe-pickle reads a --checkpoint or a .pt2 file"),
         (["--pretrained", "--checkpoint", "a.pt"], "--pretrained and --checkpoint both give the weights"),
         (["--model-arg", "a=1", "--model-arg", "a=2"], "--model-arg a is given twice"),
-        (["--calibration", "random"], "--calibration is of precisions with fixed ranges"),
         (["--features", "--num-classes", "7"], "--features leaves out the head .* leave out --num-classes"),
         (["--features", "--data", "a"], "--features leaves out the head .* leave out --data"),
+        (["--calibration", "random"], "--calibration is for precisions with fixed ranges"),
         (["--ranges", "mse"], "--ranges goes with --calibration"),
         (["--bias-correction"], "--bias-correction goes with --calibration"),
         (["--max-drop", "1"], "--max-drop goes with --data or --precision auto"),
@@ -370,7 +370,7 @@ def test_parity_options_that_do_not_go_together():
     for words in (["--target", "host"], ["--fresh"], ["--report-dir", "a"], ["--json"], ["--data", "a"]):
         with pytest.raises(UsageError, match=f"{words[0]} does not go with --init"):
             cli._parity(["a.onnx", "--init", *words])
-    with pytest.raises(UsageError, match="--init writes a contract of files"):
+    with pytest.raises(UsageError, match="--init writes a contract for files"):
         cli._parity(["--init"])
     others = (["--deadline-s", "3"], ["--data", "a"], ["--images", "3"], ["--max-drop", "1"], ["a.onnx"])
     for words in (["--layers"], ["--bisect"], ["--target", "host"], *others):

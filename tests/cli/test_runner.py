@@ -67,7 +67,7 @@ def raising(error):
         (
             FileNotFoundError(errno.ENOENT, "No usable temporary directory found in ['/tmp', '/var/tmp']"),
             7,
-            "p: error: no folder for temporary files takes one; make room, or set TMPDIR",
+            "p: error: no folder for temporary files can be written; make room, or set TMPDIR",
         ),
     ],
 )

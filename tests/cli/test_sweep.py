@@ -83,7 +83,7 @@ def test_the_file_of_the_document_is_taken(tmp_path):
         ("report = 'a.html'\n[[system]]", "report does not go into a sweep"),
         ("[[system]]\n[[system]]", "give each .* a name of its own"),
         ("format = 'onnx'\nprecision = 'fp16_weights'\n[[system]]", "no format in it has any of these"),
-        ("[[system]]\nname = 3", "3 is not a text"),
+        ("[[system]]\nname = 3", "3 is not text in quotes"),
     ],
 )
 def test_what_does_not_fit_is_refused(text, message, tmp_path):
@@ -92,7 +92,7 @@ def test_what_does_not_fit_is_refused(text, message, tmp_path):
 
 
 def test_other_options_are_refused(tmp_path):
-    with pytest.raises(UsageError, match="--opset stands in the file of --sweep"):
+    with pytest.raises(UsageError, match="--opset goes into the file of --sweep"):
         cli._export(["--sweep", str(write(tmp_path, TOML)), "--opset", "17"])
 
 

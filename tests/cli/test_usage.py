@@ -13,7 +13,7 @@ MISTAKES = [
     ("export", "--format tfilte", "did you mean 'tflite'"),
     ("export", "--precision fp61", "unknown precision"),
     ("export", "--converter litert", "did you mean 'litert-torch'"),
-    ("export", "--format onnx --converter direct", "--converter is of tflite files"),
+    ("export", "--format onnx --converter direct", "--converter is for tflite files"),
     ("export", "--without fold_scael", "did you mean 'fold_scale'"),
     ("export", "--format coreml --dynamic batch", "fixed batch"),
     ("export", "--minimum-deployment-target iOS14", "ML programs need iOS 15"),

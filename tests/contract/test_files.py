@@ -123,7 +123,7 @@ def test_a_file_that_was_changed_is_judged_as_it_lies(copied):
     path = copied / "net" / "tiny_32_fp32.onnx"
     path.write_bytes(path.read_bytes() + b"\0")
     assert found(copied, model(copied))[PAIR].notes == (
-        "changed after its export; what is judged is the file as it is",
+        "changed after its export; the verdict is about the changed file",
     )
 
 

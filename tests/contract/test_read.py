@@ -126,9 +126,9 @@ BAD = {
     ),
     "a name with a path in it": (
         MODEL.replace("net", '"../net"') + "[[model.net.file]]\n",
-        "cannot name a folder",
+        "cannot be a folder's name",
     ),
-    "a dot alone": (MODEL.replace("net", '".."'), "cannot name a folder"),
+    "a dot alone": (MODEL.replace("net", '".."'), "cannot be a folder's name"),
     "a net that is no table": ('[model]\nnet = "x"\n', "model.net: not a table"),
     "no model": ("[model.net]\n" + FILE, "model.net: model is missing"),
     "no file": (MODEL, "no [[model.net.file]]"),
@@ -144,7 +144,7 @@ BAD = {
         "model.net.file[0]: unknown word 'max_eror'; did you mean 'max_error'?",
     ),
     "the second file": (MODEL + FILE + TFLITE + "max = 1\n", "model.net.file[1]: unknown word 'max'"),
-    "no bound": (MODEL + FILE.replace("max_error = 1e-5\n", ""), "no bound in it, so it could not fail"),
+    "no bound": (MODEL + FILE.replace("max_error = 1e-5\n", ""), "holds no bound, so it could not fail"),
     "no format": (MODEL + '[[model.net.file]]\nprecision = "fp32"\nmax_error = 1e-5\n', "format is missing"),
     "no precision": (
         MODEL + '[[model.net.file]]\nformat = "onnx"\nmax_error = 1e-5\n',
@@ -168,10 +168,16 @@ BAD = {
     "a share above one": (MODEL + FILE + "min_top1_agreement = 1.5\n", "1.5 is more than 1"),
     "a bound all files meet": (MODEL + FILE + "min_sqnr_db = 0\n", "a bound that every file meets"),
     "half an operator": (MODEL + FILE + "max_operators = 1.5\n", "max_operators: 1.5 is not a whole number"),
-    "partitions of onnx": (MODEL + FILE + "max_partitions = 1\n", "can be said of tflite files alone"),
+    "partitions of onnx": (MODEL + FILE + "max_partitions = 1\n", "max_partitions is for tflite files only"),
     "accuracy without data": (MODEL + FILE + "min_accuracy = 0.9\n", "min_accuracy needs data"),
-    "data without accuracy": (MODEL + 'data = "a:b"\n' + FILE, "data is given, and no file bounds"),
-    "images without accuracy": (MODEL + "images = 5\n" + FILE, "images is given, and no file bounds"),
+    "data without accuracy": (
+        MODEL + 'data = "a:b"\n' + FILE,
+        "data is given, but no file has a bound on accuracy",
+    ),
+    "images without accuracy": (
+        MODEL + "images = 5\n" + FILE,
+        "images is given, but no file has a bound on accuracy",
+    ),
     "instructions without a core": (
         MODEL + TFLITE + 'instructions = 5\nruntime = "litert"\n',
         "instructions needs cpu",
@@ -194,24 +200,33 @@ BAD = {
         MODEL
         + FILE.replace("onnx", "coreml")
         + 'target = "emulated"\nruntime = "litert"\ncpu = "cortex-a76"\n',
-        "target emulated runs onnx and tflite files alone",
+        "target emulated runs only onnx and tflite files",
     ),
     "accuracy emulated": (
         MODEL + 'data = "a:b"\n' + TFLITE + EMULATED + "min_accuracy = 0.5\n",
-        "min_accuracy is measured on target host alone",
+        "min_accuracy is measured only on target host",
     ),
     "one file twice": (MODEL + FILE + FILE, "two files are onnx fp32"),
     "a checkpoint that is not there": (
         MODEL + 'checkpoint = "no.pt"\n' + FILE,
         "checkpoint: no.pt: no such file",
     ),
-    "a checkpoint that is a number": (MODEL + "checkpoint = 3\n" + FILE, "checkpoint: 3 is not a text"),
+    "a checkpoint that is a number": (
+        MODEL + "checkpoint = 3\n" + FILE,
+        "checkpoint: 3 is not text in quotes",
+    ),
     "classes in words": (MODEL + 'num_classes = "10"\n' + FILE, "num_classes: '10' is not a whole number"),
     "no classes": (MODEL + "num_classes = 0\n" + FILE, "num_classes: 0 is not a positive whole number"),
     "a flag in words": (MODEL + 'prefer_ema = "yes"\n' + FILE, "prefer_ema: 'yes' is not true or false"),
-    "names in a text": (MODEL + 'input_names = "a,b"\n' + FILE, "input_names: 'a,b' is not a list of texts"),
+    "names in a text": (
+        MODEL + 'input_names = "a,b"\n' + FILE,
+        "input_names: 'a,b' is not a list of at least one text in quotes",
+    ),
     "arguments in a list": (MODEL + "model_arg = [1]\n" + FILE, "model_arg: [1] is not a table"),
-    "an argument in a list": (MODEL + "model_arg = { a = [1] }\n" + FILE, "model_arg.a: [1] is not a text"),
+    "an argument in a list": (
+        MODEL + "model_arg = { a = [1] }\n" + FILE,
+        "model_arg.a: [1] is not text in quotes",
+    ),
     "a layout unknown": (MODEL + 'layout = "nwhc"\n' + FILE, "did you mean 'nhwc'?"),
     "dynamic": (MODEL + 'dynamic = "size"\n' + FILE, "unknown value 'size'"),
 }

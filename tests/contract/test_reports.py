@@ -100,7 +100,7 @@ def test_junit_is_what_the_schema_wants():
         assert float(suite.get("time")) >= 0
     failure = root.find("testsuite/testcase/failure")
     assert failure.get("type") == "SlowerError"
-    assert "max_partitions is 13, at most 1 was promised" in failure.get("message")
+    assert "max_partitions is 13, the bound is at most 1" in failure.get("message")
     error = root.find("testsuite/testcase/error")
     assert (error.get("type"), error.get("message")) == ("MissingToolError", "no emulator")
     assert "\x1b" not in document

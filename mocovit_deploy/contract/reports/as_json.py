@@ -11,7 +11,7 @@ FILE_NAME = "parity-contract.json"
 
 
 def as_json(result: ContractResult) -> dict[str, Any]:
-    """Plain data without NaN or infinity: `value` is null there, and `measured` says it in words."""
+    """Plain data for JSON. A value that is NaN or infinite is null, and `measured` names it as text."""
     return {
         "schema_version": SCHEMA_VERSION,
         "contract": str(result.contract),

@@ -1,7 +1,7 @@
 """A checked contract as JUnit XML: one testsuite per file, one testcase per bound.
 
-A miss is a `failure`, a bound that was not measured an `error`. There is no standard; attributes and their
-order are those that Ant's schema and Jenkins' both take.
+A bound that failed is a `failure`, a bound that was not measured an `error`. JUnit XML has no standard; the
+attributes and their order are those that Ant's schema and Jenkins' schema both accept.
 """
 
 from __future__ import annotations
@@ -14,10 +14,11 @@ from mocovit_deploy.parity.decide import FAIL, NOT_RUN
 
 FILE_NAME = "parity-contract.xml"
 _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-"""What XML 1.0 has no way to write."""
+"""A character that XML 1.0 cannot hold."""
 
 
 def junit(result: ContractResult) -> str:
+    """The report as text. Characters that XML cannot hold become "?"."""
     suites = ET.Element("testsuites")
     for number, file in enumerate(result.files):
         suites.append(_suite(result, file, number))

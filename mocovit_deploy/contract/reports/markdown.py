@@ -1,4 +1,4 @@
-"""A checked contract as a comment on a pull request: one table, misses first."""
+"""A checked contract as a comment on a pull request: one table, with bounds that did not pass first."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from mocovit_deploy.parity.decide import PASS
 
 FILE_NAME = "parity-contract.md"
 LARGEST = 65_536
-"""Characters that GitHub takes in one comment."""
+"""Characters that GitHub accepts in one comment."""
 LONGEST_CELL = 400
 _HEAD = (
     "| verdict | file | bound | measured | margin | measured by, or why not |\n|---|---|---|---|---|---|\n"
@@ -17,7 +17,10 @@ _HEAD = (
 
 
 def markdown(result: ContractResult) -> str:
-    """Never longer than `LARGEST`: what does not fit is counted, passed bounds first."""
+    """The report as Markdown, never longer than `LARGEST`.
+
+    Rows that do not fit are left out and counted; the passed bounds are the last, so they are left out first.
+    """
     title = f"### Parity contract: {result.verdict}"
     head = f"{title}\n\n{_text(str(result.contract))}: {result.summary}.\n\n{_HEAD}"
     notes = [f"- {_text(f'{file.subject}: {note}')}\n" for file in result.files for note in file.notes]
@@ -32,7 +35,7 @@ def markdown(result: ContractResult) -> str:
 
 
 def _fitting(lines: list[str], room: int, more: str) -> list[str]:
-    """As many of the lines as fit, and a last one that says how many do not."""
+    """The first lines that fit into `room` characters, and a line that counts the rest."""
     kept: list[str] = []
     for line in lines:
         if len(line) > room:
@@ -50,7 +53,7 @@ def _row(file: FileResult, check: Check) -> str:
 
 
 def _text(words: str) -> str:
-    """One line that Markdown takes as it is written: no cell ends, no markup, no person is notified."""
+    """One line escaped for a cell of a Markdown table: no markup, and no @ that would notify a person."""
     line = " ".join(words.split())
     short = line if len(line) <= LONGEST_CELL else f"{line[: LONGEST_CELL - 4]} ..."
     return re.sub(r"[\\|*`\[\]<>~]", r"\\\g<0>", short).replace("@", "&#64;")

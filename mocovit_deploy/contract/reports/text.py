@@ -9,6 +9,7 @@ HEADER = ("file", "bound", "measured", "margin", "verdict")
 
 
 def as_text(result: ContractResult) -> str:
+    """The table, and a line with the summary and the seconds."""
     rows = [
         (file.subject, check.name, check.measured, check.margin, check.verdict) for file, check in result.rows
     ]
