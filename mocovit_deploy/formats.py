@@ -117,8 +117,7 @@ class Format(Protocol):
     """Whether its files can leave the batch to the caller."""
 
     def refuse_impossible(self, request: ExportRequest) -> None:
-        """Raise `UsageError` if the request asks for what no file of this format can have, before any
-        work."""
+        """Raise `UsageError`, before any work, if no file of this format can be what the request asks for."""
         ...
 
     def lowerings(self, recipe: str) -> Sequence[str]:

@@ -38,7 +38,7 @@ PIXELS = Preprocessing(scale=1.0, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0), ass
 
 
 def sides_text(sides: tuple[int, int]) -> str:
-    """Height and width as --image-size takes them and files are called.
+    """Height and width as --image-size takes them, and as they stand in files' names.
 
     >>> sides_text((224, 224)), sides_text((96, 192))
     ('224', '96x192')
@@ -52,14 +52,14 @@ class InputSpec:
     """The image a network takes: `batch` pictures of `channels` x height x width, NCHW in PyTorch."""
 
     size: int = 224
-    """The height, and the width too unless `width` says otherwise."""
+    """The height; also the width if `width` is None."""
     channels: int = 3
     batch: int = 1
     preprocessing: Preprocessing = field(default_factory=Preprocessing)
     dtype: str = "float32"
-    """"uint8" for pixels 0..255 as they are."""
+    """"uint8" if the network takes pixels 0..255."""
     width: int | None = None
-    """None: a square."""
+    """None for a square."""
 
     @property
     def sides(self) -> tuple[int, int]:
@@ -80,7 +80,7 @@ class OwnInput:
     """
 
     size: int | None = None
-    """The height, and the width too unless `width` says otherwise."""
+    """The height; also the width if `width` is None."""
     batch: int | None = None
     scale: float | None = None
     mean: tuple[float, ...] | None = None

@@ -1,1 +1,2 @@
-"""What files answer on labelled images: the images, the answers, and how sure a difference is."""
+"""Accuracy on labelled images: the images, the answers of files and networks, and how sure a difference
+is."""

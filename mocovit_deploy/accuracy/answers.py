@@ -1,4 +1,4 @@
-"""The class that a file, or the network it came from, names for each of many images."""
+"""The class that a file, or the network it came from, answers for each of many images."""
 
 from __future__ import annotations
 
@@ -15,23 +15,24 @@ if TYPE_CHECKING:
     from torch import nn
 
 BATCH_SIZE = 64
-"""Images at a time where the file leaves that to the caller."""
+"""Images in one run, if the file leaves the batch to the caller."""
 
 Tensors = Callable[[int, int], Array]
 """(start, stop) -> images start to stop, preprocessed, (stop - start, C, S, S) float32."""
 
 
 def image_of(artifact: Artifact) -> InputSpec:
-    """The one image a file takes: its size, channels and preprocessing, by the manifest.
+    """The image that a file takes: its size, channels and preprocessing, from the manifest.
 
-    Raises `UsageError` where it takes something else than one image and gives something else than one
-    (batch, classes).
+    Raises `UsageError` unless the file takes one image and returns one (batch, classes).
     """
     if len(artifact.inputs) != 1 or artifact.inputs[0].layout not in ("nhwc", "nchw"):
-        raise UsageError(f"{artifact.path}: takes something else than one image; accuracy needs a classifier")
+        raise UsageError(f"{artifact.path}: does not take one image; accuracy needs a classifier of images")
     shape = artifact.outputs[0].shape if len(artifact.outputs) == 1 else ()
     if len(shape) != 2 or not isinstance(shape[1], int):
-        raise UsageError(f"{artifact.path}: does not give one (batch, classes); accuracy needs a classifier")
+        raise UsageError(
+            f"{artifact.path}: does not return one (batch, classes); accuracy needs a classifier"
+        )
     (taken,) = artifact.inputs
     _, *rest = taken.shape
     height, width, channels = rest if taken.layout == "nhwc" else (rest[1], rest[2], rest[0])
@@ -42,22 +43,24 @@ def image_of(artifact: Artifact) -> InputSpec:
 
 
 def file_answers(artifact: Artifact, predictor: Predictor, tensors: Tensors, images: int) -> Classes:
-    """The class a file names for each of the first `images` images, (images,). Works without torch.
+    """The class that a file answers for each of the first `images` images, (images,). Works without torch.
 
-    Raises `UsageError` where it takes several images at once and their number does not divide `images`.
+    Raises `UsageError` if the file has a fixed batch that does not divide `images`.
     """
     (taken,), (given,) = artifact.inputs, artifact.outputs
     many = BATCH_SIZE if taken.shape[0] == BATCH else int(taken.shape[0])
     if taken.shape[0] != BATCH and images % many:
-        raise UsageError(f"{artifact.path}: takes {many} images at a time, {images} are not a multiple of it")
+        raise UsageError(
+            f"{artifact.path}: takes {many} images at a time; {images} is not a multiple of that"
+        )
     batches = (as_taken(batch, taken) for batch in _batches(tensors, images, many))
     return classes(lambda batch: predictor({taken.name: batch})[given.name], batches)
 
 
 def network_answers(network: nn.Module, tensors: Tensors, images: int, dtype: str = "float32") -> Classes:
-    """The class the network, in eval mode, names for each of the first `images` images, (images,).
+    """The class that `network`, in eval mode, answers for each of the first `images` images, (images,).
 
-    `dtype` is the element type of the images it takes.
+    `dtype` is the element type of the images that the network takes.
     """
     import torch
 

@@ -1,4 +1,4 @@
-"""Where a file and the network differ on labelled images: by class, by pairs of classes, image by image."""
+"""How a file and the network differ on labelled images: by class, by pair of classes, image by image."""
 
 from __future__ import annotations
 
@@ -12,43 +12,49 @@ from mocovit_deploy.accuracy.evaluate import Classes, Evaluation, evaluate
 
 @dataclass(frozen=True, kw_only=True)
 class ClassResult:
-    """How many images of one class were named rightly."""
+    """How many images of one class were classified correctly."""
 
     label: int
     images: int
     right: int
+    """By the file."""
     reference_right: int
+    """By the network."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Confusion:
-    """How often images of the class `label` were called `named`."""
+    """How often images of the class `label` were classified as `named`."""
 
     label: int
     named: int
     images: int
+    """By the file."""
     reference_images: int
+    """By the network."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Flip:
-    """An image that the file names otherwise than the network."""
+    """An image for which file and network answer different classes."""
 
     image: str
     label: int
     reference: int
+    """The network's answer."""
     named: int
+    """The file's answer."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Breakdown:
-    """An evaluation and what it consists of."""
+    """An evaluation with its details."""
 
     evaluation: Evaluation
     by_class: tuple[ClassResult, ...]
     """In the order of the labels."""
     confusions: tuple[Confusion, ...]
-    """The file's, the most frequent first."""
+    """The file's wrong answers, the most frequent first."""
     flips: tuple[Flip, ...]
     """In the order of the images."""
 
@@ -62,9 +68,9 @@ PARTS = ("by_class", "confusions", "flips")
 
 
 def break_down(labels: Classes, reference: Classes, found: Classes, names: Sequence[str]) -> Breakdown:
-    """Compare a file's answers with the network's; all are (n,), image by image, and called `names`.
+    """Compare a file's answers `found` with the network's, `reference`. All are (n,), one for each image.
 
-    Raises `ValueError` if they do not match.
+    `names` are the names of the images. Raises `ValueError` if the lengths differ.
     """
     rows = list(zip(names, *(side.tolist() for side in (labels, reference, found)), strict=True))
     wrong = Counter((label, named) for _, label, _, named in rows if named != label)

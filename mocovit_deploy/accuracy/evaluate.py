@@ -1,18 +1,18 @@
-"""Is a file as right as the network it came from? Accuracy, agreement, and how sure the difference is.
+"""Compare a file with the network it came from: accuracy, agreement, and how sure the difference is.
 
-Both sides answer the same images, so what counts is where exactly one of them is right:
+Both answer the same images, so only images count on which exactly one of them is right:
 
     b  images only the reference gets right      drop = (b - c) / n
     c  images only the file gets right
 
 The 95 % interval holds every drop that the score test does not reject (T. Tango, Equivalence test and
 confidence interval for the difference in proportions for the paired-sample design, Statistics in Medicine
-17, 1998). Unlike Wald's it claims no certainty where b = c = 0, and unlike intervals of two independent
-accuracies it is as narrow as the few images that changed allow. Agresti and Min's of 2005 is simpler, but
-where all changes go one way it can cover the truth only 86 % of the time; this one never less than 93.6 %,
-computed exactly for pairs of up to 40 expected changes each way.
-The interval is for other images of the same kind. It does not say how well these images represent those of an
-application.
+17, 1998). Unlike Wald's interval it claims no certainty if b = c = 0. Unlike the interval of two independent
+accuracies it is as narrow as the few images that changed allow. The interval of Agresti and Min (2005) is
+simpler, but if all changes go one way it can cover the truth only 86 % of the time. This one never covers it
+less than 93.6 % of the time, computed exactly for pairs of up to 40 expected changes each way.
+The interval is about other images of the same kind. It does not say how well these images represent those of
+an application.
 
 Numpy only.
 """
@@ -31,11 +31,11 @@ from mocovit_deploy.artifacts.artifact import Array
 Classes = npt.NDArray[np.int64]
 
 NO_ANSWER = -1
-"""The class given to outputs that hold NaN or infinity: never right, agrees with nothing."""
+"""Stands for the class of an output that holds NaN or infinity: it is never right and never agrees."""
 NORMAL_95 = 1.959964
 """The standard normal distribution's 97.5 % quantile."""
 BISECTIONS = 60
-"""Until the edge of the interval is known to the last bit of a float."""
+"""Enough to find the edge of the interval to the last bit of a float."""
 
 
 @dataclass(frozen=True)
@@ -49,25 +49,28 @@ class Drop:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """One file's answers against the labels and against the reference's answers. Shares from 0 to 1."""
+    """One file's answers compared with the labels and with the reference's answers. Shares are 0 to 1."""
 
     images: int
     accuracy: float
     reference_accuracy: float
     drop: Drop
     agreement: float
-    """Share of images on which file and reference name the same class, right or wrong."""
+    """The share of images on which file and reference answer the same class, right or wrong."""
     without_answer: int
-    """Images for which the file gave NaN or infinity."""
+    """The number of images for which the file returned NaN or infinity."""
 
 
 def classes(predict: Callable[[Array], Array], batches: Iterable[Array]) -> Classes:
-    """The class named for each image, (n,); `predict` maps a batch of images to logits (B, classes)."""
+    """The class answered for each image, (n,); `predict` maps a batch of images to logits (B, classes)."""
     return np.concatenate([top_1(predict(images)) for images in batches])
 
 
 def top_1(logits: Array) -> Classes:
-    """(n, classes) -> (n,): the largest one's index, the first of equals; `NO_ANSWER` where not finite."""
+    """(n, classes) -> (n,): the index of the largest logit, the first of equals; `NO_ANSWER` if not finite.
+
+    Raises `ValueError` for another shape.
+    """
     if logits.ndim != 2:
         raise ValueError(f"logits have shape {logits.shape}, not (images, classes)")
     finite = np.isfinite(logits).all(axis=1)
@@ -75,14 +78,14 @@ def top_1(logits: Array) -> Classes:
 
 
 def accuracy(labels: Classes, answers: Classes) -> float:
-    """Share of answers that are right; `ValueError` where there are none, or not one per label."""
+    """The share of answers that are right. Raises `ValueError` unless there is one answer for each label."""
     if labels.shape != answers.shape or labels.ndim != 1 or not len(labels):
         raise ValueError(f"{answers.shape} answers for {labels.shape} labels")
     return float((labels == answers).mean())
 
 
 def evaluate(labels: Classes, reference: Classes, found: Classes) -> Evaluation:
-    """Judge a file's answers; all three are (n,), image by image. `ValueError` where they do not match."""
+    """Judge a file's answers `found`. All three are (n,), one for each image; else raises `ValueError`."""
     return Evaluation(
         images=len(labels),
         accuracy=accuracy(labels, found),
@@ -94,7 +97,10 @@ def evaluate(labels: Classes, reference: Classes, found: Classes) -> Evaluation:
 
 
 def paired_drop(reference_right: npt.NDArray[np.bool_], found_right: npt.NDArray[np.bool_]) -> Drop:
-    """Accuracy lost on the same images, with the interval described above; both are (n,), n >= 1."""
+    """Accuracy lost on the same images, with the interval described above. Both are (n,) with n >= 1.
+
+    Raises `ValueError` for other shapes.
+    """
     if reference_right.shape != found_right.shape or not reference_right.size:
         raise ValueError(f"{reference_right.shape} and {found_right.shape} are not the same images")
     n = reference_right.size
@@ -106,12 +112,15 @@ def paired_drop(reference_right: npt.NDArray[np.bool_], found_right: npt.NDArray
 
 
 def images_for(drop: float) -> int:
-    """With how many images the interval of a file that changes no answer ends within `drop`, a share > 0."""
+    """The number of images for which a file that changes no answer has an interval that ends within `drop`.
+
+    `drop` is a share above 0.
+    """
     return math.ceil(NORMAL_95**2 * (1 - drop) / drop)
 
 
 def _edge(b: int, c: int, n: int, towards: float) -> float:
-    """The last drop on the way from the observed one to `towards` (-1 or 1) that is not rejected."""
+    """The edge of the interval: the drop farthest towards `towards` (-1 or 1) that the test accepts."""
     accepted, rejected = (b - c) / n, towards
     for _ in range(BISECTIONS):
         middle = (accepted + rejected) / 2
@@ -123,10 +132,10 @@ def _edge(b: int, c: int, n: int, towards: float) -> float:
 
 
 def _score(b: int, c: int, n: int, drop: float) -> float:
-    """Distance of b - c from n * drop in standard errors, were `drop` the truth.
+    """The distance of b - c from n * drop in standard errors, under the hypothesis that `drop` is the truth.
 
-    The share of images only the file gets right is not known; it is the likeliest one given `drop`, the
-    root of a quadratic in Tango's section 3.
+    The share of images that only the file gets right is unknown. Its maximum-likelihood estimate under the
+    hypothesis is used, the root of a quadratic in Tango's section 3.
     """
     half_b = (-(b + c) + (2 * n - b + c) * drop) / 2
     root = math.sqrt(max(0.0, half_b**2 + 2 * n * c * drop * (1 - drop)))

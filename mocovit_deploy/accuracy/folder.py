@@ -1,8 +1,8 @@
-"""A folder of images, one folder a class.
+"""A folder of labelled images, with one folder for each class.
 
-photographs/cat/1.jpg      photographs/dog/2.jpg       names of --labels
-photographs/0/1.jpg        photographs/1/2.jpg         else whole numbers: the classes themselves
-photographs/a/1.jpg        photographs/b/2.jpg         else as many folders as classes, sorted
+photographs/cat/1.jpg      photographs/dog/2.jpg       the names of --labels photographs/0/1.jpg
+photographs/1/2.jpg         else the numbers of the classes photographs/a/1.jpg        photographs/b/2.jpg
+else any names, one for each class; sorted, they are 0, 1, ...
 """
 
 from __future__ import annotations
@@ -19,31 +19,32 @@ from mocovit_deploy.errors import UsageError
 from mocovit_deploy.spec import InputSpec
 
 SHOWN = 5
-"""Of what was left out."""
+"""How many files that were left out a note names."""
 
 
 @dataclass(frozen=True)
 class KnownClasses:
-    """The classes that a network tells apart."""
+    """The classes of a network."""
 
     count: int
     names: tuple[str, ...] = ()
-    """In the order of its outputs; empty if nobody gave them."""
+    """In the order of the network's outputs; empty if they were not given."""
 
 
 @dataclass(frozen=True)
 class LabelledFolder:
-    """The images of a folder, their labels, and what was left out, in words."""
+    """The images of a folder and their labels."""
 
     pictures: Pictures
     labels: Classes
     notes: tuple[str, ...]
+    """Messages about files that were left out."""
 
 
 def read_folder(folder: Path, image: InputSpec, images: int | None, known: KnownClasses) -> LabelledFolder:
-    """`images` images (None: all) of a folder of folders, evenly chosen.
+    """`images` images (None: all), evenly chosen from a folder with one folder for each class.
 
-    Raises `UsageError` for a folder without images, and for folders inside it that are not classes.
+    Raises `UsageError` for a folder with too few images, and for folders inside it that are not classes.
     """
     found = [path for path in files_in(folder) if path.parent != folder]
     if not found:
@@ -64,7 +65,9 @@ def read_folder(folder: Path, image: InputSpec, images: int | None, known: Known
     if not chosen:
         raise UsageError(f"{folder}: none of its {len(found)} files is an image; the first: {left_out[0]}")
     if images is not None and len(chosen) < images:
-        raise UsageError(f"{folder}: there are {len(chosen)} images, {images} are asked for")
+        raise UsageError(
+            f"{folder}: holds only {len(chosen)} of {images} images; give more, or ask for fewer"
+        )
     chosen.sort()
     labels = np.array([index[path.relative_to(folder).parts[0]] for path in chosen], np.int64)
     return LabelledFolder(Pictures(tuple(chosen), image), labels, _notes(folder, left_out))
@@ -79,13 +82,13 @@ def _index(folder: Path, names: Sequence[str], known: KnownClasses) -> dict[str,
         return {name: int(name) for name in names}
     if known.names:
         raise UsageError(
-            f"{folder}: {strange[0]} is no class of the network, whose labels begin with "
-            f"{', '.join(known.names[:SHOWN])}"
+            f"{folder}: {strange[0]} is not a class of the network, whose labels begin with "
+            f"{', '.join(known.names[:SHOWN])}; rename or remove the folder"
         )
     if len(names) != known.count:
         raise UsageError(
-            f"{folder}: holds {len(names)} folders for {known.count} classes; export with --labels, or "
-            "call the folders by the numbers of the classes"
+            f"{folder}: holds {len(names)} folders for {known.count} classes; export with --labels, or name "
+            "the folders by the numbers of the classes"
         )
     return {name: place for place, name in enumerate(names)}
 

@@ -1,4 +1,4 @@
-"""One file on labelled images: its answers beside the original network's."""
+"""Compare one file's answers on labelled images with the original network's."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from mocovit_deploy.formats import Predictor
 
 
 def known_classes(artifact: Artifact) -> KnownClasses:
-    """The classes of a file that gives one (batch, classes), with the labels of its export."""
+    """The classes of a file that returns one (batch, classes), with the labels of its export."""
     return KnownClasses(int(artifact.outputs[0].shape[-1]), labels_of(artifact))
 
 
@@ -24,17 +24,17 @@ def require_fitting(labelled: Labelled, known: KnownClasses, subject: str, data:
     """Raise `UsageError` for a label beyond the classes of `subject`."""
     if (largest := int(labelled.labels.max())) >= known.count:
         raise UsageError(
-            f"{data}: has labels up to {largest}, {subject} knows classes 0 to {known.count - 1}"
+            f"{data}: has labels up to {largest}, but {subject} has only classes 0 to {known.count - 1}"
         )
 
 
 def compare_answers(
     artifact: Artifact, predictor: Predictor, labelled: Labelled, reference: Classes
 ) -> Breakdown:
-    """Run a file on every image and set its answers beside `reference`, the network's own, (images,).
+    """Run a file on every image and compare its answers with `reference`, the network's, (images,).
 
-    Works without torch. Raises `UsageError` for a file that takes several images at once and their number
-    does not divide the images'.
+    Works without torch. Raises `UsageError` if the file has a fixed batch that does not divide the number of
+    images.
     """
     tensors = labelled.tensors(artifact.preprocessing)
     found = file_answers(artifact, predictor, tensors, len(labelled.labels))
@@ -42,15 +42,15 @@ def compare_answers(
 
 
 def drop_error(path: Path, found: Breakdown, max_drop: float | None) -> AccuracyError | None:
-    """The error of a file that may lose more than `max_drop` points; None if it holds.
+    """The error of a file that may lose more than `max_drop` percentage points; None if it does not.
 
-    What counts is the upper end of the drop's 95 % interval, and an image without an answer is an error.
+    The upper end of the drop's 95 % interval decides. An image without an answer is an error, too.
     """
     if max_drop is None:
         return None
     evaluation = found.evaluation
     if evaluation.without_answer:
-        return AccuracyError(f"{path}: gives NaN or infinity on {evaluation.without_answer} images")
+        return AccuracyError(f"{path}: returns NaN or infinity on {evaluation.without_answer} images")
     drop = evaluation.drop
     if 100 * drop.high <= max_drop:
         return None

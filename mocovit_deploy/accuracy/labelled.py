@@ -1,15 +1,15 @@
-"""Labelled images of the user's own: a folder, what a function returns, or what an .npz holds.
+"""The user's own labelled images: from a folder, a function or an .npz.
 
-    photographs/cat/1.jpg ...     one folder a class (folder.py)
+    photographs/cat/1.jpg ...     one folder for each class (folder.py)
 
     def held_out(image: InputSpec, images: int | None) -> tuple[images, labels]
 
-    images   (n, S, S, C) uint8, pixels 0 to 255 in RGB: preprocessed as the network was trained
-             (n, C, S, S) float32: taken as they are
+    images   (n, S, S, C) uint8, pixels 0 to 255 in RGB: preprocessed here for the network
+             (n, C, S, S) float32: preprocessed already
     labels   (n,) whole numbers from 0
 
-The function is told what the network takes (its size, its preprocessing) and how many images are wanted, None
-for all. An .npz holds the two arrays under these names; of it the first `images` are taken.
+The function gets the input that the network takes (its size, its preprocessing) and the number of images to
+return (None: all). An .npz holds the two arrays under these names, and its first `images` images are used.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from mocovit_deploy.spec import InputSpec, Preprocessing
 from mocovit_deploy.user_functions import load_function
 
 LARGEST_BYTES = 8 << 30
-"""Of the arrays in an .npz, unpacked: more is a mistake, or a trap."""
+"""Bytes that the arrays of an .npz may have unpacked. More is a mistake, or an attack."""
 
 
 @dataclass(frozen=True)
@@ -43,17 +43,17 @@ class Labelled:
     images: Array | Pictures
     labels: Classes
     notes: tuple[str, ...] = ()
-    """What was left out, in words."""
+    """Messages about files that were left out."""
 
     @property
     def names(self) -> tuple[str, ...]:
-        """What each image is called: its file, or its number."""
+        """The name of each image: its file, or its number."""
         if isinstance(self.images, Pictures):
             return tuple(map(str, self.images.paths))
         return tuple(f"image {number}" for number in range(len(self.labels)))
 
     def tensors(self, how: Preprocessing) -> Tensors:
-        """The images as the network takes them, by their first and last index."""
+        """A function from a range of indices to preprocessed images, (n, C, S, S) float32."""
         if self.images.dtype == np.float32:
             return lambda start, stop: self.images[start:stop]
         return lambda start, stop: np.stack([preprocess(one, how) for one in self.images[start:stop]])
@@ -62,10 +62,10 @@ class Labelled:
 def read_labelled(
     name: str, image: InputSpec, images: int | None, known: KnownClasses | None = None
 ) -> Labelled:
-    """The first `images` images that `name` names, for a network that takes `image`.
+    """The first `images` images (None: all) of the source `name`, for a network that takes `image`.
 
-    A folder's are evenly chosen, and `known` says which classes its folders are. Raises `UsageError` for a
-    folder, a function or a file that is not there or fails, and for arrays that do not fit.
+    Images of a folder are evenly chosen, and `known` maps its folders to classes. Raises `UsageError` for a
+    source that does not exist or fails, and for arrays that do not fit.
     """
     if known is not None and Path(name).is_dir():
         folder = read_folder(Path(name), image, images, known)
@@ -87,7 +87,7 @@ def read_labelled(
     if len(pictures) != len(labels):
         raise UsageError(f"{name}: {len(pictures)} images for {len(labels)} labels")
     if images is not None and len(labels) < images:
-        raise UsageError(f"{name}: there are {len(labels)} images, {images} are asked for")
+        raise UsageError(f"{name}: holds only {len(labels)} of {images} images; give more, or ask for fewer")
     return Labelled(pictures[:images], labels[:images].astype(np.int64))
 
 
@@ -96,7 +96,7 @@ def require_labels(name: str, labels: Array) -> None:
     if labels.ndim != 1 or labels.dtype.kind not in "iu" or not len(labels):
         raise UsageError(f"{name}: labels are {_described(labels)}, not (n,) whole numbers")
     if int(labels.min()) < 0:
-        raise UsageError(f"{name}: a label is {int(labels.min())}; they count from 0")
+        raise UsageError(f"{name}: a label is {int(labels.min())}; labels count from 0")
 
 
 def _from_function(name: str, image: InputSpec, images: int | None) -> tuple[Array, Array]:
@@ -109,15 +109,16 @@ def _from_function(name: str, image: InputSpec, images: int | None) -> tuple[Arr
         raise
     except Exception as error:
         raise UsageError(
-            f"{name}: does not give (images, labels): {type(error).__name__}: {first_line(error)}"
+            f"{name}: does not return (images, labels): {type(error).__name__}: {first_line(error)}"
         ) from error
     return pictures, labels
 
 
 def read_labelled_arrays(path: Path, needed: Sequence[str], welcome: Sequence[str]) -> dict[str, Array]:
-    """The arrays of an .npz by name: all of `needed`, and those of `welcome` that it holds.
+    """The arrays of an .npz by name: all of `needed`, and those of the optional `welcome` that it holds.
 
-    Raises `UsageError` for a file that is not there, is not an .npz, lacks one, or unpacks to too much.
+    Raises `UsageError` if the file does not exist, is not an .npz, lacks an array of `needed`, or unpacks to
+    more than `LARGEST_BYTES`.
     """
     if not path.is_file():
         raise UsageError(f"{path}: no such file")

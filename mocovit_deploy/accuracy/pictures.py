@@ -1,4 +1,4 @@
-"""Image files as pixels: the largest part in the middle with the proportions a network takes, scaled."""
+"""Image files as pixels: the largest centred part with the proportions that a network takes, scaled."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mocovit_deploy.extras import needs_extra
 from mocovit_deploy.spec import InputSpec
 
 MOST_PIXELS = 1 << 27
-"""Of one image file: more is a mistake, or a trap."""
+"""Pixels that one image file may have. More is a mistake, or an attack."""
 
 
 class NoImageError(Exception):
@@ -33,7 +33,7 @@ class Pictures:
         return len(self.paths)
 
     def __getitem__(self, chosen: slice) -> Array:
-        """Raises `UsageError` for a file that cannot be read by now."""
+        """(n, S, S, C) uint8. Raises `UsageError` for a file that can no longer be read."""
         return np.stack([self._pixels(path) for path in self.paths[chosen]])
 
     def _pixels(self, path: Path) -> Array:
@@ -44,7 +44,10 @@ class Pictures:
 
 
 def files_in(folder: Path) -> list[Path]:
-    """The files in a folder and below it, sorted, hidden ones left out. Raises `UsageError` if it is none."""
+    """The files in a folder and below it, sorted, without hidden ones.
+
+    Raises `UsageError` for a folder that cannot be read or holds no files.
+    """
     try:
         found = sorted(path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))
     except OSError as error:
@@ -55,7 +58,7 @@ def files_in(folder: Path) -> list[Path]:
 
 
 def spread(paths: Sequence[Path], count: int) -> list[Path]:
-    """All paths, `count` evenly spaced ones first: folders are often sorted by class.
+    """All paths, `count` evenly spaced ones first, because folders are often sorted by class.
 
     >>> [path.name for path in spread([Path(name) for name in "abcdef"], 3)]
     ['a', 'c', 'e', 'b', 'd', 'f']
@@ -67,7 +70,7 @@ def spread(paths: Sequence[Path], count: int) -> list[Path]:
 
 
 def require_picture(path: Path) -> None:
-    """Look at a file's first bytes. Raises `NoImageError` if they are no image's."""
+    """Check a file's first bytes. Raises `NoImageError` if they are not an image's, or it is too large."""
     pil = needs_extra("PIL.Image", "export")
     try:
         with pil.open(path) as opened:
@@ -75,13 +78,13 @@ def require_picture(path: Path) -> None:
     except Exception as error:  # noqa: BLE001 - a decoder raises any type over a damaged file
         raise NoImageError(f"not an image: {first_line(error)}") from None
     if pixels > MOST_PIXELS:
-        raise NoImageError(f"{pixels:,} pixels are too many")
+        raise NoImageError(f"it has {pixels:,} pixels, more than {MOST_PIXELS:,}")
 
 
 def read_pixels(path: Path, image: InputSpec) -> Array:
-    """The largest part in the middle of an image file that has the proportions of `image`, (H, W, C) uint8.
+    """The largest centred part of an image file with the proportions of `image`, scaled: (H, W, C) uint8.
 
-    Raises `NoImageError` for a file that no decoder takes.
+    Raises `NoImageError` for a file that cannot be decoded.
     """
     require_picture(path)
     pil = needs_extra("PIL.Image", "export")

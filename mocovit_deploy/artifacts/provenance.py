@@ -210,8 +210,7 @@ def code_digest() -> str:
 
 
 def _model_file(name: str) -> Path | None:
-    """The user's own file in a model's name: a .pt2, a .py, or the file of a module; None if there is
-    none."""
+    """The user's own file in a model's name: a .pt2, a .py, or the file of a module; else None."""
     if name.endswith(".pt2"):
         return Path(name)
     place, colon, _ = name.rpartition(":")

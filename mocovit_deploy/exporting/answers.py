@@ -1,4 +1,5 @@
-"""The user's labelled images, and what the original network says of them: asked once for all files."""
+"""The user's labelled images, and the original network's answers, computed once for all files of an
+export."""
 
 from __future__ import annotations
 
@@ -22,20 +23,21 @@ class OriginalAnswers:
 
     labelled: Labelled
     reference: Classes
+    """The class that the network answers for each image, (images,)."""
     max_drop: float | None
-    """In points; None for anything."""
+    """Percentage points; None for no limit."""
 
 
 def ask_original(
     network: Network, asked: AccuracyRequest, labels: tuple[str, ...], outputs: Sequence[TensorSpec]
 ) -> OriginalAnswers:
-    """Read the images of `--data` and ask the network; `labels` are names of its classes, or none.
+    """Read the images of `--data` and run the network on them; `labels` names its classes, or is empty.
 
-    Raises `UsageError` for a network that is no classifier of one image, and as `read_labelled` does.
+    Raises `UsageError` for a network that does not classify one image, and the errors of `read_labelled`.
     """
     output = classifier_output(outputs)
     if network.inputs.example is not None or output is None or len(outputs) > 1:
-        raise UsageError(f"--data: {network.name} is no classifier of one image; leave it out")
+        raise UsageError(f"--data: {network.name} does not classify one image; leave --data out")
     known = KnownClasses(int(output.shape[-1]), labels)
     labelled = read_labelled(asked.source, network.input, asked.images, known)
     require_fitting(labelled, known, network.name, asked.source)

@@ -6,9 +6,10 @@
                                                         `-------------'
                                      a higher price of noise, until the mixed file keeps the accuracy
 
-Every candidate is counted on the emulated core where that is installed, and estimated from a table of costs
-elsewhere. Accuracy is judged on images of the calibration source that no range was taken from, never on
-golden samples. The chosen candidate must pass in half precision too; if it does not, the next is taken.
+If the emulated core is installed, every candidate is counted on it; else its instructions are estimated from
+a table of costs. Accuracy is judged on images of the calibration source that no range was taken from, never
+on golden samples. The chosen candidate must also pass in half precision; if it does not, the next best is
+chosen.
 """
 
 from __future__ import annotations
@@ -43,27 +44,30 @@ from mocovit_deploy.spec import AUTO, SearchRequest
 from mocovit_deploy.targets import InstructionCount, RunConditions, counting_target
 
 MIXED = ("mixed_wi8_ai8_fp16", "mixed_wi8_ai8")
-"""The recipes of mixed files, the quicker arithmetic of their float operators first."""
+"""The recipes of mixed files, the one with the faster float arithmetic first."""
 NOISE_PRICES = (0.0, 1e3, 1e4, 1e5, 1e6)
 """Instructions that one unit of noise is worth, in the order they are tried; an operator takes 1e4 to 1e6."""
 MILLISECONDS_PER_INSTRUCTION = 1.5e-7
-"""Where nothing can be counted: measured, 1.48e-7 to 1.58e-7 for `mocovit_1_0` in fp32, fp16 and int8."""
+"""For estimates without a count. Measured: 1.48e-7 to 1.58e-7 for `mocovit_1_0` in fp32, fp16 and int8."""
 CONVERSIONS = ("QUANTIZE", "DEQUANTIZE")
-"""Operators that a mixed file has beside those of the float file."""
+"""Operators that a mixed file has in addition to those of the float file."""
 DEADLINE_S = 1800.0
+"""Seconds that counting one candidate may take."""
 
 
 @dataclass(frozen=True)
 class _Judged:
+    """A candidate with its file."""
+
     candidate: Candidate
     proven: Proven | None
     """None if the file could not be written or run."""
     again: Callable[[], Proven] | None = None
-    """Writes the file again: a later candidate may have taken its name."""
+    """Writes the file again, because a later candidate may have overwritten it."""
 
 
 def search(context: ExportContext, format_name: str, _recipe: str = AUTO) -> Outcome:
-    """Write, judge and compare the candidates; publish the best, or none where none keeps the accuracy."""
+    """Write, judge and compare the candidates, and publish the best; an error if none is good enough."""
     return outcome_of(context, format_name, AUTO, lambda: _Search(context, format_name).run())
 
 
@@ -88,7 +92,7 @@ class _Search:
     # Candidates
 
     def _mixed(self, recipe: str) -> Iterator[_Judged]:
-        """Mixed files, each more careful than the one before, up to the first that keeps the accuracy."""
+        """Mixed files with a rising price of noise, up to the first that keeps the accuracy."""
         told = self._costs(recipe)
         noise = self._noise(recipe) if self.labelled is not None else {}
         written: set[str] = set()
@@ -97,7 +101,7 @@ class _Search:
             one = self._candidate(recipe, choice)
             digest = "" if one.proven is None else one.proven.artifact.sha256
             if one.proven is not None and not _has_int8(one.proven):
-                return  # all float: a plain recipe, which was judged as such
+                return  # every operator is float: the same file as a plain recipe's, which is judged already
             if digest in written:
                 continue
             written.add(digest)
@@ -159,7 +163,7 @@ class _Search:
     # What they are chosen by
 
     def _costs(self, recipe: str) -> ArithmeticChoice:
-        """What each operator takes in float and in int8, counted where that can be done."""
+        """The instructions of each operator in float and in int8, counted if possible; else left open."""
         counts: list[dict[int, float]] = []
         for choice in (ArithmeticChoice(everything=True), ArithmeticChoice(nothing=True)):
             if not self.can_count:
@@ -182,7 +186,7 @@ class _Search:
             return relative_noise(lowered.graph, context.schemes.of(lowered), context.schemes.calibration)
 
     def _count(self, proven: Proven, *, per_operator: bool) -> InstructionCount | None:
-        """None if the emulator or the runtime for it is not installed."""
+        """The counted instructions; None if the emulator or the runtime for it is not installed."""
         if not self.can_count:
             return None
         conditions = RunConditions(
@@ -202,7 +206,7 @@ class _Search:
     # The choice
 
     def _published(self, judged: list[_Judged]) -> Outcome:
-        """The best candidate that passes in half precision too."""
+        """Publish the best candidate that also passes in half precision."""
         while True:
             choice = choose([one.candidate for one in judged], self.max_drop)
             chosen = next((one for one in judged if one.candidate is choice.candidate), None)
@@ -234,7 +238,7 @@ class _Search:
         )
 
     def _said(self, candidates: tuple[Candidate, ...], choice: Choice) -> dict[str, object]:
-        """What the manifest says of the search."""
+        """The record of the search for the manifest."""
         return {
             "device": self.wanted.device,
             "runtime": self.wanted.runtime,
@@ -249,31 +253,35 @@ class _Search:
         notes = []
         if not self.can_count:
             notes.append(
-                "instructions are estimated from a table of costs for LiteRT: nothing that counts is "
-                "installed (mocovit-bench emulator, mocovit-bench bundle)"
+                "instructions are estimated from a table of costs for LiteRT; to count them, install the "
+                "emulator (mocovit-bench emulator, mocovit-bench bundle)"
             )
         if self.labelled is None:
-            notes.append("accuracy was not judged: there are no calibration images to judge by")
+            notes.append("accuracy was not judged: there are no calibration images for it")
         elif self.context.schemes.calibration.judging.labels is None:  # type: ignore[union-attr]
-            notes.append("the calibration images have no labels: the network's own answers stand for them")
+            notes.append(
+                "the calibration images have no labels: the network's own answers are used as labels"
+            )
         return tuple(notes)
 
 
 def _is_quick(recipe: str) -> bool:
-    """Leaves out mixed files, and those never quicker than fp16: they widen weights in each inference, or
-    their activations are int16, for NPUs.
+    """Whether a plain recipe can be the fastest.
+
+    False for mixed recipes, which are tried separately, and for recipes that are never faster than fp16:
+    those that widen weights in each inference, and int16 activations, which are meant for NPUs.
     """
     known = recipe_named(recipe)
     return known.weights == "fp32" or (known.is_static and not known.is_mixed and known.activations == "int8")
 
 
 def _has_int8(proven: Proven) -> bool:
-    """Does a mixed file compute anything in int8?"""
+    """Whether a mixed file computes any operator in int8."""
     return bool(((proven.artifact.quantization or {}).get("operators") or {}).get("int8"))
 
 
 def _by_operator(proven: Proven, counted: InstructionCount) -> dict[int, float]:
-    """Instructions of each operator as the float file numbers them: 0 for one that was fused into another."""
+    """Instructions by the operator's index in the float file; 0 for one that was fused into another."""
     operators = format_named(proven.artifact.format).operators(proven.artifact)
     places = {
         one.index: place for place, one in enumerate(one for one in operators if one.kind not in CONVERSIONS)

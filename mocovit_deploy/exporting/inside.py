@@ -1,4 +1,4 @@
-"""What the outputs of a network hardly show, found once for all files of an export."""
+"""The branches of a network that its outputs hardly depend on, found once for all files of an export."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ from mocovit_deploy.passes.run import Pass
 from mocovit_deploy.spec import ExportRequest
 
 FP32 = "fp32"
-"""The recipe whose files are judged by layers too; the tolerance of others is a thousand times as wide."""
+"""The recipe whose files are also judged by layers. The tolerance of other recipes is a thousand times
+wider."""
 
 
 def look_inside(
@@ -29,10 +30,10 @@ def look_inside(
     passes: PassResult,
     request: ExportRequest,
 ) -> Inside:
-    """The branches that the outputs of fp32 files hardly show, and, if there are any, the original inside.
+    """The branches that the outputs hardly depend on, and the original's layers to judge them by.
 
-    `inputs` holds the parity samples, of which the first is measured on, and `captured` is the graph before
-    the passes. Without `verify`, or with no fp32 file asked for, there are no branches.
+    `inputs` holds the parity samples, (samples, N, C, H, W); branches are found on the first. `captured` is
+    the graph before the passes. There are no branches without `verify` and without an fp32 file.
     """
     if not request.verify or FP32 not in {recipe for _, recipe in request.files}:
         return Inside((), 0.0, None)
@@ -44,7 +45,7 @@ def look_inside(
     if request.deploy_hooks:
         return Inside(branches, bound, None, "--deploy-hooks changed the network before it was captured")
     if request.dynamic_batch:
-        return Inside(branches, bound, None, "with a free batch the values of a file have no shapes")
+        return Inside(branches, bound, None, "with --dynamic batch the values in a file have no fixed shapes")
     return Inside(branches, bound, look(network, captured, inputs, request.without))
 
 
@@ -56,7 +57,7 @@ def with_rewrites(
     without: Sequence[str],
     rewrites: Sequence[Pass],
 ) -> Inside:
-    """The same for a file with `rewrites`: values that these changed are not those of the original."""
+    """`inside` for a file with `rewrites`, which change some values of the original."""
     if inside.reference is None or not rewrites:
         return inside
     return replace(inside, reference=look(network, captured, inputs, without, rewrites))

@@ -1,4 +1,4 @@
-"""The images that candidates of a search are judged by, and what a user can do if none keeps the accuracy."""
+"""The images that candidates of a search are judged on, and advice if no candidate keeps the accuracy."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from mocovit_deploy.exporting.prove import ExportContext
 
 
 def judging_of(context: ExportContext) -> tuple[Labelled | None, Classes | None]:
-    """Images with labels, and the classes that the network names; these stand for unknown labels.
+    """Images with labels, and the network's answers for them, (images,). Its answers replace missing labels.
 
-    (None, None) if there are no images. Raises `UsageError` for labels of classes that the network has not.
+    (None, None) if there are no images. Raises `UsageError` for labels of classes that the network lacks.
     """
     calibration = context.schemes.calibration
     if calibration is None or calibration.judging is None:
@@ -25,7 +25,7 @@ def judging_of(context: ExportContext) -> tuple[Labelled | None, Classes | None]
         largest, classes = int(judging.labels.max()), logits.shape[-1]
         if largest >= classes:
             raise UsageError(
-                f"{calibration.source}: a label is {largest}, and the network names classes 0 to "
+                f"{calibration.source}: a label is {largest}, but the network has only classes 0 to "
                 f"{classes - 1}"
             )
     images = len(judging.images)
@@ -37,16 +37,16 @@ def judging_of(context: ExportContext) -> tuple[Labelled | None, Classes | None]
 
 
 def what_would_help(images: int | None, max_drop: float) -> str:
-    """What to do if no file keeps the accuracy, judged by so many images; None for no images.
+    """Advice if no file keeps the accuracy within the share `max_drop`, judged on `images` (None: on none).
 
     >>> what_would_help(272, 0.005)
-    '272 images cannot show so little of any file: judge by 765 or more (--judging-images)'
+    '272 images cannot show so small a drop for any file: judge on 765 or more (--judging-images)'
     """
     if max_drop <= 0:
-        return "no number of images shows that nothing is lost: raise --max-drop"
+        return "no number of images can show that nothing is lost: raise --max-drop"
     if images is not None and images < images_for(max_drop):
         return (
-            f"{images} images cannot show so little of any file: judge by {images_for(max_drop)} or more "
-            "(--judging-images)"
+            f"{images} images cannot show so small a drop for any file: judge on {images_for(max_drop)} or "
+            "more (--judging-images)"
         )
-    return "raise --max-drop, or ship it as it is"
+    return "raise --max-drop, or ship the original precision"

@@ -1,4 +1,4 @@
-"""The line: a request in, proven files on disk out."""
+"""One export: from a request to proven files on disk, every step in order."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from mocovit_deploy.terminal.progress import Stages
 
 @dataclass(frozen=True)
 class ExportOutcome:
-    """Everything one call of `export_model` did."""
+    """The result of one call of `export_model`."""
 
     network: Network
     passes: PassResult
@@ -38,20 +38,20 @@ class ExportOutcome:
     """The network before the passes."""
     outcomes: tuple[Outcome, ...]
     calibration: CalibrationSet | None = None
-    """None if no recipe asked for has fixed ranges."""
+    """The images that ranges were taken from; None if no requested recipe has fixed ranges."""
     notes: tuple[str, ...] = ()
-    """What the user must know of the labelled images."""
+    """What the user must know about the labelled images."""
 
 
 def export_model(request: ExportRequest, stages: Stages, live: Network | None = None) -> ExportOutcome:
-    """Export one network to every format and precision asked for, and prove each file.
+    """Export one network to every requested format and precision, and prove each file.
 
-    A file takes its name only after its verdict; one that fails goes to `rejected/` in the output folder,
-    and what stood under its name before stays. One format's failure does not stop the next.
+    A file takes its name only after its verdict. A file that fails goes to `rejected/` in the output folder,
+    and an older file of its name stays. One file's failure does not stop the next.
 
     `live` is the network itself if it does not come from `request.model`.
 
-    Raises `UsageError`, `ConversionError` or `MissingToolError` where nothing could be begun.
+    Raises `UsageError`, `ConversionError` or `MissingToolError` if no file could be begun.
     """
     with stages("request"):
         refuse_impossible(request)
@@ -98,7 +98,7 @@ def _outcome(context: ExportContext, format_name: str, recipe: str) -> Outcome:
 
 
 def _calibration(request: ExportRequest, network: Network, stages: Stages) -> CalibrationSet | None:
-    """The images that ranges are taken from, if a recipe asked for has fixed ranges."""
+    """The images that ranges are taken from; None if no requested recipe has fixed ranges."""
     needed = any(recipe == AUTO or recipe_named(recipe).is_static for _, recipe in request.files)
     if request.calibration is None or not needed:
         return None
@@ -113,6 +113,6 @@ def _calibration(request: ExportRequest, network: Network, stages: Stages) -> Ca
 
 
 def worst_error(export: ExportOutcome) -> DeployError | None:
-    """The error that decides the exit status of a whole call: conversion, then parity, then the rest."""
+    """The error with the lowest exit status (conversion, then parity, then the rest); None without errors."""
     errors = [outcome.error for outcome in export.outcomes if outcome.error is not None]
     return min(errors, key=lambda error: error.exit_status, default=None)

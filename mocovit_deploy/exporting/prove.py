@@ -1,4 +1,4 @@
-"""One file: written, judged against the original network, and only then given its name."""
+"""Write one file, judge it against the original network, and only then give it its name."""
 
 from __future__ import annotations
 
@@ -44,11 +44,12 @@ from mocovit_deploy.terminal.progress import Stages
 
 @dataclass(frozen=True)
 class Outcome:
-    """One file: written, judged and put in its place; or the error that stood in the way."""
+    """One file that was written, judged and published; or the error that prevented it."""
 
     format: str
     recipe: str
     artifact: Artifact | None
+    """None if nothing was written; a rejected file has both an artifact and an error."""
     report: ParityReport
     error: DeployError | None
     notes: tuple[str, ...] = ()
@@ -57,7 +58,7 @@ class Outcome:
     app_code: tuple[Path, ...] = ()
     """Code that loads the file, beside it."""
     candidates: tuple[Candidate, ...] = ()
-    """The files that it was chosen from, if it was searched for."""
+    """The candidates that a search chose it from; empty without a search."""
     why_chosen: str = ""
 
 
@@ -78,7 +79,7 @@ class ExportContext:
     answers: OriginalAnswers | None
     """None if files are not compared on labelled images."""
     schemes: Schemes
-    """How graphs are quantized, for recipes that do."""
+    """How graphs are quantized, for recipes that quantize."""
 
 
 @dataclass(frozen=True)
@@ -102,13 +103,16 @@ def write_and_prove(context: ExportContext, format_name: str, recipe: str) -> Ou
 
 
 def outcome_of(context: ExportContext, format_name: str, recipe: str, work: Callable[[], Outcome]) -> Outcome:
-    """What `work` gives, or the error that stood in its way; a full disk is everybody's and is raised."""
+    """The result of `work`, or its error as an `Outcome`.
+
+    A full disk concerns every file, so it is raised.
+    """
     try:
         return work()
     except DeployError as error:
         error.args = (context.staging.told(str(error)),)
         return Outcome(format_name, recipe, None, not_run(str(error)), error)
-    except Exception as error:  # a defect of ours is this file's error alone
+    except Exception as error:  # a defect ends only this file
         if no_room(error):
             raise
         found = internal(error, f"{format_name} {recipe}")
@@ -152,7 +156,7 @@ def prove(
 
 
 def prove_half(context: ExportContext, proven: Proven) -> Proven:
-    """The same, judged in half precision too if the file is made for it."""
+    """`proven`, judged in half precision as well if the file is made for it."""
     if not needs_half(proven.report):
         return proven
     artifact = proven.artifact
@@ -162,7 +166,7 @@ def prove_half(context: ExportContext, proven: Proven) -> Proven:
 
 
 def publish(context: ExportContext, proven: Proven, *, accepted: bool) -> Outcome:
-    """Let a file say its verdict, and put it under its name or among the rejected."""
+    """Write the verdict into the file's metadata and manifest, and move it to its name or to `rejected/`."""
     artifact, written = proven.artifact, proven.written
     report = retold(proven.report, context.staging.told)
     format_name, recipe = artifact.format, artifact.recipe
@@ -183,7 +187,7 @@ def publish(context: ExportContext, proven: Proven, *, accepted: bool) -> Outcom
 
 
 def _accuracy(context: ExportContext, artifact: Artifact) -> Breakdown | None:
-    """The file on the user's labelled images, if there are any."""
+    """The file's accuracy on the user's labelled images; None if there are none."""
     if context.answers is None:
         return None
     with context.stages(f"accuracy {artifact.format} {artifact.recipe}"):
@@ -204,7 +208,7 @@ def _file_name(context: ExportContext, exporter: Format, recipe: str) -> str:
 
 
 def _inside(context: ExportContext, rewrites: Sequence[Pass]) -> Inside:
-    """What the outputs hardly show, and the original to judge a file with `rewrites` by."""
+    """The branches that outputs hardly depend on, with the original's layers for a file with `rewrites`."""
     without = context.request.without
     return with_rewrites(
         context.inside, context.network, context.reference.inputs, context.captured, without, rewrites

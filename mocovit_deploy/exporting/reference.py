@@ -1,4 +1,4 @@
-"""The original network on the parity samples: what every file of one export is judged against."""
+"""Run the original network on the parity samples; every file of one export is judged against the result."""
 
 from __future__ import annotations
 
@@ -18,30 +18,31 @@ from mocovit_deploy.spec import ExportRequest, TensorSpec
 
 @dataclass(frozen=True)
 class Reference:
-    """The original network on the parity samples: what every file of one export is judged against."""
+    """The parity samples, and the original network's outputs for them."""
 
     names: tuple[str, ...]
+    """The name of each sample."""
     inputs: dict[str, Array]
-    """(samples, N, C, H, W) as PyTorch has them."""
+    """By name, (samples, N, C, H, W), in PyTorch's layout."""
     outputs: dict[str, Array]
-    """(samples, ...) in the network's own precision, as it gives them."""
+    """By name, (samples, ...), in the network's own precision."""
     rounding: dict[str, Array]
-    """By output: what `outputs` lacks to the network in float64."""
+    """By name: the network's float64 output minus `outputs`, for outputs that have one."""
     no_float64: str
-    """Why the network could not be run in float64, and `outputs` are the yardstick; else nothing."""
+    """Why the network could not be run in float64, so that files are judged against `outputs`; else empty."""
 
     @property
     def output_specs(self) -> tuple[TensorSpec, ...]:
-        """The outputs of one run, as PyTorch has them."""
+        """The outputs of one run, in PyTorch's layout."""
         return tuple(
             TensorSpec(name, array.shape[1:], str(array.dtype)) for name, array in self.outputs.items()
         )
 
 
 def run_original(network: Network, request: ExportRequest) -> Reference:
-    """Run the original network on the parity samples, as it is and in float64.
+    """Run the original network on the parity samples, in its own precision and in float64.
 
-    Raises `ConversionError` where its own outputs are not finite.
+    Raises `ConversionError` if its outputs are not finite, or if their shapes depend on the input's values.
     """
     names, inputs = network.inputs.for_parity(request.model.seed)
     with torch.no_grad():
@@ -51,13 +52,16 @@ def run_original(network: Network, request: ExportRequest) -> Reference:
         shapes = sorted({array.shape for array in arrays})
         if len(shapes) > 1:
             raise ConversionError(
-                f"{network.name}: the shape of {name} depends on what is in the input ({shapes[0]} for one, "
-                f"{shapes[1]} for another); files have fixed shapes, so pad it or leave it to the app"
+                f"{network.name}: the shape of {name} depends on the input's values ({shapes[0]} for one, "
+                f"{shapes[1]} for another), but files have fixed shapes; pad {name}, or leave that step to "
+                "the app"
             )
     stacked = [np.stack(column) for column in zip(*results, strict=True)]
     for name, column in zip(network.output_names, stacked, strict=True):
         if not np.isfinite(column).all():
-            raise ConversionError(f"{network.name} itself gives NaN or infinity in {name}: check its weights")
+            raise ConversionError(
+                f"{network.name}: the network itself computes NaN or infinity in {name}; check its weights"
+            )
     rounding, why_not = rounding_of(network.module, inputs, stacked)
     return Reference(
         names=names,
@@ -69,6 +73,10 @@ def run_original(network: Network, request: ExportRequest) -> Reference:
 
 
 def golden_of(reference: Reference, written: Written) -> Golden:
+    """The golden samples in the layout and the types of a written file.
+
+    Raises `ConversionError` if a type of the file cannot hold the samples.
+    """
     try:
         inputs = {spec.name: as_taken(reference.inputs[spec.name], spec) for spec in written.inputs}
     except ValueError as error:
@@ -77,7 +85,7 @@ def golden_of(reference: Reference, written: Written) -> Golden:
 
 
 def yardstick_note(reference: Reference) -> tuple[str, ...]:
-    """What a reader must know if the float64 original could not be had."""
+    """A note if the network could not be run in float64; else empty."""
     if not reference.no_float64:
         return ()
     text = (

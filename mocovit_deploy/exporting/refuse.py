@@ -1,4 +1,4 @@
-"""What is wrong with a request and can be known from its words: said before any work, and without torch."""
+"""Refuse impossible requests before any work. What can be known from the request alone needs no torch."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from mocovit_deploy.spec import AUTO, CONVERTERS, LAYOUTS, RANGE_RULES, ExportRe
 
 
 def refuse_impossible(request: ExportRequest) -> None:
-    """Raise `UsageError` for the first thing that no export could honour."""
+    """Raise `UsageError` for the first part of a request that no export could honour."""
     require_files(request.model)
     if request.output_dir.exists() and not request.output_dir.is_dir():
-        raise UsageError(f"--output-dir {request.output_dir}: is a file; name a folder")
+        raise UsageError(f"--output-dir {request.output_dir}: is a file, not a folder; name a folder")
     if not request.files:
-        raise UsageError(f"no file is asked for; name formats ({', '.join(FORMATS)}) and precisions")
+        raise UsageError(f"nothing to write; name formats ({', '.join(FORMATS)}) and precisions")
     formats = dict.fromkeys(name for name, _ in request.files)
     fixed = [name for name in formats if not format_named(name).FREE_BATCH]
     if request.dynamic_batch and fixed:
@@ -47,15 +47,15 @@ def refuse_impossible(request: ExportRequest) -> None:
         if (recipe == AUTO or recipe_named(recipe).is_static) and request.calibration is None:
             raise UsageError(
                 f"{recipe} takes ranges of activations from images: give --calibration FOLDER, FILE.npz or "
-                "module:function; or --calibration random to measure speed alone"
+                "module:function; or --calibration random, only to measure speed"
             )
-        with contextlib.suppress(MissingToolError):  # its own export says so, and the other formats go on
+        with contextlib.suppress(MissingToolError):  # its own export reports that, and other formats go on
             exporter.refuse_impossible(request)
     _refuse_unknown_passes(request)
 
 
 def recipes_of(exporter: Format) -> tuple[str, ...]:
-    """The words of --precision for a format: its recipes, and `AUTO` if it has mixed ones."""
+    """The values of --precision for a format: its recipes, and `AUTO` if it has mixed ones."""
     mixed = any(recipe_named(recipe).is_mixed for recipe in exporter.RECIPES)
     return (*exporter.RECIPES, AUTO) if mixed else exporter.RECIPES
 
@@ -69,7 +69,7 @@ def _refuse_search(search: SearchRequest) -> None:
 
 
 def _refuse_unknown_passes(request: ExportRequest) -> None:
-    """`--without` names a pass, or a rewrite of a file that is asked for."""
+    """Raise `UsageError` unless `--without` names a pass, or a rewrite of a requested file."""
     files = [(name, recipe) for name, recipe in request.files if recipe != AUTO]
     files += [
         (name, one)
@@ -85,7 +85,7 @@ def _refuse_unknown_passes(request: ExportRequest) -> None:
 
 
 def _unknown_precision(recipe: str, name: str) -> UsageError:
-    """Says what each format has: which precision there is depends on it."""
+    """An error that lists the precisions of each format."""
     every = {one: recipes_of(format_named(one)) for one in FORMATS}
     there = "; ".join(f"{one} has {', '.join(recipes)}" for one, recipes in every.items())
     known = sorted({known for recipes in every.values() for known in recipes})
@@ -93,4 +93,4 @@ def _unknown_precision(recipe: str, name: str) -> UsageError:
         return UsageError(f"{name} files have no precision {recipe!r}: {there}")
     close = difflib.get_close_matches(recipe, known, n=1)
     hint = f"; did you mean {close[0]!r}?" if close else ""
-    return UsageError(f"unknown precision {recipe!r}{hint}; there is no other than these: {there}")
+    return UsageError(f"unknown precision {recipe!r}{hint} ({there})")

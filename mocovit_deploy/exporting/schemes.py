@@ -1,6 +1,6 @@
-"""How the graphs of one export are quantized: observed once for each graph, on the same images.
+"""How the graphs of one export are quantized. Each graph is observed once, all on the same images.
 
-A format may rewrite the graph before it writes it. Values that a rewrite makes are observed as all others.
+A format may rewrite the graph before it writes it. Values that a rewrite makes are observed like all others.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ class Schemes:
 
     request: CalibrationRequest | None
     calibration: CalibrationSet | None
-    """None if no recipe asked for has fixed ranges."""
+    """The images that ranges are taken from; None if no requested recipe has fixed ranges."""
     stages: Stages
     made: dict[tuple[str, ...], Scheme] = field(default_factory=dict)
-    """By the names of the rewrites that changed the graph."""
+    """The schemes made so far, by the names of the rewrites that changed the graph."""
 
     def of(self, lowered: PassResult) -> Scheme:
-        """How a graph is quantized; `lowered` is what a format's rewrites made of the passes' graph."""
+        """How the graph of `lowered` is quantized, which is the passes' graph after a format's rewrites."""
         changed = tuple(proof.name for proof in lowered.proofs if proof.changes)
         if changed not in self.made:
             self.made[changed] = self._make(lowered)

@@ -1,7 +1,7 @@
-"""Files are made in a hidden folder beside their destination and renamed when they are proven.
+"""Files are made in a hidden folder inside their destination and renamed when they are proven.
 
-A killed export leaves the old files, or the new ones (`artifacts.install`); the hidden folder of a process
-that is gone is swept by the next export into the same place.
+A killed export leaves either the old files or the new ones (`artifacts.install`). The next export to the same
+place removes the hidden folder of a process that no longer runs.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ class Staging:
     destination: Path
 
     def told(self, text: str) -> str:
-        """A text about a file in it, by the file's name alone: the folder is gone when it is read."""
+        """`text` without the hidden folder's path, because the folder is gone when a user reads it."""
         return text.replace(f"{self.folder}{os.sep}", "")
 
     def publish(self, staged_artifact: Path, *, rejected: bool = False) -> Path:
-        """Move an artifact, its golden file and its manifest together to where users find them.
+        """Move an artifact, its golden file and its manifest together to the destination, or to `rejected/`.
 
-        Returns the artifact's new path.
+        Returns the artifact's new path. Raises `OSError` if a file cannot be moved.
         """
         target_folder = self.destination / REJECTED if rejected else self.destination
         target_folder.mkdir(exist_ok=True)
@@ -47,9 +47,9 @@ class Staging:
 
 @contextlib.contextmanager
 def staged(destination: Path) -> Iterator[Staging]:
-    """A `Staging` for `destination`, which is created; gone with all it still holds at the end.
+    """A `Staging` in `destination`, which is created. At the end it is removed with all it still holds.
 
-    Raises `UsageError` where `destination` cannot be written.
+    Raises `UsageError` if `destination` cannot be written.
     """
     try:
         destination.mkdir(parents=True, exist_ok=True)

@@ -1,13 +1,14 @@
-"""Assignments into a part of a tensor, as operations that return a new one.
+"""Assignments into a part of a tensor, rewritten as operations that return a new tensor.
 
-torch's own functionalization follows views, and writes what becomes of them with operations that no file
-format has. Here these are written with those that all have:
+torch's own functionalization follows views, but expresses assignments by operations that no file format has.
+Here they are rewritten by operations that all formats have:
 
     y[:, 2] = v         select_scatter(y, copy(y[:, 2], v), 1, 2)    cat(y[:, :2], v.unsqueeze(1), y[:, 3:])
     y[:, 2:4] = v       slice_scatter(y, copy(y[:, 2:4], v), 1, 2, 4)         cat(y[:, :2], v, y[:, 4:])
     y.copy_(v)          copy(y, v) or fill(y, v)                              v, in the shape and type of y
 
-It also takes batch norms apart into an operation with statistics; they are put together again.
+The functionalization also replaces each BatchNorm by an operation that returns its statistics, too. Here it
+becomes one BatchNorm again.
 """
 
 from __future__ import annotations
@@ -18,14 +19,14 @@ from typing import Any
 import torch
 from torch import fx
 
-from mocovit_deploy.graph.edit import argument, aten, nodes_calling, shape_of, value_of
+from mocovit_deploy.graph.edit import argument, aten, nodes_calling, replace, shape_of, value_of
 from mocovit_deploy.graph.insert import insert_call
 
 
 def functional(program: torch.export.ExportedProgram) -> fx.GraphModule:
-    """A program's graph without operations that change a tensor, but for inputs and buffers it changes.
+    """A program's graph without operations that change a tensor in place, except inputs and buffers.
 
-    Raises what torch's functionalization raises.
+    Raises the errors of torch's functionalization.
     """
     raw = program.run_decompositions({}).module(check_guards=False)
     assert isinstance(raw, fx.GraphModule)
@@ -35,31 +36,26 @@ def functional(program: torch.export.ExportedProgram) -> fx.GraphModule:
 
 
 def write_assignments_out(graph: fx.GraphModule) -> None:
-    """Replace assignments, as above, in a graph that is functional otherwise.
+    """Replace assignments, as above, in a graph that is otherwise functional.
 
-    Those with a step, and into an axis of a size that the caller chooses, keep torch's own operation.
+    Assignments with a step, and into an axis whose size the caller chooses, keep torch's own operation.
     """
     for node in nodes_calling(graph, aten.copy.default):
-        _replace(node, _as(argument(node, "src"), argument(node, "self"), node))
+        replace(node, _as(argument(node, "src"), argument(node, "self"), node))
     for node in nodes_calling(graph, aten.fill.Tensor):
-        _replace(node, _as(argument(node, "value"), argument(node, "self"), node))
+        replace(node, _as(argument(node, "value"), argument(node, "self"), node))
     for node in nodes_calling(graph, aten.select_scatter.default):
         whole, part, axis, index = (argument(node, name) for name in ("self", "src", "dim", "index"))
         start = _from_front(whole, axis, index)
         if start is not None:
             part = insert_call(node, aten.unsqueeze.default, (part, axis), node)
-            _replace(node, _spliced(node, whole, part, axis, start, start + 1))
+            replace(node, _spliced(node, whole, part, axis, start, start + 1))
     for node in nodes_calling(graph, aten.slice_scatter.default):
         whole, part, axis, step = (argument(node, name) for name in ("self", "src", "dim", "step"))
         bounds = (argument(node, "start") or 0, argument(node, "end"))
         start, end = (_from_front(whole, axis, one) for one in bounds)
         if step == 1 and start is not None and end is not None:
-            _replace(node, _spliced(node, whole, part, axis, start, max(start, end)))
-
-
-def _replace(node: fx.Node, value: fx.Node) -> None:
-    node.replace_all_uses_with(value)
-    node.graph.erase_node(node)
+            replace(node, _spliced(node, whole, part, axis, start, max(start, end)))
 
 
 def _replace_batch_norm(node: fx.Node) -> None:
@@ -69,7 +65,7 @@ def _replace_batch_norm(node: fx.Node) -> None:
     for user in list(node.users):
         if user.target is operator.getitem and user.args[1] == 0:
             joined.meta["val"] = user.meta["val"]
-            _replace(user, joined)
+            replace(user, joined)
         elif not user.users:
             node.graph.erase_node(user)
     node.graph.erase_node(node)
@@ -85,7 +81,7 @@ def _as(value: fx.Node, place: fx.Node, node: fx.Node) -> fx.Node:
 
 
 def _from_front(whole: fx.Node, axis: int, place: Any) -> int | None:
-    """A place on an axis counted from its front, within it; None where the axis has no known size."""
+    """A place on an axis counted from its front, clamped to it; None if the axis has no known size."""
     size = shape_of(whole)[axis]
     if not isinstance(size, int) or not isinstance(place, int | None):
         return None
@@ -95,7 +91,7 @@ def _from_front(whole: fx.Node, axis: int, place: Any) -> int | None:
 
 
 def _spliced(node: fx.Node, whole: fx.Node, part: Any, axis: int, start: int, end: int) -> fx.Node:
-    """`whole` with `part` in place of what lies between two places of an axis."""
+    """`whole` with the values from `start` to `end` of an axis replaced by `part`."""
     pieces = [part]
     if start:
         pieces.insert(0, insert_call(node, aten.slice.Tensor, (whole, axis, 0, start), node))

@@ -1,10 +1,11 @@
 """nn.Module -> one flat functional graph. The only caller of torch.export for user networks.
 
-What torch.export gives is neither flat nor functional: attention hides in `wrap_with_autocast` sub-graphs,
-nearly every family has in-place operations. Here the sub-graphs are inlined and the in-place operations
-replaced: by their like where nothing else can see the mutation, else by torch's own functionalization
-(assignments.py), which follows views and takes longer. The result is an ordinary `fx.GraphModule`: run it,
-save it, fine-tune it. Node metadata keeps every node's module path.
+The result of torch.export is neither flat nor functional: attention is inside `wrap_with_autocast`
+sub-graphs, and nearly every family of networks has in-place operations. Here the sub-graphs are inlined. An
+in-place operation is replaced by its counterpart that returns a new tensor, if nothing else can see the
+mutation; else torch's own functionalization (assignments.py) is used, which follows views and takes longer.
+The result is an ordinary `fx.GraphModule` that can be run, saved and fine-tuned. Node metadata keeps every
+node's module path.
 """
 
 from __future__ import annotations
@@ -42,8 +43,8 @@ def capture(module: nn.Module, example: Sequence[Tensor], dynamic_batch: bool = 
     of every input is left to the caller. The module's own training flags are restored. A ScriptModule is
     converted first (`script`).
 
-    Raises `ConversionError` naming the module and the line when torch.export cannot take the network, or
-    when it mutates something that a flat functional graph cannot express.
+    Raises `ConversionError`, naming the module and the line, if torch.export cannot capture the network, or
+    if the network changes something in place that a functional graph cannot express.
     """
     dynamic_shapes = None
     if dynamic_batch:
@@ -83,8 +84,11 @@ class _SharedMemoryError(ConversionError):
 
 
 def inline_subgraphs(raw: fx.GraphModule) -> fx.GraphModule:
-    """Inline sub-graphs and replace in-place operations; an ordinary `GraphModule` comes back."""
-    raw.graph._tracer_cls = None  # torch.export's own tracer cannot be built again when a pickle is read
+    """Inline sub-graphs and replace in-place operations; returns an ordinary `GraphModule`.
+
+    Raises `ConversionError` for control flow, enabled autocast, and mutations that cannot be replaced.
+    """
+    raw.graph._tracer_cls = None  # torch.export's own tracer cannot be rebuilt when a pickle is read
     graph = fx.GraphModule(raw, raw.graph)
     while wrapped := [n for n in graph.graph.nodes if _wrapper_name(n)]:
         for node in wrapped:
@@ -120,7 +124,7 @@ def _inline(graph: fx.GraphModule, node: fx.Node) -> None:
     if _wrapper_name(node) == "wrap_with_autocast" and node.args[2]:
         raise ConversionError(
             f"{module_path(node)}: autocast is enabled inside forward, so the network computes in mixed "
-            "precision by itself; disable it and choose the precision with --precision"
+            "precision by itself; disable autocast, and choose the precision with --precision"
         )
     arguments: Any = node.args
     position = next(i for i, a in enumerate(arguments) if isinstance(a, fx.Node) and a.op == "get_attr")
@@ -146,10 +150,10 @@ def _inline(graph: fx.GraphModule, node: fx.Node) -> None:
 
 
 def _functionalize(graph: fx.GraphModule) -> None:
-    """Replace `relu_(x)` and its like by `relu(x)`; later readers of `x` read the result.
+    """Replace in-place operations, such as `relu_(x)` by `relu(x)`; later readers of `x` read the result.
 
-    Raises `_SharedMemoryError` where a view of `x`, or something `x` is a view of, is read later: that reader
-    sees the mutation too.
+    Raises `_SharedMemoryError` if a view of `x`, or a tensor that `x` is a view of, is read later, because
+    that reader would see the mutation, too.
     """
     order = {node: position for position, node in enumerate(graph.graph.nodes)}
     for node in list(graph.graph.nodes):
@@ -161,12 +165,14 @@ def _functionalize(graph: fx.GraphModule) -> None:
         functional = getattr(getattr(torch.ops.aten, base.split("::")[1], None), overload, None)
         if functional is None or functional._schema.is_mutable or not isinstance(mutated, fx.Node):
             raise ConversionError(
-                f"{module_path(node)}: {schema.name} changes a tensor in place; write it without"
+                f"{module_path(node)}: {schema.name} changes a tensor in place; use an operation that "
+                "returns a new tensor"
             )
         if mutated.op in ("get_attr", "placeholder"):
             what = "an input" if mutated.op == "placeholder" else f"the buffer {mutated.target}"
             raise ConversionError(
-                f"{module_path(node)}: {schema.name} changes {what} in place; write it without"
+                f"{module_path(node)}: {schema.name} changes {what} in place; use an operation that returns "
+                "a new tensor"
             )
         for other in _alias_group(mutated) - {mutated, node}:
             if any(order[user] > order[node] for user in other.users if user in order):
@@ -184,20 +190,20 @@ def _functionalize(graph: fx.GraphModule) -> None:
 def _forget_strides(graph: fx.GraphModule) -> None:
     """Replace `view(x)` by `reshape(x)`, which does the same for any x.
 
-    `view` relies on how x lies in memory, often on a `contiguous` before it. Values have no strides in the
-    three formats, and a pass that drops that `contiguous` would leave a graph that torch cannot run.
+    `view` relies on the strides of x, often on a `contiguous` before it. Values have no strides in the three
+    formats, and a pass that drops the `contiguous` would leave a graph that torch cannot run.
     """
     for node in nodes_calling(graph, torch.ops.aten.view.default):
         node.target = torch.ops.aten.reshape.default
 
 
 def _write_shapes_out(graph: fx.GraphModule) -> None:
-    """Replace what reads a value for its shape alone.
+    """Replace operations that read a value only for its shape.
 
         reshape_as(x, y)                             reshape(x, [2, 3])
         full_like(x, c), fill(x, c), zeros_like(x), ones_like(x)    full([2, 3], c), which is a constant
 
-    Left where sizes that the caller of the file chooses are wanted, for a reshape more than one.
+    Operations stay if they need a size that the caller of the file chooses; a reshape may need one such size.
     """
     aten = torch.ops.aten
     for node in nodes_calling(graph, aten.reshape_as.default, aten.view_as.default):
@@ -233,7 +239,7 @@ def _alias_group(node: fx.Node) -> set[fx.Node]:
 
 
 def _explain(error: Exception, module: nn.Module) -> str:
-    """One line: which module, which line of the user's code, and what torch said about it."""
+    """One line with the module, the line of the user's code, and torch's message."""
     network = unwrapped(module)
     paths = {id(child): name or "(network)" for name, child in network.named_modules()}
     where, line = type(network).__name__, ""
@@ -246,7 +252,5 @@ def _explain(error: Exception, module: nn.Module) -> str:
         if not file.startswith(torch_folder):
             line = f", {file}:{number}: {linecache.getline(file, number).strip()}"
     said = first_line(error)
-    hint = (
-        "; write it without a decision on computed values (torch.where)" if "data-dependent" in said else ""
-    )
-    return f"torch.export cannot take {where}{line}: {said}{hint}"
+    hint = "; do not branch on computed values, use torch.where instead" if "data-dependent" in said else ""
+    return f"torch.export cannot capture {where}{line}: {said}{hint}"

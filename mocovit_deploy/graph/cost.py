@@ -1,8 +1,8 @@
 """Parameters, multiply-accumulates and activation bytes, layer by layer.
 
-Papers differ in what they count, so there are two columns: `macs` of convolutions and linear layers alone
-(what GhostNet, MoCoViT and MobileNetV3 publish) and `attention_macs` of products between two computed
-tensors (what EfficientViT and MobileViT add). Bias, BatchNorm, activations and pooling count nowhere.
+Papers differ in what they count, so there are two columns: `macs` of convolutions and linear layers only
+(published for GhostNet, MoCoViT and MobileNetV3), and `attention_macs` of products between two computed
+tensors (added for EfficientViT and MobileViT). Bias, BatchNorm, activations and pooling are not counted.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ ATTENTION = (aten.scaled_dot_product_attention.default,)
 
 @dataclass(frozen=True)
 class LayerCost:
-    """What one layer (a row of the network's own table) costs for one run of the captured batch."""
+    """The cost of one layer, which is a row of the table, for one run of the captured batch."""
 
     layer: str
     output_shape: tuple[int, ...]
@@ -42,7 +42,7 @@ class LayerCost:
     macs: int
     attention_macs: int
     activation_bytes: int
-    """Bytes its operations write, views and BatchNorm (which is folded) not counted."""
+    """Bytes that its operations write, without views and BatchNorm (which is folded)."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +53,7 @@ class CostSummary:
 
     @property
     def total(self) -> LayerCost:
+        """The sum of all layers, with the shape of the last layer's output."""
         sums = {
             name: sum(getattr(layer, name) for layer in self.layers)
             for name in ("parameters", "macs", "attention_macs", "activation_bytes")
@@ -60,6 +61,8 @@ class CostSummary:
         return LayerCost("total", self.layers[-1].output_shape, **sums)
 
     def as_json(self) -> dict[str, Any]:
+        """Plain data: `layers`, a list, and `total`."""
+
         def plain(layer: LayerCost) -> dict[str, Any]:
             return {f.name: getattr(layer, f.name) for f in fields(layer)}
 
@@ -69,8 +72,8 @@ class CostSummary:
 def summarize(module: nn.Module, graph: fx.GraphModule) -> CostSummary:
     """Count `module`, whose captured, unfolded graph is `graph` (static shapes).
 
-    Layers are the children of the network; a container of compound modules, such as a list of blocks,
-    is opened once more.
+    Layers are the children of the network. A container of compound modules, such as a list of blocks, is
+    divided into its own children.
     """
     module = unwrapped(module)
     paths = _layer_paths(module)
@@ -120,13 +123,16 @@ class Macs(NamedTuple):
     """Multiply-accumulates of one operation."""
 
     weights: int = 0
-    """With stored weights."""
+    """Products with stored weights."""
     products: int = 0
-    """Between computed tensors, as in attention."""
+    """Products between computed tensors, as in attention."""
 
 
 def macs_of(graph: fx.GraphModule, node: fx.Node) -> Macs:
-    """Multiply-accumulates of `node`; none of an operation that multiplies nothing of size."""
+    """Multiply-accumulates of `node`.
+
+    0 for operations other than convolutions, linear layers, matrix products and attention.
+    """
     if node.target in CONVOLUTIONS:
         weight = shape_of(argument(node, "weight"))  # (Cout, Cin / groups, kH, kW)
         return Macs(weights=math.prod(shape_of(node)) * math.prod(weight[1:]))

@@ -1,6 +1,6 @@
-"""Reading and editing the one intermediate form, a flat functional `fx.GraphModule` of ATen operations.
+"""Read and edit the one intermediate form, a flat functional `fx.GraphModule` of ATen operations.
 
-Nothing here decides anything: these are the words passes are written in.
+These are the helpers that passes are written with. None of them decides what to change.
 """
 
 from __future__ import annotations
@@ -41,10 +41,10 @@ def module_path(node: fx.Node) -> str:
 
 
 def marked(graph: fx.GraphModule) -> fx.GraphModule:
-    """The same graph, weights shared, in which converters find each node's mark where they look for modules.
+    """A graph on the same weights whose nodes carry their mark as the type of their module.
 
-    torch.export carries `nn_module_stack` through every retrace, and converters write its module types into
-    their files. Here it is one level, whose type is the mark.
+    torch.export carries `nn_module_stack` through every retrace, and converters write the module types in it
+    into their files. Here the stack has one level, whose type is the mark.
     """
     copied = fx.Graph()
     values: dict[fx.Node, fx.Node] = {}
@@ -59,7 +59,7 @@ def marked(graph: fx.GraphModule) -> fx.GraphModule:
 
 
 def mark_of(node: fx.Node) -> str:
-    """The mark that `marked` gave the node this one was traced from, or nothing."""
+    """The mark that `marked` gave to the node that `node` was traced from; empty if there is none."""
     kinds = [kind for _, kind in node.meta.get("nn_module_stack", {}).values() if isinstance(kind, str)]
     return next((mark for kind in kinds for mark in marks_in(kind)), "")
 
@@ -84,12 +84,15 @@ def nodes_calling(graph: fx.GraphModule, *targets: Any) -> Iterator[fx.Node]:
 
 
 def count_calls(graph: fx.GraphModule, *targets: Any) -> int:
-    """How many nodes call one of `targets`."""
+    """The number of nodes that call one of `targets`."""
     return sum(1 for _ in nodes_calling(graph, *targets))
 
 
 def argument(node: fx.Node, name: str) -> Any:
-    """An argument of an ATen call by its schema name, defaults included, passed by position or by name."""
+    """An argument of an ATen call by its name in the schema; its default if it is not passed.
+
+    Raises `KeyError` if the operation has no such argument.
+    """
     schema = node.target._schema  # type: ignore[union-attr]
     for position, formal in enumerate(schema.arguments):
         if formal.name == name:
@@ -116,7 +119,7 @@ def constant_tensor(graph: fx.GraphModule, node: Any) -> Tensor | None:
 
 
 def count_readers(graph: fx.GraphModule) -> dict[fx.Node, int]:
-    """For each `get_attr` node: how many nodes use its tensor, under all names it is registered by."""
+    """For each `get_attr` node, the number of nodes that use its tensor under any of the tensor's names."""
     stored = {node: attribute(graph, str(node.target)) for node in graph.graph.nodes if node.op == "get_attr"}
     users: dict[int, int] = {}
     for node, tensor in stored.items():
@@ -125,13 +128,13 @@ def count_readers(graph: fx.GraphModule) -> dict[fx.Node, int]:
 
 
 def returns_view(node: fx.Node) -> bool:
-    """Does this operation return its input's own memory?"""
+    """Whether this operation returns a view of its input."""
     schema = getattr(node.target, "_schema", None)
     return bool(schema and any(r.alias_info and not r.alias_info.is_write for r in schema.returns))
 
 
 def set_argument(node: fx.Node, name: str, value: Any) -> None:
-    """Set an argument of an ATen call by its schema name."""
+    """Set an argument of an ATen call by its name in the schema."""
     schema = node.target._schema  # type: ignore[union-attr]
     position = next(i for i, formal in enumerate(schema.arguments) if formal.name == name)
     if position < len(node.args):
@@ -143,7 +146,7 @@ def set_argument(node: fx.Node, name: str, value: Any) -> None:
 def set_parameter(graph: fx.GraphModule, node: fx.Node, value: Tensor) -> None:
     """Give the parameter or buffer behind a `get_attr` node a new value; its name and kind stay.
 
-    What was stored stays as it is: other graphs may share it.
+    The old tensor is not changed, because other graphs may share it.
     """
     owner_path, _, name = str(node.target).rpartition(".")
     old = attribute(graph, str(node.target))
@@ -155,9 +158,9 @@ def set_parameter(graph: fx.GraphModule, node: fx.Node, value: Tensor) -> None:
 
 
 def add_parameter(graph: fx.GraphModule, beside: fx.Node, name: str, value: Tensor) -> fx.Node:
-    """Register `value` in the module that owns the parameter read by `beside`; returns the node reading it.
+    """Register `value` in the module that owns the parameter read by `beside`; returns its node.
 
-    The parameter is called `name`, with a number behind it where that name is taken.
+    The parameter is called `name`, followed by a number if that name is taken.
     """
     owner_path = str(beside.target).rpartition(".")[0]
     owner, fresh, count = graph.get_submodule(owner_path), name, 2
@@ -176,7 +179,10 @@ def add_parameter(graph: fx.GraphModule, beside: fx.Node, name: str, value: Tens
 def visit(
     graph: fx.GraphModule, inputs: Sequence[Tensor], look: Callable[[fx.Node, Tensor], Any]
 ) -> dict[str, Any]:
-    """Run a graph, and `look` at every floating-point tensor it computes; what it says, by node name."""
+    """Run a graph and call `look` on every floating-point tensor that it computes.
+
+    Returns the results of `look` by node name.
+    """
     seen: dict[str, Any] = {}
 
     class Looking(fx.Interpreter):
@@ -192,14 +198,14 @@ def visit(
 
 
 def copy_graph(graph: fx.GraphModule) -> fx.GraphModule:
-    """A graph of one's own, weights included, that edits cannot reach."""
+    """An independent copy of a graph, weights included."""
     return copy.deepcopy(graph)
 
 
 def share_graph(graph: fx.GraphModule) -> fx.GraphModule:
-    """A graph of one's own on the same weights, for edits that store new weights and change none.
+    """A copy of a graph that shares its weights, for edits that store new weights and change no old ones.
 
-    Its Python code is generated when it first runs: most graphs between two passes never do.
+    Its Python code is generated when it first runs, as most graphs between two passes never run.
     """
     copied = fx.Graph()
     values: dict[fx.Node, fx.Node] = {}
@@ -212,7 +218,7 @@ def share_graph(graph: fx.GraphModule) -> fx.GraphModule:
 def in_double(graph: fx.GraphModule) -> fx.GraphModule:
     """A float64 copy of a flat graph: weights and the dtype arguments of operations.
 
-    What was recorded of each value stays, dtype included, so that a pass decides alike on both.
+    The recorded shapes and dtypes stay, so that a pass decides alike on both copies.
     """
     wide = share_graph(graph)
     converted: dict[Any, Tensor] = {}
@@ -226,12 +232,12 @@ def in_double(graph: fx.GraphModule) -> fx.GraphModule:
 
 
 def in_single(graph: fx.GraphModule) -> fx.GraphModule:
-    """A float32 copy, in the same way, of a graph that may have sub-graphs."""
+    """A float32 copy, like `in_double`, of a graph that may have sub-graphs."""
     return _asking_for(copy_graph(graph).to(torch.float32), torch.float32)
 
 
 def _asking_for(graph: fx.GraphModule, dtype: torch.dtype) -> fx.GraphModule:
-    """`graph`, whose operations ask for `dtype` where they asked for another floating one."""
+    """`graph` with every floating-point dtype among its operations' arguments replaced by `dtype`."""
 
     def convert(value: Any) -> Any:
         return dtype if isinstance(value, torch.dtype) and value.is_floating_point else value
@@ -245,7 +251,7 @@ def _asking_for(graph: fx.GraphModule, dtype: torch.dtype) -> fx.GraphModule:
 
 
 def cleanup(graph: fx.GraphModule) -> fx.GraphModule:
-    """Drop what no output depends on, drop parameters nothing reads, and rebuild the Python code."""
+    """Drop operations that no output depends on and unused parameters; rebuild the Python code."""
     graph.graph.eliminate_dead_code(is_impure_node=lambda node: node.op in ("placeholder", "output"))
     read = {str(node.target) for node in graph.graph.nodes if node.op == "get_attr"}
     for path, module in list(graph.named_modules()):
@@ -262,6 +268,6 @@ def cleanup(graph: fx.GraphModule) -> fx.GraphModule:
 
 
 def replace(node: fx.Node, replacement: fx.Node) -> None:
-    """Every user of `node` reads `replacement` instead, and `node` goes."""
+    """Let every user of `node` read `replacement` instead, and erase `node`."""
     node.replace_all_uses_with(replacement)
     node.graph.erase_node(node)

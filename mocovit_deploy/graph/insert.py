@@ -1,4 +1,4 @@
-"""Putting new operations and constants into a graph, each with its shape, dtype and module path recorded."""
+"""Insert new operations and constants into a graph, with shape, dtype and module path recorded for each."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from mocovit_deploy.graph.edit import (
 def insert_call(
     before: fx.Node, target: Any, arguments: tuple[Any, ...], like: fx.Node, **options: Any
 ) -> fx.Node:
-    """A new call of `target`, placed before `before`; what is recorded of `like`'s module is recorded of it.
+    """A new call of `target`, placed before `before`, with the module path of `like`.
 
-    Its shape and dtype are those that the operation gives for the recorded ones of its arguments.
+    Its shape and dtype are computed by running `target` on tensors without data.
     """
     with before.graph.inserting_before(before):
         node = before.graph.call_function(target, arguments, options)
@@ -42,9 +42,10 @@ def insert_call(
 
 
 def store(graph: fx.GraphModule, before: fx.Node, name: str, value: Tensor, like: fx.Node) -> fx.Node:
-    """A new parameter of the graph, read before `before`; a number follows `name` where that is taken.
+    """Store `value` as a new parameter of the graph; returns the node that reads it, placed before `before`.
 
-    It is recorded as float32, also on the float64 copies that passes run on.
+    The parameter is called `name`, followed by a number if that name is taken. Its dtype is recorded as that
+    of `like`, also on the float64 copies that passes run on.
     """
     fresh, count = name, 2
     while hasattr(graph, fresh):
@@ -58,7 +59,7 @@ def store(graph: fx.GraphModule, before: fx.Node, name: str, value: Tensor, like
 
 
 def drop(node: fx.Node) -> None:
-    """Erase `node`, which nothing reads, and what only it read."""
+    """Erase `node`, which nothing reads, and the operations and constants that only it read."""
     read = node.all_input_nodes
     node.graph.erase_node(node)
     for one in read:
@@ -67,15 +68,15 @@ def drop(node: fx.Node) -> None:
 
 
 def supplant(node: fx.Node, replacement: fx.Node) -> None:
-    """Every user of `node` reads `replacement` instead; `node` goes, and what only it read."""
+    """Let every user of `node` read `replacement` instead; erase `node` and what only it read."""
     node.replace_all_uses_with(replacement)
     drop(node)
 
 
 def layer_weights(graph: fx.GraphModule, layer: fx.Node) -> tuple[Tensor, Tensor] | None:
-    """The weight of a convolution or linear layer and its bias, zeros where it has none; or None.
+    """The weight (Cout, ...) and the bias (Cout,) of a convolution or linear layer; zeros without bias.
 
-    None stands for a weight or bias that is computed.
+    None if the weight or the bias is computed.
     """
     weight, bias = constant_tensor(graph, argument(layer, "weight")), argument(layer, "bias")
     if weight is None or (bias is not None and constant_tensor(graph, bias) is None):
@@ -87,9 +88,9 @@ def layer_weights(graph: fx.GraphModule, layer: fx.Node) -> tuple[Tensor, Tensor
 def layer_like(
     graph: fx.GraphModule, before: fx.Node, like: fx.Node, x: fx.Node, weight: Tensor, bias: Tensor | None
 ) -> fx.Node:
-    """The layer `like`, of other weights and on another input: same stride, padding, dilation.
+    """A copy of the layer `like` with other weights and the input `x`; stride, padding and dilation stay.
 
-    A convolution with one filter a group has as many groups as `weight` has filters.
+    A convolution with one input channel for each group gets as many groups as `weight` has filters.
     """
     name = module_path(like).replace(".", "_").strip("()") or "layer"
     stored = [store(graph, before, f"{name}_weight", weight, like)]
@@ -104,19 +105,19 @@ def layer_like(
 
 
 def with_weights(graph: fx.GraphModule, layer: fx.Node, weight: Tensor, bias: Tensor | None) -> fx.Node:
-    """`layer` again with other weights, in its place; the old one goes."""
+    """Replace `layer` by a copy with other weights; returns the copy."""
     new = layer_like(graph, layer, layer, argument(layer, "input"), weight, bias)
     supplant(layer, new)
     return new
 
 
 def calls(node: Any, target: Any) -> bool:
-    """Is `node` a node of a graph that calls `target`?"""
+    """Whether `node` is a node of a graph that calls `target`."""
     return isinstance(node, fx.Node) and node.target is target
 
 
 def is_pointwise(graph: fx.GraphModule, node: Any) -> bool:
-    """A 1x1 convolution of all channels without stride or padding, with constant weights?"""
+    """Whether `node` is a dense 1x1 convolution without stride or padding, with constant weights."""
     if not is_convolution(graph, node):
         return False
     dense = argument(node, "groups") == 1 and set(argument(node, "stride")) == {1}
@@ -124,7 +125,7 @@ def is_pointwise(graph: fx.GraphModule, node: Any) -> bool:
 
 
 def is_depthwise(graph: fx.GraphModule, node: Any) -> bool:
-    """A convolution of each channel by itself, one filter a channel, with constant weights?"""
+    """Whether `node` is a convolution with constant weights and one filter for each channel."""
     if not is_convolution(graph, node):
         return False
     filters, each = _kernel(node)[:2]
@@ -132,17 +133,17 @@ def is_depthwise(graph: fx.GraphModule, node: Any) -> bool:
 
 
 def is_convolution(graph: fx.GraphModule, node: Any) -> bool:
-    """A two-dimensional convolution with constant weights?"""
+    """Whether `node` is a two-dimensional convolution with constant weights."""
     return calls(node, aten.conv2d.default) and layer_weights(graph, node) is not None
 
 
 def is_linear(graph: fx.GraphModule, node: Any) -> bool:
-    """A linear layer with constant weights?"""
+    """Whether `node` is a linear layer with constant weights."""
     return calls(node, aten.linear.default) and layer_weights(graph, node) is not None
 
 
 def only_reader(node: fx.Node) -> fx.Node | None:
-    """The one node that reads `node`, or None if there are several or none."""
+    """The only node that reads `node`; None if there are several or none."""
     readers = list(node.users)
     return readers[0] if len(readers) == 1 and readers[0].op == "call_function" else None
 
@@ -153,20 +154,3 @@ def _kernel(node: fx.Node) -> tuple[int, ...]:
 
 def _pads(node: fx.Node) -> bool:
     return any(argument(node, "padding"))
-
-
-__all__ = [
-    "calls",
-    "drop",
-    "insert_call",
-    "is_convolution",
-    "is_depthwise",
-    "is_linear",
-    "is_pointwise",
-    "layer_like",
-    "layer_weights",
-    "only_reader",
-    "store",
-    "supplant",
-    "with_weights",
-]

@@ -1,7 +1,7 @@
 """A traced or scripted module (`torch.jit`) as a graph, through torch's own converter.
 
-torch.export takes Python code and no ScriptModules. What the converter gives has no modules, so nodes that
-read a parameter are said to be of the module that owns it, and all others of the network itself.
+torch.export captures Python code but not ScriptModules. The converter's graph has no modules, so nodes that
+read a parameter are recorded under the module that owns it, and all others under the network itself.
 """
 
 from __future__ import annotations
@@ -19,9 +19,10 @@ DROPOUTS = (aten.dropout.default, aten.feature_dropout.default)
 
 
 def graph_of(module: torch.jit.ScriptModule, example: Sequence[Tensor]) -> fx.GraphModule:
-    """The graph of `module` in the mode it is in, for torch.export to take.
+    """The graph of `module` in its present mode, for torch.export.
 
-    Raises `ConversionError` where the converter cannot take it, or where it was traced in training mode.
+    `example` holds the inputs of one run. Raises `ConversionError` if torch cannot convert the module, or if
+    it was traced in training mode.
     """
     from torch._export.converter import TS2EPConverter
 
@@ -29,8 +30,8 @@ def graph_of(module: torch.jit.ScriptModule, example: Sequence[Tensor]) -> fx.Gr
         raw: Any = TS2EPConverter(module, tuple(example), {}).convert().module(check_guards=False)
     except Exception as error:  # the converter raises any type
         raise ConversionError(
-            f"torch cannot convert the ScriptModule {module.original_name} ({first_line(error)}); hand over "
-            "the torch.nn.Module it was made from"
+            f"torch cannot convert the ScriptModule {module.original_name} ({first_line(error)}); export the "
+            "torch.nn.Module it was made from"
         ) from error
     del raw.train, raw.eval  # torch makes both raise; the graph has no mode to change
     for node in raw.graph.nodes:
@@ -44,7 +45,10 @@ def graph_of(module: torch.jit.ScriptModule, example: Sequence[Tensor]) -> fx.Gr
 
 
 def require_inference(graph: fx.GraphModule, captured_by: str) -> None:
-    """`ConversionError` for a BatchNorm or dropout that was captured in training mode."""
+    """Raise `ConversionError` for a BatchNorm or a dropout that was captured in training mode.
+
+    `captured_by` names the function that captured it, for the message.
+    """
     for node in nodes_calling(graph, *BATCH_NORMS, *DROPOUTS):
         if argument(node, "training" if node.target in BATCH_NORMS else "train"):
             raise ConversionError(

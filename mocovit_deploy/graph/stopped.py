@@ -1,8 +1,8 @@
-"""Where in the network a converter stopped: at the operation that it, or torch, had in hand when it raised.
+"""Find the operation of a network that a converter, or torch, was converting when it raised an error.
 
-Converters refuse by the name of an operation, as "Unsupported fx node prod", and a network may have fifty of
-them. They walk over the nodes of the graph one by one, and torch.export carries the mark of each (`marked`)
-through every retrace: the frames of the exception hold the node, and the node its mark.
+Converters name only the kind of the operation, as in "Unsupported fx node prod", and a network may have fifty
+of that kind. They walk over the nodes of the graph one by one, and torch.export carries the mark of each node
+(`marked`) through every retrace. So the frames of the exception hold the node, and the node holds its mark.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from mocovit_deploy.artifacts.marks import split_mark
 from mocovit_deploy.graph.edit import mark_of
 
 NAMES = ("node", "n", "fx_node", "op")
-"""What torch, coremltools and litert-torch call the node in hand."""
+"""The local variables in which torch, coremltools and litert-torch keep the current node."""
 MOST_STEPS = 100
-"""From an operation of MIL to one with a name of torch's."""
+"""How many operations of MIL are followed to one that has a name of torch's graph."""
 
 
 def stopped_at(error: BaseException, marks: Mapping[str, str] = MappingProxyType({})) -> str:
-    """The module and the operation in the innermost frame of `error` that has one: "body.2 (prod)".
+    """The module and the operation of the innermost frame of `error` that has a node, as in "body.2 (prod)".
 
-    `marks`, by name of a value, tell those of MIL's operations, and of a value that the message quotes where
-    no frame has any. "the graph" where nothing tells.
+    `marks` maps names of values to marks. They identify operations of MIL and, if no frame has a node, a
+    value that the message quotes. "the graph" if nothing is found.
     """
     found = ""
     cause: BaseException | None = error
@@ -44,9 +44,10 @@ def stopped_at(error: BaseException, marks: Mapping[str, str] = MappingProxyType
 
 
 def _mark(value: Any, marks: Mapping[str, str]) -> str:
-    """The mark of a node of torch's or of coremltools' graph; of an operation of MIL that of what follows.
+    """The mark of a node of torch's graph, or of an operation of MIL; empty if there is none.
 
-    coremltools writes a torch operation as several, the last of which has its name.
+    coremltools writes one torch operation as several of MIL. Only the last has its name, so an operation of
+    MIL gets the mark of the next one that has a name.
     """
     if isinstance(getattr(value, "meta", None), dict):
         return mark_of(value)

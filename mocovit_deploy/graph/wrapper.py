@@ -1,9 +1,9 @@
-"""A network behind a module of ours, as pixels or flat arguments need one: paths are the network's own.
+"""Modules of this package around a network, for pixels or flat arguments. Paths stay the network's own.
 
     module    TakingPixels.network.blocks.0.weight
     graph     blocks.0.weight
 
-`capture` strips the wrapper's name from every path and parameter, so nothing after it knows of wrappers.
+`capture` removes the wrapper's name from every path and parameter, so later steps need not know of wrappers.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ INNER = "network"
 
 
 class Wrapper(nn.Module):
-    """A module that computes what `network` does, on inputs of another kind."""
+    """A module that computes the same as `network` from inputs of another kind."""
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
         self.network = network
 
     def run(self, *arguments: Any) -> Any:
-        """What the network gives. A network that is a graph hands its own paths on to torch.export."""
+        """Run the network. A network that is a graph passes its own module paths on to torch.export."""
         if isinstance(self.network, fx.GraphModule) and torch.compiler.is_exporting():
             with preserve_node_meta():
                 return fx.Interpreter(self.network).run(*arguments)
@@ -35,14 +35,14 @@ class Wrapper(nn.Module):
 
 
 def unwrapped(module: nn.Module) -> nn.Module:
-    """The network behind any number of wrappers."""
+    """The network inside any number of wrappers."""
     while isinstance(module, Wrapper):
         module = module.network
     return module
 
 
 def tell_own_paths(raw: fx.GraphModule, module: nn.Module) -> None:
-    """Record at every node of what torch.export gave, sub-graphs included, the path that the network has."""
+    """Replace the module path of every node, sub-graphs included, by the path without wrappers."""
     prefix, kind = _prefix(module), f"{type(module).__module__}.{type(module).__qualname__}"
     graphs = [one for one in raw.modules() if isinstance(one, fx.GraphModule)] if prefix else []
     for node in (node for one in graphs for node in one.graph.nodes):
@@ -52,7 +52,7 @@ def tell_own_paths(raw: fx.GraphModule, module: nn.Module) -> None:
 
 
 def with_own_parameters(graph: fx.GraphModule, module: nn.Module) -> fx.GraphModule:
-    """The captured `graph` of `module`, flat by now, with the parameter names of the network it wraps."""
+    """The captured flat `graph` of `module`, with parameter names without wrappers."""
     prefix = _prefix(module)
     if not prefix:
         return graph
@@ -74,6 +74,6 @@ def _prefix(module: nn.Module) -> str:
 
 
 def _own(level: tuple[str, Any], prefix: str) -> tuple[str, Any]:
-    """One level of a module stack, with the path that the network has for it."""
+    """One level of a module stack, with the path without wrappers."""
     path, kind = level
     return ("" if prefix.startswith(f"{path}.") else path.removeprefix(prefix), kind)

@@ -1,8 +1,8 @@
-"""How a value of the network lies in a file: as it is, with its axes in another order, or reshaped.
+"""How a value of the network lies in a file: unchanged, with its axes in another order, or reshaped.
 
 (1, 160, 7, 7)   in the network
 (1, 7, 7, 160)   in a TFLite file: axes 0 2 3 1
-(4, 40, 49)      of (1, 4, 40, 49), reshaped: axes of size one come and go, neighbours join
+(4, 40, 49)      (1, 4, 40, 49) reshaped: axes of size one are added or removed, neighbours are joined
 """
 
 from __future__ import annotations
@@ -29,26 +29,26 @@ class Arrangement:
 
     @property
     def name(self) -> str:
-        """What a reader calls it: empty, "nhwc", "axes 0 2 1", "reshaped"."""
+        """Its name for people: "" if unchanged, "nhwc", "axes 0 2 1", "reshaped"."""
         order = "" if self.axes == tuple(range(len(self.axes))) else "axes " + " ".join(map(str, self.axes))
         order = "nhwc" if self.axes == (0, 2, 3, 1) else order
         moved = tuple(self.network[axis] for axis in self.axes)
         return order if moved == self.file else f"{order} reshaped".strip()
 
     def to_file(self, array: Array) -> Array:
-        """One value of the network as the file holds it."""
+        """One value in the network's shape, in the file's."""
         return np.ascontiguousarray(array.transpose(self.axes)).reshape(self.file)
 
     def to_network(self, array: Array) -> Array:
-        """One value of the file as the network holds it."""
+        """One value in the file's shape, in the network's."""
         moved = array.reshape([self.network[axis] for axis in self.axes])
         return moved.transpose(np.argsort(self.axes))
 
 
 def arrangements(network: Shape, file: Shape) -> Iterator[Arrangement]:
-    """Every way a value of shape `network` may lie in one of shape `file`, the likelier first.
+    """Every arrangement that turns a value of shape `network` into shape `file`, the likelier first.
 
-    Nothing where the file cannot hold it at all. Axes of size one are never moved by themselves.
+    None if the sizes differ. An arrangement never moves only axes of size one.
     """
     if prod(network) != prod(file):
         return
@@ -67,7 +67,7 @@ def _without_ones(shape: Shape) -> Shape:
 
 
 def _joined(fine: Shape, coarse: Shape) -> bool:
-    """Is `coarse` made of `fine` by joining neighbouring axes, or the other way round?"""
+    """Whether one shape results from the other by joining neighbouring axes."""
     longer, shorter = (fine, coarse) if len(fine) >= len(coarse) else (coarse, fine)
     sizes = iter(longer)
     for wanted in shorter:

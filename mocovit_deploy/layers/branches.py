@@ -1,9 +1,9 @@
-"""Branches that the outputs hardly show, judged by the values at their ends in the file.
+"""Branches that the outputs hardly depend on, judged by the values at their ends in the file.
 
     x - fc1 - gelu - fc2 - mul by 1e-5 - add       the value of mul is compared, relative to its own range
     x ---------------------------------- add
 
-The file runs from its inputs, so that the form of a branch's inner values does not matter.
+The file runs from its inputs, so the form of the values inside a branch does not matter.
 """
 
 from __future__ import annotations
@@ -25,20 +25,21 @@ from mocovit_deploy.parity.verdict import HiddenBranch
 
 @dataclass(frozen=True)
 class Inside:
-    """What the outputs of a network hardly show, and the original at every layer to judge it by."""
+    """The branches that the outputs hardly depend on, and the original's layers to judge them by."""
 
     branches: tuple[Branch, ...]
     bound: float
-    """The largest change of the outputs, relative to their range, that they hardly show."""
+    """The change of the outputs, relative to their range, below which they hardly depend on a branch."""
     reference: LayerReference | None
-    """None without branches, and where `why_not` says."""
+    """None without branches, or for the reason `why_not`."""
     why_not: str = ""
+    """Why the layers of a file cannot be compared; empty if they can."""
 
 
 def judge_branches(artifact: Artifact, golden: Golden, inside: Inside) -> tuple[HiddenBranch, ...]:
     """A verdict on each branch, at the tolerance of layers that run from the file's inputs.
 
-    Where the file cannot be looked into, they are "not run" and say why.
+    "not run" with the reason if the layers of the file cannot be compared.
     """
     try:
         if inside.reference is None:
@@ -59,16 +60,16 @@ def _judged(
     while pending:
         operation = pending.pop()
         if reading := readings.get(operation):
-            # So far off, it would show in the outputs, which are right: the file has another value there.
+            # So large an error would change the outputs, which are right: so this is another layer's value.
             shown = not reading.carried.max_error * branch.change <= inside.bound
-            # The numbers are right, and what reads them may take them in this order.
+            # The numbers are right, and their reader may expect them in this order.
             if shown or reading.kind == MISPLACED:
                 unseen.append(layers[operation].module)
             else:
                 ends.append(reading)
             continue
         layer = layers.get(operation)
-        if layer is None:  # a rewrite for this file put something else in its place
+        if layer is None:  # a rewrite for this file replaced it
             unseen.append(branch.module)
             continue
         if not layer.moves_only:
@@ -80,7 +81,7 @@ def _judged(
         )
     if unseen or not ends:
         where = ", ".join(unseen or [branch.module])
-        return _hidden(branch, NOT_RUN, f"no value in the file can be taken for {where}")
+        return _hidden(branch, NOT_RUN, f"no value in the file can be identified as {where}")
     worst = max(one.carried.max_error for one in ends)
     return _hidden(branch, PASS, f"off by {worst:.1e} of its range")
 

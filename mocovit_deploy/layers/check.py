@@ -1,4 +1,4 @@
-"""Per-layer parity of one file: the network it was made from is built again and looked into beside it."""
+"""Per-layer parity of one file: its network is built again, and their layers are compared."""
 
 from __future__ import annotations
 
@@ -30,24 +30,31 @@ from mocovit_deploy.parity.verdict import not_computed, without_nan
 from mocovit_deploy.passes.run import Pass, rewrite
 
 SAMPLES = 2
-"""Runs that are looked into: the first golden sample, a photograph, and the last, random numbers. A file
-whose outputs are wrong and whose layers seem right is looked into on the sample of the worst output too."""
+"""How many golden samples layers are compared on: the first, a photograph, and the last, random numbers.
+
+If a file's outputs are wrong and its layers seem right, layers are also compared on the sample of the worst
+output.
+"""
 
 
 @dataclass(frozen=True)
 class LayerReport:
-    """Every layer of one file beside the original network's."""
+    """The comparison of every layer of one file with the original network's."""
 
     verdict: Verdict
     reason: str
     runtime: str
     arithmetic: str
     bound: float
+    """The largest error of a layer, relative to its range, that is not a divergence."""
     samples: tuple[str, ...]
+    """Names of the golden samples that layers were compared on."""
     readings: tuple[LayerReading, ...]
+    """The layers that the file has values of, in the order of execution."""
     missing: tuple[Missing, ...]
+    """The layers that the file has no values of."""
     not_run: str = ""
-    """What the file is made for and this machine could not execute, as in "fp16 arithmetic"."""
+    """The arithmetic that the file is made for and this machine did not run, as in "fp16 arithmetic"."""
 
     def as_json(self) -> dict[str, Any]:
         """Plain data; infinities and NaN become None."""
@@ -69,21 +76,22 @@ class LayerReport:
 
 @dataclass(frozen=True)
 class LayerReference:
-    """The original network of a file from the inside, and the golden samples it was run on."""
+    """The layers of a file's original network, with their values for some golden samples."""
 
     inside: Trace
     samples: tuple[int, ...]
+    """The numbers of those samples in the golden file."""
     lowered: tuple[str, ...] = ()
-    """The rewrites of the files it can be compared with (`lowered_by`)."""
+    """The rewrites of the files that it can be compared with (`lowered_by`)."""
 
 
 def check_layers(artifact: Artifact, golden: Golden, *, bisect: bool) -> LayerReport:
     """Compare every layer of a file with the original network's, on two of the golden inputs.
 
-    With `bisect` each layer is also run alone, from the original's values at the layers before it, and that
-    decides. Needs torch, and runs the code that defines the network: for files of one's own.
-    Raises `UsageError` where the manifest does not lead back to the network, `ParityError` where the file
-    bears no marks or its arithmetic has no bound: then nothing was checked.
+    With `bisect` each layer is also run alone, from the original's values at the layers before it, and its
+    error alone decides. Needs torch, and runs the code that defines the network, so use it for trusted files.
+    Raises `UsageError` if the network cannot be built again from the manifest, `ParityError` if the file
+    holds no marks or its arithmetic has no bound; then nothing was checked.
     """
     values = _values(artifact)
     return _check(artifact, golden, values, original(artifact, golden), bisect=bisect)
@@ -92,29 +100,30 @@ def check_layers(artifact: Artifact, golden: Golden, *, bisect: bool) -> LayerRe
 def check_against(
     artifact: Artifact, golden: Golden, reference: LayerReference, *, bisect: bool
 ) -> LayerReport:
-    """`check_layers` for one of several files of one network and one set of rewrites, by their `original`."""
+    """`check_layers` for a file whose `original` is at hand, as several files of one network can share it."""
     assert reference.lowered == lowered_by(artifact), "a reference of files with other rewrites"
     return _check(artifact, golden, _values(artifact), reference, bisect=bisect)
 
 
 def original(artifact: Artifact, golden: Golden, samples: Sequence[int] | None = None) -> LayerReference:
-    """Build the network of a file again, and look into it on golden samples: by default the first and last.
+    """Build the network of a file again, and run it layer by layer on golden samples.
 
-    Raises `UsageError` where it cannot be built any more.
+    `samples` are numbers of samples; None for the first and the last. Raises `UsageError` if the network
+    cannot be built again or has other weights now, `ParityError` for a file of --deploy-hooks.
     """
     spec = model_of(artifact)
     network = load_network(spec)
     if network.weights != artifact.weights:
         raise UsageError(
-            f"{artifact.path}: was made from weights {artifact.weights}; {spec.name} now has "
-            f"{network.weights}"
+            f"{artifact.path}: was made from weights {artifact.weights}, but {spec.name} now has "
+            f"{network.weights}; export again"
         )
     inputs = {spec.name: from_layout(golden.inputs[spec.name], spec) for spec in artifact.inputs}
     options = (artifact.source or {}).get("options", {})
     if options.get("deploy_hooks"):
         raise ParityError(
             f"{artifact.path}: layers not run: --deploy-hooks changed the network before it was captured; "
-            "export without it"
+            "export without --deploy-hooks"
         )
     captured = capture(network.module, network.inputs.for_capture(0, free_batch=False))
     names = lowered_by(artifact)
@@ -131,10 +140,11 @@ def look(
     lowerings: Sequence[Pass] = (),
     samples: Sequence[int] | None = None,
 ) -> LayerReference:
-    """Look into a network on some of its parity samples, (samples, ...) as torch has them.
+    """Run a network layer by layer on some of its parity samples.
 
-    `without` names passes that were left out of the export; `lowerings` are the rewrites of the file;
-    `samples` are numbers of samples, by default those of the first and the last.
+    `captured` is its graph before the passes; `inputs` are (samples, ...) in torch's layout; `without` names
+    passes that were left out of the export; `lowerings` are the rewrites of the file; `samples` are numbers
+    of samples, None for the first and the last.
     """
     count = min(len(array) for array in inputs.values())
     chosen = sorted({0, count - 1})[:SAMPLES] if samples is None else samples
@@ -144,7 +154,7 @@ def look(
 
 
 def lowered_by(artifact: Artifact) -> tuple[str, ...]:
-    """The rewrites its format made of the network for this file, as its manifest names them."""
+    """The names of the rewrites that the format made for this file, from its manifest."""
     return tuple(str(one.get("name", "")) for one in artifact.lowering)
 
 
@@ -157,21 +167,21 @@ def _require_same_network(artifact: Artifact, golden: Golden, reference: LayerRe
         difference = compare_output(name, golden.outputs[name][chosen], np.stack(inside.values[operation]))
         if not (difference.finite and difference.max_error <= SAME_NETWORK):
             raise UsageError(
-                f"{artifact.path}: {artifact.model} as it is now gives another {name} than when this file "
-                "was exported; export again"
+                f"{artifact.path}: {artifact.model} now computes another {name} than when this file was "
+                "exported; export again"
             )
 
 
 def _values(artifact: Artifact) -> tuple[FileValue, ...]:
     if artifact.dynamic_batch:
         raise ParityError(
-            f"{artifact.path}: layers not run: with a free batch its values have no shapes; also export it "
-            "without --dynamic batch"
+            f"{artifact.path}: layers not run: with --dynamic batch its values have no fixed shapes; export "
+            "it without --dynamic batch as well"
         )
     values = format_named(artifact.format).values(artifact)
     if not any(value.marks for value in values):
         raise ParityError(
-            f"{artifact.path}: layers not run: its values do not say which layers they are; export it again "
+            f"{artifact.path}: layers not run: its values are not marked with their layers; export it again "
             "with this version"
         )
     return values
@@ -198,8 +208,8 @@ def _check(
     farthest = first_divergence(readings)
     assert farthest is not None, "no readings"
     reason = (
-        f"{worst.output} is wrong, and no layer alone by more than {report.bound:.0e} of its range; "
-        f"the farthest: {describe_reading(farthest)}"
+        f"{worst.output} is wrong, but no layer alone is off by more than {report.bound:.0e} of its range; "
+        f"the farthest off: {describe_reading(farthest)}"
     )
     return dataclasses.replace(report, verdict=FAIL, reason=reason, readings=readings)
 
@@ -212,12 +222,12 @@ def _looked_into(
     *,
     bisect: bool,
 ) -> tuple[LayerReport, Predictor]:
-    """What the taps show on the samples of the reference, and the file as it runs with them."""
+    """The comparison on the samples of the reference, and the predictor of the file that it used."""
     _require_same_network(artifact, golden, reference)
     inside, exporter = reference.inside, format_named(artifact.format)
     taps, missing = find_taps(inside, values)
     if not taps:
-        raise ParityError(f"{artifact.path}: layers not run: none of its values is a layer's")
+        raise ParityError(f"{artifact.path}: layers not run: none of its values belongs to a layer")
     names = [tap.value.name for tap in taps]
     plain = exporter.load_inside(artifact, names, ())
     tolerance = LAYER_TOLERANCES.get((artifact.format, artifact.recipe, plain.arithmetic))
@@ -253,7 +263,7 @@ def _looked_into(
 
 
 def describe_reading(reading: LayerReading) -> str:
-    """A reading in one sentence: the torch module first."""
+    """A reading in one sentence that begins with the torch module."""
     decisive = reading.alone or reading.carried
     error = f"off by {decisive.max_error:.1e} of its range" if decisive.finite else "not finite"
     how = " alone" if reading.alone is not None else ""

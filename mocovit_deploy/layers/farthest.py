@@ -1,11 +1,12 @@
-"""Where to look when outputs are wrong and no layer seems to be.
+"""Find the cause if outputs are wrong although no layer seems to be.
 
     output_2     off by 1.7e-05 on variation 3, the tolerance is 1e-05
     body.5       off by 4.0e-06 alone: within the bound, amplified by what follows
     the others   off by 1e-07 alone: rounding
 
-Two samples are looked into; a defect behind a ReLU may act on others only. The sample of the worst output
-shows it, and where errors grow on their way the layer that is farthest off alone.
+Layers are compared on two samples, but a defect behind a ReLU may act only on others. So they are also
+compared on the sample of the worst output. If no layer is over its bound there either, errors grow on their
+way, and the layer that is farthest off alone is named.
 """
 
 from __future__ import annotations
@@ -23,9 +24,9 @@ from mocovit_deploy.parity.verdict import check_predictor
 
 
 def worst_output(artifact: Artifact, golden: Golden, predictor: Predictor) -> Difference | None:
-    """The output of a file that is farthest off, over all golden inputs; None where their verdict is no fail.
+    """The output of a file that is farthest off over all golden inputs; None if the file does not fail.
 
-    `predictor` runs the file, and may give more than its outputs.
+    `predictor` runs the file, and may return further values besides the outputs.
     """
     report = check_predictor(artifact, golden, predictor)
     if report.verdict != FAIL:
@@ -34,7 +35,7 @@ def worst_output(artifact: Artifact, golden: Golden, predictor: Predictor) -> Di
 
 
 def with_farthest(readings: Sequence[LayerReading]) -> tuple[LayerReading, ...]:
-    """The readings of layers that were run alone, of which the one that is farthest off diverges."""
+    """`readings` of layers that were run alone, with `diverges` set for the layer that is farthest off."""
     errors = [reading.alone.max_error if reading.alone else 0.0 for reading in readings]
     place = errors.index(max(errors))
     return tuple(

@@ -1,13 +1,13 @@
-"""Whose value a marked operator has after a converter merged a scale or a shift into it.
+"""Which layer's value a marked operator has after a converter merged a scale or a shift into it.
 
     network   conv2d ------- mul by gamma - add
-    file      conv2d, W * gamma, b * gamma - add       marked conv2d, and of the value of mul
+    file      conv2d, W * gamma, b * gamma - add       marked conv2d, but has the value of mul
 
     network   avg_pool2d of 3 x 3 - conv2d
-    file      sum of 3 x 3 - conv2d, W / 9             marked avg_pool2d, and 9 times its value
+    file      sum of 3 x 3 - conv2d, W / 9             marked avg_pool2d, but has 9 times its value
 
-The marks do not say it, the values do: of the layer that the mark names and the scales and shifts after it
-that the file has no value of, the one whose value is nearest.
+Marks do not record this, so the values decide. The candidates are the layer that the mark names, and the
+scales and shifts after it that the file has no value of; the nearest value wins.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ from mocovit_deploy.artifacts.artifact import Array
 from mocovit_deploy.layers.original import Layer
 
 SCALES_AND_SHIFTS = ("mul", "div", "add", "sub", "batch_norm")
-"""Operations that converters merge into the one before them, where all but one operand are constants."""
+"""Operations that converters merge into the one before them, if all operands but one are constant."""
 
 
 def merged_after(layers: Sequence[Layer], present: frozenset[str]) -> dict[str, tuple[Layer, ...]]:
-    """By operation: the scales and shifts after it, one reading the other, that may be merged into it.
+    """By operation, the chain of scales and shifts after it that may be merged into it.
 
-    `present` holds the operations that the file has values of: a chain ends before the first of them, and
-    where a value has several readers.
+    `present` holds the operations that the file has values of. A chain ends before the first of them, and at
+    a value with several readers.
     """
-    constants: set[str] = set()  # computed from weights alone, as a scale brought into another shape
+    constants: set[str] = set()  # computed only from weights, such as a reshaped scale
     readers: dict[str, list[Layer]] = {}
     for layer in layers:
         if all(name in constants for name in layer.reads):
@@ -49,9 +49,10 @@ def merged_after(layers: Sequence[Layer], present: frozenset[str]) -> dict[str, 
 
 
 def nearest_choice(choices: Sequence[Array], found: Array) -> int:
-    """The number of the choice that is nearest to `found`, relative to the size of both; the first of equals.
+    """The index of the choice that is nearest to `found`, relative to the norms of both; the first of equals.
 
-    A value of another size is far away, however wrong both are: scales are told apart behind a defect too.
+    A value of another magnitude is far away even if both are wrong, so scales are distinguished also behind a
+    defect.
     """
     found64 = found.astype(np.float64)
 

@@ -1,11 +1,12 @@
-"""Values that a file holds in an order of its own, where that fits the shape of another order.
+"""Values that a file holds in an order of its own which has the same shape as the network's order.
 
     network   tokens (4, 4, C): place in the patch, patch
     file      (1, 4, 4, C): row, column of the image; the same numbers, interleaved
 
-MobileViT's tokens are 4 patches of 4 pixels where its map is 4 x 4; with other sizes shapes would say that
-the file has a form of its own. Such a value is neither judged nor given: what reads it takes it as it lies.
-A layer whose channels a defect put in another order looks alike, but what reads it is wrong.
+If its map is 4 x 4, MobileViT's tokens are 4 patches of 4 pixels; with other sizes the shapes alone would
+show that the file has an order of its own. Such a value is neither judged nor replaced by the original's,
+because the file's next operation expects the file's order. If a defect puts channels in another order, the
+value looks alike, but then the layers that read it are wrong.
 """
 
 from __future__ import annotations
@@ -15,16 +16,17 @@ from collections.abc import Mapping, Sequence
 from mocovit_deploy.artifacts.artifact import Array
 from mocovit_deploy.layers.original import Layer, Missing, Trace
 from mocovit_deploy.layers.symptoms import misplaced
-from mocovit_deploy.layers.taps import Tap, arranged_values
+from mocovit_deploy.layers.taps import Tap, TapsFound, arranged_values
 from mocovit_deploy.parity.compare import compare_output
 
 
 def in_known_order(
     trace: Trace, taps: Sequence[Tap], carried: Sequence[Mapping[str, Array]], bound: float
-) -> tuple[tuple[Tap, ...], tuple[Missing, ...]]:
-    """The taps without those in an order of their own, and these as what has no value.
+) -> TapsFound:
+    """The taps without those in an order of the file's own, which become missing layers.
 
-    `carried` is what the file computes from its inputs, for each run.
+    `carried` holds the file's values for each run from its inputs; `bound` is the largest error of a right
+    value, relative to its range.
     """
     operations = {tap.layer.operation for tap in taps}
     readers = _readers(trace.layers, operations)
@@ -38,7 +40,7 @@ def in_known_order(
         if difference.finite and difference.max_error <= bound:
             fine.add(operation)
         elif (
-            not trace.is_output(tap.layer)  # whose order is the user's
+            not trace.is_output(tap.layer)  # an output's order matters to the user
             and readers[operation]
             and readers[operation] <= fine
             and misplaced(expected, found, bound)
@@ -48,11 +50,11 @@ def in_known_order(
     kept = tuple(tap for tap in taps if tap.layer.operation not in left_out)
     why = "the file has it in an order of its own"
     missing = [Missing(tap.layer.module, tap.layer.kind, why) for tap in taps if tap not in kept]
-    return kept, tuple(missing)
+    return TapsFound(kept, tuple(missing))
 
 
 def _readers(layers: Sequence[Layer], tapped: set[str]) -> dict[str, set[str]]:
-    """By tapped operation: the tapped ones that read it, with no other in between."""
+    """By tapped operation, the tapped operations that read it with no other tapped one in between."""
     readers: dict[str, set[str]] = {operation: set() for operation in tapped}
     sources: dict[str, set[str]] = {}
     for layer in layers:

@@ -1,4 +1,4 @@
-"""The original network from the inside, as data: its layers, what it computes there, and what no file has."""
+"""The original network's layers and their values, as plain data."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ class Layer:
     kind: str
     """The ATen operation, as in "conv2d"."""
     original: str
-    """The module of the original network whose value it has; empty if passes changed the value."""
+    """The module of the original network that has the same value; empty if passes changed the value."""
     factor: float
-    """Times what: other than one between a scale that a pass moved and where it used to be."""
+    """Its value divided by that module's. Not 1 between a scale that a pass moved and its former place."""
     reads: tuple[str, ...]
-    """The operations and inputs it reads."""
+    """The operations and inputs that it reads."""
     moves_only: bool
-    """It moves data about, like a reshape, and computes nothing."""
+    """Whether it only moves data, like a reshape."""
     window: int = 1
-    """How many values each of its own is the mean of."""
+    """For a mean, how many values each of its own is the mean of; else 1."""
 
 
 @dataclass(frozen=True)
@@ -41,16 +41,19 @@ class Missing:
 
 @dataclass(frozen=True)
 class Trace:
-    """The original network from the inside."""
+    """The original network's layers with their values for some runs."""
 
     layers: tuple[Layer, ...]
+    """In the order of execution, after the passes."""
     values: Mapping[str, tuple[Array, ...]]
-    """By operation: what the original computes there, an array for each run."""
+    """By operation, the original's value for each run."""
     missing: tuple[Missing, ...]
+    """Layers that no file can have, because a pass changed or merged them."""
     outputs: Mapping[str, str]
-    """By name of an output: the operation that computes it."""
+    """By name of an output, the operation that computes it."""
     rounding: Mapping[str, float] = field(default_factory=dict)
-    """By operation: how far its values are from those in float64, relative to their range."""
+    """By operation, the error of its float32 values against float64, relative to their range."""
 
     def is_output(self, layer: Layer) -> bool:
+        """Whether `layer` computes an output of the network."""
         return layer.operation in self.outputs.values()

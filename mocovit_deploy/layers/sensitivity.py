@@ -1,13 +1,13 @@
-"""Which layers the outputs hardly show: a defect there may change them by less than the tolerance, and pass.
+"""Find layers that the outputs hardly depend on. A defect there may change outputs within the tolerance.
 
     x - fc1 - gelu - fc2 - mul by 1e-5 - add       fc1, gelu, fc2 and mul are a silent branch
     x ---------------------------------- add
 
-A layer is silent if the outputs change by less than a bound when its value is replaced by zeros, or if all
-that reads it is silent. Gradients tell which layers to try: with v the value and g the gradient of a random
-combination of the outputs, sqrt(sum (g v)^2) is about what random changes of v by its own size do to them.
-What is far above the bound is not tried. One forward and two backward runs, and one forward run from
-each layer that is tried.
+A layer is silent if the outputs change by less than a bound when its value is replaced by zeros, or if every
+layer that reads it is silent. Gradients select the layers to try: if v is the value and g the gradient of a
+random combination of the outputs, sqrt(sum (g v)^2) is about the change of the outputs for random changes of
+v by its own size. Layers far above the bound are not tried. This takes one forward and two backward runs, and
+one forward run from each layer that is tried.
 """
 
 from __future__ import annotations
@@ -24,34 +24,35 @@ from torch.utils import _pytree as pytree
 from mocovit_deploy.graph.edit import module_path
 
 COMBINATIONS = 2
-"""Random combinations of the outputs whose gradients are looked at."""
+"""How many random combinations of the outputs gradients are taken of."""
 MARGIN = 30.0
-"""A layer is tried where its gradients promise less than so many times the bound."""
+"""A layer is tried if its gradients predict a change below this many times the bound."""
 
 
 @dataclass(frozen=True)
 class Branch:
-    """Layers whose common last value the outputs hardly show."""
+    """Layers that end in one value which the outputs hardly depend on."""
 
     operation: str
-    """The last of them, in the re-parameterized graph."""
+    """The last operation, in the re-parameterized graph."""
     module: str
+    """The module of the last operation."""
     change: float
-    """How much the outputs change without it, relative to their range."""
+    """How much the outputs change if that value is zero, relative to their range."""
     members: tuple[str, ...]
-    """All its operations, the last one's too."""
+    """All operations of the branch, the last one included."""
     modules: tuple[str, ...]
-    """Theirs, each once, in the order of execution."""
+    """Their modules, each once, in the order of execution."""
 
 
 def silent_branches(graph: fx.GraphModule, inputs: Sequence[Tensor], bound: float) -> tuple[Branch, ...]:
     """The branches of `graph` whose removal changes its outputs by less than `bound` of their range.
 
-    `inputs` is one run's worth. Operations on integers are silent only if all their readers are.
+    `inputs` are the inputs of one run. An operation on integers is silent only if all its readers are.
     """
     values = _values(graph, inputs)
     promised = _promises(values)
-    ends: dict[fx.Node, fx.Node] = {}  # by silent node: the last of its branch
+    ends: dict[fx.Node, fx.Node] = {}  # by silent node, the last node of its branch
     changes: dict[fx.Node, float] = {}
     for node in reversed(graph.graph.nodes):
         if node.op != "call_function" or not node.users:
@@ -76,13 +77,13 @@ def _branch(end: fx.Node, change: float, members: Sequence[fx.Node]) -> Branch:
 
 
 def _values(graph: fx.GraphModule, inputs: Sequence[Tensor]) -> dict[fx.Node, Any]:
-    """Every value of one run, with what autograd needs to go back."""
+    """Every value of one run, with the graph that autograd needs."""
 
     class Watched(fx.Interpreter):
         def run_node(self, n: fx.Node) -> Any:
             value = super().run_node(n)
             begins = n.op == "call_function" and _floating(value) and not value.requires_grad
-            return value.detach().clone().requires_grad_() if begins else value  # as behind integers
+            return value.detach().clone().requires_grad_() if begins else value  # integers end gradients
 
     run = Watched(graph, garbage_collect_values=False)
     with torch.enable_grad():
@@ -96,7 +97,7 @@ def _outputs(values: Mapping[fx.Node, Any]) -> list[Tensor]:
 
 
 def _promises(values: Mapping[fx.Node, Any]) -> dict[fx.Node, float]:
-    """By node: about how much the outputs change with it, relative to their range."""
+    """By node, the predicted change of the outputs, relative to their range."""
     watched = {
         node: value
         for node, value in values.items()
@@ -120,7 +121,7 @@ def _promises(values: Mapping[fx.Node, Any]) -> dict[fx.Node, float]:
 
 
 def _change_without(node: fx.Node, graph: fx.GraphModule, values: Mapping[fx.Node, Any]) -> float:
-    """How much the outputs change where the value of `node` is zero, relative to their range."""
+    """How much the outputs change if the value of `node` is zero, relative to their range."""
     known: dict[fx.Node, Any] = {}
     for earlier in graph.graph.nodes:
         known[earlier] = values[earlier]

@@ -1,8 +1,8 @@
-"""In what way a value is wrong, where that shows: a hint at the cause, beside the numbers.
+"""Describe how a value is wrong, as a hint at the cause.
 
-Each detector looks at one layer's expected and found values, (samples, N, C, ...), and says what it sees or
-nothing; the first that speaks is heard. All were computed by the file from right inputs where the layer was
-judged alone.
+Each detector compares one layer's expected and found values, (samples, N, C, ...), and returns a description
+or nothing. The first match wins. If a layer is judged alone, the file computed the found values from right
+inputs.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ MISPLACED = "the right numbers in wrong places: wrong layout"
 HALF_MAX = 65504.0
 """The largest float16 number."""
 HALF_TINY = 2.0**-24
-"""The smallest."""
+"""The smallest positive float16 number."""
 STUCK = 8
-"""Values at a bound, and past it in the original, that make a saturation."""
+"""How many values at least must stop at a bound to be called saturated."""
 
 
 def kind_of(expected: Array, found: Array, bound: float) -> str:
-    """What is wrong with `found`, in words; empty if it shows in no way known here.
+    """A description of what is wrong with `found`; empty if no detector matches.
 
-    `bound` is the largest error, relative to the range of `expected`, that counts as none.
+    `bound` is the largest error, relative to the range of `expected`, that counts as right.
     """
     with np.errstate(all="ignore"):
         e, f = expected.astype(np.float64), found.astype(np.float64)
@@ -37,7 +37,7 @@ def kind_of(expected: Array, found: Array, bound: float) -> str:
 
 
 def misplaced(expected: Array, found: Array, bound: float) -> bool:
-    """Are these the right numbers in wrong places? `bound` as in `kind_of`."""
+    """Whether `found` holds the right numbers in wrong places. `bound` is as in `kind_of`."""
     e, f = expected.astype(np.float64), found.astype(np.float64)
     spread = float(e.max() - e.min()) or float(np.abs(e).max()) or 1.0
     return bool(_same_numbers(e, f, bound * spread))
@@ -49,7 +49,7 @@ def _near(a: Array, b: Array, room: float) -> bool:
 
 def _not_finite(e: Array, f: Array, room: float) -> str:
     if np.isnan(f).any():
-        return f"NaN born here ({np.isnan(f).mean():.1%} of the values)"
+        return f"NaN arises here ({np.isnan(f).mean():.1%} of the values)"
     if np.isinf(f).any():
         largest = f"; the original reaches {np.abs(e).max():.3g}"
         return f"overflow to infinity ({np.isinf(f).mean():.1%} of the values{largest})"
@@ -70,18 +70,16 @@ def _relu(e: Array, f: Array, room: float) -> str:
     if e.min() >= 0 and f.min() < -room and _near(np.maximum(f, 0), e, room):
         return "a ReLU is missing"
     if f.min() >= 0 and e.min() < -room and _near(np.maximum(e, 0), f, room):
-        return "a ReLU too many"
+        return "there is one ReLU too many"
     return ""
 
 
 def _saturated(e: Array, f: Array, room: float) -> str:
-    """Values stop at a bound that the original goes past."""
+    """Whether values stop at a bound that the original exceeds."""
     for edge, beyond, side in ((f.max(), e > f.max(), "above"), (f.min(), e < f.min(), "below")):
         stuck = np.isclose(f, edge, rtol=0, atol=max(room * 1e-3, 1e-12))
         if (stuck & beyond).sum() >= max(STUCK, 0.9 * beyond.sum()):
-            return (
-                f"saturated at {edge:.4g}, the original goes {side} it in {beyond.mean():.1%} of the values"
-            )
+            return f"saturated at {edge:.4g}; {beyond.mean():.1%} of the original's values are {side} it"
     return ""
 
 
@@ -95,7 +93,7 @@ def _scaled(e: Array, f: Array, room: float) -> str:
 
 
 def _channels(e: Array, f: Array, room: float) -> str:
-    """Which channels, axis 1 of a value, are wrong, and whether each is off by one number or one factor."""
+    """Which channels (axis 1 of a value) are wrong, and whether each has one shift or one factor."""
     if e.ndim < 3 or e.shape[2] < 2:
         return ""
     width = e.shape[2]
@@ -113,7 +111,7 @@ def _channels(e: Array, f: Array, room: float) -> str:
 
 
 def _how(e: Array, f: Array, room: float) -> str:
-    """What was done to every channel, a row each, if it was one thing."""
+    """How every channel was changed, if all were changed alike; each row of `e` and `f` is a channel."""
     difference = f - e
     if _near(difference, difference.mean(axis=1, keepdims=True), room):
         return "shifted, each by one number (a bias)"
@@ -124,12 +122,12 @@ def _how(e: Array, f: Array, room: float) -> str:
     power = (centred_e * centred_e).sum(axis=1, keepdims=True)
     slope = (centred_e * centred_f).sum(axis=1, keepdims=True) / np.where(power, power, 1)
     if _near(centred_f, slope * centred_e, room):
-        return "scaled and shifted, each by its own numbers (a BatchNorm folded otherwise)"
+        return "scaled and shifted, each by its own numbers (a BatchNorm folded differently)"
     return ""
 
 
 def _swapped(rows_e: Array, rows_f: Array, wrong: Array, room: float) -> str:
-    """Are the wrong channels right ones in other places?"""
+    """Whether the wrong channels are right ones in other places."""
     if len(wrong) < 2:
         return ""
     order = []

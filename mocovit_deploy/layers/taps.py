@@ -1,10 +1,10 @@
-"""Taps: one layer of the network beside the value in a file that should equal it.
+"""Taps: pairs of a layer of the network and the value in a file that should equal it.
 
-    carried   the file runs from its inputs; errors of earlier layers arrive in later ones
-    alone     the file's piece between two taps runs from the *original's* values; its error is its own
+    carried   the file runs from its inputs; errors of earlier layers are carried into later ones
+    alone     each layer of the file runs from the *original's* values before it, so its error is its own
 
-The first divergence is the first layer in the order of execution whose error is over the bound: alone where
-that was asked for, so that no layer is blamed for what came before it. Numpy only.
+The first divergence is the first layer in the order of execution whose error is over the bound. With `bisect`
+the error alone decides, so that no layer is blamed for errors of earlier ones. Numpy only.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from mocovit_deploy.parity.tolerance import OWN_ROUNDING
 AFFINE = ("layer_norm", "group_norm", "batch_norm", "mul", "add", "sub", "div")
 """Operations whose scale and shift a converter may move into the layer that reads them."""
 FITS = 10.0
-"""An unlikely arrangement is believed where its error is so many times smaller."""
+"""An unlikely arrangement is chosen only if its error is this many times smaller."""
 
 
 @dataclass(frozen=True)
@@ -39,28 +39,30 @@ class Tap:
     value: FileValue
     arrangement: Arrangement
     merged: tuple[Layer, ...] = ()
-    """Scales and shifts after `layer` that the file has no values of: its value may be one of theirs."""
+    """Scales and shifts after `layer` that the file has no values of; the value may be one of theirs."""
     factor: float = 1.0
-    """Times what the file holds the value: a mean as a sum, which its reader divides."""
+    """The file's value divided by the layer's. Not 1 for a mean that the file holds as a sum."""
 
     @property
     def form(self) -> str:
-        """How the file holds the value, in words: "nhwc, times 9"; empty if as it is."""
+        """How the file holds the value, for people: "nhwc, times 9"; empty if unchanged."""
         times = "" if self.factor == 1.0 else f"times {self.factor:g}"
         return ", ".join(word for word in (self.arrangement.name, times) if word)
 
 
 @dataclass(frozen=True)
 class LayerReading:
-    """What one tap shows. `max_error` and the rest are as in `compare_output`, relative to its range."""
+    """The comparison of one tap. Errors are relative to the value's range, as in `compare_output`."""
 
     tap: Tap
     span: tuple[str, ...]
-    """The modules of everything the file computes between the taps before and this one, this one's first."""
+    """The modules that the file computes between the taps before this one and this one; this one's is
+    first."""
     carried: Difference
     alone: Difference | None
+    """None without `bisect`."""
     kind: str
-    """What is wrong with the value, in words, where it is over the bound; else empty."""
+    """A description of what is wrong with the value; empty if it does not diverge."""
     diverges: bool
 
 
@@ -72,11 +74,11 @@ class TapsFound(NamedTuple):
 
 
 def find_taps(trace: Trace, values: Sequence[FileValue]) -> TapsFound:
-    """The taps of a file in the order of execution, and the layers that have none, with the reason.
+    """The taps of a file in the order of execution, and the layers without a tap, each with the reason.
 
-    A value that several operations were made into is the last of them, as far as shapes allow; its other
-    marks are of operands, and of layers whose constants it shares. Of several values with one mark the last
-    is the operation's result; those before it prepare its operands.
+    A value with several marks belongs to the last of those operations whose shape fits. Its other marks are
+    those of operands, and of layers whose constants it shares. If several values have one mark, the last is
+    the operation's result; those before it prepare its operands.
     """
     place = {layer.operation: number for number, layer in enumerate(trace.layers)}
     by_operation: dict[str, list[FileValue]] = {}
@@ -133,7 +135,7 @@ def _why_none(
         return f"its scale and shift are part of {reader.kind} of {reader.module or 'the network'}"
     if found:
         shapes = " and ".join(str(value.shape) for value in found)
-        return f"the file has it in a form of its own: {shapes}"
+        return f"the file has it in another form: {shapes}"
     if other := merged_into.get(layer.operation):
         return f"one operator of the file with {other.kind} of {other.module or 'the network'}"
     if layer.moves_only:
@@ -151,17 +153,17 @@ def read_taps(
 ) -> tuple[LayerReading, ...]:
     """Compare every tap.
 
-    `carried` are the taps' values as the file computes them from its inputs, run by run; `forced` takes the
-    original's values for all taps but outputs, too, and returns what the file computes from them. `bound` is
-    the largest error, relative to a layer's range, that is not a divergence; with the errors before it a
-    layer may also be off by a multiple of what torch itself is off by there in float32.
+    `carried` holds the taps' values that the file computes from its inputs, run by run. `forced` also takes
+    the original's values for all taps that are not outputs, and returns what the file computes from them;
+    None without `bisect`. `bound` is the largest error, relative to a layer's range, that is not a
+    divergence. Without `bisect` a layer may also be off by a multiple of torch's own float32 error there.
     """
     expected = {name: np.stack(arrays) for name, arrays in trace.values.items()}
     taps = [_arranged(tap, expected[tap.layer.operation], carried) for tap in taps]
     settled, alone = [_settled(tap, expected, carried) for tap in taps], None
     if forced is not None:
         alone = _forced(trace, settled, inputs, forced)
-        # Behind a defect carried values mislead; from the original's, the nearest is the right one.
+        # Carried values mislead behind a defect. Computed from the original's, the nearest value is right.
         again = [_settled(tap, expected, alone) for tap in taps]
         if again != settled:
             settled, alone = again, _forced(trace, again, inputs, forced)
@@ -188,7 +190,10 @@ def read_taps(
 
 
 def arranged_values(trace: Trace, tap: Tap, runs: Sequence[Mapping[str, Array]]) -> tuple[Array, Array]:
-    """What is expected of a tap, and what `runs` of the file give in the arrangement that fits best."""
+    """The expected values of a tap and those of `runs` of the file, in the arrangement that fits best.
+
+    Both are (runs, ...) in the network's shape.
+    """
     expected = np.stack(trace.values[tap.layer.operation])
     settled = _settled(_arranged(tap, expected, runs), _stacked(trace, tap), runs)
     return np.stack(trace.values[settled.layer.operation]), _stack(settled, runs)
@@ -199,7 +204,7 @@ def _stacked(trace: Trace, tap: Tap) -> dict[str, Array]:
 
 
 def _settled(tap: Tap, expected: Mapping[str, Array], runs: Sequence[Mapping[str, Array]]) -> Tap:
-    """The tap as what its value is: its layer's, that of one merged into it, or a sum in place of a mean."""
+    """The tap with the layer whose value is nearest: its own, one merged into it, or a mean held as a sum."""
     choices = [(layer, 1.0) for layer in (tap.layer, *tap.merged)]
     if tap.layer.window > 1:
         choices.append((tap.layer, float(tap.layer.window)))
@@ -213,7 +218,7 @@ def _settled(tap: Tap, expected: Mapping[str, Array], runs: Sequence[Mapping[str
 def missing_after(
     missing: Sequence[Missing], taps: Iterable[Tap], readings: Iterable[LayerReading]
 ) -> tuple[Missing, ...]:
-    """What has no value, now that it is known which layers' values were read: those merged into another."""
+    """`missing`, corrected for taps whose value turned out to be a layer's that was merged into them."""
     read = {reading.tap.value.name: reading.tap.layer for reading in readings}
     found = {}
     for tap in taps:
@@ -233,7 +238,7 @@ def _forced(
 def _as_another_output(
     trace: Trace, tap: Tap, expected: Mapping[str, Array], found: Array, bound: float
 ) -> str:
-    """Does an output hold the values of another one?"""
+    """A description if an output holds the values of another output; else empty."""
     for name, operation in trace.outputs.items() if trace.is_output(tap.layer) else ():
         wanted = expected.get(operation)
         if operation != tap.layer.operation and wanted is not None and wanted.shape == found.shape:
@@ -244,7 +249,7 @@ def _as_another_output(
 
 
 def given(trace: Trace, taps: Iterable[Tap], run: int) -> dict[str, Array]:
-    """The original's values of one run, as the file holds them, for all taps that are not its outputs."""
+    """The original's values of one run in the file's form, for all taps that are not outputs."""
     return {
         tap.value.name: tap.arrangement.to_file(
             trace.values[tap.layer.operation][run] * np.float32(tap.factor)
@@ -255,12 +260,12 @@ def given(trace: Trace, taps: Iterable[Tap], run: int) -> dict[str, Array]:
 
 
 def first_divergence(readings: Sequence[LayerReading]) -> LayerReading | None:
-    """The first in the order of execution, or None."""
+    """The first reading in the order of execution that diverges; None if none does."""
     return next((reading for reading in readings if reading.diverges), None)
 
 
 def _arranged(tap: Tap, expected: Array, runs: Sequence[Mapping[str, Array]]) -> Tap:
-    """The tap with the arrangement that fits, where shapes leave a choice; the likeliest where none does."""
+    """The tap in the likeliest arrangement, or in another one that fits `FITS` times better."""
     likeliest, *others = (replace(tap, arrangement=one) for one in _choices(expected.shape[1:], tap.value))
 
     def error(choice: Tap) -> float:
@@ -281,7 +286,7 @@ def _stack(tap: Tap, runs: Sequence[Mapping[str, Array]]) -> Array:
 
 
 def _spans(layers: Sequence[Layer], taps: Sequence[Tap]) -> dict[str, tuple[str, ...]]:
-    """For each tap, the modules of the operations between it and the taps before it."""
+    """By operation of each tap, the modules of the operations between it and the taps before it."""
     tapped = {tap.layer.operation for tap in taps}
     by_name = {layer.operation: layer for layer in layers}
     spans = {}

@@ -1,12 +1,12 @@
-"""The original network from the inside: what it computes at every operation, and which of them files have.
+"""Run the original network layer by layer, and find which of its layers files can have.
 
-    captured graph         conv2d - batch_norm - relu      what is expected of a file is computed here
-    re-parameterized graph conv2d ------------ - relu      what files are made of, and marked with
+    captured graph         conv2d - batch_norm - relu      computes the values that files are compared with
+    re-parameterized graph conv2d ------------ - relu      files are made from it and carry its marks
 
-The two are matched by value: in float64, on random inputs, an operation of the second graph is the one of
-the first whose output it equals (rounding is 1e-14 there), or is a constant factor of, as between a scale
-that was folded and where it used to be. So the folded conv2d is the captured batch_norm, whatever passes
-did, and no pass has to keep books.
+Operations of the two graphs are matched by value, in float64 on random inputs: two operations match if their
+outputs are equal (rounding is 1e-14 there), or if one is a constant factor of the other, as between a folded
+scale and its former place. So the folded conv2d matches the captured batch_norm, and passes need not track
+provenance.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from math import prod
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -30,8 +31,9 @@ from mocovit_deploy.passes.result import Change
 from mocovit_deploy.passes.run import Pass, random_like, standard_passes
 
 EQUAL = 1e-9
-"""Two values are one where their projections differ by less, relative to their norm."""
+"""Two values are equal if their projections differ by less than this, relative to their norm."""
 PROJECTIONS = 3
+"""How many random projections of a value are compared."""
 
 
 def trace(
@@ -41,29 +43,31 @@ def trace(
     without: Sequence[str] = (),
     lowerings: Sequence[Pass] = (),
 ) -> Trace:
-    """Run the original network on `samples` (one run each), and keep what it computes at every layer.
+    """Run the original network on `samples` (one run each), and keep the value of every layer.
 
-    `captured` is the graph of the network before the passes; `without` names passes that were left out of
-    the export; `lowerings` are the rewrites that the file's format made after the passes. Raises
-    `ConversionError` as passes do.
+    `captured` is the graph of the network before the passes; `without` names passes that were left out of the
+    export; `lowerings` are the rewrites that the file's format made after the passes. Raises
+    `ConversionError` if a pass fails.
     """
     example = network.inputs.for_capture(0, free_batch=False)
     wide = in_double(captured)
     graph, changes = _passed(wide, [*standard_passes(without), *lowerings])
     inputs = random_like(example, seed=0)
     before, after = _fingerprints(wide, inputs), _fingerprints(graph, inputs)
-    pairs = _pairs(before, after)
-    layers = _layers(captured, graph, pairs)
-    wanted = {old for old, _ in pairs.values()}
+    matches = _matches(before, after)
+    layers = _layers(captured, graph, matches)
+    wanted = {one.captured for one in matches.values()}
     runs = [
         _run(captured, [torch.from_numpy(sample[name]) for name in network.input_names], wanted)
         for sample in samples
     ]
-    values = {new: tuple(_scaled(run[old], factor) for run in runs) for new, (old, factor) in pairs.items()}
+    values = {
+        new: tuple(_scaled(run[one.captured], one.factor) for run in runs) for new, one in matches.items()
+    }
     outputs = dict(zip(network.output_names, _output_names(graph), strict=True))
     kept = {old for old, one in before.items() if any(one.factor_of(other) for other in after.values())}
     lost = _rounding(wide, network, samples, runs)
-    rounding = {new: lost[old] for new, (old, _) in pairs.items()}
+    rounding = {new: lost[one.captured] for new, one in matches.items()}
     return Trace(layers, values, _missing(captured, kept, changes), outputs, rounding)
 
 
@@ -73,7 +77,7 @@ def _rounding(
     samples: Sequence[Mapping[str, Array]],
     runs: Sequence[Mapping[str, Array]],
 ) -> dict[str, float]:
-    """By operation: the largest difference of `runs`, in float32, to float64, relative to its range."""
+    """By operation, the largest difference of `runs`, in float32, to float64, relative to its range."""
     largest: dict[str, float] = {}
     for sample, run in zip(samples, runs, strict=True):
 
@@ -91,7 +95,7 @@ def _rounding(
 
 
 def _passed(graph: fx.GraphModule, passes: Sequence[Pass]) -> tuple[fx.GraphModule, list[Change]]:
-    """The graph after the passes, in float64 all along: rounding weights once is 1e-8 of a value."""
+    """The graph after the passes and their changes, all in float64, as rounding weights would cost 1e-8."""
     changes: list[Change] = []
     for run in passes:
         done = run(graph)
@@ -102,13 +106,15 @@ def _passed(graph: fx.GraphModule, passes: Sequence[Pass]) -> tuple[fx.GraphModu
 
 @dataclass(frozen=True)
 class _Fingerprint:
+    """Shape, norm and random projections of a value."""
+
     shape: tuple[int, ...]
     norm: float
     projections: tuple[float, ...]
     module: str
 
     def factor_of(self, other: _Fingerprint) -> float | None:
-        """The constant that this value is times `other`, or None; exactly 1 where they are equal."""
+        """This value divided by `other` if that is a constant (exactly 1 if they are equal); else None."""
         if self.shape != other.shape or not self.norm or not other.norm:
             return 1.0 if self.shape == other.shape and self.norm == other.norm else None
         factor = self.projections[0] / other.projections[0]
@@ -118,7 +124,7 @@ class _Fingerprint:
 
 
 def _fingerprints(graph: fx.GraphModule, inputs: Sequence[Tensor]) -> dict[str, _Fingerprint]:
-    """Shape and random projections of every floating-point value, by the name of its operation."""
+    """The fingerprint of every floating-point value, by the name of its operation."""
 
     @cache
     def directions(size: int) -> Tensor:
@@ -133,18 +139,24 @@ def _fingerprints(graph: fx.GraphModule, inputs: Sequence[Tensor]) -> dict[str, 
     return visit(graph, inputs, fingerprint)
 
 
-def _pairs(
-    before: Mapping[str, _Fingerprint], after: Mapping[str, _Fingerprint]
-) -> dict[str, tuple[str, float]]:
-    """For each operation after the passes, the one before them whose value it has, and times what.
+class _Match(NamedTuple):
+    """The captured operation that has the value of an operation after the passes."""
 
-    Of several with one value (an identity repeats its input's) an equal one is taken before a multiple, and
+    captured: str
+    factor: float
+    """The value after the passes divided by the captured one."""
+
+
+def _matches(before: Mapping[str, _Fingerprint], after: Mapping[str, _Fingerprint]) -> dict[str, _Match]:
+    """For each operation after the passes, the captured operation that it matches, if there is one.
+
+    If several match (an identity repeats its input's value), an equal value is preferred to a multiple, and
     then one of the same module.
     """
     by_shape: dict[tuple[int, ...], list[tuple[str, _Fingerprint]]] = {}
     for name, fingerprint in before.items():
         by_shape.setdefault(fingerprint.shape, []).append((name, fingerprint))
-    pairs = {}
+    matches = {}
     for name, fingerprint in after.items():
         alike = [
             (factor != 1.0, old.module != fingerprint.module, place, old_name, factor)
@@ -153,8 +165,8 @@ def _pairs(
         ]
         if alike:
             *_, old_name, factor = min(alike)
-            pairs[name] = (old_name, factor)
-    return pairs
+            matches[name] = _Match(old_name, factor)
+    return matches
 
 
 def _scaled(array: Array, factor: float) -> Array:
@@ -162,7 +174,7 @@ def _scaled(array: Array, factor: float) -> Array:
 
 
 def _layers(
-    captured: fx.GraphModule, graph: fx.GraphModule, pairs: Mapping[str, tuple[str, float]]
+    captured: fx.GraphModule, graph: fx.GraphModule, matches: Mapping[str, _Match]
 ) -> tuple[Layer, ...]:
     originals = {node.name: node for node in captured.graph.nodes}
     return tuple(
@@ -170,8 +182,8 @@ def _layers(
             operation=node.name,
             module=module_path(node),
             kind=_kind(node),
-            original=module_path(originals[pairs[node.name][0]]) if node.name in pairs else "",
-            factor=pairs[node.name][1] if node.name in pairs else 1.0,
+            original=module_path(originals[matches[node.name].captured]) if node.name in matches else "",
+            factor=matches[node.name].factor if node.name in matches else 1.0,
             reads=tuple(
                 one.name for one in node.all_input_nodes if one.op in ("call_function", "placeholder")
             ),
@@ -184,7 +196,7 @@ def _layers(
 
 
 def _window(node: fx.Node) -> int:
-    """How many values each value of a pooling or a mean is the mean of; 1 for other operations."""
+    """The number of values that each value of a pooling or a mean is the mean of; 1 for other operations."""
     kind = _kind(node)
     if kind == "avg_pool2d":
         sizes = argument(node, "kernel_size")
@@ -196,7 +208,7 @@ def _window(node: fx.Node) -> int:
 
 
 def _missing(captured: fx.GraphModule, kept: set[str], changes: Sequence[Change]) -> tuple[Missing, ...]:
-    """The captured operations that no file can have, because a pass made them part of another."""
+    """The captured operations that no file can have, because a pass changed or merged them."""
     missing = []
     for node in captured.graph.nodes:
         value = node.meta.get("val")
@@ -209,7 +221,7 @@ def _missing(captured: fx.GraphModule, kept: set[str], changes: Sequence[Change]
         why = (
             f"a pass changed what it computes: {', '.join(folded)}"
             if folded
-            else "a pass made it part of others"
+            else "a pass merged it into others"
         )
         missing.append(Missing(where, _kind(node), why))
     return tuple(missing)

@@ -1,5 +1,5 @@
-"""Which file to ship: candidates beside each other, and the choice among them. Plain data, no torch.
+"""Choose the file to ship among candidates. Plain data, no torch.
 
-candidate   what is known of one file: time, size, error, accuracy lost
+candidate   one file's time, size, error and lost accuracy
 choose      the fastest candidate that keeps the accuracy, and why
 """

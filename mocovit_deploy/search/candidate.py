@@ -1,4 +1,4 @@
-"""What is known of one file that might be shipped."""
+"""One file that might be shipped, with its measurements."""
 
 from __future__ import annotations
 
@@ -25,40 +25,42 @@ HEADER = (
 
 @dataclass(frozen=True, kw_only=True)
 class Candidate:
-    """One file, measured. What was not measured is None."""
+    """One file and its measurements; None stands for what was not measured."""
 
     recipe: str
     passed: bool
-    """Did it pass parity?"""
+    """Whether it passed parity."""
     why_not: str = ""
-    """What the verdict or the error says if it did not."""
+    """The reason or the error if it did not pass."""
     modelled_ms: float | None = None
     instructions: float | None = None
+    """Of one inference."""
     is_counted: bool = False
-    """Were instructions counted? Else they are estimated from the table of costs."""
+    """Whether instructions were counted; else they are estimated from the table of costs."""
     partitions: int | None = None
     size_bytes: int = 0
     sqnr_db: float | None = None
-    """Of the worst output, over the golden samples."""
+    """SQNR of the worst output over the golden samples."""
     agreement: float | None = None
-    """Share of the judging images on which it names the class that the network names."""
+    """The share of the judging images on which it answers the same class as the network."""
     drop: float | None = None
-    """Share of the judging images that it loses against the network."""
+    """The share of accuracy that it loses against the network on the judging images."""
     drop_high: float | None = None
     """The upper end of the 95 % interval of `drop`."""
     noise_price: float | None = None
-    """Of a mixed file: the instructions that one unit of noise was worth."""
+    """The instructions that one unit of noise was worth when a mixed file was divided; None for others."""
 
     def keeps(self, max_drop: float) -> bool:
-        """Is it known to lose no more than `max_drop`, a share? One without judging images is taken to."""
+        """Whether it passed and, on judging images, loses at most the share `max_drop`."""
         return self.passed and (self.drop_high is None or self.drop_high <= max_drop)
 
     def as_json(self) -> dict[str, Any]:
+        """Plain data for the manifest and the report."""
         return dataclasses.asdict(self)
 
 
 def rows_of(candidates: Sequence[Candidate], chosen: str | None) -> list[tuple[str, ...]]:
-    """The rows under `HEADER`; `chosen` is the recipe of the one to ship, the last of its recipe."""
+    """The rows under `HEADER`. `chosen` is the recipe to ship; the last candidate of it was chosen."""
     last = {one.recipe: one for one in candidates}
     best = None if chosen is None else last.get(chosen)
     return [

@@ -1,4 +1,4 @@
-"""The fastest candidate that keeps the accuracy, and the reason in words."""
+"""Choose the fastest candidate that keeps the accuracy, and say why."""
 
 from __future__ import annotations
 
@@ -11,16 +11,17 @@ from mocovit_deploy.search.candidate import Candidate
 
 @dataclass(frozen=True)
 class Choice:
-    """The candidate to ship; None if none keeps the accuracy."""
+    """The candidate to ship, and why."""
 
     candidate: Candidate | None
+    """None if no candidate keeps the accuracy."""
     reason: str
 
 
 def choose(candidates: Sequence[Candidate], max_drop: float) -> Choice:
-    """The fastest of those that passed parity and lose at most `max_drop`, a share; of equals the first.
+    """The fastest candidate that passed parity and loses at most the share `max_drop`; the first of equals.
 
-    A candidate without a time is slower than any with one.
+    A candidate without a time counts as slower than any with a time.
     """
     fit = [one for one in candidates if one.keeps(max_drop)]
     if not fit:
@@ -39,7 +40,7 @@ def choose(candidates: Sequence[Candidate], max_drop: float) -> Choice:
 
 
 def points(share: float) -> str:
-    """A share in percent, with as many digits as it has: 0.5%, 0.001%."""
+    """A share in percent, with at most six digits, as in 0.5% or 0.001%."""
     return f"{share * 100:.6g}%"
 
 

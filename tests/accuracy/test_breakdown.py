@@ -82,5 +82,5 @@ def test_what_may_be_lost_is_judged_by_the_interval(found):
 
 def test_an_image_without_an_answer_is_an_error():
     silent = break_down(LABELS, ORIGINAL, np.where(LABELS == 2, NO_ANSWER, ORIGINAL), NAMES)
-    assert "gives NaN or infinity on 1 images" in str(drop_error(Path("net.tflite"), silent, 1.0))
+    assert "returns NaN or infinity on 1 images" in str(drop_error(Path("net.tflite"), silent, 1.0))
     assert "no answer, the original says class 2" in accuracy_text([(FILE_OF_TWO, silent)])

@@ -74,11 +74,14 @@ def test_a_file_that_goes_while_it_is_read_is_named(photographs):
 def test_folders_that_are_no_classes_are_refused(photographs, tmp_path_factory):
     for known, why in (
         (KnownClasses(3), "2 folders for 3 classes; export with --labels"),
-        (KnownClasses(2, ("dog", "kitten")), "cat is no class of the network, whose labels begin with dog"),
+        (
+            KnownClasses(2, ("dog", "kitten")),
+            "cat is not a class of the network, whose labels begin with dog",
+        ),
     ):
         with pytest.raises(UsageError, match=why):
             read_labelled(str(photographs), IMAGE, None, known)
-    with pytest.raises(UsageError, match="there are 8 images, 9 are asked for"):
+    with pytest.raises(UsageError, match="holds only 8 of 9 images"):
         read_labelled(str(photographs), IMAGE, 9, NAMES)
     flat = tmp_path_factory.mktemp("flat")
     with pytest.raises(UsageError, match="holds no files"):

@@ -112,9 +112,9 @@ def test_arrays_that_do_not_fit_are_refused(case):
         ("no.py:zeros", "no.py: no such file"),
         ("mine.py:zeroes", "did you mean 'zeros'"),
         ("mine.py", "not a folder, module:function, file.py:function or a file ending in .npz"),
-        ("mine.py:broken", "does not give .images, labels.: ZeroDivisionError"),
-        ("mine.py:alone", "does not give .images, labels.: ValueError"),
-        ("mine.py:nothing", "does not give .images, labels.: TypeError"),
+        ("mine.py:broken", "does not return .images, labels.: ZeroDivisionError"),
+        ("mine.py:alone", "does not return .images, labels.: ValueError"),
+        ("mine.py:nothing", "does not return .images, labels.: TypeError"),
     ],
 )
 @pytest.mark.usefixtures("here")
@@ -131,7 +131,7 @@ def test_an_error_of_ours_keeps_its_kind():
 
 @pytest.mark.usefixtures("here")
 def test_more_images_than_there_are():
-    with pytest.raises(UsageError, match="there are 6 images, 7 are asked for"):
+    with pytest.raises(UsageError, match="holds only 6 of 7 images"):
         read_labelled("good.npz", IMAGE, 7)
 
 

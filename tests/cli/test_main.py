@@ -82,7 +82,7 @@ def test_a_page_of_a_free_batch_says_what_could_not_be_shown(tmp_path, capfd):
     assert run(capfd, *TINY, *words)[0] == 0
     text = page.read_text()
     require_whole_page(text)
-    assert "layers not run: with a free batch its values have no shapes" in text
+    assert "layers not run: with --dynamic batch its values have no fixed shapes" in text
     assert "MACs" not in text
 
 
@@ -216,7 +216,7 @@ def test_outputs_of_changing_shape_exit_3(tmp_path, capfd):
     )
     status, out, err = run(capfd, "--model", f"{tmp_path / 'counting.py'}:net", "--image-size", "32")
     assert (status, out) == (3, "")
-    assert "the shape of logits depends on what is in the input" in err
+    assert "the shape of logits depends on the input's values" in err
     assert err.count("\n") == 1
 
 
@@ -251,7 +251,7 @@ def test_a_network_that_cannot_be_captured_exits_3_with_module_and_line(tmp_path
     assert done.returncode == 3
     assert "1 (Branchy)" in err
     assert f"{tmp_path / 'branchy.py'}:4: if x.sum() > 0:" in err
-    assert "write it without a decision on computed values (torch.where)" in err
+    assert "do not branch on computed values, use torch.where instead" in err
     assert err.count("\n") == 1
     assert [p.name for p in tmp_path.iterdir() if "branchy" not in p.name and "pycache" not in p.name] == []
 

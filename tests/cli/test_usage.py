@@ -25,7 +25,7 @@ MISTAKES = [
     ("export", "--model no.pt2", "no.pt2: no such file"),
     ("export", "--model no.py:net", "no.py: no such file"),
     ("export", "--labels no.txt", "no.txt: no such file"),
-    ("export", "--output-dir FILE", "is a file; name a folder"),
+    ("export", "--output-dir FILE", "is a file, not a folder; name a folder"),
     ("export", "--image-size 0", "not a positive whole number"),
     ("export", "--precison fp16", "unrecognized arguments"),
     ("parity", "", "give a FILE, or --contract"),

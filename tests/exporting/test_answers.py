@@ -52,5 +52,5 @@ def test_a_network_that_is_no_classifier_is_refused(data, tmp_path):
         output_dir=tmp_path,
         accuracy=AccuracyRequest(data),
     )
-    with pytest.raises(UsageError, match="--data: two_heads is no classifier of one image"):
+    with pytest.raises(UsageError, match="--data: two_heads does not classify one image"):
         export_model(request, Stages(), load_network(request.model))

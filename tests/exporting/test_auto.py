@@ -68,7 +68,7 @@ def test_where_nothing_keeps_the_accuracy_nothing_is_written(tmp_path, images, m
     prices = [one.noise_price for one in outcome.candidates if one.noise_price is not None]
     assert prices == sorted(prices) or len(set(prices)) > 1
     assert outcome.candidates
-    assert "16 images cannot show so little of any file: judge by 384" in str(outcome.error)
+    assert "16 images cannot show so small a drop for any file: judge on 384" in str(outcome.error)
 
 
 def test_labels_that_the_network_has_not_are_refused(tmp_path, images, monkeypatch):
@@ -77,4 +77,4 @@ def test_labels_that_the_network_has_not_are_refused(tmp_path, images, monkeypat
     np.savez(tmp_path / "labelled.npz", images=pixels, labels=np.full(len(pixels), 77))
     error = export(tmp_path, tmp_path / "labelled.npz", 1.0).error
     assert isinstance(error, UsageError)
-    assert "a label is 77, and the network names classes 0 to 9" in str(error)
+    assert "a label is 77, but the network has only classes 0 to 9" in str(error)

@@ -121,4 +121,4 @@ def test_a_value_that_a_rewrite_replaced_is_not_judged(exported):
     changed = dataclasses.replace(inside, branches=(gone,))
     (found,) = judge_branches(outcome.artifact, read_golden(outcome.artifact), changed)
     assert found.verdict == "not run"
-    assert "no value in the file can be taken" in found.reason
+    assert "no value in the file can be identified" in found.reason

@@ -50,7 +50,7 @@ def test_what_the_converter_cannot_take_says_what_to_do():
         def forward(self, image: torch.Tensor) -> list[str]:
             return ["a"] * image.shape[0]
 
-    with pytest.raises(ConversionError, match="torch cannot convert the ScriptModule Sized .*hand over the"):
+    with pytest.raises(ConversionError, match="torch cannot convert the ScriptModule Sized .*export the"):
         capture(torch.jit.script(Sized()), [torch.zeros(1, 3, 4, 4)])
 
 

@@ -77,7 +77,7 @@ def test_refusals_name_the_module_of_the_network_behind():
         return x if x.sum() > 0 else -x
 
     network = nn.Sequential(nn.Linear(4, 4), Lambda(decides))
-    with pytest.raises(ConversionError, match=r"cannot take 1 \(Lambda\)"):
+    with pytest.raises(ConversionError, match=r"cannot capture 1 \(Lambda\)"):
         capture(Doubled(network), (torch.ones(1, 4),))
     with pytest.raises(UsageError, match="no module of Sequential has"):
         run_deploy_hooks(Doubled(network))

@@ -23,7 +23,7 @@ def changed(value, channel, change):
 @pytest.mark.parametrize(
     ("fault", "words"),
     [
-        (lambda e: np.where(e > 2, np.nan, e), "NaN born here"),
+        (lambda e: np.where(e > 2, np.nan, e), "NaN arises here"),
         (lambda e: np.where(e > 2, np.inf, e), "overflow to infinity"),
         (lambda e: 0 * e, "all zero"),
         (lambda e: np.clip(e, None, 1.5), "saturated at 1.5"),
@@ -32,7 +32,7 @@ def changed(value, channel, change):
         (lambda e: e + 0.5, "shifted by 0.5"),
         (lambda e: changed(e, 3, lambda c: c + 1), "channel 3 of 6 shifted, each by one number (a bias)"),
         (lambda e: changed(e, [0, 4], lambda c: c * 2), "channels 0, 4 of 6 scaled, each by one factor"),
-        (lambda e: changed(e, 2, lambda c: 2 * c + 1), "a BatchNorm folded otherwise"),
+        (lambda e: changed(e, 2, lambda c: 2 * c + 1), "a BatchNorm folded differently"),
         (lambda e: changed(e, 1, lambda c: c**2), "channel 1 of 6 wrong, the others right"),
         (lambda e: e[:, :, [0, 1, 5, 3, 4, 2]], "channels 2, 5 of 6 in another order"),
         (lambda e: e.swapaxes(3, 4), "wrong layout"),
@@ -48,7 +48,7 @@ def test_a_fault_is_told(value, fault, words):
 def test_a_missing_and_a_superfluous_relu(value):
     positive = np.maximum(value, 0)
     assert kind_of(positive, value, BOUND) == "a ReLU is missing"
-    assert kind_of(value, positive, BOUND) == "a ReLU too many"
+    assert kind_of(value, positive, BOUND) == "there is one ReLU too many"
 
 
 def test_underflow(value):

@@ -40,7 +40,7 @@ def test_taps_are_found_and_what_has_none_says_why():
     ]
     assert [(one.module, one.why) for one in missing] == [
         ("a.1", "folded"),
-        ("a.0", "the file has it in a form of its own: (1, 6, 6, 2)"),
+        ("a.0", "the file has it in another form: (1, 6, 6, 2)"),
         ("b", "it only moves data, and the converter left it out"),
     ]
 
@@ -105,7 +105,7 @@ def test_a_layer_may_be_off_by_a_multiple_of_torchs_own_rounding():
 
 def test_nan_diverges():
     first = first_divergence(read(Fixed(t=nhwc(E + np.nan), logits=E.reshape(1, 32) * 2)))
-    assert "NaN born here" in first.kind
+    assert "NaN arises here" in first.kind
 
 
 GAMMA = np.array([1e-5, 3e-5], np.float32).reshape(1, 2, 1, 1)
