@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from mocovit_deploy.report.markup import Html, join, tag
+from mocovit_deploy.report.markup import Html, breakable, join, tag
 
 
 class Bar(NamedTuple):
@@ -23,7 +23,7 @@ def bars(rows: Sequence[Bar], *, kind: str) -> Html:
 
     def row(one: Bar) -> Html:
         length = tag("span", style=f"width:{100 * max(0.0, one.amount) / most:.1f}%")
-        cells = (tag("td", one.name), tag("td", one.beside), tag("td", one.said, class_="number"))
+        cells = (tag("td", breakable(one.name)), tag("td", one.beside), tag("td", one.said, class_="number"))
         return tag("tr", *cells, tag("td", length, class_=f"of {kind}"))
 
     return tag("div", tag("table", tag("tbody", join(map(row, rows))), class_="bars"), class_="scroll")

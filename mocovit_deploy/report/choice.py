@@ -60,9 +60,8 @@ def _choice(facts: ExportFacts, format_name: str) -> Choice:
         reasons = "; ".join(f"{one.recipe}: {_why_not(one)}" for one in asked)
         return Choice(platform, None, f"Take none. {reasons}.")
     kept, by_accuracy = _by_accuracy(usable, facts.max_drop_points)
-    best, by_cost = _by_cost(kept)
-    others = f" of {len(asked)}" if len(asked) > 1 else ""
-    first = f"{by_cost}{others}" if len(kept) > 1 else _only(len(asked), len(usable), by_accuracy)
+    best, by_cost = _by_cost(kept, len(asked))
+    first = by_cost if len(kept) > 1 else _only(len(asked), len(usable), by_accuracy)
     said = filter(None, (first, by_accuracy, *_proof(best)))
     return Choice(platform, best, "; ".join(said) + ".")
 
@@ -94,18 +93,24 @@ def _by_accuracy(files: Sequence[FileFacts], bar_points: float) -> tuple[list[Fi
     return [one for one, high in known if high <= least + SAME_POINTS], f"{said} {least:.1f}"
 
 
-def _by_cost(files: Sequence[FileFacts]) -> tuple[FileFacts, str]:
+def _by_cost(files: Sequence[FileFacts], asked: int) -> tuple[FileFacts, str]:
+    """The one to take of `files`, which are what is left of `asked`; and why, in words."""
+    of = f" of {asked}" if asked > 1 else ""
     timed = [one for one in files if one.cost is not None and one.cost.milliseconds is not None]
     targets = {one.cost.target for one in timed if one.cost}
     if len(timed) == len(files) and len(targets) == 1:
         best = min(timed, key=lambda one: one.cost.milliseconds or 0.0 if one.cost else 0.0)
         assert best.cost is not None
-        return best, f"The fastest ({cost_said(best)})"
+        return best, f"The fastest{of} ({cost_said(best)})"
     smallest = min(one.size_bytes for one in files)
     near = [one for one in files if one.size_bytes <= SAME_SIZE * smallest]
     best = min(near, key=lambda one: (one.max_error is None, one.max_error or 0.0))
-    alike = ", and of its size the nearest to the original," if len(near) > 1 else ""
-    return best, f"The smallest{alike} ({megabytes(best.size_bytes)})"
+    size = megabytes(best.size_bytes)
+    if len(near) == len(files) == asked:
+        every = "Both" if asked == 2 else f"All {asked}"
+        return best, f"{every} are of one size ({size}), and this one is the nearest to the original"
+    alike = ", and of its size the nearest to the original" if len(near) > 1 else ""
+    return best, f"The smallest{of} ({size}){alike}"
 
 
 def cost_said(one: FileFacts) -> str:

@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mocovit_deploy.report.digits import figure
 from mocovit_deploy.report.markup import Html, join, tag
-from mocovit_deploy.report.svg import WIDTH, LogScale, Scale, dot, line, plot, powers, text_element, ticks
+from mocovit_deploy.report.svg import (
+    WIDTH,
+    LogScale,
+    Scale,
+    dot,
+    line,
+    plot,
+    powers,
+    text_element,
+    tick_label,
+    ticks,
+)
 
 KINDS = "abcd"
-_LEFT, _RIGHT, _TOP, _BOTTOM = 44.0, 10.0, 20.0, 170.0
+_LEFT, _RIGHT, _TOP, _BOTTOM = 44.0, 10.0, 26.0, 176.0
 _LEAST_ERROR = 1e-9
 """Smaller errors, and none at all, are drawn at the lower rim."""
 
@@ -39,10 +51,10 @@ def errors_over_depth(curves: Sequence[Curve]) -> Html:
     down = LogScale(low, high, _BOTTOM, _TOP)
     depth = max(len(curve.errors) for curve in curves)
     across = Scale(0, max(depth - 1, 1), _LEFT, WIDTH - _RIGHT)
-    parts = [text_element(2, 10, "largest error, of the layer's range")]
+    parts = [text_element(2, 12, "largest error, of the layer's range")]
     for value in powers(low, high):
         parts.append(line([(_LEFT, down(value)), (WIDTH - _RIGHT, down(value))], "axis"))
-        parts.append(text_element(_LEFT - 6, down(value) + 3, f"1e{round(math.log10(value))}", anchor="end"))
+        parts.append(text_element(_LEFT - 6, down(value) + 3, _short(value), anchor="end"))
     for n, curve in enumerate(curves):
         places = [
             (across(at), down(high if error is None else error)) for at, error in enumerate(curve.errors)
@@ -58,7 +70,7 @@ def errors_over_depth(curves: Sequence[Curve]) -> Html:
         ]
     last = max(depth, 1)
     for at in sorted({1, *(int(t) for t in ticks(1, last, 5) if t >= 1 and last - t > last / 10), last}):
-        parts.append(text_element(across(at - 1), _BOTTOM + 14, str(at), anchor="middle"))
+        parts.append(tick_label(across(at - 1), _BOTTOM + 14, str(at)))
     parts.append(
         text_element(WIDTH - _RIGHT, _BOTTOM + 30, "layers, in the order of execution", anchor="end")
     )
@@ -97,15 +109,12 @@ def pareto_plot(points: Sequence[Point], *, across_title: str, down_title: str) 
     across = LogScale(*_room([one.x for one in points]), _LEFT, WIDTH - _RIGHT - 6)
     bottom = 250.0
     down = LogScale(*_room([max(one.y, _LEAST_ERROR) for one in points]), bottom, _TOP)
-    parts = [text_element(2, 10, down_title)]
+    parts = [text_element(2, 12, down_title)]
     for value in _log_ticks(down.low, down.high):
         parts.append(line([(_LEFT, down(value)), (WIDTH - _RIGHT, down(value))], "axis"))
-        parts.append(
-            text_element(_LEFT - 6, down(value) + 3, f"{value:.0e}".replace("e-0", "e-"), anchor="end")
-        )
+        parts.append(text_element(_LEFT - 6, down(value) + 3, _short(value), anchor="end"))
     parts += [
-        text_element(across(value), bottom + 14, figure(value), anchor="middle")
-        for value in _log_ticks(across.low, across.high)
+        tick_label(across(value), bottom + 14, figure(value)) for value in _log_ticks(across.low, across.high)
     ]
     parts.append(text_element(WIDTH - _RIGHT, bottom + 30, across_title, anchor="end"))
     stairs: list[tuple[float, float]] = []
@@ -122,6 +131,15 @@ def pareto_plot(points: Sequence[Point], *, across_title: str, down_title: str) 
             number = front.index(one) + 1
             parts.append(text_element(across(one.x) + 7, down(one.y) - 5, str(number), kind="strong"))
     return plot(bottom + 36, parts, f"{len(points)} files, {len(front)} of them beaten by none")
+
+
+def _short(value: float) -> str:
+    """A number of one digit: 1e-5, 0.02, 1."""
+    return (
+        f"{value:g}"
+        if 0.01 <= value < 1000
+        else re.sub(r"e([-+])0?", r"e\1", f"{value:.0e}").replace("+", "")
+    )
 
 
 def _room(values: Sequence[float]) -> tuple[float, float]:

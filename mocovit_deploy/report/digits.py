@@ -19,6 +19,17 @@ def figure(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
 
 
+def share(part: float, whole: float, *, digits: int = 1) -> str:
+    """`part` of `whole` in per cent; what is not nothing is not called 0.
+
+    >>> share(1, 8), share(1, 8, digits=0), share(1, 80000), share(0, 8)
+    ('12.5 %', '12 %', '<0.1 %', '0.0 %')
+    """
+    least = 10.0**-digits
+    percent = 100 * part / whole if whole else 0.0
+    return f"<{least:g} %" if 0 < percent < least / 2 else f"{percent:.{digits}f} %"
+
+
 def within(value: float, low: float, high: float) -> str:
     """`value` to the digit of the interval's width.
 

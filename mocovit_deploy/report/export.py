@@ -8,13 +8,14 @@ from mocovit_deploy.report.bars import Bar, bars
 from mocovit_deploy.report.choice import Choice, caveats_of, choices_of
 from mocovit_deploy.report.curves import errors_over_depth, legend
 from mocovit_deploy.report.delegates import delegates
-from mocovit_deploy.report.digits import figure
+from mocovit_deploy.report.digits import figure, share
 from mocovit_deploy.report.facts import Cost, ExportFacts, FileFacts, Rewriting
-from mocovit_deploy.report.markup import Html, drawing, folded, join, note, table, tag
+from mocovit_deploy.report.markup import Html, breakable, drawing, folded, join, listed, note, table, tag
 from mocovit_deploy.report.page import Part, page
 from mocovit_deploy.report.words import (
     ACCURACY,
     FILES,
+    FORMAT_NAMES,
     RANGE,
     accuracy_row,
     file_row,
@@ -26,6 +27,8 @@ from mocovit_deploy.terminal.table import megabytes
 
 _WORST_LAYERS = 8
 _MOST_KINDS = 16
+_LEAST_SHOWN_BYTES = 50
+"""Of the weights of a block; less would be shown as 0.0 kB."""
 
 
 def export_page(facts: ExportFacts) -> str:
@@ -50,13 +53,14 @@ def _choice(choice: Choice) -> Html:
     if choice.file is None:
         return note(join((tag("b", f"{choice.platform}: no file."), f" {choice.why}")), kind="bad")
     return note(
-        join((tag("b", f"{choice.platform}: {choice.file.name}"), " ", tag("br"), choice.why)), kind="good"
+        join((tag("b", f"{choice.platform}: ", breakable(choice.file.name)), " ", tag("br"), choice.why)),
+        kind="good",
     )
 
 
 def _network(facts: ExportFacts) -> Html:
     said = f"{facts.model}, weights {facts.weights}. Takes {facts.inputs}: {facts.preprocessing}."
-    made = ", ".join(filter(None, (facts.conditions.get("date"), facts.conditions.get("commit"))))
+    made = " at commit ".join(filter(None, (facts.conditions.get("date"), facts.conditions.get("commit"))))
     return tag("p", join((said, " Made " + made + "." if made else "")), class_="faint")
 
 
@@ -125,7 +129,10 @@ def _layers(facts: ExportFacts) -> Iterator[Part]:
     body: list[Html] = []
     for name in dict.fromkeys(one.format for one in looked):
         shown = [one for one in looked if one.format == name]
-        body += [tag("h3", name), *_curves([one for one in shown if one.layers and one.layers.curve.errors])]
+        body += [
+            tag("h3", FORMAT_NAMES.get(name, name)),
+            *_curves([one for one in shown if one.layers and one.layers.curve.errors]),
+        ]
         for one in shown:
             assert one.layers is not None
             missing = (
@@ -169,10 +176,12 @@ def _rewrites(facts: ExportFacts) -> Iterator[Part]:
     refused = [(one.name, *each) for one in facts.passes for each in one.refusals]
     if refused:
         body += [tag("h3", "Refused, and why"), table(("rewrite", "module", "why"), refused, stacked=True)]
-    for one in (*facts.passes, *(each for file in facts.files for each in file.rewrites)):
-        if one.changes:
-            title = f"{one.name}: {len(one.changes)} changes"
-            body.append(folded(title, table(("module", "what"), _grouped_changes(one.changes))))
+    done = [("the network", one) for one in facts.passes]
+    done += [(f"{one.format} {one.recipe}", each) for one in facts.files for each in one.rewrites]
+    for of, rewrite in done:
+        if count := len(rewrite.changes):
+            title = f"{rewrite.name} of {of}: {count} change{'s'[: count != 1]}"
+            body.append(folded(title, listed(_grouped_changes(rewrite.changes))))
     body += [tag("p", f"{name_of(one)}: {one.execution}.") for one in facts.files if one.execution]
     said = "Each is proven in float64 on a copy before it is done; the error is of the span of the outputs."
     yield Part("rewrites", "What was rewritten", join((*body, tag("p", said, class_="faint"))))
@@ -183,12 +192,12 @@ def _rewrite_row(one: Rewriting, of: str) -> tuple[str, ...]:
     return one.name, of, str(len(one.changes)), str(len(one.refusals)), error
 
 
-def _grouped_changes(changes: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
-    """Modules with the same change in one row."""
+def _grouped_changes(changes: Sequence[tuple[str, str]]) -> list[str]:
+    """Modules with the same change in one line."""
     found: dict[str, list[str]] = {}
     for where, what in changes:
         found.setdefault(what, []).append(where)
-    return [(", ".join(dict.fromkeys(where)), what) for what, where in found.items()]
+    return [f"{', '.join(dict.fromkeys(where))}: {what}" for what, where in found.items()]
 
 
 def _sizes(facts: ExportFacts) -> Iterator[Part]:
@@ -200,7 +209,7 @@ def _sizes(facts: ExportFacts) -> Iterator[Part]:
                 one.block,
                 f"{figure(one.macs / 1e6)} M MACs",
                 one.parameters,
-                f"{one.parameters:,} parameters ({100 * one.parameters / total:.1f} %)",
+                f"{one.parameters:,} parameters ({share(one.parameters, total)})",
             )
             for one in sorted(facts.blocks, key=lambda block: -block.parameters)
             if one.parameters or one.macs
@@ -214,6 +223,7 @@ def _sizes(facts: ExportFacts) -> Iterator[Part]:
         rows_of = [
             (block, *(_kilobytes(one.weights_by_block.get(block, 0)) for one in told))
             for block in sorted(blocks, key=lambda block: -most[block])
+            if most[block] >= _LEAST_SHOWN_BYTES
         ]
         header = ("block", *(f"{one.format} {one.recipe}" for one in told))
         body += [
@@ -263,7 +273,7 @@ def _stages(facts: ExportFacts) -> Iterator[Part]:
     if not total:
         return
     rows = [
-        Bar(name, f"{100 * seconds / total:.0f} %", seconds, f"{seconds:.1f} s")
+        Bar(name, share(seconds, total, digits=0), seconds, f"{seconds:.1f} s")
         for name, seconds in facts.seconds.items()
         if seconds >= 0.05
     ]

@@ -62,6 +62,8 @@ class Cost:
     low_ms: float | None = None
     high_ms: float | None = None
     why_not: str = ""
+    exit_status: int = 0
+    """Of a measurement that failed."""
 
     @property
     def milliseconds(self) -> float | None:

@@ -6,13 +6,15 @@ visible tags on the page and never as an injected one.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from html import escape
 
 from mocovit_deploy.terminal.printable import printable
 
-ALONE = ("meta", "br")
+ALONE = ("meta", "br", "wbr")
 """Elements of HTML that have no end."""
+_BREAKS = re.compile(r"(?<=\w)([_./])(?=\w)")
 
 
 class Html(str):
@@ -28,6 +30,15 @@ def text(words: str) -> Html:
     '&lt;b&gt;\\x00'
     """
     return words if isinstance(words, Html) else Html(escape(printable(words, keep="\n")))
+
+
+def breakable(words: str) -> Html:
+    """Escaped, and broken across lines behind its `_`, `.` and `/` alone, if at all.
+
+    >>> breakable("net_224.onnx")
+    'net_<wbr>224.<wbr>onnx'
+    """
+    return words if isinstance(words, Html) else Html(_BREAKS.sub(r"\1<wbr>", text(words)))
 
 
 def join(parts: Iterable[str]) -> Html:
@@ -60,12 +71,13 @@ def table(
 ) -> Html:
     """A table that scrolls by itself where the page is narrow; columns in `numbers` stand to the right.
 
-    With `stacked` each row becomes a few lines on a narrow page, its first cell above the others.
+    With `stacked` each row becomes a few lines on a narrow page, its first cell, a name, above the others.
     """
     titles, right = tuple(header), set(numbers)
 
     def cell(kind: str, n: int, words: str) -> Html:
         beside = titles[n] if stacked and kind == "td" and n and titles[n] else None
+        words = breakable(words) if stacked and kind == "td" and n == 0 else words
         return tag(kind, words, class_="number" if n in right else None, data_title=beside)
 
     def row(kind: str, words: Iterable[str]) -> Html:
@@ -93,6 +105,11 @@ def figures(found: Iterable[tuple[str, str]]) -> Html:
 def drawing(picture: str, caption: str) -> Html:
     """A picture with the words under it."""
     return tag("figure", picture, tag("figcaption", caption))
+
+
+def listed(lines: Iterable[str]) -> Html:
+    """Many short lines, in two columns where the page is wide enough."""
+    return tag("ul", join(tag("li", breakable(one)) for one in lines), class_="lines")
 
 
 def folded(title: str, body: str) -> Html:

@@ -52,13 +52,14 @@ svg .front {{ fill: none; stroke: var(--faint); stroke-dasharray: 2 2; }}
   border-radius: .15rem; vertical-align: -.08rem; background: var(--own);
   print-color-adjust: exact; -webkit-print-color-adjust: exact; }}
 .scroll {{ overflow-x: auto; }}
-table {{ border-collapse: collapse; font-size: .875rem; width: 100%; margin: .4rem 0; }}
+table {{ border-collapse: collapse; font-size: .875rem; width: 100%; max-width: 46rem; margin: .4rem 0; }}
+table.stacked {{ max-width: none; }} tr.sum td {{ font-weight: 600; }}
 th, td {{ text-align: left; padding: .25rem .8rem .25rem 0; border-bottom: 1px solid var(--line);
   vertical-align: top; }}
 th {{ color: var(--faint); font-weight: 500; overflow-wrap: normal; }}
 td.number, th.number {{ text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }}
 .stacked td {{ overflow-wrap: normal; }}
-.stacked td:first-child {{ overflow-wrap: anywhere; min-width: 10rem; }}
+.stacked td:first-child {{ overflow-wrap: break-word; min-width: 8rem; }}
 .stacked td:last-child, .stacked th:last-child {{ padding-right: 0; }}
 .bars td {{ padding-right: .8rem; }} .bars td.number {{ width: 1%; }}
 .bars td.of {{ width: 30%; padding-right: 0; vertical-align: middle; }}
@@ -76,14 +77,17 @@ td.number, th.number {{ text-align: right; font-variant-numeric: tabular-nums; w
     border-bottom: 1px solid var(--line); }}
   .bars td, .bars td.number, .bars td.of {{ border: 0; padding: 0; width: auto; }}
   .bars td:nth-child(2) {{ grid-row: 2; padding-right: 1rem; }}
-  .bars td.of {{ grid-row: 2; width: 9rem; align-self: center; }} }}
-details summary {{ cursor: pointer; color: var(--faint); margin: .6rem 0; }}
+  .bars td.of {{ grid-row: 2; width: 9rem; align-self: center; justify-self: end; }} }}
+details {{ margin: .15rem 0; }} details summary {{ cursor: pointer; color: var(--faint); padding: .15rem 0; }}
+.lines {{ columns: 20rem 2; column-gap: 2rem; font-size: .875rem; margin: .2rem 0 .8rem; }}
+.lines li {{ break-inside: avoid; }}
 @page {{ margin: 15mm; }}
 @media print {{
   body {{ max-width: none; padding: 0; font-size: 10pt; }} nav, .top {{ display: none; }}
   a {{ color: inherit; text-decoration: none; }}
   h2, h3 {{ break-after: avoid; }} figure, .figures, .note, tr {{ break-inside: avoid; }}
-  figure:has(table) {{ break-inside: auto; }} .scroll {{ overflow: visible; }} table {{ font-size: 8.5pt; }}
+  figure:has(table) {{ break-inside: auto; }} .scroll {{ overflow: visible; }}
+  table, .lines {{ font-size: 8.5pt; }}
   details::details-content {{ content-visibility: visible; block-size: auto; }}
   svg text {{ font-size: 8px; }} }}
 """

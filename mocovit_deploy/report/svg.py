@@ -73,6 +73,17 @@ def text_element(x: float, y: float, words: str, *, anchor: str = "start", kind:
     return tag("text", words, x=coordinate(x), y=coordinate(y), text_anchor=anchor, class_=kind or None)
 
 
+def tick_label(x: float, y: float, words: str) -> Html:
+    """A number under an axis: in the middle of its place, unless the rim of the drawing would cut it there.
+
+    The largest letters are 14 units high, on a narrow page (style.py), and their digits 9 wide.
+    """
+    reach = 4.5 * len(words)
+    anchor = "start" if x < reach else "end" if x > WIDTH - reach else "middle"
+    at = 1.0 if anchor == "start" else WIDTH - 1.0 if anchor == "end" else x
+    return text_element(at, y, words, anchor=anchor)
+
+
 def rect(x: float, y: float, width: float, height: float, kind: str, title: str = "") -> Html:
     return tag(
         "rect",

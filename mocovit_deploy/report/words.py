@@ -15,10 +15,12 @@ RANGE = (
 DRAWN = "Told from the files by rules; nothing was run on a GPU or a Neural Engine."
 
 
+FORMAT_NAMES = {"tflite": "TFLite", "onnx": "ONNX", "coreml": "Core ML"}
+
+
 def title_of(facts: ExportFacts) -> str:
     """ "mocovit_1_0 as TFLite and ONNX"."""
-    names = {"tflite": "TFLite", "onnx": "ONNX", "coreml": "Core ML"}
-    formats = [names.get(one, one) for one in dict.fromkeys(one.format for one in facts.files)]
+    formats = [FORMAT_NAMES.get(one, one) for one in dict.fromkeys(one.format for one in facts.files)]
     listed = " and ".join(filter(None, (", ".join(formats[:-1]), *formats[-1:])))
     return f"{facts.model} as {listed}" if listed else facts.model
 

@@ -6,7 +6,7 @@ import re
 from html.parser import HTMLParser
 from xml.etree import ElementTree
 
-_ALONE = {"meta", "br"}
+_ALONE = {"meta", "br", "wbr"}
 _BLOCKS = {"p", "div", "table", "ul", "figure", "section", "details", "h1", "h2", "h3"}
 
 
@@ -43,4 +43,16 @@ def require_whole_page(text: str) -> None:
     for outside in ("url(", "@import", "http:", "https:"):
         assert outside not in text
     for drawing in re.findall(r"<svg.*?</svg>", text, re.DOTALL):
-        ElementTree.fromstring(drawing)  # noqa: S314 - our own output
+        require_no_cut_label(drawing)
+
+
+def require_no_cut_label(text: str) -> None:
+    """Every word lies within the drawing, with the large letters of a narrow page: 14 units, 0.6 as wide."""
+    drawing = ElementTree.fromstring(text)  # noqa: S314 - our own output
+    _, _, width, height = map(float, drawing.attrib["viewBox"].split())
+    for label in drawing.iter("text"):
+        x, y, long = float(label.attrib["x"]), float(label.attrib["y"]), 8.4 * len(label.text or "")
+        left = x - {"start": 0.0, "middle": long / 2, "end": long}[label.attrib["text-anchor"]]
+        assert left >= 0, f"{label.text!r} is cut on the left"
+        assert left + long <= width, f"{label.text!r} is cut on the right"
+        assert 10 <= y <= height - 2, f"{label.text!r} is cut above or below"

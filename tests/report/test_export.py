@@ -149,8 +149,12 @@ COST = {"fp32": 11.6, "fp16": 6.8}
 @pytest.mark.parametrize(
     ("files", "taken", "why"),
     [
-        ([file("fp32", 20), file("int8", 5, 1e-2)], "int8", "The smallest (5.0 MB) of 2"),
-        ([file("fp32", 20), file("fp16", 20, 1e-3)], "fp32", "of its size the nearest to the original"),
+        ([file("fp32", 20), file("int8", 5, 1e-2)], "int8", "The smallest of 2 (5.0 MB)"),
+        (
+            [file("fp32", 20), file("fp16", 20, 1e-3)],
+            "fp32",
+            "Both are of one size (20.0 MB), and this one is the nearest",
+        ),
         (
             [file("fp32", 20), file("int8", 5, verdict="fail", error="off")],
             "fp32",
@@ -160,7 +164,7 @@ COST = {"fp32": 11.6, "fp16": 6.8}
         (
             [file(one, 20, cost=Cost(target="emulated", modelled_ms=ms)) for one, ms in COST.items()],
             "fp16",
-            "The fastest (6.8 ms modelled, not measured) of 2",
+            "The fastest of 2 (6.8 ms modelled, not measured)",
         ),
         (
             [file("fp32", accuracy=accuracy(0.2)), file("int8", 5, accuracy=accuracy(3.0))],
@@ -175,7 +179,7 @@ COST = {"fp32": 11.6, "fp16": 6.8}
         (
             [file("fp32", accuracy=accuracy(1.2)), file("int8", 5, accuracy=accuracy(1.2))],
             "int8",
-            "The smallest (5.0 MB) of 2; of 100 images no file is known",
+            "The smallest of 2 (5.0 MB); of 100 images no file is known",
         ),
         ([file("fp16", not_run="fp16 arithmetic")], "fp16", "fp16 arithmetic was not run"),
     ],

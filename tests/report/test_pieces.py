@@ -4,12 +4,14 @@ import math
 from xml.etree import ElementTree
 
 import pytest
-from pages import require_whole_page
+from pages import require_no_cut_label, require_whole_page
 
 from mocovit_deploy.report import bars, curves, digits, markup
 from mocovit_deploy.report.bars import Bar
 from mocovit_deploy.report.curves import Curve, Point, errors_over_depth, pareto, pareto_plot
+from mocovit_deploy.report.digits import share
 from mocovit_deploy.report.page import Part, page
+from mocovit_deploy.report.svg import plot, text_element, tick_label
 
 EVIL = "<script>alert(1)</script>\"' onload=x &amp; \x00\x1b[2J\u202e"
 
@@ -24,7 +26,8 @@ def test_no_words_become_markup():
             markup.folded(EVIL, EVIL),
             curves.legend([EVIL]),
             bars.bars([Bar(EVIL, EVIL, 1.0, EVIL)], kind="a"),
-            pareto_plot([Point(EVIL, 1, 1)], across_title=EVIL, down_title=EVIL),
+            markup.listed([EVIL]),
+            pareto_plot([Point(EVIL, 1, 1)], across_title=EVIL[:24], down_title="</svg>\x1b"),
         )
     )
     text = page(EVIL, body, [Part("a", EVIL, markup.text(EVIL))])
@@ -33,6 +36,28 @@ def test_no_words_become_markup():
     assert not set("\x00\x1b\u202e") & set(text)
     joined = f"{markup.tag('b', 'x')}"
     assert markup.tag("p", joined + "<i>") == "<p>&lt;b&gt;x&lt;/b&gt;&lt;i&gt;</p>"
+
+
+def test_names_break_behind_their_own_marks_alone():
+    assert markup.breakable("net_1.0/a b.<i>") == "net_<wbr>1.<wbr>0/<wbr>a b.&lt;i&gt;"
+    assert markup.breakable(markup.Html("a_b")) == "a_b"
+
+
+def test_a_share_that_is_not_nothing_is_not_called_so():
+    assert [share(part, 1000) for part in (0, 0.4, 0.6, 1000)] == ["0.0 %", "<0.1 %", "0.1 %", "100.0 %"]
+    assert share(4, 1000, digits=0) == "<1 %"
+
+
+@pytest.mark.parametrize("x", [0, 2, 30, 240, 450, 478, 480])
+def test_a_number_under_an_axis_is_not_cut(x):
+    require_no_cut_label(plot(40, [tick_label(x, 20, "20,000")], ""))
+
+
+def test_a_cut_label_is_found():
+    for x, y, said in ((478, 20, "right"), (2, 20, "left"), (240, 5, "above")):
+        drawing = plot(40, [text_element(x, y, "0.25", anchor="middle")], "")
+        with pytest.raises(AssertionError, match=f"'0.25' is cut .*{said}"):
+            require_no_cut_label(drawing)
 
 
 def test_a_curve_with_nan_is_drawn_and_marked():

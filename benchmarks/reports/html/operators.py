@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from benchmarks.reports.report import CountedOperator, TimedOperator
 from mocovit_deploy.report.bars import Bar, bars, block_of, grouped
-from mocovit_deploy.report.digits import figure
+from mocovit_deploy.report.digits import figure, share
 from mocovit_deploy.report.markup import Html, folded, join, tag
 
 _MOST_BARS = 24
@@ -22,7 +22,7 @@ def operator_bars(operators: Operators) -> Html:
     total = sum(costs) or 1.0
 
     def said(amount: float) -> str:
-        return f"{figure(amount)}{unit} ({100 * amount / total:.1f} %)"
+        return f"{figure(amount)}{unit} ({share(amount, total)})"
 
     def groups(names: Sequence[str]) -> Html:
         found = grouped(zip(names, costs, strict=True))

@@ -9,9 +9,9 @@ from benchmarks.reports.rounds import Round
 from benchmarks.reports.statistics import percentile
 from mocovit_deploy.report.digits import figure
 from mocovit_deploy.report.markup import Html, drawing, join, tag
-from mocovit_deploy.report.svg import WIDTH, Scale, dots, line, plot, rect, text_element, ticks
+from mocovit_deploy.report.svg import WIDTH, Scale, dots, line, plot, rect, text_element, tick_label, ticks
 
-_LEFT, _RIGHT, _TOP = 34.0, 8.0, 16.0
+_LEFT, _RIGHT, _TOP = 48.0, 8.0, 18.0
 _MOST_DOTS = 1200
 """The most samples of a round that are drawn; those above the axis are always drawn."""
 _BINS = 48
@@ -45,10 +45,7 @@ def samples_over_time(rounds: Sequence[Round]) -> str:
     for n, (unit, kind, points) in enumerate(told):
         parts += _lane(points, kind, unit, across, top=bottom + 8 + 56 * n)
     height = bottom + 8 + 56 * len(told)
-    parts += [
-        text_element(across(value), height + 14, f"{value:g}", anchor="middle")
-        for value in ticks(0, end_s, 8)
-    ]
+    parts += [tick_label(across(value), height + 14, f"{value:g}") for value in ticks(0, end_s, 8)]
     parts.append(text_element(WIDTH - _RIGHT, height + 32, "seconds measured", anchor="end"))
     return plot(height + 38, parts, f"{len(every)} samples in {len(rounds)} rounds over {end_s:.1f} seconds")
 
@@ -149,10 +146,7 @@ def distributions(named: Sequence[tuple[str, Sequence[float]]], caption: str) ->
         join((tag("p", name, class_="band"), _band(name, samples, across, "abcd"[n % 4])))
         for n, (name, samples) in enumerate(named)
     ]
-    marks = [
-        text_element(min(max(across(value), 8), WIDTH - 14), 12, f"{value:g}", anchor="middle")
-        for value in ticks(low, high, 7)
-    ]
+    marks = [tick_label(across(value), 12, f"{value:g}") for value in ticks(low, high, 7)]
     marks.append(text_element(WIDTH - 2, 28, "milliseconds", anchor="end"))
     return drawing(join((*bands, plot(34, marks, "the common axis, in milliseconds"))), caption)
 

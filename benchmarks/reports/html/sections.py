@@ -20,7 +20,7 @@ from benchmarks.reports.statistics import (
 )
 from benchmarks.reports.text import partition_count, run_range
 from mocovit_deploy.report.bars import Bar, bars
-from mocovit_deploy.report.digits import between, figure, within
+from mocovit_deploy.report.digits import between, figure, share, within
 from mocovit_deploy.report.markup import Html, drawing, figures, folded, join, note, table, tag
 
 CLASSES_SAID = (
@@ -145,7 +145,7 @@ def _counts(report: CountReport) -> Iterator[Html]:
     yield tag("h3", "Instructions by class")
     ordered = sorted(counts.by_class.items(), key=lambda item: -item[1])
     rows = [
-        Bar(name, f"{100 * amount / counts.instructions:.1f} %", float(amount), f"{amount:,}")
+        Bar(name, share(amount, counts.instructions), float(amount), f"{amount:,}")
         for name, amount in ordered
         if amount
     ]
