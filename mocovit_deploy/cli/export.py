@@ -260,6 +260,7 @@ def _export_json(done: ExportOutcome, stages: Stages, costs: Mapping[Path, Cost]
                 "execution": outcome.artifact.execution if outcome.artifact else None,
                 "notes": list(outcome.notes),
                 "error": str(outcome.error) if outcome.error else None,
+                "exit_status": outcome.error.exit_status if outcome.error else 0,
                 "candidates": [one.as_json() for one in outcome.candidates],
                 "why_chosen": outcome.why_chosen,
                 "parity": outcome.report.as_json(),

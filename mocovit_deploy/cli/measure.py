@@ -41,7 +41,7 @@ def measure_files(
             with stages(f"{target_name} {outcome.format} {outcome.recipe}"):
                 found[artifact.path] = _measured(target, target_name, artifact)
         except DeployError as error:
-            found[artifact.path] = Cost(target=target_name, why_not=str(error))
+            found[artifact.path] = Cost(target=target_name, why_not=str(error), exit_status=error.exit_status)
             errors.append(error)
     return found, errors
 

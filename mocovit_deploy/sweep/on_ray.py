@@ -1,8 +1,8 @@
-"""Rows of a sweep on the machines of a Ray cluster, one on each processor core that Ray has.
+"""Networks of a sweep on the machines of a Ray cluster, one on each processor core that Ray has.
 
-The folder of the sweep must be one that all machines see, with this package installed on each. A row on a
-machine that dies is run again on another, up to `TRIES` times; one that is lost even then is a failure that
-the next sweep tries again.
+The folder of the sweep must be one that all machines see, with this package installed on each. A network on a
+machine that dies is run again on another, up to `TRIES` times; the rows of one that is lost even then are
+failures that the next sweep tries again.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from typing import Any
 
 from mocovit_deploy.errors import DeviceError, first_line
 from mocovit_deploy.extras import needs_extra
-from mocovit_deploy.sweep.row import Row, RowResult, result_of
-from mocovit_deploy.sweep.run import Runner, run_row
+from mocovit_deploy.sweep.row import Row, RowResult, failure_of
+from mocovit_deploy.sweep.run import Runner, groups_of, run_group
 
 TRIES = 3
 
@@ -42,18 +42,19 @@ def on_ray(address: str) -> Runner:
 
 
 def _run(ray: Any, rows: Sequence[Row], folder: Path) -> Iterator[RowResult]:
-    task = ray.remote(max_retries=TRIES)(_row)
-    waiting = {task.remote(dataclasses.astuple(row), str(folder)): row for row in rows}
+    task = ray.remote(max_retries=TRIES)(_group)
+    groups = groups_of(rows)
+    waiting = {task.remote([dataclasses.astuple(row) for row in one], str(folder)): one for one in groups}
     while waiting:
         (done, *_), _ = ray.wait(list(waiting), num_returns=1)
-        row = waiting.pop(done)
+        group = waiting.pop(done)
         try:
-            yield RowResult(**ray.get(done))
+            yield from (RowResult(**one) for one in ray.get(done))
         except ray.exceptions.RayError as error:
-            lost = {"error": f"lost {TRIES} times: {first_line(error)}"}
-            yield result_of(row, DeviceError.exit_status, lost, None)
+            lost = f"lost {TRIES} times: {first_line(error)}"
+            yield from (failure_of(row, DeviceError.exit_status, lost) for row in group)
 
 
-def _row(row: tuple[Any, ...], folder: str) -> dict[str, Any]:
+def _group(rows: list[tuple[Any, ...]], folder: str) -> list[dict[str, Any]]:
     """On a worker: plain data in and out, so that the versions of both sides need not be the same object."""
-    return dataclasses.asdict(run_row(Row(*row), Path(folder)))
+    return [dataclasses.asdict(one) for one in run_group([Row(*row) for row in rows], Path(folder))]

@@ -29,7 +29,12 @@ class Row:
     @property
     def slug(self) -> str:
         """Its name in the folder of the sweep."""
-        return re.sub(r"[^A-Za-z0-9_.-]+", "_", f"{self.system}-{self.format}-{self.recipe}")
+        return _slug(f"{self.system}-{self.format}-{self.recipe}")
+
+    @property
+    def folder(self) -> str:
+        """Where its files go, with those of the network's other rows."""
+        return _slug(self.system)
 
     def key(self) -> str:
         """Changes with anything that could change the result: the words, the files they name, this code.
@@ -40,6 +45,10 @@ class Row:
         files = {str(path): digest(path) for path in named if path.is_file()}
         text = json.dumps([self.words, files, code_digest()], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _slug(words: str) -> str:
+    return re.sub(r"[^A-Za-z0-9_.-]+", "_", words)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,27 +85,36 @@ class RowResult:
         return self.passed or self.exit_status in LASTING
 
 
-def result_of(row: Row, exit_status: int, report: Mapping[str, Any], size_bytes: int | None) -> RowResult:
-    """A row's result from the JSON that mocovit-export printed, of a file or of its failure."""
+def failure_of(row: Row, exit_status: int, error: str) -> RowResult:
+    """The result of a row that has no file."""
+    return RowResult(
+        system=row.system,
+        format=row.format,
+        recipe=row.recipe,
+        key=row.key(),
+        exit_status=exit_status,
+        error=error,
+    )
+
+
+def result_of(row: Row, file: Mapping[str, Any], size_bytes: int | None) -> RowResult:
+    """A row's result from what the JSON of mocovit-export says of its file."""
     common: dict[str, Any] = {
         "system": row.system,
         "format": row.format,
         "recipe": row.recipe,
         "key": row.key(),
     }
-    files = report.get("files")
-    if not files:
-        return RowResult(**common, exit_status=exit_status, error=str(report.get("error", "no report")))
-    file = files[0]
     parity = file["parity"].get("half") or file["parity"]
     finite = [one for one in parity["outputs"] if one["finite"]]
     drop = (file["accuracy"] or {}).get("drop") or {}
     cost = file["measured"] or {}
+    unmeasured = cost.get("exit_status", 0)
     measured, modelled = cost.get("median_ms"), cost.get("modelled_ms")
     return RowResult(
         **common,
-        exit_status=exit_status,
-        error=file["error"] or "",
+        exit_status=file["exit_status"] or unmeasured,
+        error=file["error"] or (cost["why_not"] if unmeasured else ""),
         file=Path(file["path"]).name if file["path"] else "",
         sha256=file["sha256"] or "",
         size_bytes=size_bytes,

@@ -1,9 +1,11 @@
-"""The rows of a sweep, one after the other, each in a child process of its own.
+"""The rows of a sweep, in child processes: one for all rows of a network that are missing.
 
-    FOLDER/SLUG/         the files of the row
-    FOLDER/SLUG.json     its result, written when it is complete: a sweep that was killed goes on behind it
+    FOLDER/SYSTEM/       the files of a network
+    FOLDER/SLUG.json     the result of a row, written when complete: a sweep that was killed goes on there
 
-A result of other words, another checkpoint or another version of this code is run again.
+A network is captured, re-parameterized and run in float64 once for all its rows. Where such a child leaves no
+files, its rows are run again by themselves: what one format cannot do, or a converter that crashes, costs the
+others nothing. A result of other words, another checkpoint or another version of this code is run again.
 """
 
 from __future__ import annotations
@@ -13,14 +15,16 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from mocovit_deploy.files import size_bytes, write_atomically
-from mocovit_deploy.sweep.row import Row, RowResult, result_of
+from mocovit_deploy.sweep.row import Row, RowResult, failure_of, result_of
 from mocovit_deploy.untrusted.process import run_process
 
 DEADLINE_S = 3600.0
+"""For each row."""
 CHILD = """
 import sys
 from mocovit_deploy.untrusted.sandbox import end_with_parent
@@ -66,21 +70,47 @@ def kept_result(row: Row, folder: Path) -> RowResult | None:
     return result if result.key == row.key() and result.lasts else None
 
 
-def run_here(rows: Sequence[Row], folder: Path) -> Iterable[RowResult]:
-    """One after the other, on this machine."""
-    return (run_row(row, folder) for row in rows)
+def run_here(rows: Sequence[Row], folder: Path) -> Iterator[RowResult]:
+    """One network after the other, on this machine."""
+    for group in groups_of(rows):
+        yield from run_group(group, folder)
 
 
-def run_row(row: Row, folder: Path) -> RowResult:
-    """Export one row in a child process, which ends with this one."""
-    output = folder / row.slug
-    words = [*row.words, f"--format={row.format}", f"--precision={row.recipe}", f"--output-dir={output}"]
+def groups_of(rows: Sequence[Row]) -> list[tuple[Row, ...]]:
+    """Rows that one export can write: of one network, formats with the same recipes."""
+    recipes: dict[tuple[str, tuple[str, ...], str], list[str]] = {}
+    for row in rows:
+        recipes.setdefault((row.system, row.words, row.format), []).append(row.recipe)
+    found: dict[tuple[str, tuple[str, ...], tuple[str, ...]], list[Row]] = {}
+    for row in rows:
+        alike = tuple(recipes[row.system, row.words, row.format])
+        found.setdefault((row.system, row.words, alike), []).append(row)
+    return list(map(tuple, found.values()))
+
+
+def run_group(rows: Sequence[Row], folder: Path) -> list[RowResult]:
+    """Export one group in a child process, which ends with this one; row by row if that gives no files."""
+    first = rows[0]
+    words = [
+        *first.words,
+        f"--format={','.join(dict.fromkeys(row.format for row in rows))}",
+        f"--precision={','.join(dict.fromkeys(row.recipe for row in rows))}",
+        f"--output-dir={folder / first.folder}",
+    ]
     command = [sys.executable, "-c", CHILD, str(os.getpid()), *words, "--json"]
-    done = run_process(command, deadline_s=DEADLINE_S)
+    done = run_process(command, deadline_s=DEADLINE_S * len(rows))
     try:
         report = json.loads(done.stdout)
     except ValueError:
-        return result_of(row, done.status or CRASHED, {"error": done.reason()}, None)
-    path = (report.get("files") or [{}])[0].get("path")
-    size = size_bytes(Path(path)) if path and Path(path).exists() else None
-    return result_of(row, done.status, report, size)
+        report = {"error": done.reason()}
+    files = {(file["format"], file["recipe"]): file for file in report.get("files", ())}
+    if not files and len(rows) > 1:
+        return [result for row in rows for result in run_group([row], folder)]
+    if not files:
+        return [failure_of(first, done.status or CRASHED, str(report.get("error", "no report")))]
+    return [_result(row, files[row.format, row.recipe]) for row in rows]
+
+
+def _result(row: Row, file: Mapping[str, Any]) -> RowResult:
+    path = Path(file["path"]) if file["path"] else None
+    return result_of(row, file, size_bytes(path) if path and path.exists() else None)

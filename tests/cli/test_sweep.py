@@ -17,10 +17,12 @@ from mocovit_deploy.cli import main as cli
 from mocovit_deploy.cli.parsers import export_parser
 from mocovit_deploy.cli.sweep import read_rows
 from mocovit_deploy.errors import MissingToolError, UsageError
+from mocovit_deploy.sweep import run
 from mocovit_deploy.sweep.page import sweep_page
-from mocovit_deploy.sweep.row import Row, RowResult, result_of
-from mocovit_deploy.sweep.run import run_sweep
+from mocovit_deploy.sweep.row import Row, RowResult, failure_of
+from mocovit_deploy.sweep.run import groups_of, run_group, run_sweep
 from mocovit_deploy.sweep.table import FIELDS, as_csv, as_json, as_text
+from mocovit_deploy.untrusted.process import Finished
 
 ROOT = Path(__file__).parents[2]
 TOML = """
@@ -43,6 +45,12 @@ image_size = 32
 name = "tiny"
 model = "tiny_networks:tiny"
 format = ["onnx", "tflite"]
+
+[[system]]
+name = "again"
+model = "tiny_networks:tiny"
+format = ["onnx", "tflite"]
+seed = 1
 
 [[system]]
 name = "gone"
@@ -148,12 +156,76 @@ def test_a_row_changes_with_the_files_it_names(tmp_path):
     assert row.key() != before
 
 
+def test_one_child_exports_what_one_command_can():
+    """Formats with the same recipes, of one network with the same words."""
+    rows = [
+        *(Row("a", made, recipe, ()) for made in ("onnx", "coreml") for recipe in ("fp32", "fp16")),
+        *(Row("a", "tflite", recipe, ()) for recipe in ("fp32", "fp16_weights")),
+        *(Row("b", "onnx", recipe, ("--seed=1",)) for recipe in ("fp32", "fp16")),
+    ]
+    groups = groups_of(rows)
+    assert [len(group) for group in groups] == [4, 2, 2]
+    assert [row for group in groups for row in group] == rows
+    assert {row.folder for row in groups[0]} == {"a"}
+
+
+def child(tell):
+    """`run_process`, of a child that writes what `tell` says of each file, or nothing at all."""
+    ran = []
+
+    def run_process(command, deadline_s):
+        words = dict(word.split("=", 1) for word in command if word.startswith("--") and "=" in word)
+        asked = [(f, r) for f in words["--format"].split(",") for r in words["--precision"].split(",")]
+        ran.append(asked)
+        assert deadline_s == len(asked) * run.DEADLINE_S
+        files = [tell(*one) for one in asked]
+        if None in files:
+            return Finished((), -11, "", "", False)
+        return Finished((), max(one["exit_status"] for one in files), json.dumps({"files": files}), "", False)
+
+    return run_process, ran
+
+
+def told(made, recipe, **changes):
+    """What a child says of a file that passed, but for `changes`."""
+    output = {"finite": True, "max_error": 1e-6, "sqnr_db": 100.0}
+    found = {"format": made, "recipe": recipe, "path": None, "sha256": "a", "error": None, "exit_status": 0}
+    found |= {"parity": {"half": None, "outputs": [output]}, "accuracy": None, "measured": None}
+    return found | changes
+
+
+def test_what_ends_one_format_costs_the_others_nothing(tmp_path, monkeypatch):
+    fake, ran = child(lambda made, recipe: None if made == "coreml" else told(made, recipe))
+    monkeypatch.setattr(run, "run_process", fake)
+    rows = [Row("net", made, recipe, ()) for made in ("onnx", "coreml") for recipe in ("fp32", "fp16")]
+    found = run_group(rows, tmp_path)
+    assert [(one.format, one.recipe) for one in found] == [(row.format, row.recipe) for row in rows]
+    assert [one.exit_status for one in found] == [0, 0, -11, -11]
+    assert "ended by signal SIGSEGV" in found[2].error
+    assert list(map(len, ran)) == [4, 1, 1, 1, 1]
+
+
+def test_each_row_has_the_status_of_its_own_file(tmp_path, monkeypatch):
+    unmeasured = {"exit_status": 7, "why_not": "no phone", "median_ms": None, "modelled_ms": None}
+    ends = {
+        "onnx": {"measured": {**unmeasured, "exit_status": 0, "why_not": "nothing reads it"}},
+        "coreml": {"error": "off by 1", "exit_status": 4},
+        "tflite": {"measured": unmeasured},
+    }
+    fake, ran = child(lambda made, recipe: told(made, recipe, **ends[made]))
+    monkeypatch.setattr(run, "run_process", fake)
+    found = run_group([Row("net", made, "fp32", ()) for made in ends], tmp_path)
+    assert [(one.exit_status, one.error) for one in found] == [(0, ""), (4, "off by 1"), (7, "no phone")]
+    assert [one.lasts for one in found] == [True, True, False]
+    assert len(ran) == 1
+
+
 def test_a_failure_is_a_row():
     row = Row("net", "onnx", "fp32", ())
-    failed = result_of(row, 2, {"error": "unknown model", "exit_status": 2}, None)
+    failed = failure_of(row, 2, "unknown model")
     assert not failed.passed
     assert failed.lasts
-    assert not result_of(row, -9, {}, None).lasts
+    assert not failure_of(row, -9, "killed").lasts
     assert "failed (2): unknown model" in as_text([failed])
     assert json.loads(as_json([failed]))["rows"][0]["max_error"] is None
 
@@ -197,6 +269,6 @@ def test_a_killed_sweep_ends_with_the_same_table(tmp_path):
             [*command, str(folder)], env=environment, capture_output=True, text=True, timeout=500
         )
         assert done.returncode == 2, done.stderr  # the network that is gone
-        assert "1 of 3 rows failed; the first, gone onnx fp32" in done.stderr
+        assert "1 of 5 rows failed; the first, gone onnx fp32" in done.stderr
     assert (cut / "sweep.csv").read_bytes() == (whole / "sweep.csv").read_bytes()
     require_whole_page((cut / "sweep.html").read_text())
