@@ -1,0 +1,62 @@
+"""docs/measure.md, typed as it stands, with a virtual phone on the desk."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from pages import require_whole_page
+from phone.desk import QUICK, Desk
+
+from mocovit_deploy.terminal.printable import printable
+
+DOCUMENT = Path(__file__).parents[4] / "docs" / "measure.md"
+
+
+def commands() -> list[list[str]]:
+    blocks = re.findall(r"^```\n(.*?)^```$", DOCUMENT.read_text(), re.DOTALL | re.MULTILINE)
+    return [shlex.split(line) for block in blocks for line in block.splitlines()]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_the_walk_ends_with_a_latency(
+    real_desk: Desk,
+    model_copy: Callable[[str], Path],
+    bundle: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert bundle.is_dir()
+    monkeypatch.chdir(tmp_path)
+    for name in ("build/net_224_fp16.tflite", "old.tflite", "new.tflite"):
+        _copied(model_copy(Path(name).name), tmp_path / name)
+    seen = []
+    for program, command, *words in commands():
+        assert program == "mocovit-bench"
+        phone = "adb" in words or command == "doctor"
+        # the virtual phone has the cores of this machine, and no more
+        quick = QUICK if "adb" in words else ()
+        if command == "compare":
+            shutil.copy("net.json", "old.json")
+        done = real_desk.call(command, *words, *(["--cores", "1"] if phone else []), *quick)
+        assert done.status == 0, f"{command} {words}: {done.err}"
+        assert "Traceback" not in done.err
+        assert printable(done.err, keep="\n") == done.err
+        seen.append((command, done.err))
+    assert [command for command, _ in seen] == [
+        *("bundle", "emulator", "run", "doctor", "run", "ab", "compare")
+    ]
+    require_whole_page(Path("net.html").read_text())
+    assert re.search(r"median +[0-9.]+ ms|[0-9.]+ ms", seen[4][1])
+
+
+def _copied(model: Path, to: Path) -> None:
+    """A file with what lies beside it, in another folder."""
+    to.parent.mkdir(exist_ok=True)
+    for part in model.parent.glob(f"{model.name}*"):
+        shutil.copy(part, to.parent / part.name)
