@@ -15,18 +15,14 @@ from benchmarks.reports import schema
 from benchmarks.reports import text as prose
 from benchmarks.reports.advice import advise
 from benchmarks.reports.file import check_place, read_reports, reports_json, write_reports
-from benchmarks.reports.plan import Plan
 from benchmarks.reports.report import LatencyReport, Report
 from benchmarks.targets import subject
-from benchmarks.targets.context import Context, Say, Verify, measuring_target, refuse_unsteady
-from mocovit_deploy.artifacts.artifact import Artifact
+from benchmarks.targets.context import Context, Prepared, Say, Verify, measuring_target, refuse_unsteady
 from mocovit_deploy.targets import runtime_for
 from mocovit_deploy.terminal.printable import printable
 
 if TYPE_CHECKING:
     from benchmarks.targets.adb.session import Session
-
-_Prepared = tuple[Artifact, Plan, Context]
 
 
 def measure_files(request: BenchRequest) -> None:
@@ -45,9 +41,9 @@ def measure_files(request: BenchRequest) -> None:
 
     def measure(session: Session | None, say: Say) -> list[Report]:
         reports = []
-        for artifact, plan, context in prepared:
-            on_it = dataclasses.replace(context, session=session, say=say)
-            reports.append(target.measure(artifact, plan, on_it))
+        for one in prepared:
+            context = dataclasses.replace(one.context, session=session, say=say)
+            reports.append(target.measure(one.artifact, one.plan, context))
             _explain(reports[-1], say)
         return reports
 
@@ -119,8 +115,8 @@ def ab(request: BenchRequest) -> None:
     target = measuring_target(request.target)
     with phones.held(request.wanted, _say) as session:
         sides = [
-            (artifact, plan, dataclasses.replace(context, session=session))
-            for artifact, plan, context in sides
+            dataclasses.replace(side, context=dataclasses.replace(side.context, session=session))
+            for side in sides
         ]
         if target.COUNTS:
             document = count_both(target, sides, _say)
@@ -199,12 +195,12 @@ def calibrate(*, as_json: bool) -> None:
     print(schema.to_json(document), end="")
 
 
-def _prepare(request: BenchRequest, path: Path) -> _Prepared:
+def _prepare(request: BenchRequest, path: Path) -> Prepared:
     artifact, golden = subject.load_subject(path, checked=request.verify)
     plan = request.plan_for(runtime_for(artifact, request.runtime))
     verify = _judge() if request.verify else None
     context = Context(golden=golden, verify=verify, say=_say, bundle=request.bundle, device=request.device)
-    return artifact, plan, context
+    return Prepared(artifact, plan, context)
 
 
 def _judge() -> Verify:

@@ -1,10 +1,10 @@
-"""Where a file is executed. One target is one module that satisfies `context.MeasuringTarget`.
+"""Targets: where a file is executed. A target is a module that satisfies `context.MeasuringTarget`.
 
-host       this machine                     context    what a target is given besides the file
+host       this machine                     context    the surroundings of a measurement
 adb        a phone                          plain      from a target's own run to plain data
-emulated   an ARM core, counted             subject    from a file's name to what is measured
-bench      the program that runs inside     ab         two files in turn
-benchmark_model   Google's program instead of ours
+emulated   an ARM core, counted             subject    from a path to the artifact and its golden file
+bench      the program that runs there      checked    the check of outputs before every measurement
+ab         two files in turn                benchmark_model   Google's program in place of the bench
 
 To add one: a module here, its name in `mocovit_deploy.choices.TARGETS`, and its line below.
 """

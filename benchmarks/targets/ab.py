@@ -1,4 +1,4 @@
-"""`ab A B`: which of two files is faster. Counts are exact and taken once each; times are taken in turn."""
+"""`ab A B`: which of two files is faster. Exact counts are taken once of each; times are taken in turn."""
 
 from __future__ import annotations
 
@@ -8,23 +8,18 @@ from collections.abc import Sequence
 from typing import Any
 
 from benchmarks.reports.compare import compare_reports, describe_comparison
-from benchmarks.reports.plan import Plan
 from benchmarks.reports.report import LatencyReport
 from benchmarks.reports.statistics import PairedDifference, paired
 from benchmarks.reports.text import describe_report, ms
-from benchmarks.targets.context import Context, MeasuringTarget, Say, refuse_unsteady
-from mocovit_deploy.artifacts.artifact import Artifact
-
-Side = tuple[Artifact, Plan, Context]
-"""What a target takes for one of the two files."""
+from benchmarks.targets.context import MeasuringTarget, Prepared, Say, refuse_unsteady
 
 
-def count_both(target: MeasuringTarget, sides: Sequence[Side], say: Say) -> dict[str, Any]:
-    """Count A and B, say A and what differs in B, and return both reports and their comparison.
+def count_both(target: MeasuringTarget, sides: Sequence[Prepared], say: Say) -> dict[str, Any]:
+    """Count A and B. Prints the report of A and the lines that differ in B.
 
-    Raises what the target and `compare_reports` do.
+    Returns both "reports" and their "comparison". Raises the errors of the target and of `compare_reports`.
     """
-    reports = [target.measure(*side) for side in sides]
+    reports = [target.measure(side.artifact, side.plan, side.context) for side in sides]
     first, second = ([*describe_report(report)] for report in reports)
     differing = [line for line in second[1:] if line not in first]
     for line in (
@@ -39,25 +34,27 @@ def count_both(target: MeasuringTarget, sides: Sequence[Side], say: Say) -> dict
     return {"reports": reports, "comparison": comparison}
 
 
-def time_in_turn(target: MeasuringTarget, sides: Sequence[Side], say: Say, *, rounds: int) -> dict[str, Any]:
-    """Measure in the order A B B A A B ...: what drifts slowly is in both halves of a pair and cancels.
+def time_in_turn(
+    target: MeasuringTarget, sides: Sequence[Prepared], say: Say, *, rounds: int
+) -> dict[str, Any]:
+    """Measure in the order A B B A A B ..., so that slow drifts are in both halves of a pair and cancel.
 
-    Returns all reports and the paired difference. Raises what the target does, `TransientDeviceError` for a
-    phone that does not get steady.
+    Returns all "reports" and the "paired" difference. Raises the errors of the target, and
+    `TransientDeviceError` for a phone that does not get steady.
     """
     measured: list[list[LatencyReport]] = [[], []]
     for turn in range(rounds):
         for which in (0, 1) if turn % 2 == 0 else (1, 0):
-            artifact, plan, context = sides[which]
+            side, context = sides[which], sides[which].context
             if measured[which]:  # outputs do not change between rounds; one check is enough
                 context = dataclasses.replace(context, checked=measured[which][0].verified)
-            report = target.measure(artifact, plan, context)
+            report = target.measure(side.artifact, side.plan, context)
             refuse_unsteady([report])
             if isinstance(report, LatencyReport):
                 measured[which].append(report)
     medians = [[statistics.median(report.samples_ms) for report in side] for side in measured]
     found = paired(*medians)
-    names = [artifact.path.name for artifact, _, _ in sides]
+    names = [side.artifact.path.name for side in sides]
     say(_line(names, found, medians))
     return {"reports": [*measured[0], *measured[1]], "paired": found}
 

@@ -1,7 +1,7 @@
-"""Google's `benchmark_model`, given by the user, instead of our bench: run it and read what it prints.
+"""Running Google's `benchmark_model`, given by the user, in place of the bench, and reading its output.
 
-It prints averages and keeps no samples, so what it says is no `LatencyReport`: no percentile can be had
-from it, and nothing can be compared with a bar. It is here to check our bench against theirs.
+It prints averages and keeps no samples. So its result is no `LatencyReport`: there are no percentiles, and
+nothing to compare with a bar. It serves to check the bench against Google's program.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ _TIMINGS = re.compile(
 )
 _COUNT = re.compile(
     rf"count=(?P<count>\d+)(?: first={_NUMBER})? curr=(?P<curr>{_NUMBER})"
-    rf"(?: min=(?P<min>{_NUMBER}) max=(?P<max>{_NUMBER}))?"  # absent where there was one run
+    rf"(?: min=(?P<min>{_NUMBER}) max=(?P<max>{_NUMBER}))?"  # absent if there was one run
 )
 
 
 @dataclass(frozen=True, kw_only=True)
 class Averages:
-    """What benchmark_model says of one file, in milliseconds."""
+    """The output of benchmark_model for one file, in milliseconds."""
 
     runs: int
     init_ms: float
@@ -39,12 +39,17 @@ class Averages:
     max_ms: float
 
     def describe(self) -> str:
+        """One line for people."""
         spread = f"{self.min_ms:.3f} to {self.max_ms:.3f} ms"
         return f"mean {self.mean_ms:.3f} ms of {self.runs} runs, {spread} (benchmark_model)"
 
 
 def measure_averages(binary: Path, model: Path, plan: Plan) -> Averages:
-    """Run `binary` on `model`; raises `UsageError` when it fails or prints no timings."""
+    """Run `binary` on `model`.
+
+    Raises `UsageError` if it fails or prints no timings, `StableDeviceError` if it cannot be started,
+    `TransientDeviceError` at the deadline.
+    """
     if not binary.is_file():
         raise UsageError(f"{binary}: no such file; give the path of a benchmark_model program")
     try:
@@ -61,7 +66,7 @@ def measure_averages(binary: Path, model: Path, plan: Plan) -> Averages:
 
 
 def command(binary: str, model: str, plan: Plan) -> list[str]:
-    """The words that start it, with the paths as they are where it runs."""
+    """Its command line; the paths are those on the machine that runs it."""
     return [
         binary,
         f"--graph={model}",
@@ -75,9 +80,9 @@ def command(binary: str, model: str, plan: Plan) -> list[str]:
 
 
 def parse_averages(text: str) -> Averages:
-    """Read benchmark_model's output; `UsageError` when it has no timings, never an empty result."""
+    """Read benchmark_model's output. Raises `UsageError` if it has no timings."""
     timings = _TIMINGS.search(text)
-    counts = list(_COUNT.finditer(text))  # the warm-up's line, then the runs'
+    counts = list(_COUNT.finditer(text))  # the line of the warm-up, then that of the runs
     if timings is None or not counts:
         raise UsageError(
             "benchmark_model printed no timings that can be read; is it Google's, and did it run?"
@@ -87,7 +92,7 @@ def parse_averages(text: str) -> Averages:
         every = (found.init_ms, found.first_inference_ms, found.warmup_mean_ms, found.min_ms, found.max_ms)
         require_times("benchmark_model", (*every, found.mean_ms), zero=True)
     except ValueError as error:  # "1.2.3", a count of 5000 digits
-        raise UsageError(f"benchmark_model printed timings that are none ({error})") from None
+        raise UsageError(f"benchmark_model printed impossible timings ({error})") from None
     return found
 
 

@@ -1,6 +1,6 @@
-"""What every `measure` does besides measuring: the golden inputs are run and judged first.
+"""The check before every measurement: the golden inputs are run and their outputs judged.
 
-file, plan - `check_first` - `CheckedFile` - the target's own stopwatch or counter - report
+file, plan - `check_first` - `CheckedFile` - the target measures or counts - report
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ from mocovit_deploy.targets import Partitions
 
 @dataclass(frozen=True, kw_only=True)
 class ReadyFile:
-    """A file where a target can run it."""
+    """A file in a place where a target can run it."""
 
     artifact: Artifact
     plan: Plan
     context: Context
     execute: Execute
     folder: Path
-    """Holds the inputs and outputs of a run."""
+    """The folder on this machine with the inputs and outputs of a run."""
     version: str
-    """Of the runtime."""
+    """The version of the runtime."""
     build: str
-    """A digest of the programs that run it."""
+    """The digest of the programs that run the file."""
     operators: tuple[FileOperator, ...]
 
     def run_golden(self, *, profiled: int, ticking: bool = False) -> ProfiledRun:
@@ -54,14 +54,14 @@ class ReadyFile:
 
 @dataclass(frozen=True, kw_only=True)
 class CheckedFile:
-    """A file whose outputs were judged on a target, and what all reports say of it."""
+    """A file whose outputs were judged on a target, and the fields that all reports share."""
 
     ready: ReadyFile
     run: ProfiledRun
     verified: str
-    """The verdict, in words for a report."""
+    """The verdict as text for a report."""
     samples: int | None
-    """How many samples the input file now holds, to measure on; None if numbers are made up."""
+    """The number of samples in the input file to measure on; None if the bench makes numbers up."""
 
     @property
     def subject(self) -> Subject:
@@ -73,14 +73,14 @@ class CheckedFile:
 
     @property
     def partitions(self) -> Partitions | None:
-        """How XNNPACK and the runtime's own kernels shared the file; None if it is not a TFLite file."""
+        """XNNPACK's partitions of the file; None if it is not a TFLite file."""
         if self.ready.artifact.format != "tflite":
             return None
         return partitions(self.run.executed, self.ready.operators)
 
     @property
     def arithmetic_note(self) -> tuple[str, ...]:
-        """A warning if half precision was asked for, or the file is made for it, and was not computed."""
+        """A warning if half precision was asked for, or the file is made for it, but it was not used."""
         arithmetic = self.run.arithmetic
         if "fp16" in arithmetic:
             return ()
@@ -102,10 +102,10 @@ class CheckedFile:
 
 
 def check_first(ready: ReadyFile, *, then: str, profiled: int, ticking: bool = False) -> CheckedFile:
-    """Run and judge the golden inputs, and leave the first of them to measure on.
+    """Run and judge the golden inputs, and leave the first sample in the input file to measure on.
 
-    `then` says what follows, as in "counting 2 inferences". Raises `ParityError` unless the outputs are the
-    original network's, and what `run_samples` raises.
+    `then` completes the line that is printed, as in "counting 2 inferences". Raises `ParityError` unless the
+    outputs are those of the original network, and the errors of `run_samples`.
     """
     run = ready.run_golden(profiled=profiled, ticking=ticking)
     verified = verdict_of(ready.artifact, ready.context, run)
@@ -128,7 +128,7 @@ def latency_report(
     unsteady: str = "",
     tools: Mapping[str, str] | None = None,
 ) -> LatencyReport:
-    """The report of a file that was timed; `first` holds its loading, its warm-up and its memory."""
+    """The report of a file that was timed. `first` holds its load time, warm-up and memory."""
     plan = checked.ready.plan
     return LatencyReport(
         subject=checked.subject,

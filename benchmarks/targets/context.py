@@ -1,4 +1,4 @@
-"""What every target is given besides the file and the plan, and what its own run gives back."""
+"""The surroundings of a measurement, the protocol of measuring targets, and the result of a golden run."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     from benchmarks.targets.adb.session import Session
 
 Say = Callable[[str], None]
-"""Told what is being done, line by line."""
+"""Takes lines about the progress of a command, one by one."""
 
 
 class Judged(Protocol):
-    """The two words of a parity report that measuring needs."""
+    """The two fields of a parity report that measuring needs."""
 
     @property
     def verdict(self) -> str: ...
@@ -32,7 +32,7 @@ class Judged(Protocol):
 
 
 Verify = Callable[[Artifact, Golden, Mapping[str, Array], str, str], Judged]
-"""(artifact, golden, outputs, runtime, arithmetic) -> verdict, as `parity.verdict.judge_outputs`."""
+"""(artifact, golden, outputs, runtime, arithmetic) -> verdict, like `parity.verdict.judge_outputs`."""
 
 
 @dataclass(frozen=True)
@@ -40,55 +40,64 @@ class Context:
     """The surroundings of one measurement."""
 
     golden: Golden | None
-    """Inputs to run and outputs to compare with; None: numbers are made up, and nothing can be compared."""
+    """Inputs to run and outputs to compare with. None: inputs are made up, and nothing is compared."""
     verify: Verify | None
-    """Judges the outputs before anything is timed; None when the user asked for no check."""
+    """Judges the outputs before measuring; None if the user asked for no check."""
     say: Say
     checked: str = ""
-    """What an earlier measurement of the same file found there; then nothing is checked again."""
+    """The verdict of an earlier measurement of the same file on this target, which is then not repeated."""
     bundle: Path | None = None
-    """A bundle of the user's own, for targets that need one."""
+    """A bundle of the user, for targets that need one."""
     device: str | None = None
-    """A device file's name, for targets that model one."""
+    """The name of a device file, for targets that model milliseconds."""
     session: Session | None = None
-    """A phone that the command holds, for targets that run on one."""
+    """The phone that the command holds, for targets that run on one."""
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A file that is ready to be measured: the arguments of `MeasuringTarget.measure`."""
+
+    artifact: Artifact
+    plan: Plan
+    context: Context
 
 
 class MeasuringTarget(Target, Protocol):
-    """What `mocovit-bench` asks of a target besides what the core does."""
+    """A target of `mocovit-bench`: the core's `Target`, and a function that measures."""
 
     def measure(self, artifact: Artifact, plan: Plan, context: Context) -> Report:
-        """Check the file's outputs there, then measure it.
+        """Check the outputs of a file on the target, then measure it.
 
-        Raises `ParityError` if the outputs are not the original network's, and what every function of a
-        target raises.
+        Raises `ParityError` if the outputs are not those of the original network, and the errors of every
+        function of a target.
         """
         ...
 
 
 def measuring_target(name: str) -> MeasuringTarget:
-    """The module of target `name`; raises like `load_target`."""
+    """The module of target `name`. Raises the errors of `load_target`."""
     return cast(MeasuringTarget, load_target(name))
 
 
 @dataclass(frozen=True)
 class ProfiledRun:
-    """What a target computed for the golden inputs, and what its profiler saw while it did."""
+    """The outputs of a target for the golden inputs, and the operators that its profiler recorded."""
 
     outputs: Mapping[str, Array]
     """By name, with the samples as the first axis."""
     runtime: str
-    """Runtime and version, as in "litert 2.3.0"."""
+    """Runtime and version, such as "litert 2.3.0"."""
     arithmetic: str
     executed: tuple[Executed, ...]
     taken: tuple[str, ...] = ()
-    """The names of the inputs in the order in which the runtime takes them; empty without golden inputs."""
+    """The names of the inputs in the order of the runtime; empty without golden inputs."""
 
 
 def verdict_of(artifact: Artifact, context: Context, run: ProfiledRun) -> str:
-    """Judge a golden run, in words for a report. Raises `ParityError` unless it passed.
+    """Judge a golden run and return the verdict as text for a report. Raises `ParityError` unless it passed.
 
-    A check that could not run is not a check that passed; only a user who asked for none goes on without.
+    A check that could not run has not passed. Only a user who asked for no check may measure without one.
     """
     if context.checked:
         return context.checked
@@ -105,10 +114,10 @@ def verdict_of(artifact: Artifact, context: Context, run: ProfiledRun) -> str:
 
 
 def refuse_unsteady(reports: Sequence[Report]) -> None:
-    """`TransientDeviceError` (exit status 7) for a report of a phone that did not get steady."""
+    """Raise `TransientDeviceError` (exit status 7) for a report of a phone that did not get steady."""
     for report in reports:
         if isinstance(report, LatencyReport) and report.unsteady:
             raise TransientDeviceError(
                 f"{report.subject.file}: no result: {report.unsteady}; let the phone cool down, "
-                "close what runs on it, and measure again"
+                "close other apps on it, and measure again"
             )

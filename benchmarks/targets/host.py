@@ -1,6 +1,6 @@
 """Target `host`: this machine, with the runtimes installed in this Python's environment.
 
-Times are real, of this machine: they rank files on it, and say little about a phone.
+The times are those of this machine. They rank files on it, and say little about a phone.
 """
 
 from __future__ import annotations
@@ -39,17 +39,18 @@ _CPU_FOLDER = Path("/sys/devices/system/cpu")
 
 @dataclass(frozen=True)
 class _Installed:
-    """A runtime of this environment."""
+    """A runtime in this Python's environment."""
 
     library: Path
     version: str
 
 
 def measure(artifact: Artifact, plan: Plan, context: Context) -> LatencyReport:
-    """Check the file's outputs, then time it here.
+    """Check the outputs of a file, then time it on this machine.
 
-    Raises `ParityError` when the outputs are not the original network's, `UsageError` for a model the runtime
-    refuses, `MissingToolError` for a runtime that is not installed, `TransientDeviceError` at the deadline.
+    Raises `ParityError` if the outputs are not those of the original network, `UsageError` for a model that
+    the runtime refuses, `MissingToolError` for a runtime that is not installed, `TransientDeviceError` at the
+    deadline.
     """
     before = _state()
     with _ready(artifact, plan, context) as ready:
@@ -66,7 +67,7 @@ def measure(artifact: Artifact, plan: Plan, context: Context) -> LatencyReport:
 
 
 def profile_golden(artifact: Artifact, plan: Plan, context: Context) -> ProfiledRun:
-    """Run the golden inputs here and return the outputs; raises like `measure`, but judges nothing."""
+    """Run the golden inputs on this machine and return the outputs, unjudged. Raises like `measure`."""
     with _ready(artifact, plan, context) as ready:
         return ready.run_golden(profiled=1)
 
@@ -127,7 +128,7 @@ class _Execute:
 
 
 def _installed(runtime: str) -> _Installed:
-    """The library of a runtime installed here, found without importing it."""
+    """The library of an installed runtime, found without importing it."""
     package, distribution, pattern, extra = {
         "litert": ("ai_edge_litert", "ai-edge-litert", "libLiteRt.so", "tflite"),
         "onnxruntime": ("onnxruntime", "onnxruntime", "capi/libonnxruntime.so*", "onnx"),
@@ -164,7 +165,7 @@ def _cpu_model() -> str:
 
 
 def _state() -> dict[str, str | float]:
-    """What changes while the machine is on: load, clocks and governors, as far as it tells."""
+    """The state of the machine: load, clocks and governors, as far as the system reports them."""
     state: dict[str, str | float] = {"load_1min": os.getloadavg()[0]}
     for core in sorted(_CPU_FOLDER.glob("cpu[0-9]*/cpufreq")):
         for fact, key in (("scaling_cur_freq", "khz"), ("scaling_governor", "governor")):
@@ -184,7 +185,5 @@ def _warnings(plan: Plan) -> tuple[str, ...]:
             f"{plan.threads} threads on {cores} cores wait for each other; give --threads {cores} or fewer"
         )
     if os.getloadavg()[0] > cores:
-        found.append(
-            "the machine was busy with other work: times are upper bounds; repeat on a quiet machine"
-        )
+        found.append("the machine was busy with other work, so times are too long; repeat on a quiet machine")
     return tuple(found)

@@ -1,4 +1,4 @@
-"""What every target's `run_golden`, `count` and `take_times` share: plain conditions in, plain data out."""
+"""Shared parts of all targets' `run_golden`, `count` and `take_times`, which take and give plain data."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from mocovit_deploy.targets import GoldenRun, InferenceTimes, RunConditions, run
 
 
 def emulation_plan(artifact: Artifact, conditions: RunConditions) -> Plan:
-    """The plan of one run on a target that plays a core."""
+    """The plan of one run on an emulated core."""
     return counting_plan(
         runtime=runtime_for(artifact, conditions.runtime),
         cpu=conditions.cpu or CPUS[0],
@@ -29,26 +29,26 @@ def emulation_plan(artifact: Artifact, conditions: RunConditions) -> Plan:
 
 
 def hardware_plan(artifact: Artifact, conditions: RunConditions) -> Plan:
-    """The plan of one run on hardware, which is the core that it is."""
+    """The plan of one run on real hardware."""
     runtime = runtime_for(artifact, conditions.runtime)
     return counting_plan(runtime=runtime, cpu=None, deadline_s=conditions.deadline_s)
 
 
 def timing_plan(artifact: Artifact, conditions: RunConditions, **fields: Any) -> Plan:
-    """The plan of a measurement on hardware, with the plan's own defaults but for `fields`."""
+    """The plan of a measurement on real hardware: the defaults of `Plan`, with `fields` replaced."""
     runtime = runtime_for(artifact, conditions.runtime)
     return Plan(**{"runtime": runtime, "deadline_s": conditions.deadline_s, **fields})
 
 
 def unjudged(golden: Golden, bundle: Path | None = None) -> Context:
-    """The surroundings of a run whose outputs somebody else judges."""
+    """The surroundings of a run whose outputs the caller judges."""
     return Context(golden=golden, verify=None, say=lambda _line: None, bundle=bundle)
 
 
 def present_bundle(plan: Plan, conditions: RunConditions) -> Path | None:
-    """The bundle in the cache folder if nothing may be fetched; else None: the target finds or builds it.
+    """The bundle in the cache folder if nothing may be downloaded; else None, and the target makes it.
 
-    Raises `MissingToolError` if nothing may be fetched and there is none.
+    Raises `MissingToolError` if nothing may be downloaded and there is no bundle.
     """
     if conditions.fetch:
         return None
@@ -65,7 +65,7 @@ def plain_run(
     plan: Plan,
     bundle: Path | None = None,
 ) -> GoldenRun:
-    """A target's own run as plain data; raises what `profile` does."""
+    """The result of a target's `profile` as plain data. Raises the errors of `profile`."""
     ran = profile(artifact, plan, unjudged(golden, bundle))
     cut = None
     if artifact.format == "tflite":
@@ -74,7 +74,7 @@ def plain_run(
 
 
 def plain_times(report: LatencyReport) -> InferenceTimes:
-    """A latency report as plain data. `TransientDeviceError` for a phone that did not get steady."""
+    """A latency report as plain data. Raises `TransientDeviceError` for a phone that did not get steady."""
     refuse_unsteady([report])
     engine = report.engine
     return InferenceTimes(
@@ -86,10 +86,10 @@ def plain_times(report: LatencyReport) -> InferenceTimes:
 
 
 def times_not(target: str) -> UsageError:
-    """The error of a target that counts."""
+    """The error of a counting target when it is asked for times."""
     return UsageError(f"target {target} counts and takes no times; times are taken on host and adb")
 
 
 def counts_not(target: str) -> UsageError:
-    """The error of a target that takes times."""
+    """The error of a timing target when it is asked for counts."""
     return UsageError(f"target {target} takes times and counts nothing; instructions are counted on emulated")

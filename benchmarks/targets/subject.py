@@ -1,4 +1,4 @@
-"""From a file's name to what is measured: the artifact with its manifest, and its golden inputs."""
+"""From the path of a file to the artifact, with its manifest, and its golden file."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from mocovit_deploy.spec import Preprocessing
 from mocovit_deploy.untrusted.read import size_of
 
 FORMATS = {".tflite": "tflite", ".onnx": "onnx"}
-"""What the runtimes here execute, by suffix."""
+"""The formats that the runtimes here execute, by suffix."""
 
 
 def load_subject(path: Path, *, checked: bool) -> tuple[Artifact, Golden | None]:
-    """The artifact at `path`, and its golden file.
+    """The artifact at `path`, and its golden file (None if there is no manifest).
 
-    A file without a manifest can be measured only unchecked: then nothing says what it should compute.
-    Raises `UsageError` for a file that is absent, of no format that runs here, or not the one its manifest
-    describes.
+    A file without a manifest can be measured only unchecked (`checked` false), because nothing says what it
+    should compute. Raises `UsageError` for a file that is absent, of a format that does not run here, or
+    different from the one that its manifest describes.
     """
     if path.suffix not in FORMATS:
-        raise UsageError(f"{path}: nothing here runs such a file; give a .tflite or an .onnx file")
+        raise UsageError(f"{path}: no runtime here runs such a file; give a .tflite or an .onnx file")
     if not path.is_file():
         raise UsageError(f"{path}: {'not a file' if path.exists() else 'no such file'}")
     try:

@@ -1,11 +1,12 @@
 """Target `adb`: an Android phone, through the user's own adb.
 
-locate    find adb                        client    the only file that starts it
-failures  adb's words to typed errors     bounded   run a program that may say too much
-choose    which phones                    session   a phone that is held, and dropped on every way out
-probe     what the phone is               keeper    the process on the phone that cleans up
-state     clocks, temperature, battery    push      files, only those that changed
-protocol  limits, gates, rounds           measuring the target
+locate    finding adb                     client    the only module that starts adb
+failures  from adb's messages to errors   bounded   running a program with bounded output
+choose    the phones of a command         session   a phone that is held, and always released
+probe     the facts of a phone            keeper    the process on the phone that cleans up
+state     clocks, temperature, battery    push      copying files that changed
+protocol  limits, conditions, rounds      remote    running the bench on the phone
+measuring the target                      doctor    checking a phone step by step
 """
 
 from benchmarks.targets.adb.measuring import count, measure, run_golden, take_times

@@ -1,4 +1,4 @@
-"""Run a program that may say far too much or never end, and keep at most so many bytes of what it says."""
+"""Running a program that may never end, or print without end, with limits on time and on output."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ _CHUNK = 1 << 16
 
 @dataclass(frozen=True)
 class Said:
-    """A program that ended, by itself or because it went too far."""
+    """The result of a program that ended by itself, or was stopped at a limit."""
 
     status: int
     stdout: bytes
     stderr: bytes
     timed_out: bool = False
     too_much: bool = False
-    """It said more than it was allowed to, and was stopped."""
+    """True if it was stopped because it printed more than it was allowed."""
 
 
 def run_bounded(argv: Sequence[str], *, deadline_s: float, most_bytes: int) -> Said:
-    """Run `argv` to its end, at most `deadline_s` seconds and `most_bytes` of output in all.
+    """Run `argv`, for at most `deadline_s` seconds and `most_bytes` of output in all.
 
-    Raises `OSError` when it cannot be started. Nothing of it is left when this returns or raises.
+    Raises `OSError` if it cannot be started. No process of it is left when this returns or raises.
     """
     child = subprocess.Popen(
         argv,
@@ -60,7 +60,7 @@ def run_bounded(argv: Sequence[str], *, deadline_s: float, most_bytes: int) -> S
 
 
 def _read(child: subprocess.Popen[bytes], end: float, most_bytes: int) -> tuple[tuple[bytes, bytes], str]:
-    """What the child says until it closes both streams, and "time" or "bytes" if that went too far."""
+    """The output of the child until it closes both streams, and the limit it met: "time", "bytes" or ""."""
     assert child.stdout is not None
     assert child.stderr is not None
     said = {child.stdout.fileno(): bytearray(), child.stderr.fileno(): bytearray()}

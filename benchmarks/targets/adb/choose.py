@@ -1,4 +1,4 @@
-"""Which phones a command means: by --serial, ANDROID_SERIAL, or because there is only one."""
+"""The phones of a command: named by --serial or ANDROID_SERIAL, or the only one."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ from mocovit_deploy.errors import DeviceError, StableDeviceError, TransientDevic
 
 
 def choose_phones(wanted: Wanted, until: float = math.inf) -> tuple[Adb, ...]:
-    """One adb for each phone that is meant, every one of them ready.
+    """One `Adb` for each wanted phone. All of them are ready.
 
-    Raises `StableDeviceError` when there is none, when several might be meant, or for one that does not trust
-    this computer; `TransientDeviceError` for one that is offline.
+    `until` is the end of the command's time, on the monotonic clock. Raises `StableDeviceError` if there is
+    no phone, if there are several and none is named, or if one does not trust this computer;
+    `TransientDeviceError` if one is offline.
     """
     adb = Adb(find_adb(), until=until)
     adb.start_server()
@@ -49,7 +50,7 @@ def choose_phones(wanted: Wanted, until: float = math.inf) -> tuple[Adb, ...]:
 
 def _there_are(listed: tuple[Listed, ...]) -> str:
     found = ", ".join(f"{clean(each.serial)} ({clean(each.state)})" for each in listed)
-    return f"there are: {found}" if found else "there is none; see: adb devices"
+    return f"connected: {found}" if found else "none is connected; see: adb devices"
 
 
 def _unready(phone: Listed) -> DeviceError:

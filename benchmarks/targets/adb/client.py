@@ -1,8 +1,8 @@
-"""The only file that starts adb.
+"""The only module that starts adb.
 
-Commands for the phone's shell are texts, because adb joins its words with blanks and hands them to a shell
-there: every word that is not written in this package goes through `quoted`. What comes back is bounded in
-size and in time.
+A command for the phone's shell is one text, because adb joins its arguments with blanks and gives them to a
+shell there. So every argument that is not a literal of this package goes through `quoted`. Answers are
+limited in size and in time.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from mocovit_deploy.errors import StableDeviceError, TransientDeviceError
 
 MOST_BYTES = 1 << 20
 _SERVER = ("start-server", "version", "devices", "disconnect")
-"""What adb answers, or its server, without a word from the phone."""
+"""Commands that adb or its server answers without the phone."""
 _SERVER_S = 30.0
 _SHELL_S = 30.0
 _CONNECT_S = 20.0
@@ -30,11 +30,11 @@ _POLL_S, _HANDSHAKE_POLLS = 0.5, 6
 _PUSH_LEAST_BYTES_PER_S = 1 << 20
 
 quoted = shlex.quote
-"""POSIX quoting, which mksh and toybox sh follow."""
+"""Quoting for a POSIX shell, which mksh and toybox sh follow."""
 
 
 class SilentError(TransientDeviceError):
-    """No answer in the time there was."""
+    """There was no answer before the deadline."""
 
 
 @dataclass(frozen=True)
@@ -43,12 +43,12 @@ class Listed:
 
     serial: str
     state: str
-    """ "device" where it can be used; "offline", "unauthorized"... otherwise."""
+    """ "device" if the phone can be used, else "offline", "unauthorized" and so on."""
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What a command on the phone left."""
+    """The result of a command on the phone."""
 
     status: int
     stdout: bytes
@@ -63,64 +63,66 @@ class Answer:
         return self.stdout.decode("utf-8", errors="replace")
 
     def reason(self) -> str:
-        """Its last words, in one line."""
+        """The last line of its output, as a reason for a message."""
         return last_line(self.stderr) or last_line(self.text) or f"exit status {self.status}, and no message"
 
 
 @dataclass(frozen=True)
 class Adb:
-    """adb, speaking to its server, or with a `serial` to one phone."""
+    """The adb program, for its server, or with a `serial` for one phone."""
 
     program: Path
     serial: str = ""
     until: float = math.inf
-    """On the monotonic clock: when the command's time is up. What cleans up after it gets `_PARTING_S`."""
+    """The end of the command's time, on the monotonic clock. Cleaning up may still take `_PARTING_S`."""
 
     def words(self, *arguments: str) -> list[str]:
+        """The command line of adb with these arguments."""
         chosen = ["-s", self.serial] if self.serial else []
         return [str(self.program), *chosen, *arguments]
 
     def time_left(self, most_s: float) -> float:
-        """How many seconds a step may take that should take `most_s` at most."""
+        """The seconds that a step may take: at most `most_s`, and less near the end of the command's time."""
         return min(most_s, max(_PARTING_S, self.until - time.monotonic()))
 
     def start_server(self) -> None:
-        """Start adb's server unless it runs; raises `TransientDeviceError` when it does not start."""
+        """Start adb's server unless it runs. Raises `TransientDeviceError` if it does not start."""
         said = self._run(["start-server"], deadline_s=_SERVER_S, what="adb's server")
         if said.status:
             raise adb_failure("adb's server", _text(said))
 
     def version(self) -> str:
+        """The version line of adb."""
         said = self._run(["version"], deadline_s=_SERVER_S, what="adb version")
         lines = [clean(line) for line in _text(said).splitlines()]
         return next((line for line in lines if line.startswith("Version")), lines[0] if lines else "")
 
     def devices(self) -> tuple[Listed, ...]:
-        """Every phone the server knows, ready or not."""
+        """All phones that the server knows, ready or not."""
         said = self._run(["devices"], deadline_s=_SERVER_S, what="adb devices")
         if said.status:
             raise adb_failure("adb devices", _text(said))
-        # A serial may hold blanks: the tab is what ends it.
+        # A serial number may hold blanks; a tab ends it.
         rows = (line.rpartition("\t") for line in _text(said).splitlines() if "\t" in line)
         return tuple(Listed(serial, state.strip()) for serial, _, state in rows)
 
     def connect(self, address: str) -> None:
-        """Connect to a wireless phone; raises `TransientDeviceError` when it does not answer."""
+        """Connect to a wireless phone. Raises `TransientDeviceError` if it does not answer."""
         said = self._run(["connect", address], deadline_s=_CONNECT_S, what=f"adb connect {address}")
-        # adb exits 0 here, also after a failure.
+        # adb connect exits 0 after a failure too.
         if said.status or not any(word in _text(said) for word in ("connected to", "already connected")):
             raise adb_failure(f"adb connect {clean(address)}", _text(said))
 
     def reconnect(self, address: str, *, wait_s: float) -> None:
         """Connect to a wireless phone again, until it is ready or `wait_s` has passed.
 
-        adb keeps a broken connection as "offline" for a while and calls it "already connected": it is
-        dropped first. A phone that does not get ready fails the next call.
-        Raises `TransientDeviceError` when it does not answer at all.
+        adb keeps a broken connection as "offline" for a while, and calls it "already connected". So the old
+        connection is dropped first. If the phone answers but does not get ready, the next call fails.
+        Raises `TransientDeviceError` if the phone does not answer at all.
         """
         until = time.monotonic() + wait_s
         while True:
-            # It may be gone already, and that is as good.
+            # The connection may be gone already, which is fine.
             self._run(["disconnect", address], deadline_s=_SERVER_S, what=f"adb disconnect {address}")
             late = time.monotonic() >= until
             try:
@@ -140,9 +142,9 @@ class Adb:
     def shell(self, script: str, *, deadline_s: float = _SHELL_S, most_bytes: int = MOST_BYTES) -> Answer:
         """Run a script in the phone's shell.
 
-        A mark printed after it tells a script that failed from a connection that did. Raises
-        `TransientDeviceError` when the connection breaks, `SilentError` (one of them) when time is up,
-        `StableDeviceError` for a phone that refuses, or says more than `most_bytes`.
+        A mark printed after the script distinguishes a failed script from a broken connection. Raises
+        `TransientDeviceError` if the connection breaks, its subclass `SilentError` at the deadline, and
+        `StableDeviceError` if the phone refuses, or prints more than `most_bytes`.
         """
         mark = secrets.token_hex(8)
         whole = f"(\n{script}\n)\ns=$?; echo; echo {mark} $s"
@@ -153,16 +155,19 @@ class Adb:
         return Answer(int(status), output, said.stderr.decode("utf-8", errors="replace"))
 
     def read(self, path: str, *, most_bytes: int, deadline_s: float = _SHELL_S) -> bytes:
-        """The bytes of a file on the phone; `StableDeviceError` if absent or longer than `most_bytes`."""
+        """The bytes of a file on the phone.
+
+        Raises `StableDeviceError` if it is absent or longer than `most_bytes`, and the errors of `shell`.
+        """
         answer = self.shell(f"cat {quoted(path)}", deadline_s=deadline_s, most_bytes=most_bytes)
         if not answer.ok:
             raise StableDeviceError(f"{clean(path)} cannot be read on the phone: {answer.reason()}")
         return answer.stdout
 
     def push(self, files: Sequence[Path], remote: str) -> None:
-        """Copy files to the phone: one to the name `remote`, or any number into the folder `remote/`.
+        """Copy files to the phone: one to the path `remote`, or any number into the folder `remote/`.
 
-        Raises `StableDeviceError` for a storage that is full or not writable, else like `shell`.
+        Raises `StableDeviceError` for a storage that is full or not writable, and the errors of `shell`.
         """
         size = sum(file.stat().st_size for file in files)
         deadline_s = _SHELL_S + size / _PUSH_LEAST_BYTES_PER_S
@@ -182,7 +187,7 @@ class Adb:
             raise StableDeviceError(f"{self.program} cannot be started ({error.strerror})") from None
         if said.too_much:
             raise StableDeviceError(
-                f"{clean(what)}: the phone said more than {most_bytes:,} bytes; it was stopped"
+                f"{clean(what)}: the phone sent more than {most_bytes:,} bytes, and was stopped"
             )
         if said.timed_out:
             advice = f"adb's server hangs; {RESTART}" if arguments[0] in _SERVER else "is the phone awake?"

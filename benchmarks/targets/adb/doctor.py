@@ -1,10 +1,10 @@
-"""`mocovit-bench doctor`: walk through all that measuring on a phone takes, and say what fails and why.
+"""`mocovit-bench doctor`: check, step by step, that a phone can be measured on, and say what fails and why.
 
     adb ---- phone - cores and folder - copying - loader - bench - inference
     bundle ------------------------------/
 
-A step that fails ends what needs it, and no other: without a phone the bundle is examined all the same. The
-inference is that of a small network that comes with this program, and its outputs are checked.
+After a failed step, only the steps that need it are skipped: without a phone the bundle is still examined.
+The inference is that of a small network that comes with this program, and its outputs are checked.
 """
 
 from __future__ import annotations
@@ -39,18 +39,19 @@ _NO_LOADER = (
 
 @dataclass(frozen=True)
 class DoctorStep:
-    """One step, and what it showed, or why it failed or was not taken."""
+    """One step, and its finding, or why it failed or was skipped."""
 
     name: str
     ok: bool
     said: str
+    """The finding, or the reason."""
     exit_status: int = 0
-    """0 also of a step that was not taken."""
+    """0 if the step passed or was skipped."""
 
 
 @dataclass
 class _Walk:
-    """What the steps find and the next ones need."""
+    """The findings that later steps need."""
 
     session: Session
     cores: str
@@ -65,7 +66,7 @@ class _Walk:
 
     @property
     def bundle(self) -> Bundle:
-        """The bundle; made on first use."""
+        """The bundle, made at the first use."""
         if self.opened_bundle is None:
             self.opened_bundle = bundles.bundle_at(self.bundle_path, "litert", deadline_s=self.deadline_s)
         return self.opened_bundle
@@ -74,7 +75,7 @@ class _Walk:
 def examine(
     wanted: Wanted, *, cores: str | None, bundle: Path | None, verify: Verify, say: Say, deadline_s: float
 ) -> tuple[DoctorStep, ...]:
-    """Take every step whose needs were met; each is said as it is taken. Raises nothing a phone can cause."""
+    """Take every step whose needs are met, and print each. Raises no error that a phone can cause."""
     found: dict[str, DoctorStep] = {}
     with opened(wanted, say) as session:
         walk = _Walk(session, cores or "prime", bundle, verify, deadline_s)
@@ -93,7 +94,7 @@ def examine(
 
 
 def raise_first_failure(steps: Sequence[DoctorStep]) -> None:
-    """Raise a `DeviceError` with the exit status of the first step that failed, if one did."""
+    """Raise a `DeviceError` with the exit status of the first failed step, if there is one."""
     failed = [step for step in steps if step.exit_status]
     if not failed:
         return
@@ -146,7 +147,7 @@ def _loader(walk: _Walk) -> str:
 
 
 def _bench(walk: _Walk) -> str:
-    """Started without a model, the bench must say just that: then its libraries were found."""
+    """Start the bench without a model. If it complains of just that, its libraries were found."""
     held, bundle = walk.held, walk.bundle
     words = bundle.command(Path(held.folder) / "bundle")
     answer = held.adb.shell(" ".join(quoted(word) for word in words) + " </dev/null")
@@ -165,7 +166,7 @@ def _inference(walk: _Walk) -> str:
 
 
 def _quiet(line: str) -> None:
-    """The doctor says its own lines."""
+    """Print nothing: the doctor prints its own lines."""
 
 
 STEPS: Mapping[str, tuple[tuple[str, ...], Callable[[_Walk], str]]] = {
@@ -178,4 +179,4 @@ STEPS: Mapping[str, tuple[tuple[str, ...], Callable[[_Walk], str]]] = {
     "bench": (("loader",), _bench),
     "inference": (("bench",), _inference),
 }
-"""Each with the steps that it needs, in the order in which they are taken."""
+"""By name, in order: the steps that a step needs, and its function."""

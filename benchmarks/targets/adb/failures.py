@@ -1,8 +1,8 @@
-"""What adb's own messages mean: which may pass, which will not, and what to do about each.
+"""From adb's messages to typed errors with advice: transient ones, which may pass, and stable ones.
 
-adb tells failures in words alone; its exit status is 1 for all of them. The words are those of
-platform-tools 29 to 36. What is not known here is transient: a message that a new adb has reworded must not
-make a lost connection final.
+adb reports failures only by their text; its exit status is 1 for all of them. The texts here are those of
+platform-tools 29 to 36. An unknown text is a transient error, so that a reworded message of a new adb does
+not make a lost connection final.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _STABLE = (
     ("No space left", "the phone's storage is full; make room, or give --remote-folder elsewhere"),
     ("Read-only file system", "the folder on the phone is read-only; give another with --remote-folder"),
     ("Permission denied", "the folder on the phone may not be written; give another with --remote-folder"),
-    ("No such file or directory", "the folder it is to be in is not there; make it, or give --remote-folder"),
+    ("No such file or directory", "the folder on the phone does not exist; make it, or give --remote-folder"),
     ("Is a directory", "the folder on the phone holds something else; give another with --remote-folder"),
     ("no devices/emulators found", "no phone is connected; connect one; see: adb devices"),
     ("more than one device", "several phones are connected; name one with --serial"),
@@ -29,7 +29,7 @@ _STABLE = (
 RESTART = "run: adb kill-server, then adb start-server"
 
 _OF_THE_SERVER = (
-    ("doesn't match this client", "two versions of adb take turns as its server; use one of them alone"),
+    ("doesn't match this client", "two versions of adb replace each other's server; use only one of them"),
     ("failed to check server version", f"adb's server broke off; {RESTART}"),
     ("protocol fault (", f"adb's server broke off; {RESTART}"),
     ("could not read ok from ADB Server", f"adb's server did not start; {RESTART}"),
@@ -38,7 +38,7 @@ _OF_THE_SERVER = (
     ("server killed", "somebody stopped adb's server; run: adb start-server"),
     ("cannot connect to daemon", "adb's server does not answer; run: adb start-server"),
 )
-"""The phone may be well: it is the program between this one and the phone that is not."""
+"""Failures of adb's server; the phone may be fine."""
 
 _OF_THE_PHONE = (
     ("still authorizing", "the phone asks whether to trust this computer; unlock it and accept"),
@@ -52,11 +52,11 @@ _OF_THE_PHONE = (
     ("EOF", "the connection to the phone broke; check the cable, and that nobody stopped adb's server"),
 )
 
-_PIECE = 200
+_LONGEST_LINE = 200
 
 
 def adb_failure(what: str, said: str) -> DeviceError:
-    """The error for adb failing at `what` with the words `said`."""
+    """The error for adb failing at `what` with the output `said`."""
     line = _telling(said)
     for pattern, advice in _STABLE:
         if pattern in said:
@@ -70,7 +70,7 @@ def adb_failure(what: str, said: str) -> DeviceError:
 
 
 def _telling(said: str) -> str:
-    """The line of adb's that says what is wrong. The last one may be its count of what went well."""
+    """The line of adb's output with the error. Its last line may be a count of files that were copied."""
     errors = [line for line in said.splitlines() if "error" in line and "error: 0" not in line]
     if errors:
         return clean(errors[-1])
@@ -78,11 +78,11 @@ def _telling(said: str) -> str:
 
 
 def last_line(text: str) -> str:
-    """The last line that says something, without what a terminal would act on, and not too long."""
+    """The last line that is not empty, as `clean` makes it."""
     lines = [cleaned for line in text.splitlines() if (cleaned := clean(line))]
     return lines[-1] if lines else ""
 
 
 def clean(text: str) -> str:
-    """One line of what a device said, fit to be shown: printable characters only, at most 200."""
-    return "".join(c if c.isprintable() else " " for c in text).strip()[:_PIECE]
+    """A line from a device, safe to print on a terminal: only printable characters, at most 200."""
+    return "".join(c if c.isprintable() else " " for c in text).strip()[:_LONGEST_LINE]

@@ -1,8 +1,8 @@
-"""A process on the phone that holds our folder there, and cleans up when we are gone, however we went.
+"""The keeper: a process on the phone that holds the folder of a command, and cleans up after the command.
 
-It waits for the end of its input. That comes when we close it, when this program, adb or adb's server is
-killed, and when the cable is pulled. Then it ends the bench, gives the governors back and removes the
-folder. Only one runs at a time, so two programs never measure on one phone at once.
+The keeper waits for the end of its input. That comes when the command closes it, when this program, adb or
+adb's server is killed, and when the cable is pulled. Then it ends the bench, restores the governors and
+removes the folder. Only one keeper runs at a time, so two commands never measure on one phone at once.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from mocovit_deploy.errors import DeviceError, StableDeviceError, TransientDevic
 from mocovit_deploy.untrusted.process import end_group
 
 PID = "pid"
-"""Holds the bench's process id while it runs."""
+"""The file with the process id of the bench while it runs."""
 
 _READY, _BUSY, _DONE = b"keeper ready", b"keeper busy", b"keeper done"
 _START_S, _END_S = 20.0, 20.0
@@ -34,14 +34,14 @@ _GOVERNOR = "/sys/devices/system/cpu/cpu{core}/cpufreq/scaling_governor"
 
 @dataclass(frozen=True)
 class Keeper:
-    """The keeper that runs for us."""
+    """A running keeper."""
 
     adb: Adb
     folder: str
     process: subprocess.Popen[bytes]
 
     def close(self) -> bool:
-        """End it and wait until it has cleaned up; False where nothing is known of that."""
+        """End the keeper and wait until it has cleaned up. Returns False if it did not confirm that."""
         if self.process.stdin is not None:
             with contextlib.suppress(OSError):
                 self.process.stdin.close()
@@ -55,11 +55,12 @@ class Keeper:
 def start_keeper(
     adb: Adb, folder: str, *, keep: bool, governors: Mapping[int, str], root: tuple[str, ...] | None
 ) -> Keeper:
-    """Make `folder` on the phone and hold it.
+    """Make `folder` on the phone and start a keeper that holds it.
 
-    `governors` are the present ones of the cores to fix at full clock; they need `root`, the words that
-    start a shell as root (an empty tuple for a shell that is). Raises `StableDeviceError` for a folder that
-    cannot be made, or that another command holds.
+    `governors` are the present governors of the cores to fix at full clock. Fixing needs `root`, the command
+    that starts a root shell (an empty tuple if the shell is root, None if there is no root). `keep` leaves
+    the folder in the end. Raises `StableDeviceError` for a folder that cannot be made, or that another
+    command holds, `TransientDeviceError` if the phone does not answer.
     """
     script = _script(folder, keep=keep, governors=governors if root is not None else {}, root=root or ())
     end = time.monotonic() + _RELEASE_S
@@ -69,7 +70,7 @@ def start_keeper(
             return Keeper(adb, folder, process)
         if _BUSY not in said or time.monotonic() > end:
             raise _refused(adb, folder, said)
-        time.sleep(_RETRY_S)  # after a lost connection, our own last keeper may still be at work
+        time.sleep(_RETRY_S)  # after a lost connection, the last keeper may still be cleaning up
 
 
 def _start(adb: Adb, script: str) -> tuple[subprocess.Popen[bytes], bytes]:
@@ -129,8 +130,8 @@ def _script(folder: str, *, keep: bool, governors: Mapping[int, str], root: tupl
             *_end_bench(),
             *restore,
             'p=; read p 2>/dev/null < "$L/pid"',
-            'if [ "$p" = $$ ]; then',  # else somebody else holds the folder now
-            # Whatever was just starting may open its log between the removal of the others and the folder's.
+            'if [ "$p" = $$ ]; then',  # else another keeper holds the folder now
+            # A bench that is just starting may open its log while the folder is being removed.
             *([] if keep else ['  for i in 1 2 3 4 5; do rm -rf "$F" && break; sleep 1; done']),
             '  rm -rf "$L"',
             "fi",
@@ -140,28 +141,32 @@ def _script(folder: str, *, keep: bool, governors: Mapping[int, str], root: tupl
 
 
 def _set(core: int, governor: str, as_root: str) -> str:
-    """The words that set a governor; `governor` was checked to be one word when it was read."""
+    """The command that sets a governor; `governor` was checked to be one word when it was read."""
     command = f"echo {governor} > {_GOVERNOR.format(core=core)}"
     return quoted(command) if as_root else command
 
 
 def started(command: str) -> str:
-    """The line that runs a bench in our folder, where the keeper finds and ends it; `command` is quoted.
+    """The line that runs a bench in the folder, where the keeper finds and ends it; `command` is quoted.
 
-    The number is noted first and `RUNNING` looked for after that; the keeper removes `RUNNING` first and
-    looks for the number after that. So one of the two sees the other, and no bench starts behind its back.
+    This line writes the process id first and checks for `RUNNING` after that. The keeper removes `RUNNING`
+    first and looks for the process id after that. So at least one of them sees the other, and no bench starts
+    unnoticed.
     """
     start = f'echo $$ > {PID}; [ -e {RUNNING} ] && exec "$@"'
     return f"sh -c {quoted(start)} bench {command} </dev/null"
 
 
 def _is_running(word: str) -> str:
-    """A test: is process `$p` one whose words hold `word`? Some greps see nothing behind the first NUL."""
+    """The shell test that process `$p` has `word` in its command line.
+
+    NULs become blanks first, because some greps read nothing after the first NUL.
+    """
     return f'[ -n "$p" ] && tr "\\0" " " 2>/dev/null < "/proc/$p/cmdline" | grep -qF {word}'
 
 
 def _end_bench() -> list[str]:
-    """End the bench, if the number that it left is still its own."""
+    """The lines that end the bench, if the process id in the file is still that of a bench."""
     return [
         f'rm -f "$F/{RUNNING}"; p=; read p 2>/dev/null < "$F/{PID}"',
         f"if {_is_running(_FOLDER)}; then kill -9 $p; fi",
@@ -170,13 +175,13 @@ def _end_bench() -> list[str]:
 
 
 def end_bench(adb: Adb, folder: str) -> None:
-    """End a bench that outlived its adb; nothing is raised, for the keeper does the same in the end."""
+    """End a bench that outlived its adb. Errors are ignored, because the keeper does the same in the end."""
     with contextlib.suppress(StableDeviceError, TransientDeviceError):
         adb.shell("\n".join([f"F={quoted(folder)}", *_end_bench(), "true"]))
 
 
 def _until(process: subprocess.Popen[bytes], marks: tuple[bytes, ...], deadline_s: float) -> bytes:
-    """What the process says until one of `marks`, its end, or the time."""
+    """The output of the process until one of `marks`, its end, or the deadline."""
     assert process.stdout is not None
     said, end = b"", time.monotonic() + deadline_s
     with selectors.DefaultSelector() as waiting:

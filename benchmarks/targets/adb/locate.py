@@ -1,4 +1,4 @@
-"""Find adb: the user's own, so that one server speaks to the phone."""
+"""Finding adb: the user's own, so that only one adb server uses the phone."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ VARIABLE = "ADB"
 def find_adb() -> Path:
     """The program that $ADB names, else one in the PATH, in the Android SDK, or in the adbutils package.
 
-    Raises `UsageError` when $ADB names none, `MissingToolError` when there is none.
+    Raises `UsageError` if $ADB names no program, `MissingToolError` if there is no adb.
     """
     named = os.environ.get(VARIABLE)
     if named:

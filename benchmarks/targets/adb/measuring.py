@@ -1,4 +1,4 @@
-"""Target `adb`: check a file's outputs on the phone, then time it there, in rounds that must be steady."""
+"""Target `adb`: check the outputs of a file on a phone, then time it there in rounds that must be steady."""
 
 from __future__ import annotations
 
@@ -59,17 +59,18 @@ Result = TypeVar("Result")
 
 
 def measure(artifact: Artifact, plan: Plan, context: Context) -> LatencyReport:
-    """Check the file's outputs on the phone, then time it.
+    """Check the outputs of a file on the phone, then time it.
 
-    A connection that was lost is taken up again, twice. Raises `ParityError` when the outputs are not the
-    original network's, `UsageError` for a model the runtime refuses, `DeviceError` for a phone that cannot be
-    measured on. A phone that does not get steady is no error here: the report says so (`unsteady`).
+    After a lost connection the measurement is tried again, up to twice. Raises `ParityError` if the outputs
+    are not those of the original network, `UsageError` for a model that the runtime refuses, `DeviceError`
+    for a phone that cannot be measured on. A phone that does not get steady raises nothing here: the report
+    says so (`unsteady`).
     """
     return _attempted(context, plan, lambda held: _measure(artifact, plan, context, held))
 
 
 def profile_golden(artifact: Artifact, plan: Plan, context: Context) -> ProfiledRun:
-    """Run the golden inputs on the phone and return the outputs; raises like `measure`, judges nothing."""
+    """Run the golden inputs on the phone and return the outputs, unjudged. Raises like `measure`."""
 
     def once(held: Held) -> ProfiledRun:
         with _prepared(artifact, plan, context, held) as remote:
@@ -79,7 +80,7 @@ def profile_golden(artifact: Artifact, plan: Plan, context: Context) -> Profiled
 
 
 def run_golden(artifact: Artifact, golden: Golden, conditions: RunConditions) -> GoldenRun:
-    """See `mocovit_deploy.targets.Target`. The phone is the one adb would take."""
+    """See `mocovit_deploy.targets.Target`. The phone is that of ANDROID_SERIAL, or the only one."""
     plan = hardware_plan(artifact, conditions)
     return plain_run(profile_golden, artifact, golden, plan, present_bundle(plan, conditions))
 
@@ -90,7 +91,7 @@ def count(_artifact: Artifact, _golden: Golden, _conditions: RunConditions) -> I
 
 
 def take_times(artifact: Artifact, golden: Golden, conditions: RunConditions) -> InferenceTimes:
-    """See `mocovit_deploy.targets.Target`. The phone is the one adb would take."""
+    """See `mocovit_deploy.targets.Target`. The phone is that of ANDROID_SERIAL, or the only one."""
     plan = timing_plan(artifact, conditions, runs=PHONE_RUNS, min_s=PHONE_MIN_S, cores=DEFAULT_CORES)
     context = unjudged(golden.first, present_bundle(plan, conditions))
     return plain_times(measure(artifact, plan, context))
@@ -129,7 +130,7 @@ def _prepared(artifact: Artifact, plan: Plan, context: Context, held: Held) -> I
     second = push(held.adb, held.folder, {model: artifact.path})
     context.say(
         f"{artifact.path.name}: {copied.files + second.files} files copied, "
-        f"{(copied.bytes + second.bytes) / 1e6:.1f} MB; the others were there"
+        f"{(copied.bytes + second.bytes) / 1e6:.1f} MB; the other files were already there"
     )
     with tempfile.TemporaryDirectory(prefix="mocovit-adb-") as name:
         yield Remote(held, bundle, model, plan, Path(name))
@@ -172,14 +173,14 @@ def _measure(artifact: Artifact, plan: Plan, context: Context, held: Held) -> La
 class _Taken:
     rounds: tuple[Round, ...]
     first: BenchReport
-    """Of the first round that counts; of the first, where none does."""
+    """The report of the first accepted round; of the first round if none is accepted."""
     before: State
     after: State
     unsteady: str
 
 
 def _take_rounds(remote: Remote, plan: Plan, context: Context, samples: int | None) -> _Taken:
-    """Take rounds until enough count, or too many were rejected."""
+    """Take rounds until enough are accepted, or too many are rejected."""
     held, session = remote.held, context.session
     wanted = Wanted() if session is None else session.wanted
     rounds: list[Round] = []
@@ -235,7 +236,7 @@ def _facts(held: Held) -> dict[str, str]:
     return {
         **told,
         "cores": f"{held.cores.name}, mask {held.cores.mask}",
-        "clusters": describe_clusters(held.probe) or "not told",
+        "clusters": describe_clusters(held.probe) or "unknown",
         "governor": "performance" if held.rooted else "the phone's own",
         "phone": hashlib.sha256(serial.encode()).hexdigest()[:12],
     }

@@ -1,4 +1,4 @@
-"""What a phone is: model, chip, cores, and which cores form a cluster. Asked, never assumed."""
+"""The facts of a phone: model, chip, cores and clusters. The phone is asked for them; none is assumed."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ for f in /sys/devices/system/cpu/cpu[0-9]*/cpufreq/cpuinfo_max_freq \\
 done
 true
 """
-"""All properties at once: each call of getprop takes as long as one that tells them all."""
+"""Reads all properties at once, because a getprop of one property takes as long as one of all."""
 
 _CORE = re.compile(r"/sys/devices/system/cpu/cpu(\d{1,3})/cpufreq/cpuinfo_max_freq")
 _GOVERNOR = re.compile(r"/sys/devices/system/cpu/cpu(\d{1,3})/cpufreq/scaling_governor")
@@ -45,20 +45,20 @@ NAMED_CORES = ("prime", "big", "little")
 
 @dataclass(frozen=True, kw_only=True)
 class Probe:
-    """A phone as it describes itself; every text is cleaned, every number a number."""
+    """The facts that a phone reports. Texts are cleaned, and numbers are checked."""
 
     properties: Mapping[str, str]
     max_khz: Mapping[int, int]
-    """The highest clock of each core, by its number; empty if the phone does not tell."""
+    """The highest clock of each core, by its number; empty if the phone does not report it."""
     governors: Mapping[int, str]
     cpu_zones: tuple[int, ...]
-    """Thermal zones on the cores."""
+    """The numbers of thermal zones of the cores."""
     battery_zones: tuple[int, ...]
     is_root: bool
 
     @property
     def clusters(self) -> tuple[tuple[int, ...], ...]:
-        """Cores that share a highest clock, slowest cluster first."""
+        """Groups of cores with the same highest clock, the slowest group first."""
         clocks = sorted(set(self.max_khz.values()))
         return tuple(
             tuple(core for core, khz in sorted(self.max_khz.items()) if khz == clock) for clock in clocks
@@ -66,7 +66,7 @@ class Probe:
 
 
 def probe_phone(adb: Adb) -> Probe:
-    """Ask a phone what it is. Raises `StableDeviceError` for one that has no 64-bit ARM cores."""
+    """Read the facts of a phone. Raises `StableDeviceError` if it has no 64-bit ARM cores."""
     found = parse_probe(adb.shell(_SCRIPT).text)
     abi = found.properties["abi"]
     if abi != "arm64-v8a":
@@ -77,7 +77,7 @@ def probe_phone(adb: Adb) -> Probe:
 
 
 def parse_probe(text: str) -> Probe:
-    """Read the probe's answer; lines that are not of its form are passed over."""
+    """Parse the output of the probe's script; other lines are ignored."""
     properties = dict.fromkeys([*_PROPERTIES, "kernel", "uid"], "")
     max_khz: dict[int, int] = {}
     governors: dict[int, str] = {}
@@ -110,30 +110,30 @@ def parse_probe(text: str) -> Probe:
 
 @dataclass(frozen=True)
 class Cores:
-    """The cores a measurement is bound to."""
+    """The cores that a measurement is bound to."""
 
     name: str
     numbers: tuple[int, ...]
 
     @property
     def mask(self) -> str:
-        """As `taskset` takes it: hexadecimal, the lowest bit for core 0."""
+        """The mask for `taskset`: hexadecimal, with the lowest bit for core 0."""
         return f"{sum(1 << core for core in self.numbers):x}"
 
 
 def select_cores(found: Probe, asked: str) -> Cores:
-    """The cores that "prime", "big", "little" or a hexadecimal mask mean on this phone.
+    """The cores of "prime", "big", "little" or a hexadecimal mask on this phone.
 
-    prime is the fastest cluster, little the slowest, big all but the slowest; where there is one cluster,
-    each of them is that one. Raises `UsageError` for another word or a mask of cores that are not there,
-    `StableDeviceError` where the phone does not tell its clocks.
+    "prime" is the fastest cluster, "little" the slowest, and "big" all but the slowest. If there is one
+    cluster, each name means that one. Raises `UsageError` for any other name and for a mask of absent cores,
+    `StableDeviceError` for a name if the phone does not report its clocks.
     """
     if asked not in NAMED_CORES:
         return _by_mask(found, asked)
     clusters = found.clusters
     if not clusters:
         raise StableDeviceError(
-            f"the phone does not tell its clocks, so {asked} cores are unknown; give a mask: --cores f0"
+            f"the phone does not report its clocks, so {asked} cores are unknown; give a mask: --cores f0"
         )
     numbers = {
         "prime": clusters[-1],
@@ -155,7 +155,7 @@ def _by_mask(found: Probe, asked: str) -> Cores:
 
 
 def describe_clusters(found: Probe) -> str:
-    """As in "4 x 1.79 GHz (cpu0-3), 3 x 2.42 GHz (cpu4-6), 1 x 2.84 GHz (cpu7)"."""
+    """The clusters, such as "4 x 1.79 GHz (cpu0-3), 3 x 2.42 GHz (cpu4-6), 1 x 2.84 GHz (cpu7)"."""
     return ", ".join(
         f"{len(cores)} x {found.max_khz[cores[0]] / 1e6:.2f} GHz ({_range(cores)})"
         for cores in found.clusters

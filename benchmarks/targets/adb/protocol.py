@@ -1,7 +1,7 @@
-"""The rules of a measurement on a phone: when it may begin, and which rounds count. Plain functions of data.
+"""The rules of a measurement on a phone: when a round may begin, and when it is rejected.
 
-The limits follow what careful harnesses do: cool-down before a run (MLPerf Mobile), rejection of runs whose
-clock moved (ncnn's and IREE's advice to record it), temperature near that of the start (FAI-PEP).
+The limits follow other harnesses: a cool-down before each run (MLPerf Mobile), rejecting runs whose clock
+changed (ncnn and IREE advise to record it), a temperature near that of the start (FAI-PEP).
 """
 
 from __future__ import annotations
@@ -20,30 +20,31 @@ from mocovit_deploy.errors import StableDeviceError, TransientDeviceError
 
 @dataclass(frozen=True, kw_only=True)
 class PhoneLimits:
-    """What a phone must keep to."""
+    """The limits of a steady phone."""
 
     hottest_c: float = 50.0
-    """Cores above this are cooled down before a round."""
+    """The highest temperature of the cores at the start of a round."""
     hottest_battery_c: float = 42.0
-    """Most phones throttle soon above it."""
+    """The highest temperature of the battery at the start of a round; most phones throttle soon above it."""
     above_start_c: float = 5.0
-    """How much warmer than at the first round the cores may be when another begins."""
+    """The most that the cores may be warmer at the start of a round than at the start of the first."""
     least_battery_percent: int = 15
-    """Below it, phones save power."""
+    """The least charge of the battery; below it, phones save power."""
     clock_drop: float = 0.03
-    """Share of the round's highest clock that may be missing while samples are taken."""
+    """The largest drop of the clock while samples are taken, as a share of its highest value."""
     drift_c: float = 10.0
-    """How far the temperature may move while samples are taken."""
+    """The largest change of temperature while samples are taken."""
     rejections: int = 3
-    """Rounds that may be rejected before the phone is given up."""
+    """The most rejected rounds; after one more, the measurement ends without a result."""
     poll_s: float = 5.0
+    """The pause between two readings of a hot phone."""
 
 
 LIMITS = PhoneLimits()
 
 
 def too_hot(state: State, start_c: float | None, limits: PhoneLimits) -> str:
-    """Why a round may not begin yet; empty if it may. What the phone does not tell stops nothing."""
+    """The reason why a round may not begin yet; empty if it may. Values that are unknown are ignored."""
     if state.cpu_c is not None:
         if state.cpu_c > limits.hottest_c:
             return f"the cores are at {state.cpu_c:.1f} C, above {limits.hottest_c:g} C"
@@ -62,10 +63,10 @@ def await_cool(
     limits: PhoneLimits,
     say: Callable[[str], None],
 ) -> State:
-    """Wait until a round may begin, and return the phone's state then.
+    """Wait until a round may begin, and return the state of the phone.
 
-    Raises `StableDeviceError` for a battery that is nearly empty, `TransientDeviceError` when the phone is
-    still too hot after `cooldown_s`.
+    `start_c` is the temperature of the cores at the first round; None before it. Raises `StableDeviceError`
+    for a battery that is nearly empty, `HotError` if the phone is still too hot after `cooldown_s`.
     """
     end, said = time.monotonic() + cooldown_s, False
     while True:
@@ -88,13 +89,13 @@ def await_cool(
 
 
 class HotError(TransientDeviceError):
-    """The phone did not cool down in the time it was given; the wait itself was the retry."""
+    """The phone did not cool down in time. The wait was the retry, so there is no other."""
 
 
 def while_sampling(
     readings: Sequence[PhoneReading], from_s: float, samples_ms: Sequence[float]
 ) -> list[PhoneReading]:
-    """Those of a round's readings that fell between its first and its last sample."""
+    """The readings of a round between its first and its last sample."""
     end_s = from_s + sum(samples_ms) / 1e3
     return [reading for reading in readings if from_s <= reading.at_s <= end_s]
 
@@ -108,7 +109,10 @@ def verdict(
     *,
     cpu: int,
 ) -> str:
-    """Why a round does not count; empty if it does. `readings` are those while samples were taken."""
+    """The reason to reject a round; empty if it is accepted.
+
+    `readings` are those during sampling, `cpu` is the core on which the bench ended.
+    """
     if cpu not in cores.numbers:
         return f"it ran on cpu{cpu}, which is not among the cores asked for ({cores.name})"
     for state in (before, after):
@@ -128,7 +132,7 @@ def verdict(
 def slower_clock(
     rounds: Sequence[Sequence[PhoneReading]], readings: Sequence[PhoneReading], limits: PhoneLimits
 ) -> str:
-    """Why a round does not go with the earlier ones: it ran at another clock; empty if it does."""
+    """The reason to reject a round that ran at a lower clock than the earlier ones; empty if it did not."""
     earlier = [reading.khz for one in rounds for reading in one if reading.khz]
     clocks = [reading.khz for reading in readings if reading.khz]
     if not earlier or not clocks:
@@ -140,27 +144,27 @@ def slower_clock(
 
 
 def missing_facts(readings: Sequence[PhoneReading], state: State) -> tuple[str, ...]:
-    """Warnings for what the phone did not tell, so that silence is not taken for steadiness."""
+    """Warnings about values that the phone does not report, so that nobody takes them for steady."""
     found = []
     if not any(reading.khz for reading in readings):
-        found.append("the phone does not tell its clocks while it runs: a drop could not have been seen")
+        found.append("the phone does not report its clocks while it runs: a drop would go unseen")
     if state.cpu_c is None:
-        found.append("the phone does not tell its cores' temperature: heat could not have been seen")
+        found.append("the phone does not report its cores' temperature: heat would go unseen")
     if state.battery_percent is None:
-        found.append("the phone does not tell its battery's charge")
+        found.append("the phone does not report its battery's charge")
     return tuple(found)
 
 
 def shortened(runs: int, min_s: float) -> tuple[str, ...]:
-    """A warning when less was asked for than a result that one can defend takes."""
+    """A warning if the user asked for shorter rounds than a reliable result needs."""
     if runs >= PHONE_RUNS and min_s >= PHONE_MIN_S:
         return ()
     shortest = f"{PHONE_RUNS} and {PHONE_MIN_S:g} s"
-    return (f"rounds of {runs} runs and {min_s:g} s are below {shortest}: a trial, no result",)
+    return (f"rounds of {runs} runs and {min_s:g} s are below {shortest}: a trial, not a result",)
 
 
 def governors_to_fix(governors: Mapping[int, str], cores: Cores) -> dict[int, str]:
-    """The cores whose governor lets the clock move, with the governor to give back."""
+    """The cores whose governor lets the clock change, with the governor to restore in the end."""
     return {
         core: governors[core] for core in cores.numbers if governors.get(core, "performance") != "performance"
     }

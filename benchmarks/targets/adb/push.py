@@ -1,4 +1,4 @@
-"""Copy files to the phone, only those that are not there already, and prove that they arrived."""
+"""Copying files to the phone: only those that are not there, with a check of their digests afterwards."""
 
 from __future__ import annotations
 
@@ -12,14 +12,15 @@ from mocovit_deploy.errors import StableDeviceError, TransientDeviceError
 from mocovit_deploy.files import digest
 
 _FREE = re.compile(r"(\d{1,15})\s+\d{1,3}%\s")
-"""What `df -k` prints before the share in use: free blocks of 1024 bytes."""
+"""The free blocks of 1024 bytes in the output of `df -k`, before the share in use."""
 _WORTH_ASKING = 1 << 20
+"""The free storage is asked for only above this number of bytes."""
 _LINE = re.compile(r"([0-9a-f]{64}) [ *](.+)")
 
 
 @dataclass(frozen=True)
 class Pushed:
-    """How much was copied."""
+    """The numbers of files and bytes that were copied."""
 
     files: int
     bytes: int
@@ -28,8 +29,8 @@ class Pushed:
 def push(adb: Adb, folder: str, files: Mapping[str, Path], *, executable: bool = False) -> Pushed:
     """Make `folder/name` on the phone equal to each local file.
 
-    Raises `StableDeviceError` when the storage is full or cannot be written, `TransientDeviceError` when the
-    connection breaks or a file arrives other than it was sent.
+    Raises `StableDeviceError` if the storage is full or not writable, `TransientDeviceError` if the
+    connection breaks, or if a file arrives changed.
     """
     wanted = {f"{folder}/{name}": path for name, path in files.items()}
     digests = {remote: digest(path) for remote, path in wanted.items()}
@@ -51,7 +52,7 @@ def push(adb: Adb, folder: str, files: Mapping[str, Path], *, executable: bool =
 
 
 def _check_room(adb: Adb, folder: str, size: int) -> None:
-    """Ask first: a storage that fills up in the middle looks like a connection that breaks."""
+    """Raise `StableDeviceError` for too little storage: if it fills up, adb reports a broken connection."""
     free = _FREE.search(adb.shell(f"df -k {quoted(folder)} 2>/dev/null; true").text)
     if free is not None and int(free[1]) * 1024 < size:
         raise StableDeviceError(
@@ -66,12 +67,12 @@ def _prove(adb: Adb, remotes: list[str], digests: Mapping[str, str], *, executab
     for remote in remotes:
         if arrived.get(remote) != digests[remote]:
             raise TransientDeviceError(
-                f"{remote} arrived on the phone other than it was sent; is its storage full or failing?"
+                f"{remote} arrived changed on the phone; is its storage full or failing?"
             )
 
 
 def _digests(adb: Adb, remotes: list[str], first: str) -> dict[str, str]:
-    """Do `first`, then the SHA-256 of those files that are on the phone."""
+    """Run the script `first`, then return the SHA-256 of each file that is on the phone."""
     answer = adb.shell(f"{first}\nsha256sum {' '.join(map(quoted, remotes))} 2>/dev/null\ntrue")
     if not answer.ok:
         raise StableDeviceError(f"no folder can be made on the phone: {answer.reason()}")

@@ -1,10 +1,11 @@
-"""Run the bench on the phone: its files go there, it runs bound to cores, its answers come back."""
+"""Running the bench on the phone: copy its input, run it bound to cores, and fetch its report."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from benchmarks.reports.plan import Plan
 from benchmarks.reports.rounds import PhoneReading
@@ -27,7 +28,7 @@ from mocovit_deploy.errors import DeployError, StableDeviceError, TransientDevic
 from mocovit_deploy.untrusted.process import Finished
 
 _GRACE_S = 15.0
-"""The bench ends itself at its deadline; this much later the connection is given up and it is killed."""
+"""The bench ends itself at its deadline. This much later the connection is given up and the bench killed."""
 _MOST_OUTPUT = 1 << 28
 _MOST_REPORT = 1 << 26
 _MOST_SAID = 1 << 20
@@ -37,25 +38,35 @@ _DEADLINE_STATUS = 7
 _LAST_SIGNAL = 64
 
 
+class WatchedRun(NamedTuple):
+    """One run of the bench on a phone."""
+
+    report: BenchReport
+    readings: tuple[PhoneReading, ...]
+    """Clocks and temperatures during the run; empty if it was not watched."""
+
+
 @dataclass(frozen=True)
 class Remote:
-    """A model on a phone, with everything that runs it."""
+    """A model on a phone, with the bundle that runs it."""
 
     held: Held
     bundle: Bundle
     model: str
     plan: Plan
     folder: Path
-    """Here: where the input comes from and the answers go to."""
+    """The folder on this machine with the input, which also takes the report and the outputs."""
 
     def __call__(self, options: Sequence[str], *, samples: int | None) -> BenchReport:
-        """Run the bench once; raises what it, the connection or the phone's storage say."""
-        return self.run(options, samples=samples, watched=False)[0]
+        """Run the bench once.
 
-    def run(
-        self, options: Sequence[str], *, samples: int | None, watched: bool
-    ) -> tuple[BenchReport, tuple[PhoneReading, ...]]:
-        """The same, and if `watched` what the phone's clocks and temperature were meanwhile."""
+        Raises `UsageError` for a model that the runtime refuses, `StableDeviceError` for a full storage, a
+        missed deadline or a loader that does not start, `TransientDeviceError` for a broken connection.
+        """
+        return self.run(options, samples=samples, watched=False).report
+
+    def run(self, options: Sequence[str], *, samples: int | None, watched: bool) -> WatchedRun:
+        """Run the bench once, and read the phone's clocks and temperatures meanwhile if `watched`."""
         adb, there = self.held.adb, self.held.folder
         if samples is not None:
             push(adb, there, {INPUT: self.folder / INPUT})
@@ -72,7 +83,7 @@ class Remote:
         report = self._report()
         if any(word.startswith("--output=") for word in options):
             self._fetch(OUTPUT, _MOST_OUTPUT)
-        return report, self._readings() if watched else ()
+        return WatchedRun(report, self._readings() if watched else ())
 
     def _fetch(self, name: str, most_bytes: int) -> None:
         deadline_s = _FETCH_S + most_bytes / _READ_BYTES_PER_S
@@ -83,14 +94,14 @@ class Remote:
     def _report(self) -> BenchReport:
         try:
             return read_report(self.folder / REPORT)
-        except DeployError as error:  # from a phone, garbage is no mistake of this program
-            raise StableDeviceError(f"the phone sent back nonsense: {error}") from None
+        except DeployError as error:  # the phone's fault, not an internal error of this program
+            raise StableDeviceError(f"the phone sent back an unreadable report: {error}") from None
 
     def _execute(self, words: Sequence[str], *, watched: bool) -> None:
         held = self.held
         watch = f"sh -c {quoted(sampler(held.probe, held.cores))} </dev/null >{LOG} 2>/dev/null &"
         slow = held.probe.clusters[0] if held.probe.clusters else ()
-        if slow and not set(slow) & set(held.cores.numbers):  # where it does not disturb
+        if slow and not set(slow) & set(held.cores.numbers):  # a cluster that is not measured on
             mask = sum(1 << core for core in slow)
             watch = f"taskset {mask:x} {watch}"
         command = " ".join(quoted(word) for word in words)
@@ -121,7 +132,7 @@ class Remote:
 
 
 def _too_slow(plan: Plan) -> StableDeviceError:
-    """Stable: a model that is too slow now will be so the next time."""
+    """The error for a missed deadline. It is stable: the model would be too slow the next time too."""
     return StableDeviceError(
         f"the run did not end within its deadline of {plan.deadline_s:g} s; give it more with --deadline-s"
     )

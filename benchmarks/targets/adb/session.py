@@ -1,4 +1,4 @@
-"""A phone that is held for as long as a command needs it, and dropped on every way out."""
+"""A session: a phone that a command holds as long as it needs it, and always releases."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ _WHERE_ALLOWED = (
     'while read name value; do [ "$name" != Cpus_allowed: ] || echo "$value"; done < /proc/self/status'
 )
 _SEPARATORS = ":;"
-"""Of the folders that the C library's loader is given."""
+"""Characters that separate folders for the C library's loader."""
 _SU = (("su", "-c"), ("su", "0", "sh", "-c"))
-"""How a root shell is asked for: Magisk's and most others' su, and that of Android's own debug builds."""
+"""Commands that start a root shell: the su of Magisk and most others, and that of Android's debug builds."""
 
 
 @dataclass(frozen=True)
 class Held:
-    """A phone with our folder on it."""
+    """A phone with the folder of a command on it."""
 
     adb: Adb
     probe: Probe
@@ -40,27 +40,27 @@ class Held:
     folder: str
     keeper: Keeper
     rooted: bool
-    """Its governors are fixed, and given back in the end."""
+    """True if its governors are fixed, to be restored in the end."""
 
 
 @dataclass
 class Session:
-    """One phone for one command. It is taken when first needed, and again after a connection was lost."""
+    """One phone for one command. It is held from the first use on, and again after a lost connection."""
 
     wanted: Wanted
     say: Callable[[str], None]
     adb: Adb | None = None
-    """The phone; None: chosen when it is taken."""
+    """The phone; None until it is chosen, at the first use."""
     _held: Held | None = field(default=None, init=False)
     until: float = field(init=False)
-    """On the monotonic clock: when the command's time is up."""
+    """The end of the command's time, on the monotonic clock."""
 
     def __post_init__(self) -> None:
         seconds = self.wanted.deadline_s
         self.until = math.inf if seconds is None else time.monotonic() + seconds
 
     def hold(self, cores: str) -> Held:
-        """The phone, taken if it is not; raises like `choose_phones`, `probe_phone` and `start_keeper`."""
+        """The held phone, bound to `cores`. Raises like `choose_phones`, `probe_phone` and `start_keeper`."""
         if self._held is not None and self._held.cores.name == cores:
             return self._held
         self.drop()
@@ -70,19 +70,19 @@ class Session:
         return self._held
 
     def drop(self) -> None:
-        """Leave the phone as it was."""
+        """Release the phone: end the bench, and let the keeper clean up."""
         held, self._held = self._held, None
         if held is None:
             return
         end_bench(held.adb, held.folder)
         if not held.keeper.close():
             self.say(
-                f"{clean(held.adb.serial)}: the connection broke before the phone said that it cleaned up; "
-                f"it does so by itself ({clean(held.folder)})"
+                f"{clean(held.adb.serial)}: the connection broke before the phone confirmed that it cleaned "
+                f"up; it does so by itself ({clean(held.folder)})"
             )
 
     def again(self) -> None:
-        """After a lost connection: drop what is left, and connect again where the phone is wireless."""
+        """Recover from a lost connection: release the phone, and connect again if it is wireless."""
         self.drop()
         if self.wanted.connect and self.adb is not None:
             self.adb.start_server()
@@ -91,7 +91,7 @@ class Session:
 
 @contextmanager
 def opened(wanted: Wanted, say: Callable[[str], None], adb: Adb | None = None) -> Iterator[Session]:
-    """A session that ends with the block."""
+    """A session that releases its phone at the end of the block."""
     session = Session(wanted, say, adb)
     try:
         yield session
@@ -104,7 +104,7 @@ def _take(adb: Adb, wanted: Wanted, asked: str) -> Held:
     if not base.startswith("/") or not base.isprintable() or set(base) & set(_SEPARATORS):
         raise UsageError(
             f"--remote-folder {wanted.remote_folder!r}: give an absolute path on the phone, without "
-            f"{' and '.join(_SEPARATORS)}, at which the loader would cut it"
+            f"{' and '.join(_SEPARATORS)}, which separate folders for the loader"
         )
     found = probes.probe_phone(adb)
     cores = probes.select_cores(found, asked)
@@ -117,12 +117,15 @@ def _take(adb: Adb, wanted: Wanted, asked: str) -> Held:
 
 
 def _check_binding(adb: Adb, cores: Cores) -> None:
-    """Bind a shell to the cores and read back where it may run; some phones ignore what they accept."""
+    """Bind a shell to the cores and read back its allowed cores, as some phones accept a mask and ignore it.
+
+    Raises `StableDeviceError` if the phone has no taskset, or refuses or ignores the mask.
+    """
     answer = adb.shell(f"taskset {cores.mask} sh -c {quoted(_WHERE_ALLOWED)}")
     if answer.status == 127 or "not found" in answer.stderr:
         raise StableDeviceError(
-            f"{clean(adb.serial)} has no taskset, and times on unknown cores are worth nothing; "
-            "phones have it since Android 8"
+            f"{clean(adb.serial)} has no taskset, which binds the bench to cores; "
+            "use a phone with Android 8 or later"
         )
     if not answer.ok:
         raise StableDeviceError(
@@ -133,19 +136,19 @@ def _check_binding(adb: Adb, cores: Cores) -> None:
     allowed = int(said, 16) if re.fullmatch(r"[0-9a-fA-F]{1,256}", said) else 0
     if allowed != int(cores.mask, 16):
         raise StableDeviceError(
-            f"the phone was asked for the cores {cores.name} (mask {cores.mask}) and gives {clean(said)}; "
+            f"the phone was asked for the cores {cores.name} (mask {cores.mask}) but allows {clean(said)}; "
             "name others with --cores"
         )
 
 
 def _root(adb: Adb, found: Probe) -> tuple[str, ...] | None:
-    """The words that start a root shell; None if there is no root. It is used, never needed."""
+    """The command that starts a root shell; None if there is no root, which is never required."""
     if found.is_root:
         return ()
     for words in _SU:
         try:
             answer = adb.shell(" ".join([*words, "'id -u'"]), deadline_s=10.0)
-        except DeviceError:  # a su that asks its user, who does not answer
+        except DeviceError:  # this su asks the user, who does not answer
             return None
         if answer.ok and answer.text.strip() == "0":
             return words

@@ -1,4 +1,4 @@
-"""What changes while a phone is on: clocks, temperatures, battery. Read between runs and in them."""
+"""The state of a phone: clocks, temperatures and battery, read between runs and during them."""
 
 from __future__ import annotations
 
@@ -15,29 +15,30 @@ INTERVAL_S = 1.0
 LOG = "state.log"
 RUNNING = "running"
 _PLAUSIBLE_C = (-20.0, 150.0)
-"""Zones without a sensor say 0 K or the largest integer."""
+"""Plausible temperatures. Zones without a sensor report 0 K or the largest integer."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class State:
-    """A phone between two runs. None for what it does not tell."""
+    """The state of a phone between two runs. None for values that it does not report."""
 
     khz: Mapping[int, int]
+    """The present clocks, by the number of the core."""
     limit_khz: Mapping[int, int]
-    """scaling_max_freq: what the thermal governor lets the cores have now."""
+    """The highest clocks that the thermal governor allows now (scaling_max_freq)."""
     top_khz: Mapping[int, int]
-    """cpuinfo_max_freq: what they can do."""
+    """The highest clocks of the cores (cpuinfo_max_freq)."""
     governors: Mapping[int, str]
     cpu_c: float | None
     battery_c: float | None
     battery_percent: int | None
 
     def khz_limit_of(self, core: int) -> tuple[int, int]:
-        """What a core can do and what it may do now; 0 where the phone does not tell."""
+        """The highest clock of a core, and the highest that is allowed now; 0 if not reported."""
         return self.top_khz.get(core, 0), self.limit_khz.get(core, 0)
 
     def flat(self) -> dict[str, str | float]:
-        """As a report keeps it."""
+        """The state as the flat mapping that a report holds."""
         found: dict[str, str | float] = {}
         for core, khz in self.khz.items():
             found[f"cpu{core}_khz"] = float(khz)
@@ -52,7 +53,7 @@ class State:
 
 
 def read_state(adb: Adb, found: Probe) -> State:
-    """Clocks, temperatures and battery as they are now."""
+    """The present clocks, temperatures and battery."""
     cores = sorted(found.max_khz)
     files = [
         *(f"cpu{core}/cpufreq/{name}" for core in cores for name in _FILES),
@@ -72,7 +73,7 @@ def _path(name: str) -> str:
 
 
 def parse_state(text: str, found: Probe) -> State:
-    """Read the answer to `read_state`; what is no plausible number counts as not told."""
+    """Parse the output of `read_state`'s script; implausible numbers count as not reported."""
     values = dict(_pairs(text))
     numbers: dict[str, dict[int, int]] = {"scaling_cur_freq": {}, "scaling_max_freq": {}}
     for name, by_core in numbers.items():
@@ -110,13 +111,13 @@ def _whole(text: str) -> int | None:
 
 
 def hottest(values: Iterator[str]) -> float | None:
-    """The highest plausible temperature among zones' values, in degrees Celsius; None without one."""
+    """The highest plausible temperature among the values of zones, in degrees Celsius; None without one."""
     read = (celsius(text) for text in values)
     return max((value for value in read if value is not None), default=None)
 
 
 def celsius(text: str) -> float | None:
-    """A zone's value, which kernels give in degrees, tenths or thousandths; None if it is no temperature."""
+    """The value of a zone, which kernels give in degrees, tenths or thousandths; None if implausible."""
     if not re.fullmatch(r"-?[0-9]{1,9}", text):
         return None
     value = float(text)
@@ -127,9 +128,9 @@ def celsius(text: str) -> float | None:
 
 
 def sampler(found: Probe, cores: Cores) -> str:
-    """A script that notes the uptime, the clocks of `cores` and the cores' temperatures until `RUNNING` goes.
+    """A script that logs the uptime, the clocks of `cores` and the temperatures until `RUNNING` is removed.
 
-    Only what the shell itself can do and one `sleep`, so that it takes next to nothing from what is measured.
+    It uses only built-ins of the shell and `sleep`, so that it hardly disturbs the measurement.
     """
     files = " ".join(
         [
@@ -145,7 +146,7 @@ def sampler(found: Probe, cores: Cores) -> str:
 
 
 def parse_log(text: str, cores: Cores) -> tuple[PhoneReading, ...]:
-    """What the sampler noted, in seconds since its first line; the slowest core, the hottest zone."""
+    """The readings in a log of `sampler`: seconds since its first line, slowest core, hottest zone."""
     readings: list[PhoneReading] = []
     start: float | None = None
     for line in text.splitlines():

@@ -1,5 +1,5 @@
-"""The native bench program as a child: started, spoken to, read.
+"""The native bench program as a child process.
 
-process      one run of it          golden_run   golden inputs in, outputs back
+process      one run of the bench   golden_run   golden inputs in, outputs out
 tensors      arrays as files
 """

@@ -1,4 +1,4 @@
-"""Run the golden inputs on a target, profile an inference, and say what was computed and how."""
+"""Running the golden inputs on a target, with a profile of some inferences."""
 
 from __future__ import annotations
 
@@ -25,9 +25,11 @@ from mocovit_deploy.errors import UsageError
 
 
 class Execute(Protocol):
-    """Runs the bench once in a folder, on one target."""
+    """Runs the bench once, on one target."""
 
-    def __call__(self, options: Sequence[str], *, samples: int | None) -> BenchReport: ...
+    def __call__(self, options: Sequence[str], *, samples: int | None) -> BenchReport:
+        """Run the bench with `options` on the `samples` in its input file, or on made-up numbers (None)."""
+        ...
 
 
 def run_samples(
@@ -42,12 +44,13 @@ def run_samples(
     version: str,
     ticking: bool = False,
 ) -> ProfiledRun:
-    """Run every golden sample once (or made-up numbers, without golden file), then profile some inferences.
+    """Run every golden sample once, or made-up numbers without a golden file, and profile some inferences.
 
-    Inputs are written in the file's order. If the runtime names its tensors in another, they are written
-    and run again in that one.
+    Inputs are written in the order of the file. If the runtime names its tensors in another order, they are
+    written and run again in that order.
 
-    Raises `UsageError` when the golden file's tensors are not the model's, and what `execute` raises.
+    Raises `UsageError` if the tensors of the golden file are not those of the model, and the errors of
+    `execute`.
     """
     outputs: Mapping[str, Array] = {}
     taken: tuple[str, ...] = ()
@@ -81,7 +84,10 @@ def run_samples(
 def keep_first_sample(
     artifact: Artifact, golden: Golden | None, run: ProfiledRun, folder: Path
 ) -> int | None:
-    """Leave only the first sample in the input file, to time or count on; returns how many it now holds."""
+    """Leave only the first sample in the input file, to measure on.
+
+    Returns the number of samples in it; None without a golden file.
+    """
     if golden is None:
         return None
     inputs = {tensor.name: tensor for tensor in order_of(artifact).inputs}
@@ -90,10 +96,8 @@ def keep_first_sample(
 
 
 def _order_told(artifact: Artifact, runtime: str, order: Order, report: BenchReport) -> Order:
-    """The order by the names that the runtime tells. `UsageError` if they are not the file's."""
-    if (
-        runtime == "tflite"
-    ):  # by its interface the subgraph's; it tells the tensors' names, not the signature's
+    """The order of the names in the runtime's report. Raises `UsageError` if they are not the file's."""
+    if runtime == "tflite":  # in the order of the subgraph, with other names than the signature's
         return order
     inputs, outputs = ([tensor.name for tensor in side] for side in (report.inputs, report.outputs))
     told = order.named(inputs, outputs)

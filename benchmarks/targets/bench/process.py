@@ -1,7 +1,7 @@
-"""One run of the native bench, wherever it runs: its words, its time limit, what it answers.
+"""One run of the native bench on any target: its command line, its time limit and its report.
 
-Three files go in and out, all in one folder: `input.bin` (raw tensors, sample after sample, in the order
-of the runtime's own inputs), `output.bin` (the same for outputs) and `report.json`.
+It uses three files in one folder: `input.bin` (raw tensors, sample after sample, in the order of the
+runtime's inputs), `output.bin` (the same for outputs) and `report.json`.
 """
 
 from __future__ import annotations
@@ -24,14 +24,15 @@ INPUT, OUTPUT, REPORT = "input.bin", "output.bin", "report.json"
 _USAGE, _LIBRARY, _MODEL, _DATA, _INFERENCE, _DEADLINE, _CRASH = 2, 3, 4, 5, 6, 7, 8
 
 _GRACE_S = 10.0
-"""The bench ends itself at its deadline; this much later its whole process group is killed."""
+"""The bench ends itself at its deadline. This much later its whole process group is killed."""
 
-_PIECES_IN_A_LINE = 300
+_LONGEST_REASON = 300
+"""The most characters of a runtime's error in a message."""
 
 
 @dataclass(frozen=True)
 class BenchTensor:
-    """An input or output as the runtime describes it."""
+    """An input or output as the runtime reports it."""
 
     name: str
     dtype: str
@@ -41,7 +42,7 @@ class BenchTensor:
 
 @dataclass(frozen=True)
 class BenchReport:
-    """What the native bench says, in its own units."""
+    """The report of the native bench."""
 
     runtime_version: str
     cpu: int
@@ -53,11 +54,11 @@ class BenchReport:
     inputs: tuple[BenchTensor, ...]
     outputs: tuple[BenchTensor, ...]
     profile: tuple[Any, ...]
-    """One member per profiled inference (benchmarks/operators/profile.py reads them)."""
+    """One member for each profiled inference (benchmarks/operators/profile.py reads them)."""
 
 
 def timing_options(plan: Plan) -> list[str]:
-    """The bench's words for a plan. Its very first inference comes before the warm-up, and is told apart."""
+    """The options of the bench for a plan. The first inference comes before the warm-up."""
     return [
         f"--warmup-runs={plan.warmup_runs}",
         f"--warmup-min-s={plan.warmup_min_s:g}",
@@ -78,9 +79,10 @@ def run_bench(
 ) -> BenchReport:
     """Run the bench in `folder`, in at most `memory_bytes` of memory, and read its report.
 
-    `command` starts it (loader, emulator and all), `model` is the file as seen from `folder`, `samples` how
-    many the input file holds (None: no input file, the bench makes numbers up). Raises `UsageError` for a
-    model the runtime refuses, in its own words, `TransientDeviceError` when time was up.
+    `command` starts it, with loader and emulator. `model` is the path of the file, from `folder`. `samples`
+    is the number of samples in the input file; None if there is no input file, and the bench makes numbers
+    up. Raises `UsageError` for a model that the runtime refuses, with its reason, `TransientDeviceError` at
+    the deadline.
     """
     words = [*command, *bench_words(model, plan, options, samples=samples, folder="")]
     try:
@@ -97,7 +99,7 @@ def run_bench(
 def bench_words(
     model: str, plan: Plan, options: Sequence[str], *, samples: int | None, folder: str
 ) -> list[str]:
-    """The bench's words for one run; its own three files are below `folder` ("" or ending in a slash)."""
+    """The options of the bench for one run; `folder` of its three files is "" or ends in a slash."""
     given = [f"--input={folder}{INPUT}", f"--samples={samples}"] if samples is not None else []
     return [
         f"--model={model}",
@@ -111,7 +113,7 @@ def bench_words(
 
 
 def bench_failure(done: Finished, plan: Plan) -> DeployError:
-    """What to raise for a bench that failed, by its exit status, in the bench's and the runtime's words."""
+    """The error for a bench that failed, by its exit status, with messages of the bench and the runtime."""
     said = _last_words(done)
     if done.timed_out or done.status == _DEADLINE:
         return TransientDeviceError(
@@ -130,15 +132,15 @@ def bench_failure(done: Finished, plan: Plan) -> DeployError:
 
 
 def _last_words(done: Finished) -> str:
-    """The bench's own line, and the runtime's own error before it, which says why."""
+    """The message of the bench, with the runtime's own error if it printed one."""
     lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
     own = next((line.removeprefix("bench: ") for line in lines if line.startswith("bench: ")), done.reason())
     theirs = [line.removeprefix("ERROR: ") for line in lines if line.startswith("ERROR: ")]
-    return f"{own} ({theirs[0][:_PIECES_IN_A_LINE]})" if theirs else own
+    return f"{own} ({theirs[0][:_LONGEST_REASON]})" if theirs else own
 
 
 def read_report(path: Path) -> BenchReport:
-    """Read the bench's report; `DeployError` unless it is whole and its numbers are numbers."""
+    """Read the report of the bench. Raises `DeployError` if it is incomplete or has an impossible number."""
     try:
         document = json.loads(path.read_bytes())
         found = BenchReport(
@@ -154,14 +156,14 @@ def read_report(path: Path) -> BenchReport:
             profile=tuple(document.get("profile", ())),
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
-        what = "it is no JSON" if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
-        raise DeployError(f"{path.name}: the bench left no report that can be read ({what})") from None
+        what = "it is not JSON" if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
+        raise DeployError(f"{path.name}: the bench left no readable report ({what})") from None
     if document["bench_report"] != SCHEMA_VERSION:
         raise DeployError(
             f"{path.name}: bench report of schema {document['bench_report']}, not {SCHEMA_VERSION}"
         )
     if not all(math.isfinite(ms) for ms in (*found.warmup_ms, *found.samples_ms, found.load_ms)):
-        raise DeployError(f"{path.name}: a time in the bench's report is no number")
+        raise DeployError(f"{path.name}: a time in the bench's report is not a number")
     return found
 
 

@@ -1,7 +1,7 @@
-"""Between the golden file's arrays and the raw tensors a runtime takes and gives.
+"""Converting between the arrays of a golden file and the raw tensors of a runtime.
 
-A golden file holds real numbers under the names of the file's signature. Here they get the order of the
-runtime, and, where the file's own tensor is quantized, its integers:
+A golden file holds real numbers under the names of the file's signature. Here they are put into the order of
+the runtime and, where a tensor of the file is quantized, into its integers:
 
     stored = clip(round(real / scale) + zero_point)        real = (stored - zero_point) * scale
 """
@@ -32,11 +32,11 @@ class Order:
 
     @property
     def names(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """Of the inputs, and of the outputs."""
+        """The names of the inputs, and those of the outputs."""
         return tuple(one.name for one in self.inputs), tuple(one.name for one in self.outputs)
 
     def named(self, inputs: Sequence[str], outputs: Sequence[str]) -> Order | None:
-        """The same tensors in the order of these names; None if they are others' names."""
+        """The same tensors in the order of these names; None if the names are not theirs."""
         if (sorted(inputs), sorted(outputs)) != tuple(sorted(side) for side in self.names):
             return None
         return Order(
@@ -46,7 +46,7 @@ class Order:
 
 
 def order_of(artifact: Artifact) -> Order:
-    """The order in the file: of a TFLite file's subgraph, or of an ONNX graph (which its manifest lists)."""
+    """The order in the file: that of a TFLite subgraph, or of an ONNX graph, which the manifest lists."""
     if artifact.format == "tflite":
         interface = read_interface(artifact.path)
         return Order(interface.inputs, interface.outputs)
@@ -57,7 +57,7 @@ def order_of(artifact: Artifact) -> Order:
 
 
 def check_names(artifact: Artifact, golden: Golden, order: Order) -> None:
-    """`UsageError` unless the golden file's names are the file's."""
+    """Raise `UsageError` unless the golden file has the names of the file."""
     for side, arrays, tensors in (
         ("inputs", golden.inputs, order.inputs),
         ("outputs", golden.outputs, order.outputs),
@@ -71,7 +71,7 @@ def check_names(artifact: Artifact, golden: Golden, order: Order) -> None:
 
 
 def write_inputs(folder: Path, golden: Golden, tensors: Sequence[FileTensor], *, samples: int) -> None:
-    """Write the first `samples` samples' inputs, one by one, in the runtime's order and the file's types."""
+    """Write the inputs of the first `samples` samples, in the runtime's order and the file's types."""
     with (folder / INPUT).open("wb") as stream:
         for sample in range(samples):
             for tensor in tensors:
@@ -79,7 +79,7 @@ def write_inputs(folder: Path, golden: Golden, tensors: Sequence[FileTensor], *,
 
 
 def as_stored(array: Array, tensor: FileTensor) -> Array:
-    """`array` as the file's own tensor holds it; `UsageError` for a quantized type that is none."""
+    """`array` as the tensor of the file stores it. Raises `UsageError` for an impossible quantized type."""
     quantization = tensor.quantization
     if (
         array.dtype.name == tensor.dtype
@@ -95,7 +95,7 @@ def as_stored(array: Array, tensor: FileTensor) -> Array:
 
 
 def real(array: Array, quantization: Quantization | None, wanted: np.dtype[Any]) -> Array:
-    """The inverse of `as_stored`, where the golden file holds real numbers and the file integers."""
+    """The inverse of `as_stored`, if the golden file holds real numbers and the file integers."""
     if (
         quantization is None
         or not np.issubdtype(wanted, np.floating)
@@ -106,7 +106,7 @@ def real(array: Array, quantization: Quantization | None, wanted: np.dtype[Any])
 
 
 def check_types(artifact: Artifact, golden: Golden, order: Order, tensors: Sequence[BenchTensor]) -> None:
-    """`UsageError` unless what was written is what the runtime's tensors hold, in type and shape."""
+    """Raise `UsageError` unless the written inputs have the types and shapes of the runtime's tensors."""
     for named, tensor in zip(order.inputs, tensors, strict=True):
         array = golden.inputs[named.name]
         written = as_stored(array[0], named).dtype.name
@@ -120,9 +120,9 @@ def check_types(artifact: Artifact, golden: Golden, order: Order, tensors: Seque
 def read_outputs(
     folder: Path, golden: Golden, order: Order, tensors: Sequence[BenchTensor]
 ) -> Mapping[str, Array]:
-    """The outputs of every sample, by name, with the samples as the first axis, in the golden file's types.
+    """The outputs of all samples, by name, with the samples as the first axis, in the golden file's types.
 
-    Raises `DeployError` when the file is not as long as its tensors make it.
+    Raises `DeployError` if the length of the output file does not fit its tensors.
     """
     raw = (folder / OUTPUT).read_bytes()
     samples, each = len(golden), sum(tensor.bytes for tensor in tensors)

@@ -1,9 +1,9 @@
-"""A small /proc and /sys for emulated programs, so that they do not see the host's.
+"""A small /proc and /sys for emulated programs, so that they do not see those of the host.
 
-Runtimes choose their kernels by what these files say of the processor. qemu opens a guest's absolute paths
-below its `-L` folder when they exist there. Before version 10 it shows the host's own /proc/cpuinfo
-otherwise, and the cpuinfo library inside LiteRT and ONNX Runtime crashes on it; /sys is the host's in every
-version. With this folder, counts do not depend on the machine they are made on.
+Runtimes choose their kernels by what these files say about the processor. qemu opens absolute paths of the
+guest below its `-L` folder if they exist there. Without them, versions before 10 show the host's
+/proc/cpuinfo, on which the cpuinfo library inside LiteRT and ONNX Runtime crashes, and all versions show the
+host's /sys. With this folder, counts do not depend on the machine that makes them.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 from pathlib import Path
 
 CORES = 4
-"""As many as one cluster of a phone; runtimes with more threads than cores would share them."""
+"""The number of emulated cores, as in one cluster of a phone; more threads than this share them."""
 
 _ARM = "0x41"
 _PARTS = {"cortex-a76": "0xd0b", "cortex-a55": "0xd05", "cortex-a53": "0xd03"}

@@ -1,4 +1,4 @@
-"""Find a qemu that executes aarch64 programs. Any from 7.2 on runs files; only one with plugins counts."""
+"""Finding a qemu that executes aarch64 programs. Version 7.2 or later runs files; counting needs plugins."""
 
 from __future__ import annotations
 
@@ -20,24 +20,26 @@ _ASK_S = 30.0
 
 @dataclass(frozen=True)
 class Qemu:
+    """A program that executes aarch64 programs."""
+
     path: Path
     version: str
 
     def command(self, cpu: str) -> list[str]:
-        """The start of a command line. The guest's environment is empty."""
+        """The first words of a command line. The environment of the guest is empty."""
         return ["env", "-i", str(self.path), "-cpu", cpu]
 
 
 def find_qemu() -> Qemu:
-    """The qemu that $MOCOVIT_QEMU names, else one in the PATH, else the one we have built.
+    """The qemu that $MOCOVIT_QEMU names, else one in the PATH, else that of `mocovit-bench emulator`.
 
-    Raises `MissingToolError` when there is none, `StableDeviceError` when the one named is unfit.
+    Raises `MissingToolError` if there is none, `StableDeviceError` if the one named is unfit.
     """
     named = os.environ.get(VARIABLE)
     if named:
         version = _version(named)
         if version is None:
-            raise StableDeviceError(f"{VARIABLE}={named} is no qemu-aarch64 of version 7.2 or later")
+            raise StableDeviceError(f"{VARIABLE}={named} is not a qemu-aarch64 of version 7.2 or later")
         return Qemu(Path(named), version)
     for name in NAMES:
         path = shutil.which(name)
@@ -53,7 +55,7 @@ def find_qemu() -> Qemu:
 
 
 def check_cpu(qemu: Path, cpu: str) -> None:
-    """`StableDeviceError` when this qemu does not know the core (cortex-a55 came with 8.0)."""
+    """Raise `StableDeviceError` if this qemu does not know the core (cortex-a55 came with 8.0)."""
     known = run_process([qemu, "-cpu", "help"], deadline_s=_ASK_S).stdout.split()
     if cpu not in known:
         raise StableDeviceError(f"{qemu} does not know {cpu}; choose another --cpu, or a newer qemu")

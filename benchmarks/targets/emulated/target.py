@@ -1,7 +1,7 @@
-"""Target `emulated`: the real aarch64 kernels, executed by qemu on this machine, and counted.
+"""Target `emulated`: the real aarch64 kernels, executed and counted by qemu on this machine.
 
-Time under emulation says nothing about a phone, so none is taken. What is reported is exact: instructions
-by class, bytes, multiply-accumulates; and what a device file makes of them, named modelled.
+Time under emulation says nothing about a phone, so none is taken. The counts are exact: instructions by
+class, bytes, multiply-accumulates. Milliseconds that a device file derives from them are called modelled.
 """
 
 from __future__ import annotations
@@ -43,17 +43,17 @@ _BUNDLE, _MODEL = "b", "model"
 
 
 def measure(artifact: Artifact, plan: Plan, context: Context) -> CountReport:
-    """Check the file's outputs under emulation, then count inferences.
+    """Check the outputs of a file under emulation, then count inferences.
 
-    Raises `ParityError` when the outputs are not the original network's, `UsageError` for a model the runtime
-    refuses or a broken bundle, `MissingToolError` without an emulator that counts, `TransientDeviceError` at
-    the deadline.
+    Raises `ParityError` if the outputs are not those of the original network, `UsageError` for a model that
+    the runtime refuses or a broken bundle, `MissingToolError` without an emulator that counts,
+    `TransientDeviceError` at the deadline.
     """
     return _measured(artifact, plan, context)[0]
 
 
 def _measured(artifact: Artifact, plan: Plan, context: Context) -> tuple[CountReport, ProfiledRun]:
-    """`measure`, and the run that was checked."""
+    """The report of `measure`, and the golden run that was checked."""
     counter = emulator.find_emulator()
     model = device.load_device(context.device or DEFAULT_DEVICE)
     per_op = plan.per_op and plan.runtime != "onnxruntime"
@@ -87,11 +87,11 @@ def _measured(artifact: Artifact, plan: Plan, context: Context) -> tuple[CountRe
 
 
 def profile_golden(artifact: Artifact, plan: Plan, context: Context) -> ProfiledRun:
-    """Run the golden inputs and return the outputs; judges nothing.
+    """Run the golden inputs under emulation and return the outputs, unjudged.
 
-    Any qemu does. Under one that counts, the arithmetic is proved by the multiply-accumulates executed.
-    Raises `MissingToolError` where there is no qemu, `ParityError` for a runtime that names an arithmetic
-    and executed none of it; otherwise like `measure`.
+    Any qemu is enough. One that counts also proves the arithmetic, by the multiply-accumulates executed.
+    Raises `MissingToolError` if there is no qemu, `ParityError` if the runtime executed nothing in the
+    arithmetic that it names, and the errors of `measure`.
     """
     counter = _counter_unless_named()
     qemu = find_qemu() if counter is None else Qemu(counter.qemu, counter.version)
@@ -110,9 +110,9 @@ def run_golden(artifact: Artifact, golden: Golden, conditions: RunConditions) ->
 
 
 def count(artifact: Artifact, golden: Golden, conditions: RunConditions) -> InstructionCount:
-    """See `mocovit_deploy.targets.Target`. `MissingToolError` without an emulator that counts.
+    """See `mocovit_deploy.targets.Target`. Raises `MissingToolError` without an emulator that counts.
 
-    Counts are taken on the first golden sample, so it alone is run before.
+    Only the first golden sample is run and counted.
     """
     plan = replace(emulation_plan(artifact, conditions), per_op=conditions.per_operator)
     context = replace(unjudged(golden.first, present_bundle(plan, conditions)), device=conditions.device)
@@ -137,7 +137,7 @@ def take_times(_artifact: Artifact, _golden: Golden, _conditions: RunConditions)
 
 
 def _counter_unless_named() -> Emulator | None:
-    """The emulator that counts, where there is one and the user named no other qemu."""
+    """The emulator that counts; None if there is none, or if the user named another qemu."""
     if os.environ.get(VARIABLE):
         return None
     try:
@@ -147,12 +147,12 @@ def _counter_unless_named() -> Emulator | None:
 
 
 def proved(artifact: Artifact, run: ProfiledRun, regions: Sequence[Counts]) -> ProfiledRun:
-    """`run`, once what was executed agrees with the arithmetic it names.
+    """`run` with its arithmetic checked against the multiply-accumulates executed (`regions`).
 
-    Floats that were multiplied in fp16 and in fp32 are `MIXED`, unless `NEARLY_ALL` were in fp16. The
-    runtime's name says how much was computed in another arithmetic than the one that is named.
-    Raises `ParityError` when nothing was computed in the one that is named; of `INT8_AND_HALF` that is int8,
-    and half precision may be that of operators which only add.
+    If floats were multiplied in fp16 and in fp32, the arithmetic is `MIXED`, unless `NEARLY_ALL` were in
+    fp16. The name of the runtime then tells the share of MACs in any other arithmetic.
+    Raises `ParityError` if no MAC was executed in the arithmetic that the runtime names. For `INT8_AND_HALF`
+    only int8 is checked, because operators in half precision may only add.
     """
     macs = {
         width: sum(one.get(width, 0) for one in map(_macs_by_arithmetic, regions))
@@ -182,10 +182,10 @@ def proved(artifact: Artifact, run: ProfiledRun, regions: Sequence[Counts]) -> P
 
 @dataclass(frozen=True)
 class _Place:
-    """A folder in which every path is short and always the same.
+    """A folder in which every path is short and the same on every machine.
 
-    The length of a program's words moves its stack, and with it a few instructions: paths that differ from
-    machine to machine must not be among them. So the bundle and the model are reached through links.
+    The length of a program's command line moves its stack, which changes a few instructions. So the command
+    line must not hold paths of this machine: links lead to the bundle and the model.
     """
 
     folder: Path
@@ -219,7 +219,7 @@ class _Execute:
 @contextmanager
 def _prepared(artifact: Artifact, plan: Plan, context: Context, qemu: Qemu) -> Iterator[_Place]:
     if plan.cpu is None:
-        raise UsageError("the emulated target needs a core to play; give --cpu")
+        raise UsageError("the emulated target needs a core; give --cpu")
     operators = format_named(artifact.format).operators(artifact)
     check_cpu(qemu.path, plan.cpu)
     bundle = bundles.bundle_at(context.bundle, plan.runtime, deadline_s=plan.deadline_s)
@@ -245,7 +245,7 @@ def _ready(artifact: Artifact, plan: Plan, context: Context, place: _Place, exec
 
 
 def _per_operator(checked: ProfiledRun, folder: Path) -> tuple[CountedOperator, ...]:
-    """Instructions per operator, from the one inference that was profiled by the counting clock."""
+    """The instructions of each operator, from the one inference that the counting clock profiled."""
     region = emulator.read_counts(folder / _TICKS)[-1]
     return counted(checked.executed, {tick.number: tick.instructions for tick in region.ticks})
 
@@ -254,13 +254,13 @@ def _warnings(plan: Plan, counts: Counts, checked: ProfiledRun) -> tuple[str, ..
     found = []
     if plan.threads > 1:
         found.append(
-            "counts are of all threads together, waiting included; no milliseconds are modelled from them"
+            "counts are those of all threads, with their waiting; no milliseconds are modelled from them"
         )
     if plan.threads > CORES:
-        found.append(f"{plan.threads} threads on the {CORES} cores that are played")
+        found.append(f"{plan.threads} threads share the {CORES} emulated cores")
     if plan.per_op and plan.runtime == "onnxruntime":
         found.append(
-            "ONNX Runtime does not tell where in its counts an operator begins; no count per operator"
+            "no counts of operators: ONNX Runtime does not report where in its counts an operator begins"
         )
     executed = _arithmetic(counts)
     if executed not in (*checked.arithmetic.split(" and "), "unknown") and checked.arithmetic != MIXED:
@@ -269,7 +269,7 @@ def _warnings(plan: Plan, counts: Counts, checked: ProfiledRun) -> tuple[str, ..
 
 
 def _arithmetic(counts: Counts) -> str:
-    """The arithmetic that did most of the multiplying, by the instructions executed."""
+    """The arithmetic of most multiply-accumulates executed; "unknown" without any."""
     by_width = _macs_by_arithmetic(counts)
     return max(by_width, key=lambda width: by_width[width]) if any(by_width.values()) else "unknown"
 

@@ -40,7 +40,7 @@ def test_ab_says_of_the_second_file_what_differs(count_report: Count, instructio
     second = dataclasses.replace(count_report(instructions), subject=other)
     reports = iter([first, second])
     said: list[str] = []
-    sides: Any = [(None, None, None)] * 2
+    sides: Any = [SimpleNamespace(artifact=None, plan=None, context=None)] * 2
     count_both(cast(Any, SimpleNamespace(measure=lambda *_: next(reports))), sides, said.append)
     whole = list(describe_report(first))
     assert said[: len(whole)] == whole

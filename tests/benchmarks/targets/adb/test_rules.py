@@ -197,7 +197,7 @@ def test_it_waits_until_the_phone_is_cool() -> None:
 
 def test_a_trial_is_called_a_trial() -> None:
     assert shortened(50, 10.0) == ()
-    assert "no result" in shortened(49, 10.0)[0]
+    assert "not a result" in shortened(49, 10.0)[0]
 
 
 @pytest.mark.parametrize(

@@ -49,7 +49,7 @@ def test_a_file_is_checked_and_timed(desk: Desk, tmp_path: Path) -> None:
     assert report.samples_ms == report.rounds[0].samples_ms
     assert report.rounds[0].readings, "the clock was not looked at while it ran"
     assert {"stem", "depthwise"} <= {operator.where for operator in report.operators}
-    assert any("a trial, no result" in warning for warning in report.warnings)
+    assert any("a trial, not a result" in warning for warning in report.warnings)
 
 
 def test_what_was_kept_is_not_pushed_again(real_desk: Desk, model_copy: Callable[[str], Path]) -> None:
