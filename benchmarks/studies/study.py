@@ -92,18 +92,20 @@ def finished(folder: Path, row: Row, sources: str | None) -> dict[str, Any] | No
     return result if sources is None or result.get("sources") == sources else None
 
 
+def child_environment() -> dict[str, str]:
+    """This process's own, with the checkout first where Python looks for packages."""
+    path = os.pathsep.join([str(CHECKOUT), os.environ.get("PYTHONPATH", "")])
+    return {**os.environ, "PYTHONPATH": path}
+
+
 def child_report(words: list[str], timeout_s: float = TIMEOUT_S) -> dict[str, Any]:
     """The JSON that a child prints. The child, and all that it starts, ends with this process."""
-    environment = {
-        **os.environ,
-        "PYTHONPATH": os.pathsep.join([str(CHECKOUT), os.environ.get("PYTHONPATH", "")]),
-    }
     child = subprocess.Popen(
         [sys.executable, *words],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env=environment,
+        env=child_environment(),
         start_new_session=True,
     )
     try:

@@ -1,25 +1,27 @@
 """Every network of the field through the whole line: one row of each table of docs/zoo.md.
 
-    python -m benchmarks.studies.zoo [--only PATTERN] [--folder DIR] [--keep] [--unfinished]
+    python -m benchmarks.studies.zoo [--only PATTERN] [--folder DIR] [--keep] [--unfinished] [--ray ADDRESS]
 
-A row is two child processes: `mocovit-export --summary` for parameters and MACs, and `mocovit-export` with
-all formats and precisions. Its results go to a JSON file in `--folder` when it is done, with the commit and
-the tools it is of, and a row that has one is not run again until the sources change: a run that was killed
-goes on where it was. Sources change for reasons that move no number; `--keep` then keeps the rows there are,
-and the document says which commit each row is of. The files themselves are deleted when they are counted.
-docs/zoo.md is written when no row is missing, or with `--unfinished`, when it names the rows that did not
-run.
+All rows that are missing are one `mocovit-export --sweep`, on this machine or with --ray on a cluster; then
+`mocovit-export --summary` tells parameters and MACs of each. The sweep keeps what it has done, and a row's
+results go to a JSON file in `--folder`, with the commit and the tools it is of, and are not made again
+until the sources change: a run that was killed goes on where it was. Sources change for reasons that move
+no number; `--keep` then keeps the rows there are, and the document says which commit each row is of. The
+files themselves are deleted when they are counted. docs/zoo.md is written when no row is missing, or with
+`--unfinished`, when it names the rows that did not run.
 
-Expect `MINUTES` on two cores, and at most `DISK_CAP_GB` of disk at a time.
+Expect `MINUTES` on two cores, and at most `DISK_CAP_GB` of disk.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import signal
+import subprocess
 import sys
-import tempfile
-import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +30,7 @@ from benchmarks.studies.study import (
     EXPORT,
     RowError,
     begun,
+    child_environment,
     child_report,
     finished,
     parser_of,
@@ -54,25 +57,28 @@ from mocovit_deploy.terminal.table import table
 
 DOCUMENT = CHECKOUT / "docs" / "zoo.md"
 MINUTES = 60
-DISK_CAP_GB = 3
+DISK_CAP_GB = 10
+SWEEP = "sweep"
+"""The folder of the sweep, in that of the study."""
 
 
 def main() -> int:
-    expected = f"Expected: {MINUTES} minutes in all, at most {DISK_CAP_GB} GB of disk at a time."
+    expected = f"Expected: {MINUTES} minutes in all, at most {DISK_CAP_GB} GB of disk."
     parser = parser_of("zoo", __doc__, expected)
     parser.add_argument("--unfinished", action="store_true", help="write docs/zoo.md though rows are missing")
+    parser.add_argument("--ray", metavar="ADDRESS", help="export on a Ray cluster; auto for this machine's")
     given = begun(parser, ROWS)
     sources = product_digest()
     wanted = None if given.keep else sources
     wished = rows_like(ROWS, given.only)
-    for number, row in enumerate(wished, 1):
-        known = finished(given.folder, row, wanted)
-        if known is None or known.get("error"):
-            _progress(f"[{number}/{len(wished)}] {row.slug} ...")
-            start = time.monotonic()
-            result = {**run_row(row, given.folder), "sources": sources, "commit": commit(), "tools": tools()}
-            write_atomically(given.folder / f"{row.slug}.json", json.dumps(result, indent=1).encode())
-            _progress(f" {time.monotonic() - start:.0f} s, {result.get('error') or 'pass'}\n")
+    known = {row: finished(given.folder, row, wanted) for row in wished}
+    todo = [row for row, result in known.items() if result is None or result.get("error")]
+    if todo:
+        run_sweep(todo, given.folder, ray=given.ray)
+    for row in todo:
+        result = {**collected(row, given.folder), "sources": sources, "commit": commit(), "tools": tools()}
+        write_atomically(given.folder / f"{row.slug}.json", json.dumps(result, indent=1).encode())
+        _progress(f"{row.slug}: {result.get('error') or 'pass'}\n")
     results = {row: finished(given.folder, row, wanted) for row in ROWS}
     done = {row: result for row, result in results.items() if result is not None}
     if given.unfinished or len(done) == len(ROWS):
@@ -84,56 +90,90 @@ def main() -> int:
     return 4 if any(row not in done or done[row].get("error") for row in wished) else 0
 
 
-def run_row(
-    row: Row, folder: Path, formats: tuple[str, ...] = FORMATS, precisions: tuple[str, ...] = PRECISIONS
-) -> dict[str, Any]:
-    """Everything the table says of one network; `error` where the line ended early or a file failed."""
+def run_sweep(
+    rows: Sequence[Row],
+    folder: Path,
+    *,
+    formats: Sequence[str] = FORMATS,
+    precisions: Sequence[str] = PRECISIONS,
+    ray: str | None = None,
+) -> None:
+    """Export what is missing of `rows`, and say so on standard error; rows that fail are in their results.
+
+    The sweep, and all that it starts here, ends with this process.
+    """
     if shutil.disk_usage(folder).free < DISK_CAP_GB * 1e9:
-        return {"error": f"less than {DISK_CAP_GB} GB of disk are free in {folder}"}
-    start = time.monotonic()
-    with tempfile.TemporaryDirectory(dir=folder, prefix="files-") as scratch:
-        try:
-            summary = child_report([*EXPORT, *row.words, "--summary", "--json"])
-            files = ("--format", ",".join(formats), "--precision", ",".join(precisions))
-            export = child_report([*EXPORT, *row.words, *files, "--output-dir", scratch, "--json"])
-            paths = [Path(one["path"]) for one in export["files"] if one["path"]]
-            operators = {str(path): _operators(path) for path in paths}
-        except RowError as failure:
-            return {"error": str(failure)}
-    errors = [one["error"] for one in export["files"] if one["error"]]
+        raise SystemExit(f"zoo: less than {DISK_CAP_GB} GB of disk are free in {folder}")
+    wanted = folder / f"{SWEEP}.toml"
+    wanted.write_text(sweep_toml(rows, formats, precisions))
+    command = [sys.executable, *EXPORT, "--sweep", str(wanted), "--output-dir", str(folder / SWEEP)]
+    child = subprocess.Popen(
+        [*command, *(() if ray is None else ("--ray", ray))],
+        stdout=subprocess.DEVNULL,
+        env=child_environment(),
+        start_new_session=True,
+    )
+    try:
+        child.wait()
+    finally:
+        if child.poll() is None:
+            os.killpg(child.pid, signal.SIGKILL)
+            child.wait()
+        wanted.unlink()
+
+
+def sweep_toml(rows: Sequence[Row], formats: Sequence[str], precisions: Sequence[str]) -> str:
+    """The rows as a file of --sweep."""
+    lines = [f"format = {json.dumps(list(formats))}", f"precision = {json.dumps(list(precisions))}"]
+    for row in rows:
+        size = [] if row.size is None else [f"image_size = {row.size}"]
+        lines += ["", "[[system]]", f'name = "{row.slug}"', f'model = "{row.model}"', *size]
+    return "\n".join(lines) + "\n"
+
+
+def collected(row: Row, folder: Path) -> dict[str, Any]:
+    """Everything the tables say of one network; `error` where the line ended early or a file failed.
+
+    Its files are deleted then, and what the sweep kept of them: a row that failed is run again.
+    """
+    place = folder / SWEEP / row.slug
+    kept = sorted((folder / SWEEP).glob(f"{row.slug}-*-*.json"))
+    results = [json.loads(path.read_bytes()) for path in kept]
+    try:
+        if not (place / "export.json").exists():
+            raise RowError(next((one["error"] for one in results), "the sweep did not come to it"))
+        summary = child_report([*EXPORT, *row.words, "--summary", "--json"])
+        export = json.loads((place / "export.json").read_bytes())
+        files = {f"{one['format']} {one['recipe']}": _file(one, place) for one in results}
+    except RowError as failure:
+        return {"error": str(failure)}
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
+        for path in kept:
+            path.unlink()
     return {
         "input": summary["inputs"],
         "total": summary["total"],
         "batch_norms": export["batch_norms"],
         "refused": export["refusals"],
         "stages": export["seconds"],
-        "files": {
-            f"{one['format']} {one['recipe']}": {
-                "verdict": one["parity"]["verdict"],
-                "arithmetic": decisive["arithmetic"],
-                "not_run": one["parity"]["not_run"],
-                "max_error": worst([output["max_error"] for output in decisive["outputs"]]),
-                "operators": operators.get(one["path"]),
-                "error": one["error"],
-            }
-            for one in export["files"]
-            for decisive in [one["parity"]["half"] or one["parity"]]
-        },
-        "seconds": round(time.monotonic() - start, 1),
-        "error": "; ".join(errors) or None,
+        "files": files,
+        "seconds": round(sum(export["seconds"].values()), 1),
+        "error": "; ".join(one["error"] for one in results if one["error"]) or None,
     }
+
+
+def _file(one: dict[str, Any], place: Path) -> dict[str, Any]:
+    said = ("verdict", "arithmetic", "not_run", "max_error")
+    path = place / one["file"]
+    operators = _operators(path) if one["file"] and path.exists() else None
+    return {**{name: one[name] for name in said}, "operators": operators, "error": one["error"] or None}
 
 
 def _operators(path: Path) -> int:
     """How many operators a file has, constants not counted."""
     artifact = read_manifest(path)
     return len(format_named(artifact.format).operators(artifact))
-
-
-def worst(errors: list[float | None]) -> float | None:
-    """The largest error of a file; None if there is none, or one is not a number."""
-    known = [error for error in errors if error is not None]
-    return max(known) if known and len(known) == len(errors) else None
 
 
 def _progress(text: str) -> None:

@@ -62,10 +62,15 @@ class RowResult:
     exit_status: int
     error: str = ""
     """Why there is no file that passed; empty if there is one."""
+    verdict: str = ""
+    arithmetic: str = ""
+    """What judged the file: half precision, where that was run."""
+    not_run: str = ""
     file: str = ""
     sha256: str = ""
     size_bytes: int | None = None
     max_error: float | None = None
+    """Of the worst output; None where one is not finite."""
     sqnr_db: float | None = None
     drop_points: float | None = None
     """Accuracy lost on labelled images, with the upper end of its 95 % interval."""
@@ -105,8 +110,9 @@ def result_of(row: Row, file: Mapping[str, Any], size_bytes: int | None) -> RowR
         "recipe": row.recipe,
         "key": row.key(),
     }
-    parity = file["parity"].get("half") or file["parity"]
-    finite = [one for one in parity["outputs"] if one["finite"]]
+    judged = file["parity"]
+    parity = judged.get("half") or judged
+    outputs = parity["outputs"] if all(one["finite"] for one in parity["outputs"]) else []
     drop = (file["accuracy"] or {}).get("drop") or {}
     cost = file["measured"] or {}
     unmeasured = cost.get("exit_status", 0)
@@ -115,11 +121,14 @@ def result_of(row: Row, file: Mapping[str, Any], size_bytes: int | None) -> RowR
         **common,
         exit_status=file["exit_status"] or unmeasured,
         error=file["error"] or (cost["why_not"] if unmeasured else ""),
+        verdict=judged["verdict"],
+        arithmetic=parity["arithmetic"],
+        not_run=judged["not_run"],
         file=Path(file["path"]).name if file["path"] else "",
         sha256=file["sha256"] or "",
         size_bytes=size_bytes,
-        max_error=max((one["max_error"] for one in finite), default=None),
-        sqnr_db=min((one["sqnr_db"] for one in finite if one["sqnr_db"] is not None), default=None),
+        max_error=max((one["max_error"] for one in outputs), default=None),
+        sqnr_db=min((one["sqnr_db"] for one in outputs if one["sqnr_db"] is not None), default=None),
         drop_points=None if not drop else 100 * drop["value"],
         drop_high_points=None if not drop else 100 * drop["high"],
         milliseconds=modelled if measured is None else measured,

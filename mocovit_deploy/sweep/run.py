@@ -1,6 +1,6 @@
 """The rows of a sweep, in child processes: one for all rows of a network that are missing.
 
-    FOLDER/SYSTEM/       the files of a network
+    FOLDER/SYSTEM/       the files of a network, and export.json: what mocovit-export said of them
     FOLDER/SLUG.json     the result of a row, written when complete: a sweep that was killed goes on there
 
 A network is captured, re-parameterized and run in float64 once for all its rows. Where such a child leaves no
@@ -33,6 +33,7 @@ from mocovit_deploy.cli.main import export_main
 sys.exit(export_main())
 """
 """mocovit-export, which Linux ends with its parent, however that ends."""
+SAID = "export.json"
 CRASHED = 1
 """The exit status of a child that left no report."""
 Say = Callable[[str], None]
@@ -108,6 +109,7 @@ def run_group(rows: Sequence[Row], folder: Path) -> list[RowResult]:
         return [result for row in rows for result in run_group([row], folder)]
     if not files:
         return [failure_of(first, done.status or CRASHED, str(report.get("error", "no report")))]
+    write_atomically(folder / first.folder / SAID, done.stdout.encode())
     return [_result(row, files[row.format, row.recipe]) for row in rows]
 
 

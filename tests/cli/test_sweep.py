@@ -19,7 +19,7 @@ from mocovit_deploy.cli.sweep import read_rows
 from mocovit_deploy.errors import MissingToolError, UsageError
 from mocovit_deploy.sweep import run
 from mocovit_deploy.sweep.page import sweep_page
-from mocovit_deploy.sweep.row import Row, RowResult, failure_of
+from mocovit_deploy.sweep.row import Row, RowResult, failure_of, result_of
 from mocovit_deploy.sweep.run import groups_of, run_group, run_sweep
 from mocovit_deploy.sweep.table import FIELDS, as_csv, as_json, as_text
 from mocovit_deploy.untrusted.process import Finished
@@ -181,6 +181,7 @@ def child(tell):
         files = [tell(*one) for one in asked]
         if None in files:
             return Finished((), -11, "", "", False)
+        Path(words["--output-dir"]).mkdir(exist_ok=True)
         return Finished((), max(one["exit_status"] for one in files), json.dumps({"files": files}), "", False)
 
     return run_process, ran
@@ -190,7 +191,8 @@ def told(made, recipe, **changes):
     """What a child says of a file that passed, but for `changes`."""
     output = {"finite": True, "max_error": 1e-6, "sqnr_db": 100.0}
     found = {"format": made, "recipe": recipe, "path": None, "sha256": "a", "error": None, "exit_status": 0}
-    found |= {"parity": {"half": None, "outputs": [output]}, "accuracy": None, "measured": None}
+    parity = {"verdict": "pass", "arithmetic": "fp32", "not_run": "", "half": None, "outputs": [output]}
+    found |= {"parity": parity, "accuracy": None, "measured": None}
     return found | changes
 
 
@@ -217,7 +219,20 @@ def test_each_row_has_the_status_of_its_own_file(tmp_path, monkeypatch):
     found = run_group([Row("net", made, "fp32", ()) for made in ends], tmp_path)
     assert [(one.exit_status, one.error) for one in found] == [(0, ""), (4, "off by 1"), (7, "no phone")]
     assert [one.lasts for one in found] == [True, True, False]
+    assert [one.arithmetic for one in found] == ["fp32"] * 3
     assert len(ran) == 1
+    assert len(json.loads((tmp_path / "net" / "export.json").read_text())["files"]) == 3
+
+
+def test_an_error_that_is_no_number_is_not_passed_over():
+    row = Row("net", "onnx", "fp32", ())
+    outputs = [{"finite": True, "max_error": error, "sqnr_db": 100.0} for error in (1e-7, 0.5)]
+    parity = told("onnx", "fp32")["parity"]
+    assert result_of(row, told("onnx", "fp32", parity={**parity, "outputs": outputs}), None).max_error == 0.5
+    outputs.append({"finite": False, "max_error": None, "sqnr_db": None})
+    found = result_of(row, told("onnx", "fp32", parity={**parity, "outputs": outputs}), None)
+    assert found.max_error is None
+    assert found.sqnr_db is None
 
 
 def test_a_failure_is_a_row():

@@ -11,16 +11,20 @@ import pytest
 
 from benchmarks.studies import zoo
 from benchmarks.studies.study import RowError, child_report, finished, product_digest
-from benchmarks.studies.zoo import run_row, worst
+from benchmarks.studies.zoo import SWEEP, collected, run_sweep, sweep_toml
 from benchmarks.studies.zoo_document import (
     FILES_HEADER,
     NETWORK_HEADER,
+    PRECISIONS,
     ROWS,
     Row,
     document,
     files_cells,
     network_cells,
 )
+from mocovit_deploy.choices import FORMATS
+from mocovit_deploy.cli.parsers import export_parser
+from mocovit_deploy.cli.sweep import read_rows
 
 PASSED = {"verdict": "pass", "max_error": 1e-7, "operators": 9, "error": None}
 RESULT = {
@@ -68,12 +72,6 @@ def test_lines_of_the_tables():
     assert len(files_cells(Row("net"), {"error": "exploded"})) == len(FILES_HEADER)
 
 
-def test_an_error_that_is_no_number_is_not_passed_over():
-    assert worst([1e-7, 0.5]) == 0.5
-    assert worst([1e-7, None]) is None
-    assert worst([]) is None
-
-
 def test_the_document_has_every_row_and_every_failure_with_its_reason():
     broken = {"error": "exploded (exit status 3)", "commit": "9", "tools": {}, "sources": "a"}
     text = document({**dict.fromkeys(ROWS, RESULT), ROWS[0]: broken})
@@ -107,12 +105,26 @@ def test_a_result_counts_for_its_sources_alone(tmp_path):
 
 def test_too_little_disk_is_said_before_any_work(tmp_path, monkeypatch):
     monkeypatch.setattr(zoo, "DISK_CAP_GB", 10**9)
-    assert "GB of disk are free" in run_row(ROWS[0], tmp_path)["error"]
-
-
-def test_a_row_that_fails_says_why(tmp_path):
-    assert "did you mean 'mocovit_1_0'" in run_row(Row("mocovit_10"), tmp_path)["error"]
+    with pytest.raises(SystemExit, match="GB of disk are free"):
+        run_sweep(ROWS[:1], tmp_path)
     assert not list(tmp_path.iterdir())
+
+
+def test_all_rows_are_one_sweep(tmp_path):
+    path = tmp_path / "zoo.toml"
+    path.write_text(sweep_toml(ROWS, FORMATS, PRECISIONS))
+    rows = read_rows(export_parser(), path)
+    assert len(rows) == len(ROWS) * len(FORMATS) * len(PRECISIONS)
+    assert [row.folder for row in rows[::6]] == [row.slug for row in ROWS]
+    sized = next(row for row in rows if row.folder == "timm_mobilevit_s_224")
+    assert set(sized.words) == {"--model=timm/mobilevit_s", "--image-size=224"}
+
+
+def test_a_row_that_fails_says_why_and_is_not_kept(tmp_path):
+    run_sweep([Row("mocovit_10")], tmp_path, formats=("onnx",), precisions=("fp32",))
+    assert "did you mean 'mocovit_1_0'" in collected(Row("mocovit_10"), tmp_path)["error"]
+    assert collected(Row("mocovit_10"), tmp_path)["error"] == "the sweep did not come to it"
+    assert not list(tmp_path.rglob("*mocovit_10*"))
 
 
 def test_a_child_that_takes_too_long_is_ended():
@@ -135,14 +147,15 @@ def test_a_child_that_takes_too_long_is_ended():
 def test_small_networks_through_the_line(row, tmp_path):
     if importlib.util.find_spec("timm") is None:
         pytest.skip("timm is not installed")
-    result = run_row(row, tmp_path, formats=("onnx",), precisions=("fp32",))
+    run_sweep([row], tmp_path, formats=("onnx",), precisions=("fp32",))
+    result = collected(row, tmp_path)
     assert result["error"] is None
     assert {name: one["verdict"] for name, one in result["files"].items()} == {"onnx fp32": "pass"}
     assert result["files"]["onnx fp32"]["operators"] > 50
     assert result["batch_norms"]["after"] == 0 < result["batch_norms"]["before"]
     assert network_cells(row, result)
     assert files_cells(row, result)[1].endswith(f", {result['files']['onnx fp32']['max_error']:.1e}")
-    assert not list(tmp_path.iterdir()), "the files are deleted"
+    assert not list(tmp_path.rglob("*.onnx")), "the files are deleted"
 
 
 def test_it_goes_on_where_it_was_killed(tmp_path):
@@ -168,16 +181,16 @@ def test_it_goes_on_where_it_was_killed(tmp_path):
         env={**os.environ, "PYTHONPATH": str(Path(zoo.__file__).parents[2])},
     )
     deadline = time.monotonic() + 60
-    while not list(tmp_path.glob("files-*")) and time.monotonic() < deadline:
+    while not (tmp_path / SWEEP).exists() and time.monotonic() < deadline:
         time.sleep(0.02)
     process.send_signal(signal.SIGTERM)
     _, said = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert todo.slug in said
     assert done.slug not in said
     assert "run it again to go on" in said
     assert (tmp_path / f"{done.slug}.json").read_text() == before
-    assert [path.name for path in tmp_path.iterdir()] == [f"{done.slug}.json"]
+    assert {path.name for path in tmp_path.iterdir()} == {f"{done.slug}.json", SWEEP}
+    assert {path.name for path in (tmp_path / SWEEP).iterdir()} <= {todo.slug}
 
 
 def test_an_unknown_pattern(tmp_path):
