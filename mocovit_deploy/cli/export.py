@@ -6,12 +6,14 @@ import contextlib
 import dataclasses
 import gc
 import resource
+import shlex
 import sys
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mocovit_deploy.choices import RUNTIMES_OF
 from mocovit_deploy.cli.accuracy import accuracy_text
 from mocovit_deploy.cli.output import (
     HEADER,
@@ -46,6 +48,9 @@ if TYPE_CHECKING:
 
 SELDOM = (100_000, 20, 50)
 """Thresholds of the garbage collector's three generations (`gc.set_threshold`)."""
+WORDS = """of range: a share of the span of the original's outputs; torch float32: how far torch itself is off
+SQNR: signal to noise of the outputs, more is better; top-1: how often both name the same class"""
+"""What the table's header means, for who sees it for the first time (docs/glossary.md)."""
 CHANGES_SHOWN = 3
 """How many members of a list a line names without --verbose."""
 
@@ -157,14 +162,28 @@ def _export_text(
         counts = sorted({len(report.samples) for report in shown})
         samples = " or ".join(map(str, counts))
         bound = " and ".join(f"{value:.0e}" for value in sorted(tolerances))
-        lines.append(f"\ntolerance {bound or 'none'}, {samples} samples, judged against the original network")
+        lines += [
+            "",
+            f"{samples} samples beside the original network in float64; tolerance {bound or 'none'}",
+            WORDS,
+        ]
     measured = [(o.artifact, o.accuracy) for o in written if o.artifact and o.accuracy]
     lines += ["", accuracy_text(measured), ""] if measured else []
     lines += [f"{path.name}: {cost.said}" for path, cost in costs.items()]
     codes = [", ".join(path.name for path in outcome.app_code) for outcome in written if outcome.app_code]
     lines += [f"code for apps: {names}" for names in codes]
     lines.append(f"written to {request.output_dir}/" if written else "nothing written")
+    lines += [] if costs else _next_lines(written)
     return [*lines, _seconds_line(stages.seconds, verbose)]
+
+
+def _next_lines(written: Sequence[Outcome]) -> list[str]:
+    """What one does with a file that passed: its time, where a runtime of the targets reads it."""
+    for outcome in written:
+        if outcome.artifact is not None and outcome.error is None and RUNTIMES_OF.get(outcome.format):
+            path = shlex.quote(str(outcome.artifact.path))
+            return [f"next: mocovit-bench run {path} --target host; on an ARM core: emulated or adb"]
+    return []
 
 
 def _seconds_line(seconds: Mapping[str, float], verbose: bool) -> str:

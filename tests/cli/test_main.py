@@ -47,7 +47,8 @@ def test_export_prints_the_verdict_and_where_the_weights_are_from(tmp_path, capf
     assert "fold_batchnorm" in out
     assert "tiny_32_fp32.onnx" in out
     assert " pass" in out
-    assert "tolerance 1e-05, 8 samples" in out
+    assert "8 samples beside the original network in float64; tolerance 1e-05" in out
+    assert "next: mocovit-bench run " in out
     assert out.startswith(f"tiny, weights as {TINY[1]} gives them\n")
     assert err.startswith("note: the scale, mean, std, colour order of its images are assumed: ")
     assert err.endswith("say so with --scale, --mean, --std, --colour-order\n")
