@@ -70,6 +70,10 @@ class Services:
             process.stdin.close()
             for task in say:
                 task.cancel()
+            # Left open, these would hold a program that is still writing until Python collects them.
+            transport = process._transport  # type: ignore[attr-defined]
+            for number in (1, 2):
+                transport.get_pipe_transport(number).close()
         status = await process.wait()
         for task in (hear, gone):
             task.cancel()
