@@ -143,14 +143,14 @@ def test_commands_that_documents_show_are_accepted(monkeypatch, tmp_path):
 
 
 def test_the_python_of_the_readme_runs(capsys, tmp_path):
-    from tiny_networks import tiny
+    from light_networks import shuffle_like
 
-    names = {"network": tiny().eval(), "images": torch.zeros(1, 3, 224, 224), "folder": tmp_path}
+    names = {"network": shuffle_like().eval(), "images": torch.zeros(1, 3, 224, 224), "folder": tmp_path}
     for code in re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL):
         exec(code, names)  # noqa: S102 - the README's own words
     assert names["logits"].shape == (1, 10)
     assert names["report"].verdict == "pass"
-    assert "Tiny_224_fp32.onnx pass" in capsys.readouterr().out
+    assert "Net_224_fp32.onnx pass" in capsys.readouterr().out
 
 
 def test_examples_in_help_are_accepted():

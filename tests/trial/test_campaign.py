@@ -23,6 +23,7 @@ from mocovit_deploy.files import digest
 ROOT = Path(__file__).parents[2]
 
 
+@pytest.mark.slow
 def test_a_short_run_of_every_part(tmp_path):
     words = ["networks", "defects", "interruptions", "--seed", "460", "--count", "1", "--members", "0"]
     done = subprocess.run(
