@@ -22,13 +22,16 @@ def run_first_contract(files: Sequence[Path], path: Path, *, verbose: bool) -> i
     if path.exists():
         raise UsageError(f"{path}: already exists; name another file with --contract, or move this one away")
     with quiet(not verbose):
-        text = first_contract([read_manifest(file) for file in files])
-    try:
-        write_atomically(path, text.encode())
-    except OSError as error:
-        raise OutputError(f"{path}: cannot be written ({error.strerror})") from None
+        contract = first_contract([read_manifest(file) for file in files], path.parent)
+    written = {**contract.labels, path: contract.text}
+    for place, text in written.items():
+        try:
+            write_atomically(place, text.encode())
+        except OSError as error:
+            raise OutputError(f"{place}: cannot be written ({error.strerror})") from None
     folders = dict.fromkeys(file.parent for file in files)
     where = f" --output-dir {next(iter(folders))}" if len(folders) == 1 else ""
-    said = f"{path}: written; check it with: mocovit-parity --contract {path}{where}\n"
+    said = "".join(f"{place}: written, the labels of its files\n" for place in contract.labels)
+    said += f"{path}: written; check it with: mocovit-parity --contract {path}{where}\n"
     sys.stdout.write(printable(said, keep="\n"))
     return 0

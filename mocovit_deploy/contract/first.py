@@ -5,6 +5,9 @@
     max_size_bytes       one percent above the measured value
     counts, agreement    the measured value
 
+A contract names labels by a file. The class names go beside it, into labels.txt, or into MODEL.labels.txt if
+labels.txt lists other classes.
+
 A bound is left out if it cannot be measured here, or if an output that never changes would meet it.
 """
 
@@ -14,10 +17,12 @@ import json
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from mocovit_deploy.artifacts.artifact import Artifact
-from mocovit_deploy.artifacts.provenance import LIVE, model_of
+from mocovit_deploy.artifacts.provenance import LIVE, labels_of, model_of
 from mocovit_deploy.contract.bounds import metric_named
 from mocovit_deploy.contract.check import judge_metric
 from mocovit_deploy.contract.evidence import Conditions, Evidence
@@ -26,6 +31,7 @@ from mocovit_deploy.errors import DeployError, ParityError, UsageError
 from mocovit_deploy.parity.decide import PASS
 from mocovit_deploy.parity.tolerance import MEANT_ARITHMETIC
 from mocovit_deploy.quantization.recipes import recipe_named
+from mocovit_deploy.ship.metadata import labels_text, read_labels
 from mocovit_deploy.spec import CalibrationRequest, ExportRequest, ModelSpec, sides_text
 
 WORDS = (
@@ -39,16 +45,29 @@ ROOM_DB = 6.0
 """Decibels between the measured SQNR and the bound."""
 
 
-def first_contract(artifacts: Sequence[Artifact]) -> str:
-    """The text of a contract that these files meet today.
+LABELS = "labels.txt"
+
+
+@dataclass(frozen=True)
+class FirstContract:
+    """A contract, and the files of labels that it names and that do not exist yet."""
+
+    text: str
+    labels: Mapping[Path, str]
+    """The text of each file."""
+
+
+def first_contract(artifacts: Sequence[Artifact], folder: Path) -> FirstContract:
+    """A contract that these files meet today, to be written into `folder`.
 
     Raises `UsageError` for a file whose manifest does not record everything to export it again, `ParityError`
     for a file that did not pass its export, and the errors of measuring its outputs.
     """
     models: dict[str, list[Artifact]] = {}
+    lists: dict[Path, str] = {}
     for artifact in artifacts:
         _require_repeatable(artifact)
-        words = _words(artifact)
+        words = _words(artifact) | _labels(artifact, folder, lists)
         models.setdefault(json.dumps(words, sort_keys=True), []).append(artifact)
     lines = [
         "# What must hold of these files: mocovit-parity --contract checks it (docs/contract.md).",
@@ -60,7 +79,8 @@ def first_contract(artifacts: Sequence[Artifact]) -> str:
         lines += ["", f"[model.{name}]", *(f"{w} = {_toml(v)}" for w, v in json.loads(key).items())]
         for artifact in made:
             lines += ["", f"[[model.{name}.file]]", *_file(artifact)]
-    return "\n".join(lines) + "\n"
+    missing = {path: text for path, text in lists.items() if not path.exists()}
+    return FirstContract("\n".join(lines) + "\n", missing)
 
 
 def _require_repeatable(artifact: Artifact) -> None:
@@ -102,12 +122,34 @@ def _words(artifact: Artifact) -> dict[str, Any]:
     words |= {"no_simplify": True} if not options["simplify"] else {}
     words |= {"dynamic": "batch"} if options["dynamic_batch"] else {}
     words |= {"without": options["without"]} if options["without"] else {}
-    if options["labels"]:
-        raise UsageError(
-            f"{artifact.path}: was exported with --labels, whose file the manifest does not name; write its "
-            "contract by hand"
-        )
     return words | _calibration(artifact)
+
+
+def _labels(artifact: Artifact, folder: Path, lists: dict[Path, str]) -> dict[str, Any]:
+    """The word for the file that lists this file's classes; a new one is added to `lists`.
+
+    One that is there is named if it lists the same classes, and never written over.
+    """
+    labels = labels_of(artifact)
+    if not labels:
+        return {}
+    text, stem = labels_text(labels), _table_name(artifact.model)
+    numbered = (f"{stem}_{number}.{LABELS}" for number in range(2, 1000))
+    for path in (folder / name for name in (LABELS, f"{stem}.{LABELS}", *numbered)):
+        if (path in lists and lists[path] == text) or (path not in lists and _may_hold(path, labels)):
+            lists[path] = text
+            return {"labels": str(path)}
+    raise UsageError(f"{folder}: holds a thousand files of labels; name another folder with --contract")
+
+
+def _may_hold(path: Path, labels: tuple[str, ...]) -> bool:
+    """True if nothing is at `path`, or a list of just these labels."""
+    if not path.exists():
+        return True
+    try:
+        return read_labels(path) == labels
+    except UsageError:
+        return False
 
 
 def _calibration(artifact: Artifact) -> dict[str, Any]:
@@ -176,12 +218,17 @@ def _number(metric: Metric, limit: float) -> str:
 
 def _free_name(model: str, taken: set[str]) -> str:
     """A name for a table and a folder, made of the network's; numbered if it is taken. Added to `taken`."""
-    base = re.sub(r"[^A-Za-z0-9_-]+", "_", model).strip("_-") or "model"
+    base = _table_name(model)
     name = next(
         f"{base}{end}" for end in ("", *(f"_{n}" for n in range(2, 1000))) if f"{base}{end}" not in taken
     )
     taken.add(name)
     return name
+
+
+def _table_name(model: str) -> str:
+    """The network's name in letters that a bare key of TOML, and a file, may have."""
+    return re.sub(r"[^A-Za-z0-9_-]+", "_", model).strip("_-") or "model"
 
 
 def _toml(value: object) -> str:

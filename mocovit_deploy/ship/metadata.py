@@ -111,6 +111,23 @@ def read_labels(path: Path) -> tuple[str, ...]:
     return tuple(names)
 
 
+def labels_text(labels: Sequence[str]) -> str:
+    """The text of a file that `read_labels` reads these from. Raises `UsageError` for what no line can hold.
+
+    >>> labels_text(("tench", "goldfish"))
+    'tench\\ngoldfish\\n'
+    """
+    require_printable(labels)
+    return "\n".join(labels) + "\n"
+
+
+def require_printable(labels: Sequence[str]) -> None:
+    """Raise `UsageError` for a label that is empty, has spaces at an end, or holds what does not print."""
+    for number, label in enumerate(labels, 1):
+        if not isinstance(label, str) or not label or label != label.strip() or not label.isprintable():
+            raise UsageError(f"labels: number {number}, {label!r:.60}, is no name on one printable line")
+
+
 def classifier_output(outputs: Sequence[TensorSpec]) -> TensorSpec | None:
     """The one output (batch, classes) that labels name; None if there is no such output, or several."""
     found = [output for output in outputs if len(output.shape) == 2]
@@ -118,9 +135,10 @@ def classifier_output(outputs: Sequence[TensorSpec]) -> TensorSpec | None:
 
 
 def require_fitting_labels(labels: Sequence[str], outputs: Sequence[TensorSpec]) -> None:
-    """Raise `UsageError` unless `labels` are empty or as many as the classifier's output has classes."""
+    """Raise `UsageError` unless `labels` are empty, or names, as many as the classifier has classes."""
     if not labels:
         return
+    require_printable(labels)
     output = classifier_output(outputs)
     if output is None:
         shapes = ", ".join(f"{one.name} {list(one.shape)}" for one in outputs)
