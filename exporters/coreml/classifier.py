@@ -12,6 +12,7 @@ file (docs/decisions/0012-core-ml-labels-beside-the-logits.md).
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -31,11 +32,29 @@ HEAD = "classify"
 
 
 def labelled_output(labels: Sequence[str], outputs: Sequence[TensorSpec]) -> TensorSpec | None:
-    """The output whose classes `labels` name: float32, of shape (1, labels). None if there is none."""
-    found = classifier_output(outputs) if labels else None
+    """The output whose classes `labels` name: float32, of shape (1, labels). None if there is none.
+
+    None too if a label stands twice: `PROBABILITIES` is a dictionary by label, and would keep one of them.
+    """
+    found = classifier_output(outputs) if labels and not _twice(labels) else None
     if found is None or found.shape != (1, len(labels)) or found.name in (LABEL, PROBABILITIES):
         return None
     return found if found.dtype == "float32" else None
+
+
+def unlabelled_note(labels: Sequence[str], outputs: Sequence[TensorSpec]) -> tuple[str, ...]:
+    """Why `labels` stay in the metadata alone; nothing where they do not, and where there are none."""
+    if not labels or labelled_output(labels, outputs) is not None:
+        return ()
+    twice = _twice(labels)
+    why = f"{twice!r} is the label of several classes" if twice else "Core ML labels one image's scores alone"
+    return (f"no classifier to Vision: {why}; the labels are in the metadata",)
+
+
+def _twice(labels: Sequence[str]) -> str:
+    """The most frequent label, if it stands more than once, else nothing."""
+    label, count = Counter(labels).most_common(1)[0]
+    return label if count > 1 else ""
 
 
 def add_labels(ct: Any, package: Path, labels: Sequence[str], output: TensorSpec, target: Any) -> None:

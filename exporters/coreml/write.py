@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from exporters.coreml.activations import LEAST_TARGET, int8_activations
-from exporters.coreml.classifier import add_labels, labelled_output
+from exporters.coreml.classifier import add_labels, labelled_output, unlabelled_note
 from exporters.coreml.compress import compress_weights
 from exporters.coreml.decompositions import written_for
 from exporters.coreml.fp16 import fits, overflow_note
@@ -163,7 +163,7 @@ def write_package(
         if (classes := labelled_output(labels, outputs)) is not None:
             add_labels(ct, package, labels, classes, target)
         package.rename(path)
-    notes = (overflow_note(wide),) if wide else ()
+    notes = ((overflow_note(wide),) if wide else ()) + unlabelled_note(labels, outputs)
     return WrittenPackage(notes + ((NEEDS_IOS17,) if known.is_static else ()), counts)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from exporters.coreml.classifier import labelled_output
+from exporters.coreml.classifier import labelled_output, unlabelled_note
 from exporters.tflite.metadata import normalization, without_archive
 from mocovit_deploy.artifacts.manifest import read_manifest
 from mocovit_deploy.choices import FORMATS
@@ -19,7 +19,14 @@ from mocovit_deploy.files import digest
 from mocovit_deploy.formats import format_named
 from mocovit_deploy.parity.sandboxed import child_check
 from mocovit_deploy.ship.metadata import FileMetadata
-from mocovit_deploy.spec import ExportRequest, InputSpec, ModelSpec, Preprocessing, TensorSpec
+from mocovit_deploy.spec import (
+    CalibrationRequest,
+    ExportRequest,
+    InputSpec,
+    ModelSpec,
+    Preprocessing,
+    TensorSpec,
+)
 from mocovit_deploy.terminal.progress import Stages
 
 LABELS = tuple(f"class {i}" for i in range(10))
@@ -94,10 +101,38 @@ def test_core_ml_has_fields_of_its_own(exported):
     assert model.short_description == "Ten classes"
 
 
-def test_core_ml_takes_it_for_a_classifier_by_apples_own_protobuf_classes(exported):
-    from coremltools.proto import Model_pb2
+CORE_ML = (
+    "fp32",
+    "fp16",
+    "static_wi8_ai8",
+    "static_wi8_ai8_fp16",
+    "weight_only_wi8_afp32",
+    "weight_only_wp6_afp16",
+)
 
-    path = exported["coreml"] / "Data" / "com.apple.CoreML" / "model.mlmodel"
+
+@pytest.fixture(scope="module")
+def packages(tmp_path_factory):
+    """Labelled Core ML files, by precision."""
+    model = ModelSpec("tiny_networks:tiny", input=InputSpec(size=32))
+    request = ExportRequest(
+        model,
+        ("coreml",),
+        CORE_ML,
+        output_dir=tmp_path_factory.mktemp("packages"),
+        labels=LABELS,
+        calibration=CalibrationRequest("random", 4),
+    )
+    outcomes = export_model(request, Stages()).outcomes
+    assert not [outcome.error for outcome in outcomes if outcome.error]
+    return {outcome.recipe: outcome.artifact.path for outcome in outcomes}
+
+
+@pytest.mark.parametrize("recipe", CORE_ML)
+def test_core_ml_takes_it_for_a_classifier_by_apples_own_protobuf_classes(packages, recipe):
+    from coremltools.proto import MIL_pb2, Model_pb2
+
+    path = packages[recipe] / "Data" / "com.apple.CoreML" / "model.mlmodel"
     model = Model_pb2.Model.FromString(path.read_bytes())
     description = model.description
     kinds = {one.name: one.type.WhichOneof("Type") for one in description.output}
@@ -123,6 +158,8 @@ def test_core_ml_takes_it_for_a_classifier_by_apples_own_protobuf_classes(export
     assert (softmax.type, softmax.inputs["x"].arguments[0].name) == ("softmax", "logits")
     axis = made_by[softmax.inputs["axis"].arguments[0].name].attributes["val"]
     assert list(axis.immediateValue.tensor.ints.values) == [-1]
+    (scores,) = [output for step in block.operations for output in step.outputs if output.name == "logits"]
+    assert scores.type.tensorType.dataType == MIL_pb2.FLOAT32
 
 
 def test_core_ml_labels_one_image_in_floats_alone():
@@ -134,6 +171,16 @@ def test_core_ml_labels_one_image_in_floats_alone():
     assert labelled_output(LABELS, [dataclasses.replace(spec, name="classLabel")]) is None
     assert labelled_output(LABELS, [spec, spec]) is None
     assert labelled_output((), [spec]) is None
+    assert labelled_output((*LABELS[:9], LABELS[0]), [spec]) is None
+
+
+def test_a_file_that_is_no_classifier_to_vision_says_why():
+    spec = TensorSpec("logits", (1, 10), "float32")
+    assert unlabelled_note(LABELS, [spec]) == unlabelled_note((), [spec]) == ()
+    (twice,) = unlabelled_note((*LABELS[:9], "class 3"), [spec])
+    assert twice.startswith("no classifier to Vision: 'class 3' is the label of several classes")
+    (batch,) = unlabelled_note(LABELS, [dataclasses.replace(spec, shape=(2, 10))])
+    assert "one image's scores alone" in batch
 
 
 @pytest.mark.parametrize("name", FORMATS)
