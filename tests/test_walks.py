@@ -2,6 +2,7 @@
 
 import os
 import re
+import runpy
 import shlex
 import subprocess
 import sys
@@ -10,9 +11,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from kotlin_compiler import compile_kotlin, missing_for_kotlin
+from mediapipe_tasks import classified, mediapipe_python
 from PIL import Image
 
 from mocovit_deploy.contract.read import read_contract
+from mocovit_deploy.spec import Preprocessing
 
 DOCS = Path(__file__).parents[1] / "docs"
 PHOTOGRAPHS = {"photographs": 920, "held_out": 20}
@@ -27,7 +31,7 @@ def desk(tmp_path):
     names = {}
     exec((folder / "net.py").read_text(), names)  # noqa: S102 - the document's own words
     torch.manual_seed(0)
-    network = names["classifier"]()
+    network = _told_apart(names["classifier"]())
     torch.save(network.state_dict(), folder / "weights.pt")
     (folder / "labels.txt").write_text("cat\ndog\n")
     generator = np.random.default_rng(0)
@@ -35,9 +39,28 @@ def desk(tmp_path):
         for number in range(count):
             kind = ("cat", "dog")[number % 2]
             (folder / place / kind).mkdir(parents=True, exist_ok=True)
-            pixels = generator.integers(0, 255, (48, 64, 3), dtype=np.uint8) // (1 + number % 2)
-            Image.fromarray(pixels).save(folder / place / kind / f"{number}.jpg")
+            Image.fromarray(_pixels(generator, number)).save(folder / place / kind / f"{number}.jpg")
     return folder
+
+
+def _told_apart(network):
+    """The network with a last layer that calls bright photographs cats and dark ones dogs."""
+    generator = np.random.default_rng(1)
+    pixels = np.stack([_pixels(generator, number) for number in range(20)])
+    how = Preprocessing()
+    images = (pixels * how.scale - np.array(how.mean)) / np.array(how.std)
+    with torch.no_grad():
+        found = network.eval()[:-1](torch.from_numpy(images.transpose(0, 3, 1, 2).astype(np.float32)))
+        cats, dogs = found[::2].mean(0), found[1::2].mean(0)
+        apart = 10 * (cats - dogs) / (cats - dogs).square().sum()
+        network[-1].weight.copy_(torch.stack([apart, -apart]))
+        network[-1].bias.copy_(torch.stack([-1.0, 1.0]) * (apart @ (cats + dogs) / 2))
+    return network
+
+
+def _pixels(generator, number):
+    """A photograph of number's kind: noise, bright for even ones and dark for odd ones."""
+    return generator.integers(0, 255, (48, 64, 3), dtype=np.uint8) // (1 + number % 2)
 
 
 def _blocks(page, language=""):
@@ -59,13 +82,33 @@ def _commands(page):
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(1800)
+@pytest.mark.timeout(3600)
 @pytest.mark.parametrize("page", ["your-app.md", "guard.md"])
 def test_a_walk_can_be_walked(page, desk):
     for command in _commands(page):
         done = _type(command, desk)
         assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
         assert "Traceback" not in done.stderr
+    if page == "your-app.md":
+        _require_apps(desk)
+
+
+def _require_apps(folder):
+    """MediaPipe and the Python beside each file name every photograph rightly; the Kotlin compiles."""
+    files = sorted(folder.glob("build/*.tflite"))
+    assert len(files) == 3, files  # fp32, fp16, and what `auto` chose
+    photographs = sorted(folder.glob("held_out/*/*.jpg"))
+    images = [np.asarray(Image.open(path).convert("RGB")) for path in photographs]
+    python = mediapipe_python()
+    for file in files:
+        module = runpy.run_path(f"{file}.py")
+        ours = [module["classify"](Image.open(path))[0][0] for path in photographs]
+        theirs = [one[0][0] for one in classified(python, file, images, folder)]
+        assert theirs == ours == [path.parent.name for path in photographs], file
+    if not missing_for_kotlin():
+        kotlin = [file.with_name(f"{file.name}.kt") for file in files]
+        assert "warning: " not in compile_kotlin(kotlin, folder / "classes")
+        assert len(list((folder / "classes").glob("Classifier224*[a-z0-9].class"))) >= len(files)
 
 
 def test_the_contract_of_the_walk_is_one(tmp_path, monkeypatch):

@@ -3,14 +3,10 @@
 import ast
 import dataclasses
 import importlib.util
-import os
-import re
-import shutil
-import subprocess
-from pathlib import Path
 
 import numpy as np
 import pytest
+from kotlin_compiler import compile_kotlin, missing_for_kotlin
 from PIL import Image
 
 from mocovit_deploy.artifacts.golden import read_golden
@@ -24,7 +20,6 @@ from mocovit_deploy.spec import ExportRequest, InputSpec, ModelSpec, TensorSpec
 from mocovit_deploy.terminal.progress import Stages
 
 LABELS = tuple(f"class {i}" for i in range(10))
-STUBS = Path(__file__).parent / "android"
 
 
 @pytest.fixture(scope="module")
@@ -126,30 +121,46 @@ def test_other_networks_are_refused(exported, change, message):
         app_code(dataclasses.replace(artifact, **change))
 
 
+def test_a_network_that_no_code_fits_is_told_before_a_file_is_written(tmp_path):
+    model = ModelSpec("tiny_networks:tiny", input=InputSpec(size=32, batch=2))
+    request = ExportRequest(model, ("tflite",), output_dir=tmp_path / "out", app_code=True)
+    with pytest.raises(
+        UsageError, match=r"^tiny: code .--app-code. is written for .* batch 1; this one takes"
+    ):
+        export_model(request, Stages())
+    assert not list((tmp_path / "out").rglob("tiny*"))
+
+
+@pytest.mark.parametrize("picture", [False, True])
+def test_swift_says_that_it_was_not_compiled(exported, picture):
+    artifact = read_manifest(exported["coreml"].artifact.path)
+    if picture:
+        (image,) = artifact.inputs
+        artifact = dataclasses.replace(artifact, inputs=(dataclasses.replace(image, dtype="uint8"),))
+    swift = app_code(artifact)["tiny_32_fp32.mlpackage.swift"]
+    assert ("imageConstraint" in swift) == picture
+    assert "It was not compiled: that needs Xcode." in swift
+
+
+# layout of the file, whether it takes pixels, its precision, which names the class
+KOTLIN = (("nhwc", False, "fp32"), ("nchw", False, "fp16"), ("nhwc", True, "fp16_weights"))
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("layout", ["nhwc", "nchw"])
-def test_the_kotlin_compiles(tmp_path, layout):
-    """By the real kotlinc of the npm package kotlin-compiler, against declarations of the classes it uses."""
-    npm, java = shutil.which("npm"), shutil.which("java")
-    if npm is None or java is None:
-        pytest.skip(f"{'npm' if npm is None else 'java'} is not installed")
-    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "mocovit-deploy", "kotlin")
-    if not (home / "node_modules" / "kotlin-compiler").exists():
-        home.mkdir(parents=True, exist_ok=True)
-        install = [npm, "install", "--silent", "--prefix", str(home), "kotlin-compiler@2.4.20"]
-        subprocess.run(install, check=True, timeout=280)
-    model = ModelSpec("tiny_networks:tiny", input=InputSpec(size=32))
-    request = ExportRequest(
-        model, ("tflite",), output_dir=tmp_path, labels=LABELS, app_code=True, layout=layout
-    )
-    (outcome,) = export_model(request, Stages()).outcomes
-    kotlin = next(path for path in outcome.app_code if path.suffix == ".kt")
-    jar = home / "node_modules" / "kotlin-compiler" / "lib" / "kotlin-compiler.jar"
-    assert jar.exists()
-    command = ["bash", str(jar.parents[1] / "bin" / "kotlinc"), str(kotlin), *map(str, STUBS.glob("*.kt"))]
-    done = subprocess.run(
-        [*command, "-d", str(tmp_path / "classes")], capture_output=True, text=True, timeout=280
-    )
-    assert done.returncode == 0, done.stderr
-    assert not re.search("warning: ", done.stderr), done.stderr
-    assert list((tmp_path / "classes").glob("Tiny32Fp32*.class"))
+@pytest.mark.timeout(900)
+def test_the_kotlin_compiles(tmp_path):
+    """In both layouts, for numbers and for pixels; the walk of docs/your-app.md compiles more."""
+    if missing := missing_for_kotlin():
+        pytest.skip(f"{missing} is not installed")
+    written = []
+    for layout, normalize, recipe in KOTLIN:
+        model = ModelSpec("tiny_networks:tiny", input=InputSpec(size=32), normalize=normalize)
+        request = ExportRequest(
+            model, ("tflite",), (recipe,), output_dir=tmp_path, labels=LABELS, app_code=True, layout=layout
+        )
+        (outcome,) = export_model(request, Stages()).outcomes
+        written += [path for path in outcome.app_code if path.suffix == ".kt"]
+    said = compile_kotlin(written, tmp_path / "classes")
+    assert "warning: " not in said, said
+    made = {path.stem for path in (tmp_path / "classes").glob("*.class")}
+    assert {"Tiny32Fp32", "Tiny32Fp16", "Tiny32Fp16Weights"} <= made

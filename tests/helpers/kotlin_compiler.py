@@ -1,0 +1,41 @@
+"""The real kotlinc of the npm package kotlin-compiler, against declarations of the classes that apps use."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+VERSION = "2.4.20"
+DECLARATIONS = Path(__file__).parent / "android"
+
+
+def missing_for_kotlin() -> str:
+    """The program that is not installed, or nothing."""
+    return next((name for name in ("npm", "java") if shutil.which(name) is None), "")
+
+
+def compile_kotlin(sources: Sequence[Path], classes: Path) -> str:
+    """Compile `sources` into the folder `classes`, all at once. Returns what the compiler said.
+
+    It is installed into the cache the first time.
+    """
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    home = cache / "mocovit-deploy" / "kotlin"
+    package = home / "node_modules" / "kotlin-compiler"
+    if not package.exists():
+        home.mkdir(parents=True, exist_ok=True)
+        install = ["npm", "install", "--silent", "--prefix", str(home), f"kotlin-compiler@{VERSION}"]
+        subprocess.run(install, check=True, timeout=280)
+    assert (package / "lib" / "kotlin-compiler.jar").exists()
+    command = [
+        "bash",
+        str(package / "bin" / "kotlinc"),
+        *map(str, sources),
+        *map(str, DECLARATIONS.glob("*.kt")),
+    ]
+    done = subprocess.run([*command, "-d", str(classes)], capture_output=True, text=True, timeout=580)
+    assert done.returncode == 0, done.stderr
+    return done.stderr
