@@ -21,6 +21,8 @@ from mocovit_deploy.artifacts.manifest import read_manifest
 from mocovit_deploy.artifacts.provenance import LIVE
 from mocovit_deploy.choices import FORMATS, HOST
 from mocovit_deploy.errors import DeployError, ParityError, UsageError, first_line
+from mocovit_deploy.kinds import require_kinds
+from mocovit_deploy.models.names import file_name
 from mocovit_deploy.parity.decide import PASS
 from mocovit_deploy.parity.verdict import ParityReport, judge_outputs
 from mocovit_deploy.spec import ASSUMED, ExportRequest, ModelSpec, Preprocessing
@@ -47,6 +49,8 @@ class ExportedFile:
     accuracy: Breakdown | None = None
     """The file's accuracy beside the module's, on the images of the option `accuracy`; None without
     images."""
+    app_code: tuple[Path, ...] = ()
+    """What the option `app_code` wrote beside the file: code that loads it, and its labels."""
 
     @property
     def verdict(self) -> str:
@@ -139,13 +143,14 @@ def export(
     photographs that are prepared by `preprocessing` (None: ImageNet's values, recorded as assumed). Other
     inputs are checked on variations of the example. With `normalize` the files do the preprocessing
     themselves, and take pixels 0 to 255 in RGB. `name` is the stem of the files' names (None: the module's
-    class). `options` are further fields of `mocovit_deploy.spec.ExportRequest`, as in `layout="nchw"`. The
-    module is copied and not changed.
+    class). `options` are further fields of `mocovit_deploy.spec.ExportRequest`, as in `layout="nchw"`,
+    `app_code=True`, or `accuracy=AccuracyRequest("held_out/", max_drop=0.5)`. The module is copied and not
+    changed.
 
     Returns every file, failed ones too: see `Export.passed` and `Export.require_pass`.
 
-    Raises `UsageError` for options that do not exist or do not fit, `ConversionError` for a module that
-    cannot be captured, `MissingToolError` without torch.
+    Raises `UsageError` for options that do not exist, do not fit, or have another type than declared,
+    `ConversionError` for a module that cannot be captured, `MissingToolError` without torch.
     """
     from mocovit_deploy.extras import import_torch
 
@@ -155,26 +160,51 @@ def export(
     from mocovit_deploy.terminal.progress import Stages
     from mocovit_deploy.terminal.quiet import quiet
 
-    spec = ModelSpec(f"{LIVE}{name or type(module).__name__}", seed=seed, normalize=normalize)
+    how = ASSUMED if preprocessing is None else preprocessing
+    spec = ModelSpec(f"{LIVE}{_file_name(module, name)}", seed=seed, normalize=normalize)
+    given: dict[str, Any] = {
+        key: tuple(value) if isinstance(value, list) else value for key, value in options.items()
+    }
     try:
         request = ExportRequest(
             spec,
-            formats=tuple(formats),
-            precisions=tuple(precisions),
+            formats=_several("formats", formats),
+            precisions=_several("precisions", precisions),
             output_dir=Path(output_dir),
-            labels=tuple(labels),
-            **options,
+            labels=_several("labels", labels),
+            **given,
         )
     except TypeError as error:
-        raise UsageError(f"export: {first_line(error).partition('__init__() ')[2]}") from None
+        text = first_line(error)
+        raise UsageError(f"export: {text.partition('__init__() ')[2] or text}") from None
+    require_kinds(request)
+    if not isinstance(how, Preprocessing):
+        raise UsageError(f"preprocessing={how!r:.60}: expected mocovit_deploy.spec.Preprocessing")
+    require_kinds(how, "preprocessing")
     with quiet():
-        network = live_network(module, example, spec, preprocessing or ASSUMED)
+        network = live_network(module, example, spec, how)
         done = export_model(request, Stages(), network)
     proofs = {proof.name: len(proof.changes) for proof in done.passes.proofs}
     refusals = tuple(f"{one.where}: {one.why}" for one in done.passes.refusals)
     return Export(
         files=tuple(map(_file, done.outcomes)), passes=proofs, refusals=refusals, remark=network.remark
     )
+
+
+def _several(name: str, given: Sequence[str]) -> tuple[str, ...]:
+    """A sequence as a tuple. Raises `UsageError` for a single text, whose letters nobody means."""
+    if isinstance(given, str):
+        raise UsageError(f"{name}={given!r:.60}: give a sequence of names, as in {name}=({given!r:.60},)")
+    return tuple(given)
+
+
+def _file_name(module: object, name: str | None) -> str:
+    """What files are called. Raises `UsageError` for a name that a file or an app's code cannot carry."""
+    if name is None:
+        return file_name(type(module).__name__)
+    if not isinstance(name, str) or not name or file_name(name) != name:
+        raise UsageError(f"name={name!r:.60}: files are called by letters, digits, '_', '-' and '.'")
+    return name
 
 
 def check(path: str | os.PathLike[str]) -> ParityReport:
@@ -222,4 +252,5 @@ def _file(outcome: Outcome) -> ExportedFile:
         notes=outcome.notes,
         error=outcome.error,
         accuracy=outcome.accuracy,
+        app_code=outcome.app_code,
     )

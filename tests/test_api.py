@@ -77,6 +77,11 @@ def test_a_module_in_bfloat16_is_exported_in_float32_and_that_is_said(tmp_path):
 def test_the_check_again(done):
     report = mocovit_deploy.check(done[1].files[0].path)
     assert report.verdict == "pass"
+    assert repr(report).startswith("<pass in onnxruntime ")
+    assert len(repr(report)) < 200
+    for nothing in (".", "..", "/"):
+        with pytest.raises(UsageError, match="no manifest beside the file"):
+            mocovit_deploy.check(nothing)
 
 
 def test_layers_of_a_live_module_cannot_be_had_later_and_that_is_said(done):
@@ -129,12 +134,75 @@ def test_a_file_that_fails_is_given_back_and_raises_when_asked(tmp_path, monkeyp
         ({"lables": ()}, UsageError, "unexpected keyword argument 'lables'"),
         ({"example": torch.zeros(1, 5)}, ConversionError, "does not run on inputs of 1x5"),
         ({"labels": ("a",)}, UsageError, "labels: "),
+        ({"labels": "labels.txt"}, UsageError, "labels='labels.txt': give a sequence of names"),
+        ({"labels": ["a\nb"] * 10}, UsageError, "number 1, 'a.nb', is no name on one printable line"),
+        ({"labels": range(10)}, UsageError, r"labels=\(0, 1, .*expected tuple\[str, \.\.\.\]"),
+        ({"formats": "onnx"}, UsageError, r"as in formats=\('onnx',\)"),
+        ({"precisions": "fp16"}, UsageError, r"as in precisions=\('fp16',\)"),
+        ({"model": 3}, UsageError, "export: .*multiple values for .* 'model'"),
+        ({"opset": "18"}, UsageError, "opset='18': expected int"),
+        ({"seed": 1.5}, UsageError, "seed=1.5: expected int"),
+        ({"without": "fold_scale"}, UsageError, r"without='fold_scale': expected tuple\[str"),
+        ({"accuracy": "photographs"}, UsageError, r"expected AccuracyRequest \| None"),
+        ({"calibration": "photographs"}, UsageError, r"expected CalibrationRequest \| None"),
+        ({"name": "a/b"}, UsageError, "name='a/b': files are called by letters, digits"),
+        ({"name": 'a"$b'}, UsageError, "files are called by letters, digits"),
+        ({"example": torch.zeros(0, 3, 32, 32)}, UsageError, r"0 is empty \(0x3x32x32\)"),
+        ({"preprocessing": {"mean": 1}}, UsageError, "expected mocovit_deploy.spec.Preprocessing"),
+        (
+            {"preprocessing": Preprocessing(mean=[0.5])},
+            UsageError,
+            r"preprocessing.mean=\[0.5\]: expected tuple",
+        ),
+        (
+            {"preprocessing": Preprocessing(mean=(0.5,) * 2)},
+            UsageError,
+            "2 numbers, and the image 3 channels",
+        ),
+        ({"preprocessing": Preprocessing(mean=(float("nan"),) * 3)}, UsageError, "must be finite"),
+        ({"preprocessing": Preprocessing(std=(0.0,) * 3)}, UsageError, "must be finite and above 0"),
+        ({"preprocessing": Preprocessing(scale=0.0)}, UsageError, "must be finite, and not 0"),
+        ({"preprocessing": Preprocessing(colour_order="GRB")}, UsageError, "unknown colour order 'GRB'"),
+        ({"app_code": True, "dynamic_batch": True}, UsageError, "code .--app-code. is written for networks"),
     ],
 )
 def test_mistakes(tmp_path, options, error, message):
     given = {"example": torch.zeros(1, 3, 32, 32), "formats": ("onnx",), **options}
     with pytest.raises(error, match=message):
         mocovit_deploy.export(tiny(), given.pop("example"), output_dir=tmp_path, **given)
+
+
+@pytest.mark.parametrize(
+    ("module", "hint"), [(tiny, "; call it, and give what it returns"), ("net.py:tiny", "")]
+)
+def test_what_is_no_module_is_a_mistake(module, hint, tmp_path):
+    with pytest.raises(UsageError, match=f"takes a torch.nn.Module, not a (function|str){hint}$"):
+        mocovit_deploy.export(module, torch.zeros(1, 3, 32, 32), output_dir=tmp_path)
+
+
+def test_a_preprocessing_that_nothing_would_use_is_refused(tmp_path):
+    for module, example in ((Pair(), [torch.randn(2, 6), torch.randn(2, 4)]), (Raw(), Raw.example)):
+        with pytest.raises(UsageError, match="preprocessing: .* leave it out"):
+            mocovit_deploy.export(module, example, preprocessing=Preprocessing(), output_dir=tmp_path)
+
+
+class Raw(nn.Module):
+    """Takes pixels."""
+
+    example = torch.zeros(1, 3, 8, 8, dtype=torch.uint8)
+
+    def forward(self, image):
+        return image.float().mean((2, 3))
+
+
+def test_one_number_stands_for_all_channels_in_code_too(tmp_path):
+    half = Preprocessing(mean=(0.5,), std=(0.5,))
+    options = {"formats": ("tflite",), "preprocessing": half, "app_code": True, "output_dir": tmp_path}
+    (file,) = mocovit_deploy.export(tiny(), torch.zeros(1, 3, 32, 32), **options).require_pass().files
+    assert read_manifest(file.path).preprocessing.mean == (0.5, 0.5, 0.5)
+    kotlin, python = sorted(file.app_code)
+    assert "MEAN = floatArrayOf(0.5f, 0.5f, 0.5f)" in kotlin.read_text()
+    assert python.name == f"{file.path.name}.py"
 
 
 def test_the_package_is_a_program():

@@ -46,9 +46,7 @@ def read_folder(folder: Path, image: InputSpec, images: int | None, known: Known
 
     Raises `UsageError` for a folder with too few images, and for folders inside it that are not classes.
     """
-    found = [path for path in files_in(folder) if path.parent != folder]
-    if not found:
-        raise UsageError(f"{folder}: holds no folders; --data takes one folder of images for each class")
+    found = files_by_class(folder)
     names = sorted({path.relative_to(folder).parts[0] for path in found})
     index = _index(folder, names, known)
     count = len(found) if images is None else images
@@ -71,6 +69,14 @@ def read_folder(folder: Path, image: InputSpec, images: int | None, known: Known
     chosen.sort()
     labels = np.array([index[path.relative_to(folder).parts[0]] for path in chosen], np.int64)
     return LabelledFolder(Pictures(tuple(chosen), image), labels, _notes(folder, left_out))
+
+
+def files_by_class(folder: Path) -> list[Path]:
+    """The files below the folders of `folder`. Raises `UsageError` if there are none; opens no file."""
+    found = [path for path in files_in(folder) if path.parent != folder]
+    if not found:
+        raise UsageError(f"{folder}: holds no folders; --data takes one folder of images for each class")
+    return found
 
 
 def _index(folder: Path, names: Sequence[str], known: KnownClasses) -> dict[str, int]:

@@ -68,7 +68,7 @@ class Golden:
 
 def golden_path(artifact_path: Path) -> Path:
     """Where the golden file of an artifact lies."""
-    return artifact_path.with_name(artifact_path.name + ".golden.npz")
+    return artifact_path.parent / f"{artifact_path.name}.golden.npz"
 
 
 def write_golden(artifact_path: Path, golden: Golden) -> None:

@@ -45,7 +45,7 @@ def finish(path: Path) -> None:
 
     Raises `UsageError` if it cannot be completed.
     """
-    waiting = path.with_name(f"{PREFIX}{path.name}")
+    waiting = path.parent / f"{PREFIX}{path.name}"
     try:
         with _held(waiting):
             for part in sorted(waiting.iterdir(), key=lambda one: len(one.name)):

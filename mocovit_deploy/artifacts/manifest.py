@@ -21,7 +21,7 @@ SCHEMA_VERSION = 1
 
 def manifest_path(artifact_path: Path) -> Path:
     """Where the manifest of an artifact lies."""
-    return artifact_path.with_name(artifact_path.name + ".json")
+    return artifact_path.parent / f"{artifact_path.name}.json"
 
 
 def write_manifest(artifact: Artifact) -> None:

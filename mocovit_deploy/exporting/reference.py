@@ -13,7 +13,7 @@ from mocovit_deploy.errors import ConversionError
 from mocovit_deploy.formats import Written
 from mocovit_deploy.models.double import rounding_of
 from mocovit_deploy.models.load import Network
-from mocovit_deploy.spec import ExportRequest, TensorSpec
+from mocovit_deploy.spec import BATCH, ExportRequest, TensorSpec
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,12 @@ class Reference:
         return tuple(
             TensorSpec(name, array.shape[1:], str(array.dtype)) for name, array in self.outputs.items()
         )
+
+    def input_specs(self, free_batch: bool) -> tuple[TensorSpec, ...]:
+        """The inputs of one run, as PyTorch has them; the first dimension is `BATCH` if it is free."""
+        runs = {name: array.shape[1:] for name, array in self.inputs.items()}
+        shapes = {name: (BATCH, *shape[1:]) if free_batch else shape for name, shape in runs.items()}
+        return tuple(TensorSpec(name, shape, str(self.inputs[name].dtype)) for name, shape in shapes.items())
 
 
 def run_original(network: Network, request: ExportRequest) -> Reference:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import difflib
+from pathlib import Path
 
+from mocovit_deploy.accuracy.folder import files_by_class
+from mocovit_deploy.accuracy.pictures import files_in
 from mocovit_deploy.choices import DEVICES, FORMATS, RUNTIMES_OF
 from mocovit_deploy.errors import MissingToolError, UsageError, unknown_choice
 from mocovit_deploy.formats import Format, format_named
 from mocovit_deploy.models.probe import require_files
 from mocovit_deploy.passes import PASSES
+from mocovit_deploy.quantization.calibration_set import RANDOM
 from mocovit_deploy.quantization.recipes import recipe_named
 from mocovit_deploy.spec import AUTO, CONVERTERS, LAYOUTS, RANGE_RULES, ExportRequest, SearchRequest
 
@@ -52,6 +56,7 @@ def refuse_impossible(request: ExportRequest) -> None:
         with contextlib.suppress(MissingToolError):  # its own export reports that, and other formats go on
             exporter.refuse_impossible(request)
     _refuse_unknown_passes(request)
+    _refuse_missing_images(request)
 
 
 def recipes_of(exporter: Format) -> tuple[str, ...]:
@@ -82,6 +87,27 @@ def _refuse_unknown_passes(request: ExportRequest) -> None:
     for name in request.without:
         if name not in known:
             raise unknown_choice("pass", name, known)
+
+
+def _refuse_missing_images(request: ExportRequest) -> None:
+    """Images that are not there, and folders that hold none, or no classes."""
+    if request.accuracy is not None:
+        folder = Path(request.accuracy.source)
+        if _is_absent(request.accuracy.source):
+            forms = "a folder of one folder a class, an .npz, or module:function"
+            raise UsageError(f"{folder}: no such folder; --data takes {forms}")
+        if folder.is_dir():
+            files_by_class(folder)
+    if request.calibration is not None:
+        source = request.calibration.source
+        if source != RANDOM and _is_absent(source):
+            raise UsageError(f"{source}: no such folder, nor an .npz, module:function or the word {RANDOM}")
+        if Path(source).is_dir():
+            files_in(Path(source))
+
+
+def _is_absent(source: str) -> bool:
+    return ":" not in source and not Path(source).exists()
 
 
 def _unknown_precision(recipe: str, name: str) -> UsageError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -14,11 +15,18 @@ from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
 from mocovit_deploy.artifacts.artifact import Array
-from mocovit_deploy.errors import UsageError
+from mocovit_deploy.errors import UsageError, unknown_choice
 from mocovit_deploy.graph.wrapper import Wrapper
 from mocovit_deploy.models.names import Path, parameters_of
 from mocovit_deploy.parity.samples import random_crops, samples
-from mocovit_deploy.spec import PIXELS, InputSpec, OwnInput, Preprocessing, sides_text
+from mocovit_deploy.spec import (
+    COLOUR_ORDERS,
+    PIXELS,
+    InputSpec,
+    OwnInput,
+    Preprocessing,
+    sides_text,
+)
 
 UNTOUCHED = Preprocessing(scale=1.0, mean=(0.0,), std=(1.0,), colour_order="")
 """Of a network that takes something else than one image: its inputs are the tensors themselves."""
@@ -107,7 +115,8 @@ class Inputs:
 def inputs_of(network: nn.Module, asked: InputSpec | OwnInput, own: InputSpec) -> tuple[nn.Module, Inputs]:
     """What `network` takes, and the network with its arguments flat where they were not.
 
-    Raises `UsageError` for `example_inputs` that are not tensors, or that rule out the size asked for.
+    Raises `UsageError` for `example_inputs` that are not tensors, or hold none, or that rule out the size
+    asked for, and for a preprocessing that no image can have.
     """
     declared: Any = getattr(network, "example_inputs", None)
     if declared is None:
@@ -122,13 +131,17 @@ def inputs_of(network: nn.Module, asked: InputSpec | OwnInput, own: InputSpec) -
             raise UsageError(f"example_inputs: {where} is a {type(leaf).__name__}, not a tensor")
     if not leaves:
         raise UsageError("example_inputs holds no tensor")
+    for path, leaf in zip(paths, leaves, strict=True):
+        if not leaf.numel():
+            where = ".".join(map(str, path))
+            raise UsageError(f"example_inputs: {where} is empty ({'x'.join(map(str, leaf.shape))})")
     example = tuple(leaf.detach().float() if leaf.is_floating_point() else leaf for leaf in leaves)
     if any(len(path) > 1 for path in paths):
         network = Flattened(network, structure)
     image = _as_image(example)
     _require_agreement(asked, image, example)
     if image is not None:
-        own_way = PIXELS if image.dtype == "uint8" else own.preprocessing
+        own_way = PIXELS if image.dtype == "uint8" else sound(own.preprocessing, image.channels)
         return network, Inputs(_prepared(replace(image, preprocessing=own_way), asked), None, paths)
     if isinstance(asked, OwnInput) and asked.said:
         shapes = ", ".join("x".join(map(str, tensor.shape)) for tensor in example)
@@ -184,6 +197,25 @@ def _prepared(image: InputSpec, asked: InputSpec | OwnInput) -> InputSpec:
             said[name] = values * image.channels if len(values) == 1 else values
     still = tuple(name for name in own.assumed if name not in said)
     return replace(image, preprocessing=replace(own, **said, assumed=still))  # type: ignore[arg-type]
+
+
+def sound(how: Preprocessing, channels: int) -> Preprocessing:
+    """`how` with a number for each channel. Raises `UsageError` for values that would lose the image."""
+    usual = Preprocessing()  # of three channels: its first number is a grey image's
+    for name, numbers in (("mean", how.mean), ("std", how.std)):
+        if len(numbers) not in (1, channels) and numbers != getattr(usual, name):
+            raise UsageError(
+                f"preprocessing.{name} has {len(numbers)} numbers, and the image {channels} channels"
+            )
+        if not all(map(math.isfinite, numbers)) or (name == "std" and min(numbers) <= 0):
+            needed = "finite and above 0" if name == "std" else "finite"
+            raise UsageError(f"preprocessing.{name}={numbers}: every number must be {needed}")
+    if not how.scale or not math.isfinite(how.scale):
+        raise UsageError(f"preprocessing.scale={how.scale}: must be finite, and not 0")
+    if how.colour_order not in COLOUR_ORDERS:
+        raise unknown_choice("colour order", how.colour_order, COLOUR_ORDERS)
+    mean, std = (numbers * channels if len(numbers) == 1 else numbers for numbers in (how.mean, how.std))
+    return replace(how, mean=mean, std=std)
 
 
 def _option(asked: OwnInput) -> str:

@@ -21,11 +21,11 @@ from mocovit_deploy.models.features import require_backbones, with_maps
 from mocovit_deploy.models.floats import in_float32
 from mocovit_deploy.models.inputs import Inputs, inputs_of, path_of
 from mocovit_deploy.models.modes import require_one_mode
-from mocovit_deploy.models.names import name_inputs, name_outputs, parameters_of
+from mocovit_deploy.models.names import file_name, name_inputs, name_outputs, parameters_of
 from mocovit_deploy.models.pixels import taking_pixels
 from mocovit_deploy.models.seeded import enliven, seeded
 from mocovit_deploy.models.source import source_for
-from mocovit_deploy.spec import InputSpec, ModelSpec, Preprocessing, sides_text
+from mocovit_deploy.spec import ASSUMED, InputSpec, ModelSpec, Preprocessing, sides_text
 
 
 @dataclass(frozen=True)
@@ -87,13 +87,16 @@ def load_network(spec: ModelSpec) -> Network:
     return replace(network, weights=weights or f"random, seed {spec.seed}", trained=bool(weights))
 
 
-def live_network(module: nn.Module, example: object, spec: ModelSpec, how: Preprocessing) -> Network:
+def live_network(module: object, example: object, spec: ModelSpec, how: Preprocessing) -> Network:
     """A module that a Python program holds, as a network. The module itself is copied, and not changed.
 
     `example` is what `example_inputs` of a network may be (models/user.py); `how` prepares images.
-    Raises `UsageError` for a module that cannot be copied or trains in part, `ConversionError` if it does not
-    run on its inputs.
+    Raises `UsageError` for what is no module, cannot be copied or trains in part, and for a preprocessing
+    that no image can have; `ConversionError` if it does not run on its inputs.
     """
+    if not isinstance(module, nn.Module):
+        hint = "; call it, and give what it returns" if callable(module) else ""
+        raise UsageError(f"export takes a torch.nn.Module, not a {type(module).__name__}{hint}")
     require_one_mode(spec.name, module)
     try:
         original = copy.deepcopy(module)
@@ -102,6 +105,9 @@ def live_network(module: nn.Module, example: object, spec: ModelSpec, how: Prepr
     vars(original)["example_inputs"] = example
     parameters = parameters_of(original.forward)
     network, inputs = inputs_of(original, spec.input, InputSpec(preprocessing=how))
+    if how != ASSUMED and (inputs.example is not None or inputs.image.dtype == "uint8"):
+        what = "pixels in uint8 as they are" if inputs.example is None else "no image"
+        raise UsageError(f"preprocessing: {spec.name} takes {what}; leave it out")
     network.eval()
     input_names = name_inputs(spec.input_names, (), parameters, inputs.paths)
     return _network(spec, spec.name.removeprefix(LIVE), network, inputs, input_names)
@@ -165,6 +171,6 @@ def _short(spec: ModelSpec) -> str:
     With --features "mocovit_1_0_features_8_16".
     """
     if spec.name.endswith(".pt2"):
-        return Path(spec.name).stem
-    name = spec.name.rpartition(":")[2].replace("/", "_")
+        return file_name(Path(spec.name).stem)
+    name = file_name(spec.name.rpartition(":")[2])
     return "_".join([name, "features", *map(str, spec.features)]) if spec.features else name

@@ -1,20 +1,19 @@
 """Networks of the user's own: `package.module:function`, or `path/to/file.py:function`.
 
-The function is called with the options given by --model-arg, as text, and returns an `nn.Module`, with its
-weights: they are exported as they are. --num-classes becomes the argument `num_classes` of a function that
-takes it. A network that takes one image needs nothing more. Any other says what it takes in an
+The function is called with the options given by --model-arg, and returns an `nn.Module`, with its weights:
+they are exported as they are. --num-classes becomes the argument `num_classes` of a function that takes it. A
+network that takes one image needs nothing more. Any other says what it takes in an
 attribute:
 
     module.example_inputs = (torch.zeros(1, 3, 192, 320), torch.zeros(1, 4))
     module.example_inputs = {"image": torch.zeros(1, 3, 192, 320), "box": torch.zeros(1, 4)}
 
 in the order, or by the names, of forward's parameters; lists, tuples and dictionaries inside are flattened.
-Options given by
---model-arg are arguments of the function, read as Python literals unless a parameter is declared `str`; a
-function that takes `num_classes` or `image_size` is given those of the command, a size that is no square as
-(height, width). A file may import its
-neighbours. An image in uint8 is taken as pixels 0..255. Weights in another float than float32 are taken
-to it (`floats`), and a module of torch.jit is converted (`graph.script`).
+Options given by --model-arg are arguments of the function, read as Python literals unless a parameter is
+declared `str`; a function that takes `num_classes` or `image_size` is given those of the command, a size that
+is no square as (height, width). A file may import its neighbours. An image in uint8 is taken as pixels
+0..255. Weights in another float than float32 are taken to it (`floats`), and a module of torch.jit is
+converted (`graph.script`).
 """
 
 from __future__ import annotations

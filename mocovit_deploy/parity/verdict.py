@@ -34,7 +34,7 @@ class HiddenBranch:
     reason: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class ParityReport:
     """The verdict on one file, and everything it rests on."""
 
@@ -57,6 +57,9 @@ class ParityReport:
     def as_json(self) -> dict[str, Any]:
         """Plain data for manifests and reports; infinities and NaN become None, which JSON can say."""
         return without_nan(dataclasses.asdict(self))  # type: ignore[no-any-return]
+
+    def __repr__(self) -> str:
+        return f"<{self.verdict} in {self.runtime or 'no runtime'}: {self.reason}>"
 
     @property
     def decisive(self) -> ParityReport:

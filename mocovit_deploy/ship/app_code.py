@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from mocovit_deploy.errors import ConversionError, UsageError
 from mocovit_deploy.files import write_atomically
 from mocovit_deploy.ship.metadata import classifier_output
 from mocovit_deploy.spec import Preprocessing, TensorSpec
+from mocovit_deploy.terminal.printable import printable
 
 TEMPLATES: Mapping[str, Mapping[str, str]] = {
     "tflite": {".kt": "tflite.kt.txt", ".py": "python.py.txt"},
@@ -56,6 +57,34 @@ def app_code(artifact: Artifact, labels: tuple[str, ...] = ()) -> dict[str, str]
     return code
 
 
+def require_one_classifier(
+    name: str, inputs: Sequence[TensorSpec], outputs: Sequence[TensorSpec]
+) -> tuple[TensorSpec, TensorSpec]:
+    """The image and the scores of a network that code can be written for.
+
+    Raises `UsageError` for a network that is not one image in and one (batch, classes) out, batch 1.
+    """
+    image = inputs[0]
+    fits = len(inputs) == 1 and len(image.shape) == 4 and image.dtype in JAVA_TYPES
+    if not fits or image.shape[0] != 1 or _channels(image) not in (1, 3):
+        raise UsageError(
+            f"{name}: code (--app-code) is written for networks of one grey or colour image, batch 1; this "
+            f"one takes {', '.join(f'{one.name} {list(one.shape)} {one.dtype}' for one in inputs)}"
+        )
+    rows, columns = image.shape[1:3] if image.layout == "nhwc" else image.shape[2:]
+    if rows != columns:
+        raise UsageError(
+            f"{name}: code (--app-code) is written for square images; this one takes {rows} x {columns}"
+        )
+    output = classifier_output(outputs)
+    if output is None or len(outputs) > 1:
+        raise UsageError(
+            f"{name}: code (--app-code) is written for networks with one output (batch, classes); this one "
+            f"has {', '.join(f'{one.name} {list(one.shape)}' for one in outputs)}"
+        )
+    return image, output
+
+
 def write_app_code(path: Path) -> tuple[Path, ...]:
     """Write the code for the exported file at `path` beside it. Returns what was written.
 
@@ -81,12 +110,7 @@ def _template(name: str) -> str:
 
 
 def _words(artifact: Artifact, labels: tuple[str, ...]) -> dict[str, str]:
-    image, output = _image(artifact), classifier_output(artifact.outputs)
-    if output is None or len(artifact.outputs) > 1:
-        raise UsageError(
-            f"{artifact.path.name}: code is written for networks with one output (batch, classes); this one "
-            f"has {', '.join(f'{one.name} {list(one.shape)}' for one in artifact.outputs)}"
-        )
+    image, output = require_one_classifier(artifact.path.name, artifact.inputs, artifact.outputs)
     size, channels = int(image.shape[-2]), _channels(image)
     how, raw = artifact.preprocessing, image.dtype == "uint8"
     bgr = how.colour_order == "BGR"
@@ -95,7 +119,7 @@ def _words(artifact: Artifact, labels: tuple[str, ...]) -> dict[str, str]:
     words = {
         "MODEL": artifact.model,
         "RECIPE": artifact.recipe,
-        "SUMMARY": f"weights {artifact.weights}",
+        "SUMMARY": _comment(f"weights {artifact.weights}"),
         "FILE": artifact.path.name,
         "STEM": artifact.path.stem,
         "SCRIPT": f"{artifact.path.name}.py",
@@ -139,28 +163,19 @@ def _words(artifact: Artifact, labels: tuple[str, ...]) -> dict[str, str]:
 
 def _kind(artifact: Artifact) -> str:
     """The templates' own word for a format, and for what its files take."""
-    pixels = artifact.format == "coreml" and _image(artifact).dtype == "uint8"
+    pixels = artifact.format == "coreml" and artifact.inputs[0].dtype == "uint8"
     return "coreml_picture" if pixels else artifact.format
-
-
-def _image(artifact: Artifact) -> TensorSpec:
-    found = artifact.inputs[0]
-    fits = len(artifact.inputs) == 1 and len(found.shape) == 4 and found.dtype in JAVA_TYPES
-    if not fits or found.shape[0] != 1 or _channels(found) not in (1, 3):
-        raise UsageError(
-            f"{artifact.path.name}: code is written for networks of one grey or colour image, batch 1; this "
-            f"one takes {', '.join(f'{one.name} {list(one.shape)} {one.dtype}' for one in artifact.inputs)}"
-        )
-    rows, columns = found.shape[1:3] if found.layout == "nhwc" else found.shape[2:]
-    if rows != columns:
-        raise UsageError(
-            f"{artifact.path.name}: code is written for square images; this one takes {rows} x {columns}"
-        )
-    return found
 
 
 def _channels(image: TensorSpec) -> int:
     return int(image.shape[-1 if image.layout == "nhwc" else 1])
+
+
+def _comment(text: str) -> str:
+    """`text` in one line that ends no comment and no docstring: a checkpoint may be called anything."""
+    for ends, instead in (('"', "'"), ("\\", "/"), ("*/", "* /")):
+        text = text.replace(ends, instead)
+    return " ".join(printable(text, keep="\n").split())
 
 
 def _list(shape: tuple[int | str, ...]) -> str:

@@ -29,12 +29,12 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def megabytes(size_bytes: int) -> str:
-    """A size in megabytes (10^6 bytes), for people.
+    """A size for people: in megabytes (10^6 bytes), a small one in kilobytes.
 
-    >>> megabytes(21_234_567)
-    '21.2 MB'
+    >>> megabytes(21_234_567), megabytes(2_140)
+    ('21.2 MB', '2.1 kB')
     """
-    return f"{size_bytes / 1e6:.1f} MB"
+    return f"{size_bytes / 1e6:.1f} MB" if size_bytes >= 95_000 else f"{size_bytes / 1e3:.1f} kB"
 
 
 def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

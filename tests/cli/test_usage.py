@@ -25,6 +25,11 @@ MISTAKES = [
     ("export", "--model no.pt2", "no.pt2: no such file"),
     ("export", "--model no.py:net", "no.py: no such file"),
     ("export", "--labels no.txt", "no.txt: no such file"),
+    ("export", "--data no", "no: no such folder; --data takes a folder of one folder a class"),
+    ("export", "--data EMPTY", "EMPTY: holds no files; give a folder of images"),
+    ("export", "--data FLAT", "FLAT: holds no folders; --data takes one folder of images for each class"),
+    ("export", "--precision static_wi8_ai8 --calibration no", "no such folder, nor an .npz"),
+    ("export", "--precision static_wi8_ai8 --calibration EMPTY", "EMPTY: holds no files"),
     ("export", "--output-dir FILE", "is a file, not a folder; name a folder"),
     ("export", "--image-size 0", "not a positive whole number"),
     ("export", "--precison fp16", "unrecognized arguments"),
@@ -39,7 +44,7 @@ MISTAKES = [
     ("bench", "run x.tflite --target host --rounds 3", "--rounds goes with --target adb"),
     ("bench", "run x.tflite --target emulated --serial S", "--serial goes with --target adb"),
     ("bench", "run x.tflite --target emulated --min-s 1", "--min-s goes with --target host or adb"),
-    ("bench", "run x.tflite --target emulated --benchmark-binary b", "with on --target host or adb"),
+    ("bench", "run x.tflite --target emulated --benchmark-binary b", "goes with --target host or adb"),
     ("bench", "run x.tflite --target host --benchmark-binary no", "no: no such file"),
     ("bench", "run x.tflite --target host --fp16 --benchmark-binary FILE", "--fp16 does not go with"),
     ("bench", "run x.tflite --target host --html h --benchmark-binary FILE", "--html does not go with"),
@@ -73,6 +78,9 @@ print(json.dumps([said(program, words) for program, words in json.load(sys.stdin
 def answers(tmp_path_factory):
     folder = tmp_path_factory.mktemp("usage")
     (folder / "file").touch()
+    (folder / "EMPTY").mkdir()
+    (folder / "FLAT").mkdir()
+    (folder / "FLAT" / "1.jpg").touch()
     words = [(program, text.replace("FILE", "file").split()) for program, text, _ in MISTAKES]
     done = subprocess.run(
         [sys.executable, "-c", CHILD], input=json.dumps(words), capture_output=True, text=True, cwd=folder

@@ -60,9 +60,9 @@ def test_every_format_takes_them(exported, name, recipe):
     assert model_of(artifact).input == OwnInput(size=24, width=40)
 
 
-def test_a_contract_names_both_sides(exported):
+def test_a_contract_names_both_sides(exported, tmp_path):
     artifacts = [one.artifact for one in exported if (one.format, one.recipe) == ("tflite", "fp32")]
-    assert 'image_size = "24x40"' in first_contract(artifacts)
+    assert 'image_size = "24x40"' in first_contract(artifacts, tmp_path).text
 
 
 @pytest.mark.parametrize(
@@ -90,5 +90,7 @@ def test_pictures_keep_their_proportions(tmp_path):
 
 def test_code_for_apps_is_refused(exported):
     artifact = next(one.artifact for one in exported if one.format == "tflite")
-    with pytest.raises(UsageError, match="code is written for square images; this one takes 24 x 40"):
+    with pytest.raises(
+        UsageError, match="code .--app-code. is written for square images; this one takes 24 x 40"
+    ):
         write_app_code(artifact.path)

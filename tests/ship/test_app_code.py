@@ -121,6 +121,17 @@ def test_other_networks_are_refused(exported, change, message):
         app_code(dataclasses.replace(artifact, **change))
 
 
+def test_a_checkpoint_called_anything_stays_within_its_comment(exported):
+    for name in ("tflite", "coreml"):
+        artifact = read_manifest(exported[name].artifact.path)
+        weights = 'evil """ \\x */\nimport os\n.pt, sha256 0123'
+        for file, text in app_code(dataclasses.replace(artifact, weights=weights)).items():
+            (line,) = [line for line in text.splitlines() if "evil" in line]
+            assert line.endswith(": weights evil ''' /x * / import os .pt, sha256 0123")
+            if file.endswith(".py"):
+                ast.parse(text)
+
+
 def test_a_network_that_no_code_fits_is_told_before_a_file_is_written(tmp_path):
     model = ModelSpec("tiny_networks:tiny", input=InputSpec(size=32, batch=2))
     request = ExportRequest(model, ("tflite",), output_dir=tmp_path / "out", app_code=True)
