@@ -54,6 +54,28 @@ def between(low: float, high: float) -> str:
     return f"{_to_place(lowest, place)} to {_to_place(highest, place)}"
 
 
+def signed(value: float, low: float, high: float) -> str:
+    """A difference to the digit of its interval's width, with its sign.
+
+    >>> signed(0.31, -1.06, 1.06), signed(0.31, 0.252, 0.378), signed(-1.6, -2.9, -0.4)
+    ('0', '+0.3', '-2')
+    """
+    said = _to_place(value, _place(low, high))
+    return "0" if not said.strip("-0.") else said if said.startswith("-") else f"+{said}"
+
+
+def signed_between(low: float, high: float) -> str:
+    """Both ends of a difference's interval, rounded outwards to two digits of its width.
+
+    >>> signed_between(-1.063, 1.063), signed_between(0.252, 0.378)
+    ('-1.1 to +1.1', '+0.25 to +0.38')
+    """
+    place = _place(low, high) - 1
+    unit = 10.0**place
+    ends = (math.floor(low / unit + 1e-6) * unit, math.ceil(high / unit - 1e-6) * unit)
+    return " to ".join(f"{end + 0.0:+,.{max(0, -place)}f}" for end in ends)
+
+
 def _place(low: float, high: float) -> int:
     """The power of ten of the first digit of the width; at least that of the last of `MOST_DIGITS`."""
     largest = max(abs(low), abs(high))

@@ -52,8 +52,9 @@ def export_page(facts: ExportFacts) -> str:
 def _choice(choice: Choice) -> Html:
     if choice.file is None:
         return note(join((tag("b", f"{choice.platform}: no file."), f" {choice.why}")), kind="bad")
+    name = tag("span", breakable(choice.file.name), class_="name")
     return note(
-        join((tag("b", f"{choice.platform}: ", breakable(choice.file.name)), " ", tag("br"), choice.why)),
+        join((tag("b", f"{choice.platform}: ", name), " ", tag("br"), choice.why)),
         kind="good",
     )
 

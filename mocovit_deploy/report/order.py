@@ -1,4 +1,4 @@
-"""Intervals from order statistics, which ask nothing of the distribution. Plain Python."""
+"""Intervals that ask nothing of the distribution: of percentiles, and of shares. Plain Python."""
 
 from __future__ import annotations
 
@@ -22,3 +22,12 @@ def percentile_bounds(samples: Sequence[float], percent: float) -> tuple[float, 
         return None
     ordered = sorted(samples)
     return ordered[first], ordered[last]
+
+
+def share_bounds(count: int, total: int) -> tuple[float, float]:
+    """The 95 % interval of the share that `count` of `total` speak of (Wilson 1927)."""
+    z2 = NORMAL_95**2
+    share = count / total
+    middle = (share + z2 / (2 * total)) / (1 + z2 / total)
+    reach = NORMAL_95 / (1 + z2 / total) * math.sqrt(share * (1 - share) / total + z2 / (4 * total**2))
+    return max(0.0, middle - reach), min(1.0, middle + reach)

@@ -59,7 +59,8 @@ th, td {{ text-align: left; padding: .25rem .8rem .25rem 0; border-bottom: 1px s
 th {{ color: var(--faint); font-weight: 500; overflow-wrap: normal; }}
 td.number, th.number {{ text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }}
 .stacked td {{ overflow-wrap: normal; }}
-.stacked td:first-child {{ overflow-wrap: break-word; min-width: 8rem; }}
+.stacked td:first-child {{ overflow-wrap: break-word; min-width: 12.5rem; }}
+.name {{ display: inline-block; }}
 .stacked td:last-child, .stacked th:last-child {{ padding-right: 0; }}
 .bars td {{ padding-right: .8rem; }} .bars td.number {{ width: 1%; }}
 .bars td.of {{ width: 30%; padding-right: 0; vertical-align: middle; }}

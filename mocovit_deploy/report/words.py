@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from mocovit_deploy.report.digits import signed, signed_between, within
 from mocovit_deploy.report.facts import ExportFacts, FileFacts
+from mocovit_deploy.report.order import share_bounds
 from mocovit_deploy.terminal.table import megabytes
 
 FILES = ("file", "size", "largest error", "allowed", "SQNR", "same class", "executed by", "verdict")
@@ -58,12 +60,19 @@ def accuracy_row(one: FileFacts) -> tuple[str, ...]:
         return (name_of(one), *("not measured",), *("-",) * 4)
     return (
         one.name,
-        f"{found.right:.2%} of {found.images:,}",
-        f"{found.original_right:.2%}",
-        f"{found.drop_points:+.2f}",
-        f"{found.low_points:+.2f} to {found.high_points:+.2f}",
-        f"{found.agreement:.2%}",
+        _of_images(found.right, found.images),
+        _of_images(found.original_right, found.images),
+        signed(found.drop_points, found.low_points, found.high_points),
+        signed_between(found.low_points, found.high_points),
+        f"{round(found.agreement * found.images):,} of {found.images:,}",
     )
+
+
+def _of_images(share: float, images: int) -> str:
+    """How many, and what that says of other images: "345 of 360, 96 %"."""
+    count = round(share * images)
+    low, high = share_bounds(count, images)
+    return f"{count:,} of {images:,}, {within(100 * share, 100 * low, 100 * high)} %"
 
 
 def _error(one: FileFacts) -> str:

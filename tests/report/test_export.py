@@ -20,6 +20,7 @@ from mocovit_deploy.report.facts import (
     LayerFacts,
     Rewriting,
 )
+from mocovit_deploy.report.words import accuracy_row
 
 EVIL = "<script>alert(1)</script>\"' onload=x | # *b* \x00\x1b[2J\n\u202e"
 FOLD = Rewriting(name="fold", changes=(("a.b", "folded"),), error=3e-16, refusals=(("c", "shared"),))
@@ -93,6 +94,11 @@ def accuracy(high_points):
         high_points=high_points,
         agreement=1.0,
     )
+
+
+def test_accuracy_is_counted_and_no_finer_than_it_is_known():
+    row = accuracy_row(file("fp16", accuracy=accuracy(0.4)))
+    assert row[1:] == ("90 of 100, 90 %", "90 of 100, 90 %", "0", "-0.10 to +0.40", "100 of 100")
 
 
 def spoilt(value):

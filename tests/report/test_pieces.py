@@ -10,6 +10,7 @@ from mocovit_deploy.report import bars, curves, digits, markup
 from mocovit_deploy.report.bars import Bar
 from mocovit_deploy.report.curves import Curve, Point, errors_over_depth, pareto, pareto_plot
 from mocovit_deploy.report.digits import share
+from mocovit_deploy.report.order import share_bounds
 from mocovit_deploy.report.page import Part, page
 from mocovit_deploy.report.svg import plot, text_element, tick_label
 
@@ -46,6 +47,19 @@ def test_names_break_behind_their_own_marks_alone():
 def test_a_share_that_is_not_nothing_is_not_called_so():
     assert [share(part, 1000) for part in (0, 0.4, 0.6, 1000)] == ["0.0 %", "<0.1 %", "0.1 %", "100.0 %"]
     assert share(4, 1000, digits=0) == "<1 %"
+
+
+def test_a_difference_is_no_finer_than_its_interval():
+    assert [digits.signed(one, -1.06, 1.06) for one in (0.31, -0.31, 1.6, -1.6)] == ["0", "0", "+2", "-2"]
+    assert digits.signed(0.314, 0.252, 0.378) == "+0.3"
+    assert digits.signed_between(-1.063, 1.063) == "-1.1 to +1.1"
+    assert digits.signed_between(0.252, 0.378) == "+0.25 to +0.38"
+
+
+def test_the_interval_of_a_share():
+    assert share_bounds(345, 360) == pytest.approx((0.93236, 0.97458), abs=5e-5)
+    assert share_bounds(0, 10)[0] == 0.0
+    assert share_bounds(10, 10) == pytest.approx((0.72247, 1.0), abs=5e-5)
 
 
 @pytest.mark.parametrize("x", [0, 2, 30, 240, 450, 478, 480])
