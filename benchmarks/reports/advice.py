@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from benchmarks.reports.modes import two_modes
 from benchmarks.reports.report import LatencyReport
 from benchmarks.reports.statistics import SampleSummary, summarise
-from mocovit_deploy.report.digits import between, figure
+from mocovit_deploy.report.digits import between, rough
 
 FEW_SAMPLES = 10
 
@@ -48,7 +48,7 @@ def _modes(report: LatencyReport) -> list[str]:
     if found is None:
         return []
     high = 100 * found.high_share
-    low_said, high_said = (f"{figure(value)} ms" for value in (found.low_ms, found.high_ms))
+    low_said, high_said = (f"{rough(value)} ms" for value in (found.low_ms, found.high_ms))
     seen = f"two modes: {100 - high:.0f} % of the samples near {low_said}, {high:.0f} % near {high_said}"
     return [f"{seen}; the median describes neither: look at the clock, and at what else ran"]
 
@@ -77,7 +77,7 @@ def _drift(report: LatencyReport) -> list[str]:
         return []
     early = statistics.median(report.samples_ms[:third])
     late = statistics.median(report.samples_ms[-third:])
-    moved = f"from {figure(early)} to {figure(late)} ms while it ran"
+    moved = f"from {rough(early)} to {rough(late)} ms while it ran"
     if late > early * (1 + DRIFT):
         return [f"it slowed down {moved}; the device may be getting hot: let it cool down"]
     if early > late * (1 + DRIFT):

@@ -19,6 +19,15 @@ def figure(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
 
 
+def rough(value: float) -> str:
+    """Two digits, of an amount that was measured and whose interval is not known.
+
+    >>> rough(0.5882), rough(207.3), rough(41.32)
+    ('0.59', '210', '41')
+    """
+    return f"{float(f'{value:.1e}'):,.6g}"
+
+
 def share(part: float, whole: float, *, digits: int = 1) -> str:
     """`part` of `whole` in per cent; what is not nothing is not called 0.
 
@@ -47,11 +56,19 @@ def between(low: float, high: float) -> str:
     """
     if max(abs(low), abs(high)) < SMALLEST:
         return f"{figure(low)} to {figure(high)}"
+    return _ends(low, high, _place(low, high))
+
+
+def beyond(low: float, high: float, bar: float) -> str:
+    """As `between`, finer where rounding would put the lower end on the `bar` that it lies above.
+
+    >>> beyond(1.04, 1.28, 1.0), beyond(1.13, 1.38, 1.0)
+    ('1.04 to 1.28', '1.1 to 1.4')
+    """
     place = _place(low, high)
-    unit = 10.0**place
-    lowest = math.floor(low / unit + 1e-6) * unit
-    highest = math.ceil(high / unit - 1e-6) * unit
-    return f"{_to_place(lowest, place)} to {_to_place(highest, place)}"
+    while low > bar and math.floor(low / 10.0**place + 1e-6) * 10.0**place <= bar:
+        place -= 1
+    return _ends(low, high, place)
 
 
 def signed(value: float, low: float, high: float) -> str:
@@ -82,6 +99,14 @@ def _place(low: float, high: float) -> int:
     finest = math.floor(math.log10(largest)) - MOST_DIGITS + 1 if largest else 0
     width = high - low
     return max(finest, math.floor(math.log10(width) + 1e-9)) if width > 0 else finest
+
+
+def _ends(low: float, high: float, place: int) -> str:
+    """Both to a power of ten, rounded outwards."""
+    unit = 10.0**place
+    lowest = math.floor(low / unit + 1e-6) * unit
+    highest = math.ceil(high / unit - 1e-6) * unit
+    return f"{_to_place(lowest, place)} to {_to_place(highest, place)}"
 
 
 def _to_place(value: float, place: int) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from mocovit_deploy.report.markup import Html, join, tag, text
+from mocovit_deploy.report.markup import Html, breakable, join, tag, text
 from mocovit_deploy.report.style import CSS
 
 LEAST_LINKED = 3
@@ -49,4 +49,4 @@ def page(title: str, lead: Html, parts: Sequence[Part]) -> str:
 
 def _section(part: Part, *, linked: bool) -> Html:
     back = tag("a", "up", href="#top", class_="top") if linked else text("")
-    return tag("section", tag("h2", back, part.title), part.body, id=part.anchor)
+    return tag("section", tag("h2", back, breakable(part.title)), part.body, id=part.anchor)

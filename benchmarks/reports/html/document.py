@@ -10,7 +10,7 @@ from benchmarks.reports.html.headline import headline, numbered
 from benchmarks.reports.html.plots import distributions
 from benchmarks.reports.html.sections import advice_on, median_said, place_of, section, warnings_said
 from benchmarks.reports.report import CountReport, LatencyReport, Report
-from mocovit_deploy.report.markup import Html, join, note, table, tag
+from mocovit_deploy.report.markup import Html, breakable, join, note, table, tag
 from mocovit_deploy.report.page import Part, page
 
 
@@ -91,5 +91,6 @@ def _row(report: Report, number: int) -> tuple[str, ...]:
         target = report.target
         found = "no result" if report.unsteady else median_said(report)
     engine = report.engine
-    name = tag("a", f"{number}. {report.subject.file}", href=f"#report-{number}")
-    return name, target, f"{engine.runtime} {engine.version}, {engine.arithmetic}", found
+    name = tag("a", breakable(f"{number}. {report.subject.file}"), href=f"#report-{number}")
+    threads = "" if report.plan.threads == 1 else f", {report.plan.threads} threads"
+    return name, target, f"{engine.runtime} {engine.version}, {engine.arithmetic}{threads}", found

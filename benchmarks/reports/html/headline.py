@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from benchmarks.reports.ratios import Ratio, ratios
 from benchmarks.reports.report import CountReport, Report, differing_conditions
-from mocovit_deploy.report.digits import between, figure, within
+from mocovit_deploy.report.digits import between, beyond, figure, within
 from mocovit_deploy.report.markup import Html, join, note, tag
 
 MOST_SHOWN = 6
@@ -50,7 +50,7 @@ def _sentence(ratio: Ratio) -> str:
         apart = between(sure.low, sure.high)
         return f"No difference between {one} and {other} is shown: the ratio is {apart}."
     times = within(ratio.times, sure.low, sure.high)
-    return f"{one} is {times} times faster than {other}, {between(sure.low, sure.high)}."
+    return f"{one} is {times} times faster than {other}, {beyond(sure.low, sure.high, 1.0)}."
 
 
 def _how(ratio: Ratio, reports: Sequence[Report], names: Mapping[int, str]) -> str:

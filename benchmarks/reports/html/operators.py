@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from benchmarks.reports.report import CountedOperator, TimedOperator
 from mocovit_deploy.report.bars import Bar, bars, block_of, grouped
-from mocovit_deploy.report.digits import figure, share
+from mocovit_deploy.report.digits import figure, rough, share
 from mocovit_deploy.report.markup import Html, folded, join, tag
 
 _MOST_BARS = 24
@@ -17,12 +17,13 @@ Operators = Sequence[TimedOperator | CountedOperator]
 def operator_bars(operators: Operators) -> Html:
     """Three tables of bars, the third folded. There must be at least one operator."""
     timed = isinstance(operators[0], TimedOperator)
-    unit = " ms" if timed else ""
     costs = [op.cost for op in operators]
     total = sum(costs) or 1.0
 
     def said(amount: float) -> str:
-        return f"{figure(amount)}{unit} ({share(amount, total)})"
+        if timed:
+            return f"{rough(amount)} ms ({share(amount, total, digits=0)})"
+        return f"{figure(amount)} ({share(amount, total)})"
 
     def groups(names: Sequence[str]) -> Html:
         found = grouped(zip(names, costs, strict=True))

@@ -20,7 +20,7 @@ from benchmarks.reports.statistics import (
 )
 from benchmarks.reports.text import partition_count, run_range
 from mocovit_deploy.report.bars import Bar, bars
-from mocovit_deploy.report.digits import between, figure, share, within
+from mocovit_deploy.report.digits import between, figure, rough, share, within
 from mocovit_deploy.report.markup import Html, drawing, figures, folded, join, note, table, tag
 
 CLASSES_SAID = (
@@ -98,8 +98,8 @@ def _latency(report: LatencyReport) -> Iterator[Html]:
     found += [(_said(samples, percent, at), f"p{percent}") for percent, at in known.items() if at is not None]
     found += [
         (f"{len(samples):,}", "samples"),
-        (f"{figure(report.first_inference_ms)} ms", "first inference"),
-        (f"{figure(report.load_ms)} ms", "load"),
+        (f"{rough(report.first_inference_ms)} ms", "first inference"),
+        (f"{rough(report.load_ms)} ms", "load"),
     ]
     if report.peak_memory_bytes is not None:
         found.append((f"{figure(report.peak_memory_bytes / 2**20)} MiB", "peak memory"))

@@ -116,8 +116,8 @@ def test_reports_become_a_page(
 def test_reports_of_one_file_are_told_apart(latency_report: Callable[..., LatencyReport]) -> None:
     text = html_page([latency_report(), latency_report(target="host")])
     for n in (1, 2):
-        assert f"</a>{n}. net.tflite</h2>" in text
-        assert f'<a href="#report-{n}">{n}. net.tflite</a>' in text
+        assert f"</a>{n}. net.<wbr>tflite</h2>" in text
+        assert f'<a href="#report-{n}">{n}. net.<wbr>tflite</a>' in text
         assert f"{n}. net.tflite: 10.2 ms" in text
 
 
