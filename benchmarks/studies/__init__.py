@@ -1,7 +1,10 @@
-"""Long measurements over many files, each written into a document.
+"""Studies: long measurements over many files, each written into a document.
 
-study               what they share: rows that are kept, and go on after a stop
-zoo, zoo_document   every network in every format     export_speed   seconds of an export's stages
-runtime_matrix      files against runtimes            half           the half reference beside the core
-fast, fast_*        TFLite files, stock against ours, and each rewrite with and without
+study               shared parts: rows that are run once and kept, and resume after a stop
+zoo, zoo_document   every network in every format     export_speed   seconds of the stages of an export
+runtime_matrix      files in several runtimes         half           the half reference beside the core
+ready               what delegates leave out          operator_costs instructions by kind of operator
+fast, fast_*        TFLite files of litert-torch and of this project, and each rewrite with and without
+why_fast            the tables of docs/why-fast.md
+precision, precision_*   accuracy and cost of every precision
 """

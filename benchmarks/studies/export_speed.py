@@ -1,10 +1,10 @@
-"""How long the export of mocovit_1_0 takes, stage by stage, each run in a process of its own.
+"""The time of an export of mocovit_1_0, stage by stage, with each run in a process of its own.
 
     python -m benchmarks.studies.export_speed [--rounds N] [--baseline]
 
 Prints medians over the rounds beside their budgets: wall time, and CPU time of all threads, which a busy
-machine hardly changes. `--help` is measured against bare Python, turn and turn about, because what matters
-is the difference. `--baseline` adds litert-torch on the network as it is, neither captured nor folded by us.
+machine hardly changes. `--help` and bare Python are measured in turn, because the difference matters.
+`--baseline` adds litert-torch on the original network.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from typing import Any
 
 from mocovit_deploy.terminal.table import megabytes, table
 
-# stage, what is added up for it, budget in seconds
+# stage, timed parts that it adds up, budget in seconds
 BUDGETS = (
     ("capture", ("capture",), 3.0),
     ("passes, with proofs", ("passes",), 3.0),
@@ -39,7 +39,7 @@ PROGRAMS = (
     ("mocovit-parity", "mocovit_deploy.cli.main", "parity_main"),
     ("mocovit-bench", "benchmarks.cli.main", "main"),
 )
-"""Each with its entry point: module and function."""
+"""The programs, each with the module and the function of its entry point."""
 HELP_ROUNDS = 20
 TIMEOUT_S = 600
 
@@ -56,8 +56,10 @@ print(json.dumps([time.perf_counter() - start, time.process_time() - start_cpu])
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else None)
-    parser.add_argument("--rounds", type=int, default=3, metavar="N")
-    parser.add_argument("--baseline", action="store_true", help="also litert-torch on the unfolded network")
+    parser.add_argument("--rounds", type=int, default=3, metavar="N", help="exports to time (default: 3)")
+    parser.add_argument(
+        "--baseline", action="store_true", help="also time litert-torch on the original network"
+    )
     given = parser.parse_args()
     reports = [_export() for _ in range(given.rounds)]
 
@@ -76,7 +78,7 @@ def main() -> int:
     if given.baseline:
         baselines = [_run([sys.executable, "-c", BASELINE]).splitlines()[-1] for _ in range(given.rounds)]
         taken = [(float(wall), float(cpu)) for wall, cpu in map(json.loads, baselines)]
-        rows.append(("litert-torch, unfolded", *_medians(taken, 1, "s"), "-"))
+        rows.append(("litert-torch, original network", *_medians(taken, 1, "s"), "-"))
     peak = max(report["peak_memory_bytes"] for report in reports)
     sys.stdout.write(
         table(("stage", "wall, median", "least", "CPU, median", "budget"), rows)
@@ -97,14 +99,14 @@ def _export() -> dict[str, Any]:
 def _medians(
     spent: list[tuple[float, float]], digits: int, unit: str, *, scale: float = 1.0
 ) -> tuple[str, ...]:
-    """Median and least wall time, and median CPU time, as text: seconds times `scale` are in `unit`."""
+    """Median and least wall time, and median CPU time, as text; `scale` converts seconds to `unit`."""
     walls, cpus = zip(*spent, strict=True)
     shown = (statistics.median(walls), min(walls), statistics.median(cpus))
     return tuple(f"{seconds * scale:.{digits}f} {unit}" for seconds in shown)
 
 
 def _help_over_python(rounds: int) -> dict[str, list[tuple[float, float]]]:
-    """Extra (wall, CPU) seconds of each program's --help over `python -c pass`, in turn."""
+    """The extra (wall, CPU) seconds of each program's --help over `python -c pass`, measured in turn."""
     extra: dict[str, list[tuple[float, float]]] = {program: [] for program, _, _ in PROGRAMS}
     for _ in range(rounds):
         bare = _timed([sys.executable, "-c", "pass"])

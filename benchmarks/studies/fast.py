@@ -1,19 +1,19 @@
-"""What our TFLite files gain over litert-torch's, and what each rewrite does to them.
+"""TFLite files of this project ("ours") against litert-torch's ("stock"), and the gain of each rewrite.
 
     python -m benchmarks.studies.fast [--stage WORD] [--only PATTERN] [--folder DIR] [--keep]
 
 Stages, all by default:
 
-files      every network of the zoo at fp32 and fp16, as litert-torch writes it (stock) and as we do (ours):
-           instructions, modelled milliseconds, partitions, transposes
-steps      two networks from stock to ours, a rewrite at a time
-ablation   each rewrite that counts decide on, with it and without, on networks that it changes: what
-           exporters/tflite/lowering/measured.toml is written from, once all of its rows are there
+files      every network of the zoo in fp32 and fp16, stock and ours: instructions, modelled milliseconds,
+           partitions, transposes
+steps      two networks from stock to ours, one rewrite at a time
+ablation   each rewrite that counts decide on, with and without it, on networks that it changes. When all
+           rows are done, exporters/tflite/lowering/measured.toml is written from them
 
-A count is exact for a file and a runtime: it is kept in `--folder` under the file's SHA-256 and never taken
-again. Rows are run again when the sources change, but for `--keep`; a run that was stopped goes on where it
-was. docs/fast.md is written after every run, and names the rows that are missing; so are the tables of
-docs/why-fast.md.
+A count is exact for a file and a runtime, so it is kept in `--folder` under the SHA-256 of the file and never
+repeated. Rows are run again when the sources change, unless `--keep` is given. A run that was stopped resumes
+where it was. docs/fast.md and the tables of docs/why-fast.md are written after every run; they name the rows
+that are missing.
 
 Expect 12 hours of one core for all of it, nearly all in the largest networks.
 """
@@ -31,7 +31,7 @@ from typing import Any
 
 from benchmarks.studies.fast_document import document, measured
 from benchmarks.studies.fast_files import Variant, count_file, write_ours, write_stock, write_variants
-from benchmarks.studies.study import CHECKOUT, RowError, begun, parser_of, product_digest, tools
+from benchmarks.studies.study import CHECKOUT, RowError, begun, parser_of, product_digest, run_study, tools
 from benchmarks.studies.study import rows_like as chosen_rows
 from benchmarks.studies.why_fast import filled
 from benchmarks.studies.zoo_document import PRECISIONS, ROWS, Row
@@ -45,7 +45,7 @@ WALK = CHECKOUT / "docs" / "why-fast.md"
 
 @dataclass(frozen=True)
 class Ablation:
-    """A rewrite, and the networks it is counted on."""
+    """A rewrite, and the networks that it is counted on."""
 
     rewrite: str
     models: tuple[str, ...]
@@ -91,7 +91,7 @@ def main() -> int:
 
 
 def files_of(row: Row, folder: Path, scratch: Path) -> dict[str, Any]:
-    """Stock and ours by precision: counts, and for ours the rewrites and the verdict of the export."""
+    """The counts of stock and ours by precision, and for ours the rewrites and the verdict of the export."""
     stock = _stock(row, folder, scratch)
     ours = {}
     for precision, one in write_ours(row, scratch).items():
@@ -106,7 +106,7 @@ def files_of(row: Row, folder: Path, scratch: Path) -> dict[str, Any]:
 
 
 def _stock(row: Row, folder: Path, scratch: Path) -> dict[str, Any]:
-    """Counts of litert-torch's files by precision, kept for as long as the tools are the same."""
+    """The counts of litert-torch's files by precision, kept as long as the tools are the same."""
     kept = folder / f"stock-{row.slug}.json"
     try:
         known: dict[str, Any] = json.loads(kept.read_bytes())
@@ -123,7 +123,7 @@ def _stock(row: Row, folder: Path, scratch: Path) -> dict[str, Any]:
 
 
 def steps_of(row: Row, folder: Path, scratch: Path) -> dict[str, Any]:
-    """By precision, counts of stock, of the direct writer alone, and after each rewrite that changes it."""
+    """By precision: counts of stock, of the direct writer alone, and after each rewrite with an effect."""
     stock = _stock(row, folder, scratch)
     steps: dict[str, Any] = {}
     for precision in PRECISIONS:
@@ -141,7 +141,7 @@ def steps_of(row: Row, folder: Path, scratch: Path) -> dict[str, Any]:
 
 
 def ablation_of(row: Row, folder: Path, scratch: Path) -> dict[str, Any]:
-    """By runtime, arithmetic and rewrite: millions of instructions with it and without."""
+    """By runtime, arithmetic and rewrite: millions of instructions with and without the rewrite."""
     rewrites = [one.rewrite for one in ABLATIONS if row.model in one.models]
     pairs: dict[tuple[str, str], tuple[Variant, Variant]] = {}
     for precision in PRECISIONS:
@@ -163,18 +163,18 @@ def ablation_of(row: Row, folder: Path, scratch: Path) -> dict[str, Any]:
 
 
 def chosen_lowerings(arithmetic: str) -> tuple[str, ...]:
-    """The rewrites that files get."""
+    """The rewrites that files of this arithmetic get, in order."""
     return tuple(one.name for one in LOWERINGS if is_chosen(one, arithmetic, RUNTIME))
 
 
 def possible_lowerings(arithmetic: str) -> tuple[str, ...]:
-    """The rewrites that files of this arithmetic could get."""
+    """The rewrites that files of this arithmetic could get, in order."""
     return tuple(one.name for one in LOWERINGS if arithmetic in one.decided)
 
 
 @dataclass(frozen=True)
 class Stage:
-    """A part of the study: its rows, and what one row takes."""
+    """A part of the study: its rows, and the function that does one."""
 
     rows: tuple[Row, ...]
     work: Callable[[Row, Path, Path], dict[str, Any]]
@@ -191,7 +191,7 @@ STAGES = {
 
 
 def _run(folder: Path, stage: str, row: Row) -> dict[str, Any]:
-    """One row, its result kept; one that fails is run again next time."""
+    """Run one row and keep its result. A row that failed is run again next time."""
     sys.stderr.write(f"{stage} {row.slug} ...")
     sys.stderr.flush()
     start = time.monotonic()
@@ -208,7 +208,7 @@ def _run(folder: Path, stage: str, row: Row) -> dict[str, Any]:
 
 
 def _finished(folder: Path, stage: str, row: Row, sources: str | None) -> dict[str, Any] | None:
-    """The row's result, where it is of these sources (None: of any) and did not fail."""
+    """The result of a row if it did not fail and is of these sources (None for any)."""
     try:
         result: dict[str, Any] = json.loads((folder / f"{stage}-{row.slug}.json").read_bytes())
     except (FileNotFoundError, ValueError):
@@ -217,8 +217,4 @@ def _finished(folder: Path, stage: str, row: Row, sources: str | None) -> dict[s
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except KeyboardInterrupt:
-        sys.stderr.write("\nfast: stopped; run it again to go on\n")
-        sys.exit(130)
+    run_study("fast", main)

@@ -1,4 +1,4 @@
-"""docs/fast.md and exporters/tflite/lowering/measured.toml, from the results of the study `fast`."""
+"""Writing docs/fast.md and exporters/tflite/lowering/measured.toml from the results of the study `fast`."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ STEP_HEADER = ("after", "M instructions", "modelled ms", "partitions", "transpos
 
 
 def document(files: Mapping[Row, Result], steps: Mapping[Row, Result]) -> str:
-    """The whole of docs/fast.md."""
+    """The text of docs/fast.md."""
     parts = [_HEAD]
     for precision in PRECISIONS:
         parts += [
@@ -43,7 +43,7 @@ def document(files: Mapping[Row, Result], steps: Mapping[Row, Result]) -> str:
 
 
 def measured(ablations: Sequence[tuple[Row, Result]]) -> str:
-    """measured.toml: millions of instructions by runtime, arithmetic, rewrite and network."""
+    """The text of measured.toml: millions of instructions by runtime, arithmetic, rewrite and network."""
     lines: dict[tuple[str, str], list[str]] = {}
     for row, result in ablations:
         for engine, by_arithmetic in result["done"].items():
@@ -79,7 +79,7 @@ def _change(stock: Result, ours: Result, key: str) -> str:
 
 
 def figures(one: Result) -> tuple[str, ...]:
-    """The cells of `STEP_HEADER` behind the first."""
+    """The cells of a row of `STEP_HEADER` after the first."""
     return (
         f"{one['instructions'] / 1e6:.2f}",
         f"{one['modelled_ms']:.2f}",
@@ -90,7 +90,7 @@ def figures(one: Result) -> tuple[str, ...]:
 
 
 def _failures(row: Row, result: Result) -> list[str]:
-    """What a reader must know before trusting a row: no file, outputs that are wrong, several partitions."""
+    """The shortcomings of a row: no file, fp16 that was not run, several partitions."""
     found = []
     for precision, ours in result["done"]["ours"].items():
         where = f"- {row.title} {precision}: "
@@ -126,7 +126,7 @@ def _sources(results: Mapping[Row, Result]) -> str:
 
 
 def markdown_table(header: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
-    """A table of Markdown whose columns but the first hold numbers."""
+    """A table in Markdown; all columns but the first hold numbers."""
     rule = ["---"] + ["--:"] * (len(header) - 1)
     return "\n".join("| " + " | ".join(line) + " |" for line in (header, rule, *lines)) + "\n"
 

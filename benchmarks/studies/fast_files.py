@@ -1,4 +1,4 @@
-"""The files of the study `fast`: written by child processes, counted once on the emulated core."""
+"""The files of the study `fast`: written by child processes, and each counted once on the emulated core."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from benchmarks.studies.zoo_document import PRECISIONS, Row
 from mocovit_deploy.files import digest, write_atomically
 
 COUNT_TIMEOUT_S = 4 * 3600
-"""Of one count: a network of 5 G multiply-accumulates, two inferences, each instruction emulated."""
+"""The limit of one count: two emulated inferences of a network of 5 G multiply-accumulates."""
 
 BENCH = ("-c", "import sys; from benchmarks.cli.main import main; sys.exit(main())")
 
@@ -35,7 +35,7 @@ with open(folder + "/fp16.tflite", "wb") as file:
     file.write(data)
 report.write("{}")
 """
-"""The network as it is, by litert-torch with its own defaults; fp16 is the same file, marked."""
+"""The original network, written by litert-torch with its defaults; fp16 is the same file with the mark."""
 
 VARIANTS = """
 import json, sys
@@ -60,44 +60,48 @@ for label, recipe, names in variants:
     tflite.export(lowered.graph, example, job)
 print("{}")
 """
-"""Files of a network with one output, with rewrites of our choice."""
+"""Files of a network with one output, each with given rewrites."""
 
 
 @dataclass(frozen=True)
 class Variant:
-    """A file of a network with these rewrites and no others."""
+    """A file of a network with exactly these rewrites."""
 
     recipe: str
     rewrites: tuple[str, ...]
 
     @property
     def label(self) -> str:
+        """The recipe and the rewrites, joined by "-"."""
         return "-".join((self.recipe, *self.rewrites))
 
 
 def write_stock(row: Row, folder: Path) -> dict[str, Path]:
-    """The files of litert-torch, by precision. Raises `RowError`."""
+    """Write the files of litert-torch to `folder`, and return them by precision. Raises `RowError`."""
     child_report(["-c", STOCK, json.dumps([row.model, row.size, str(folder)])])
     return {precision: folder / f"{precision}.tflite" for precision in PRECISIONS}
 
 
 def write_ours(row: Row, folder: Path) -> dict[str, dict[str, Any]]:
-    """What `mocovit-export` says of the files it wrote, by precision. Raises `RowError`."""
+    """Export to `folder`, and return the report of `mocovit-export` on each file, by precision.
+
+    Raises `RowError` if nothing was reported.
+    """
     how = ("--format", "tflite", "--precision", ",".join(PRECISIONS), "--output-dir", str(folder), "--json")
     return {one["recipe"]: one for one in child_report([*EXPORT, *row.words, *how])["files"]}
 
 
 def write_variants(row: Row, folder: Path, variants: Sequence[Variant]) -> dict[Variant, Path]:
-    """Files with rewrites of our choice. Raises `RowError`."""
+    """Write the files of `variants` to `folder`. Raises `RowError`."""
     asked = [(str(number), one.recipe, one.rewrites) for number, one in enumerate(variants)]
     child_report(["-c", VARIANTS, json.dumps([row.model, row.size, str(folder), asked])])
     return {one: folder / f"{number}.tflite" for number, one in enumerate(variants)}
 
 
 def count_file(path: Path, folder: Path) -> dict[str, Any]:
-    """Counts of one inference of a file, taken once for its bytes; kept in `folder`.
+    """The counts of one inference of a file, kept in `folder` under the digest of the file.
 
-    Raises `RowError` where nothing was counted.
+    Raises `RowError` if nothing was counted.
     """
     kept = folder / f"{digest(path)}-litert.json"
     try:
@@ -115,7 +119,7 @@ def _counted(path: Path) -> dict[str, Any]:
 
 
 def brief(report: Mapping[str, Any]) -> dict[str, Any]:
-    """Of a report of `mocovit-bench run`, what the tables say."""
+    """The figures for the tables, from a count report of `mocovit-bench run`."""
     partitions, kinds = report["partitions"] or {}, report["operators_by_kind"] or {}
     return {
         "instructions": report["counts"]["instructions"],

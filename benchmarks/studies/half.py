@@ -2,16 +2,15 @@
 
     python -m benchmarks.studies.half [--only PATTERN] [--folder DIR] [--keep] [--unfinished]
 
-A row exports one network as fp16 TFLite and ONNX files, at `SIZE_PIXELS` so that the core is done in
-minutes, and runs one golden sample of each on the emulated Cortex-A76 and in the reference. As in `zoo`, a
-finished row is kept in `--folder`, a run that was killed goes on where it was, and the table of docs/half.md
-is written when no row is missing. It needs `mocovit-bench emulator` and `mocovit-bench bundle`. Expect
-`MINUTES` on two idle cores.
+A row exports one network as fp16 TFLite and ONNX files, at `SIZE_PIXELS` so that emulation takes minutes. It
+runs one golden sample of each on the emulated Cortex-A76 and in the reference. As in `zoo`, a finished row is
+kept in `--folder`, a run that was killed resumes where it was, and the table of docs/half.md is written when
+no row is missing. The study needs `mocovit-bench emulator` and `mocovit-bench bundle`. Expect `MINUTES` on
+two idle cores.
 """
 
 from __future__ import annotations
 
-import json
 import sys
 import tempfile
 from collections.abc import Iterable, Mapping
@@ -26,10 +25,10 @@ from benchmarks.studies.study import (
     RowError,
     begun,
     child_report,
-    finished,
     parser_of,
-    product_digest,
-    rows_like,
+    run_missing,
+    run_study,
+    table_lines,
 )
 from benchmarks.studies.zoo_document import ROWS, Row
 from mocovit_deploy.artifacts.artifact import Array, Artifact
@@ -39,12 +38,11 @@ from mocovit_deploy.errors import DeployError, ParityError
 from mocovit_deploy.files import write_atomically
 from mocovit_deploy.formats import format_named
 from mocovit_deploy.parity.verdict import judge_outputs, predict_golden
-from mocovit_deploy.report.commit import commit
 from mocovit_deploy.targets import RunConditions, counting_target
 
 DOCUMENT = CHECKOUT / "docs" / "half.md"
 START, END = "<!-- table -->\n", "<!-- end of table -->\n"
-"""The lines of the document between which the table stands."""
+"""The lines of the document before and after the table."""
 SIZE_PIXELS = 64
 FORMATS = ("tflite", "onnx")
 MINUTES = 30
@@ -57,32 +55,22 @@ HEADER = (
 
 
 def rows() -> tuple[Row, ...]:
-    """Every network of the zoo once, at the study's size."""
+    """Every network of the zoo once, at the size of the study."""
     return tuple(Row(model, SIZE_PIXELS) for model in dict.fromkeys(row.model for row in ROWS))
 
 
 def main() -> int:
-    parser = parser_of("half", __doc__, f"Expected: {MINUTES} minutes on two idle cores.")
-    parser.add_argument("--unfinished", action="store_true", help="write the table though rows are missing")
+    parser = parser_of("half", __doc__, f"Expected: {MINUTES} minutes on two idle cores.", unfinished=True)
     given = begun(parser, rows())
-    sources = product_digest()
-    wanted = None if given.keep else sources
-    for row in rows_like(rows(), given.only):
-        known = finished(given.folder, row, wanted)
-        if known is None or known.get("error"):
-            result = {**run_row(row), "sources": sources, "commit": commit()}
-            write_atomically(given.folder / f"{row.slug}.json", json.dumps(result, indent=1).encode())
-            sys.stderr.write(f"{' | '.join(cells(row, result))}\n")
-    results = {row: finished(given.folder, row, wanted) for row in rows()}
-    done = {row: result for row, result in results.items() if result is not None}
-    if given.unfinished or len(done) == len(results):
+    done = run_missing(given, rows(), run_row, lambda row, result: " | ".join(cells(row, result)))
+    if given.unfinished or len(done) == len(rows()):
         write_atomically(DOCUMENT, document(DOCUMENT.read_text(), done).encode())
         sys.stdout.write(f"written: {DOCUMENT}\n")
     return 4 if any(result.get("error") for result in done.values()) else 0
 
 
 def run_row(row: Row) -> dict[str, Any]:
-    """Both files of one network, by format; `error` where the export ended early."""
+    """The results of both files of one network, by format; `error` if the export failed."""
     with tempfile.TemporaryDirectory(prefix="mocovit-half-") as folder:
         words = ("--format", ",".join(FORMATS), "--precision", "fp16", "--no-verify", "--json")
         try:
@@ -93,7 +81,7 @@ def run_row(row: Row) -> dict[str, Any]:
 
 
 def compare_file(artifact: Artifact) -> dict[str, Any]:
-    """One sample on the core and in the reference: verdicts, errors, and how far the two are apart."""
+    """One sample on the core and in the reference: verdicts, errors, and the difference of the two."""
     golden = read_golden(artifact)
     one = golden.some([0])
     run = counting_target().run_golden(artifact, one, RunConditions(deadline_s=DEADLINE_S))
@@ -122,7 +110,7 @@ def compare_file(artifact: Artifact) -> dict[str, Any]:
 def core_and_reference(
     golden: Golden, core: Mapping[str, Array], by_numpy: Mapping[str, Array]
 ) -> dict[str, Any]:
-    """The largest difference relative to the output's range, and the share of values with the same bits."""
+    """The largest difference relative to the range of the output, and the share of equal values."""
     same = sum(int(np.sum(_equal(core[name], by_numpy[name]))) for name in golden.outputs)
     total = sum(np.size(core[name]) for name in golden.outputs)
     apart = [
@@ -137,7 +125,7 @@ def _equal(left: Array, right: Array) -> Array:
 
 
 def cells(row: Row, result: Mapping[str, Any]) -> tuple[str, ...]:
-    """One line of the table."""
+    """The cells of a row of the table."""
     name = row.model.removeprefix("timm/")
     if result.get("error"):
         return (name, str(result["error"]), *[""] * (len(HEADER) - 2))
@@ -164,9 +152,8 @@ def _three(file: Mapping[str, Any]) -> Iterable[str]:
 
 
 def document(text: str, done: Mapping[Row, Mapping[str, Any]]) -> str:
-    """`text` with its table replaced; what did not run is named below it."""
-    lines = ["| " + " | ".join(HEADER) + " |", "|" + "---|" * len(HEADER)]
-    lines += ["| " + " | ".join(cells(row, result)) + " |" for row, result in done.items()]
+    """`text` with its table replaced, and the rows that did not run named below it."""
+    lines = table_lines(HEADER, [cells(row, result) for row, result in done.items()])
     missing = [row.model for row in rows() if row not in done]
     if missing:
         lines += ["", f"**Did not run**: {', '.join(missing)}."]
@@ -177,8 +164,4 @@ def document(text: str, done: Mapping[Row, Mapping[str, Any]]) -> str:
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except KeyboardInterrupt:
-        sys.stderr.write("\nhalf: stopped; run it again to go on\n")
-        sys.exit(130)
+    run_study("half", main)

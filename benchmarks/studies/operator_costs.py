@@ -1,14 +1,14 @@
-"""What each kind of operator costs XNNPACK in fp32, fp16 and int8: exporters/tflite/quantized/costs.toml.
+"""Instructions of XNNPACK's operators in fp32, fp16 and int8: exporters/tflite/quantized/costs.toml.
 
     python -m benchmarks.studies.operator_costs [--only PATTERN] [--folder DIR] [--keep]
 
 Every network is written three times from one graph: in fp32, in fp16, and with every operator in int8 that
-XNNPACK has a kernel for. Each file is counted operator by operator on the emulated Cortex-A76. To the
-operators of one kind and arithmetic, wherever they are from, is fitted
+XNNPACK has a kernel for. Each file is counted operator by operator on the emulated Cortex-A76. The model
 
     instructions = mac * multiply-accumulates + read * numbers read + made * numbers made + each
 
-with no factor below 0 and the least sum of squared relative errors. Expect 20 minutes of one core.
+is fitted to all operators of one kind and arithmetic, with no factor below 0 and the least sum of squared
+relative errors. Expect 20 minutes of one core.
 """
 
 from __future__ import annotations
@@ -21,7 +21,15 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.studies.study import begun, child_report, finished, parser_of, product_digest, rows_like
+from benchmarks.studies.study import (
+    begun,
+    child_report,
+    finished,
+    parser_of,
+    product_digest,
+    rows_like,
+    run_study,
+)
 from benchmarks.studies.zoo_document import Row
 from exporters.tflite.quantized.costs import CONVERSION, TABLE
 from mocovit_deploy.extras import needs_extra
@@ -128,7 +136,7 @@ def main() -> int:
 
 
 def _counted(row: Row, folder: Path, wanted: str | None) -> dict[str, Any]:
-    """The counts of one network, kept in `folder` for as long as the sources are the same."""
+    """The counts of one network, kept in `folder` as long as the sources are the same."""
     known = finished(folder, row, wanted)
     if known is None:
         found = child_report(["-c", COUNTED, json.dumps([row.model, row.size])], timeout_s=TIMEOUT_S)
@@ -139,7 +147,7 @@ def _counted(row: Row, folder: Path, wanted: str | None) -> dict[str, Any]:
 
 
 def table(networks: Iterable[Mapping[str, Any]]) -> str:
-    """`costs.toml` from the counts of all networks."""
+    """The text of `costs.toml`, from the counts of all networks."""
     points: dict[tuple[str, str], list[tuple[float, ...]]] = {}
     for files in networks:
         for name, file in files.items():
@@ -168,9 +176,10 @@ def table(networks: Iterable[Mapping[str, Any]]) -> str:
 
 
 def fitted(points: Sequence[tuple[float, ...]]) -> tuple[list[float], float]:
-    """The factors of (macs, read, made, instructions), and the root of the mean squared relative error.
+    """The `FACTORS` fitted to points (macs, read, made, instructions), and their error.
 
-    Operators that took nothing were fused into others. They count only where all of a kind were.
+    The error is the root of the mean squared relative error. Operators with no instructions were fused into
+    others, and are left out; if all of a kind were, its factors are 0.
     """
     rows = np.array([one for one in points if one[3]], np.float64)
     if not len(rows):
@@ -182,4 +191,4 @@ def fitted(points: Sequence[tuple[float, ...]]) -> tuple[list[float], float]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_study("operator_costs", main)

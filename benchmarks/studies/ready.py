@@ -1,16 +1,15 @@
-"""What delegates would leave of every network of the zoo to the CPU: docs/ready.md.
+"""The operators of every network of the zoo that delegates would leave to the CPU: docs/ready.md.
 
     python -m benchmarks.studies.ready [--only PATTERN] [--folder DIR] [--keep] [--unfinished]
 
-A row exports one network as TFLite in fp32, fp16 and int8 and as Core ML in fp16, without checking them,
-and asks each file what `mocovit-parity FILE --ready` says of it. As in `zoo`, a finished row is kept in
-`--folder`, a run that was killed goes on where it was, and docs/ready.md is written when no row is missing.
-Expect `MINUTES` on two idle cores.
+A row exports one network as TFLite in fp32, fp16 and int8 and as Core ML in fp16, unchecked, and examines
+each file as `mocovit-parity FILE --ready` does. As in `zoo`, a finished row is kept in `--folder`, a run that
+was killed resumes where it was, and docs/ready.md is written when no row is missing. Expect `MINUTES` on two
+idle cores.
 """
 
 from __future__ import annotations
 
-import json
 import sys
 import tempfile
 from collections import Counter
@@ -24,10 +23,10 @@ from benchmarks.studies.study import (
     RowError,
     begun,
     child_report,
-    finished,
     parser_of,
-    product_digest,
-    rows_like,
+    run_missing,
+    run_study,
+    table_lines,
 )
 from benchmarks.studies.zoo_document import ROWS, Row
 from mocovit_deploy.artifacts.manifest import read_manifest
@@ -35,7 +34,6 @@ from mocovit_deploy.artifacts.readiness import Obstacle, Readiness
 from mocovit_deploy.errors import DeployError
 from mocovit_deploy.files import write_atomically
 from mocovit_deploy.formats import format_named
-from mocovit_deploy.report.commit import commit
 
 DOCUMENT = CHECKOUT / "docs" / "ready.md"
 MINUTES = 15
@@ -44,7 +42,7 @@ WRITTEN = (
     *("--no-verify", "--format", "tflite,coreml", "--precision", f"fp32,fp16,{INT8}"),
     *("--calibration", "random", "--calibration-images", "2"),
 )
-"""One call, one capture. Ranges are those of two random images: they change no operator."""
+"""The options of one export with one capture. Ranges come from two random images: they change no operator."""
 
 # title of the column    file    delegate
 COLUMNS = (
@@ -57,25 +55,13 @@ COLUMNS = (
     ("Neural Engine fp16", "coreml fp16", "Neural Engine"),
 )
 ASKED = tuple(dict.fromkeys(file for _, file, _ in COLUMNS))
-"""The files that are asked; Core ML's others, written beside them, have no delegate of their own."""
+"""The files that are examined. Other files of Core ML, written by the same export, have no column."""
 
 
 def main() -> int:
-    parser = parser_of("ready", __doc__, f"Expected: {MINUTES} minutes on two idle cores.")
-    parser.add_argument(
-        "--unfinished", action="store_true", help="write docs/ready.md though rows are missing"
-    )
+    parser = parser_of("ready", __doc__, f"Expected: {MINUTES} minutes on two idle cores.", unfinished=True)
     given = begun(parser, ROWS)
-    sources = product_digest()
-    wanted = None if given.keep else sources
-    for row in rows_like(ROWS, given.only):
-        known = finished(given.folder, row, wanted)
-        if known is None or known.get("error"):
-            result = {**run_row(row), "sources": sources, "commit": commit()}
-            write_atomically(given.folder / f"{row.slug}.json", json.dumps(result, indent=1).encode())
-            sys.stderr.write(f"{' | '.join(cells(row, result))}\n")
-    results = {row: finished(given.folder, row, wanted) for row in ROWS}
-    done = {row: result for row, result in results.items() if result is not None}
+    done = run_missing(given, ROWS, run_row, lambda row, result: " | ".join(cells(row, result)))
     if given.unfinished or len(done) == len(ROWS):
         write_atomically(DOCUMENT, document(done).encode())
         sys.stdout.write(f"written: {DOCUMENT}\n")
@@ -83,7 +69,7 @@ def main() -> int:
 
 
 def run_row(row: Row) -> dict[str, Any]:
-    """What delegates make of every file of one network; `error` where one could not be written or read."""
+    """The readiness of every file of one network; `error` if a file could not be written or read."""
     files: dict[str, Any] = {}
     with tempfile.TemporaryDirectory(prefix="mocovit-ready-") as folder:
         try:
@@ -108,7 +94,7 @@ def _told(one: Readiness) -> dict[str, Any]:
 
 
 def _by_reason(obstacles: Iterable[Obstacle]) -> list[dict[str, Any]]:
-    """One entry for each reason: how many operators of which kinds break it, and the first one's module."""
+    """One entry for each reason: the number of operators by kind, and the module of the first."""
     groups: dict[tuple[str, str], list[Obstacle]] = {}
     for one in obstacles:
         groups.setdefault((one.why, one.source), []).append(one)
@@ -119,7 +105,7 @@ def _by_reason(obstacles: Iterable[Obstacle]) -> list[dict[str, Any]]:
 
 
 def cells(row: Row, result: Mapping[str, Any]) -> tuple[str, ...]:
-    """One line of the table."""
+    """The cells of a row of the table."""
     found = [result.get("files", {}).get(file, {}).get(delegate) for _, file, delegate in COLUMNS]
     return (row.title, *("-" if one is None else _cell(one) for one in found))
 
@@ -135,7 +121,7 @@ def _count(reasons: Iterable[Mapping[str, Any]]) -> int:
 
 
 def document(done: Mapping[Row, Mapping[str, Any]]) -> str:
-    """docs/ready.md."""
+    """The text of docs/ready.md."""
     header = ("network", *(title for title, _, _ in COLUMNS))
     missing = [row.title for row in ROWS if row not in done]
     failed = [f"- {row.title}: {one['error']}" for row, one in done.items() if one.get("error")]
@@ -149,9 +135,7 @@ def document(done: Mapping[Row, Mapping[str, Any]]) -> str:
         "was run on a GPU or a Neural Engine**, and a file without such operators may still not run there.",
         f"int8 is `{INT8}`; Core ML files in fp32 stay outside the Neural Engine as a whole.",
         "",
-        "| " + " | ".join(header) + " |",
-        "|" + "---|" * len(header),
-        *("| " + " | ".join(cells(row, result)) + " |" for row, result in done.items()),
+        *table_lines(header, [cells(row, result) for row, result in done.items()]),
         "",
     ]
     lines += [f"**Did not run**: {', '.join(missing)}.", ""] if missing else []
@@ -164,7 +148,7 @@ def document(done: Mapping[Row, Mapping[str, Any]]) -> str:
 
 
 def _reasons(done: Mapping[Row, Mapping[str, Any]], file: str, delegate: str, part: str) -> Iterable[str]:
-    """One line for each reason: how many operators of each network, and a module of the first."""
+    """One line for each reason: the number of operators in each network, and the module of the first."""
     groups: dict[tuple[str, str], list[tuple[Row, Mapping[str, Any]]]] = {}
     for row, result in done.items():
         for one in result.get("files", {}).get(file, {}).get(delegate, {}).get(part, ()):
@@ -179,8 +163,4 @@ def _reasons(done: Mapping[Row, Mapping[str, Any]], file: str, delegate: str, pa
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except KeyboardInterrupt:
-        sys.stderr.write("\nready: stopped; run it again to go on\n")
-        sys.exit(130)
+    run_study("ready", main)

@@ -1,10 +1,10 @@
-"""Which runtimes execute which TFLite files: each runtime in a virtual environment of its own.
+"""The TFLite files that each runtime executes, with every runtime in a virtual environment of its own.
 
     python -m benchmarks.studies.runtime_matrix [FILE.tflite...]
 
-Without files it exports the standard network into build/ first, in the precisions of `EXPORT_WORDS`. Installs
-each runtime beside this project's core (numpy alone, no torch), runs `mocovit-parity` on every file, and
-prints a table of verdicts. A cell is what that command said.
+Installs each runtime beside the core of this project (numpy, no torch), runs `mocovit-parity` on every file,
+and prints a table of its verdicts. Without files, the standard network is first exported into build/, in the
+precisions of `EXPORT_WORDS`.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def main() -> int:
 
 
 def exported() -> list[Path]:
-    """The standard network's files, exported into build/. `RowError` if that fails."""
+    """The files of the standard network, exported into build/. Raises `RowError` if that fails."""
     sys.stderr.write("no file given: exporting mocovit_1_0 into build/ ...\n")
     report = child_report([*EXPORT, *EXPORT_WORDS, "--output-dir", "build", "--json"])
     return [Path(one["path"]) for one in report["files"] if one["path"]]
@@ -70,7 +70,7 @@ def _verdicts(packages: tuple[str, ...], files: list[Path]) -> list[str]:
 
 
 def _verdict(program: Path, path: Path) -> str:
-    """What the check said; a runtime that dies is said to have died, with its status."""
+    """The verdict and largest error of a file, or the reason; "dies" if the runtime crashed."""
     command = [str(program), "--json", str(path)]
     done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=TIMEOUT_S)
     try:

@@ -1,6 +1,6 @@
-"""What all studies share: rows that are run in child processes, kept in files, and not run again.
+"""The shared parts of studies: rows that run in child processes, and whose results are kept in files.
 
-The sources of a row are the digest of every file that could change it.
+A row is run again only if it failed, or if its sources changed: the digest of all files that could change it.
 """
 
 from __future__ import annotations
@@ -13,10 +13,14 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Iterable, Sequence
 from importlib import metadata
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, NoReturn, Protocol, TypeVar
+
+from mocovit_deploy.files import write_atomically
+from mocovit_deploy.report.commit import commit
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 EXPORT = ("-m", "mocovit_deploy")
@@ -29,7 +33,7 @@ class Row(Protocol):
 
     @property
     def slug(self) -> str:
-        """What its result is kept under."""
+        """The name of the file with its result."""
         ...
 
 
@@ -37,22 +41,37 @@ AnyRow = TypeVar("AnyRow", bound=Row)
 
 
 class RowError(Exception):
-    """A child ended without a report; the text is its last line."""
+    """A child process ended without a report; the text is its last line."""
 
 
-def parser_of(name: str, about: str | None, epilog: str = "") -> argparse.ArgumentParser:
-    """The options every study has; `about` is its module's docstring, of which the first line is shown."""
+def parser_of(
+    name: str, about: str | None, epilog: str = "", *, unfinished: bool = False
+) -> argparse.ArgumentParser:
+    """A parser with the options of every study; its description is the first line of `about`.
+
+    `about` is the docstring of the study's module. `unfinished` adds the option of that name.
+    """
     parser = argparse.ArgumentParser(description=(about or "").split("\n")[0], epilog=epilog)
-    parser.add_argument("--only", default="*", metavar="PATTERN", help="rows like '*efficientvit*'")
-    parser.add_argument("--folder", type=Path, default=Path("build", name), metavar="DIR", help="%(default)s")
-    parser.add_argument("--keep", action="store_true", help="rows of earlier sources count")
+    parser.add_argument("--only", default="*", metavar="PATTERN", help="run rows like '*efficientvit*'")
+    parser.add_argument(
+        "--folder",
+        type=Path,
+        default=Path("build", name),
+        metavar="DIR",
+        help="keep results there (%(default)s)",
+    )
+    parser.add_argument("--keep", action="store_true", help="accept results of earlier sources")
+    if unfinished:
+        parser.add_argument(
+            "--unfinished", action="store_true", help="write the document even if rows are missing"
+        )
     return parser
 
 
 def begun(parser: argparse.ArgumentParser, rows: Sequence[Row]) -> argparse.Namespace:
-    """The options given, with the folder made and SIGTERM as good as Ctrl-C.
+    """Parse the options, make the folder, and let SIGTERM interrupt like Ctrl-C.
 
-    Ends with status 2 for a pattern that is like no row.
+    Exits with status 2 if the pattern matches no row.
     """
     given = parser.parse_args()
     if not rows_like(rows, given.only):
@@ -63,12 +82,12 @@ def begun(parser: argparse.ArgumentParser, rows: Sequence[Row]) -> argparse.Name
 
 
 def rows_like(rows: Sequence[AnyRow], pattern: str) -> list[AnyRow]:
-    """The rows like `pattern`, in order."""
+    """The rows whose slugs match `pattern`, in order."""
     return [row for row in rows if fnmatch.fnmatch(row.slug, pattern)]
 
 
 def product_digest() -> str:
-    """Changes with any file that could change a row."""
+    """A digest that changes with any file that could change a row."""
     total = hashlib.sha256()
     for package in ("mocovit_deploy", "exporters"):
         for path in sorted((CHECKOUT / package).rglob("*.*")):
@@ -79,12 +98,12 @@ def product_digest() -> str:
 
 
 def tools() -> dict[str, str]:
-    """What wrote and ran the files."""
+    """The versions of the packages that write and run files."""
     return {name: metadata.version(name) for name in TOOLS}
 
 
 def finished(folder: Path, row: Row, sources: str | None) -> dict[str, Any] | None:
-    """The row's result, where it is of these sources (None: of any); one that failed is run again."""
+    """The kept result of a row, failed or not; None if there is none of these sources (None for any)."""
     try:
         result: dict[str, Any] = json.loads((folder / f"{row.slug}.json").read_bytes())
     except (FileNotFoundError, ValueError):
@@ -93,13 +112,63 @@ def finished(folder: Path, row: Row, sources: str | None) -> dict[str, Any] | No
 
 
 def child_environment() -> dict[str, str]:
-    """This process's own, with the checkout first where Python looks for packages."""
+    """The environment of this process, with the checkout first in PYTHONPATH."""
     path = os.pathsep.join([str(CHECKOUT), os.environ.get("PYTHONPATH", "")])
     return {**os.environ, "PYTHONPATH": path}
 
 
+def run_missing(
+    given: argparse.Namespace,
+    rows: Sequence[AnyRow],
+    run_row: Callable[[AnyRow], dict[str, Any]],
+    brief: Callable[[AnyRow, dict[str, Any]], str],
+) -> dict[AnyRow, dict[str, Any]]:
+    """Run those of the rows that the options select and that have no result, or failed; return all results.
+
+    `given` are the options of `begun`. Each result is kept with its sources and its commit. `brief` is the
+    text that is printed behind the row when it is done.
+    """
+    sources = product_digest()
+    wanted = None if given.keep else sources
+    selected = rows_like(rows, given.only)
+    for number, row in enumerate(selected, 1):
+        known = finished(given.folder, row, wanted)
+        if known is None or known.get("error"):
+            progress(f"[{number}/{len(selected)}] {row.slug} ...")
+            start = time.monotonic()
+            result = {**run_row(row), "sources": sources, "commit": commit()}
+            write_atomically(given.folder / f"{row.slug}.json", json.dumps(result, indent=1).encode())
+            progress(f" {time.monotonic() - start:.0f} s, {brief(row, result)}\n")
+    results = {row: finished(given.folder, row, wanted) for row in rows}
+    return {row: result for row, result in results.items() if result is not None}
+
+
+def run_study(name: str, main: Callable[[], int]) -> NoReturn:
+    """Exit with the status of `main`, or with 130 and a hint after an interrupt."""
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        progress(f"\n{name}: stopped; run it again to go on\n")
+        sys.exit(130)
+
+
+def table_lines(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    """The lines of a table in Markdown."""
+    first, *others = (f"| {' | '.join(cells)} |" for cells in (header, *rows))
+    return [first, f"|{'---|' * len(header)}", *others]
+
+
+def progress(text: str) -> None:
+    """Print text on standard error at once."""
+    sys.stderr.write(text)
+    sys.stderr.flush()
+
+
 def child_report(words: list[str], timeout_s: float = TIMEOUT_S) -> dict[str, Any]:
-    """The JSON that a child prints. The child, and all that it starts, ends with this process."""
+    """The JSON that a child process prints. The child, and all that it starts, ends with this process.
+
+    Raises `RowError` if it prints none before `timeout_s`, or reports an error.
+    """
     child = subprocess.Popen(
         [sys.executable, *words],
         stdout=subprocess.PIPE,

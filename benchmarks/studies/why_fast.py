@@ -1,11 +1,11 @@
-"""The tables of docs/why-fast.md, from the rows of the study `fast` and what was counted of other runtimes.
+"""The tables of docs/why-fast.md, from the rows of the study `fast` and from counts of other runtimes.
 
     <!-- begin steps mocovit_1_0 fp32 -->      the file after each rewrite
-    <!-- begin runtimes fp16 -->               our files beside those of other runtimes
+    <!-- begin runtimes fp16 -->               files of this project beside those of other runtimes
     ...
     <!-- end -->
 
-What stands between two marks is written anew; the rest of the document is prose.
+The lines between two marks are replaced; the rest of the document is prose.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _BLOCK = re.compile(r"(<!-- begin (?P<what>[^>]+) -->\n).*?(<!-- end -->)", re.D
 
 
 def filled(text: str, files: Mapping[Row, Result], steps: Mapping[Row, Result]) -> str:
-    """The document with every table written anew. `ValueError` for a mark that names no table."""
+    """The document with every table replaced. Raises `ValueError` for a mark that names no table."""
 
     def written(block: re.Match[str]) -> str:
         kind, *words = block["what"].split()
@@ -49,7 +49,7 @@ def _steps(steps: Mapping[Row, Result], network: str, precision: str) -> str:
 
 
 def _runtimes(files: Mapping[Row, Result], precision: str) -> str:
-    """A line a network: stock and ours in LiteRT, then the others; modelled ms, the least in bold."""
+    """One line for each network: modelled ms of stock and ours in LiteRT, then of others; least in bold."""
     others = tomllib.loads(OTHERS.read_text(encoding="utf-8"))["runtime"]
     named = [one for one in others if any(precision in found for found in one["networks"].values())]
     networks = list(dict.fromkeys(network for one in others for network in one["networks"]))
@@ -63,7 +63,7 @@ def _runtimes(files: Mapping[Row, Result], precision: str) -> str:
         found = [one["networks"].get(network, {}).get(precision) for one in named]
         values = [*ours, *(one[1] if one else None for one in found)]
         known = [one for one in values if one is not None]
-        least = min(known) if ours[1] is not None else None  # nothing is the least of what was not counted
+        least = min(known) if ours[1] is not None else None  # no least value before ours is counted
         lines.append((network, *(_cell(one, least) for one in values)))
     header = ("network", "LiteRT 2.3.0, stock", "LiteRT 2.3.0, ours", *(one["name"] for one in named))
     return markdown_table(header, lines)

@@ -1,14 +1,14 @@
-"""Every network of the field through the whole line: one row of each table of docs/zoo.md.
+"""Every network of the zoo, exported in all formats and precisions: docs/zoo.md.
 
     python -m benchmarks.studies.zoo [--only PATTERN] [--folder DIR] [--keep] [--unfinished] [--ray ADDRESS]
 
-All rows that are missing are one `mocovit-export --sweep`, on this machine or with --ray on a cluster; then
-`mocovit-export --summary` tells parameters and MACs of each. The sweep keeps what it has done, and a row's
-results go to a JSON file in `--folder`, with the commit and the tools it is of, and are not made again
-until the sources change: a run that was killed goes on where it was. Sources change for reasons that move
-no number; `--keep` then keeps the rows there are, and the document says which commit each row is of. The
-files themselves are deleted when they are counted. docs/zoo.md is written when no row is missing, or with
-`--unfinished`, when it names the rows that did not run.
+One `mocovit-export --sweep` exports all missing rows, on this machine or with --ray on a cluster. Then
+`mocovit-export --summary` gives the parameters and MACs of each. The results of a row are kept as JSON in
+`--folder`, with their commit and tools, and the row is not run again until the sources change. The sweep
+keeps its results too, so a run that was killed resumes where it was. If the sources changed without an effect
+on figures, `--keep` accepts the rows, and the document names the commit of each. Exported files are deleted
+once they are examined. docs/zoo.md is written when no row is missing; with `--unfinished` it is written
+anyway, and names the rows that did not run.
 
 Expect `MINUTES` on two cores, and at most `DISK_CAP_GB` of disk.
 """
@@ -35,7 +35,9 @@ from benchmarks.studies.study import (
     finished,
     parser_of,
     product_digest,
+    progress,
     rows_like,
+    run_study,
     tools,
 )
 from benchmarks.studies.zoo_document import (
@@ -59,14 +61,15 @@ DOCUMENT = CHECKOUT / "docs" / "zoo.md"
 MINUTES = 60
 DISK_CAP_GB = 10
 SWEEP = "sweep"
-"""The folder of the sweep, in that of the study."""
+"""The folder of the sweep, inside that of the study."""
 
 
 def main() -> int:
     expected = f"Expected: {MINUTES} minutes in all, at most {DISK_CAP_GB} GB of disk."
-    parser = parser_of("zoo", __doc__, expected)
-    parser.add_argument("--unfinished", action="store_true", help="write docs/zoo.md though rows are missing")
-    parser.add_argument("--ray", metavar="ADDRESS", help="export on a Ray cluster; auto for this machine's")
+    parser = parser_of("zoo", __doc__, expected, unfinished=True)
+    parser.add_argument(
+        "--ray", metavar="ADDRESS", help="export on the Ray cluster at ADDRESS, or auto for the local one"
+    )
     given = begun(parser, ROWS)
     sources = product_digest()
     wanted = None if given.keep else sources
@@ -78,7 +81,7 @@ def main() -> int:
     for row in todo:
         result = {**collected(row, given.folder), "sources": sources, "commit": commit(), "tools": tools()}
         write_atomically(given.folder / f"{row.slug}.json", json.dumps(result, indent=1).encode())
-        _progress(f"{row.slug}: {result.get('error') or 'pass'}\n")
+        progress(f"{row.slug}: {result.get('error') or 'pass'}\n")
     results = {row: finished(given.folder, row, wanted) for row in ROWS}
     done = {row: result for row, result in results.items() if result is not None}
     if given.unfinished or len(done) == len(ROWS):
@@ -98,9 +101,10 @@ def run_sweep(
     precisions: Sequence[str] = PRECISIONS,
     ray: str | None = None,
 ) -> None:
-    """Export what is missing of `rows`, and say so on standard error; rows that fail are in their results.
+    """Export the missing rows as one sweep, with progress on standard error.
 
-    The sweep, and all that it starts here, ends with this process.
+    The results of rows tell which of them failed. The sweep, and all that it starts on this machine, ends
+    with this process. Raises `SystemExit` if too little disk is free.
     """
     if shutil.disk_usage(folder).free < DISK_CAP_GB * 1e9:
         raise SystemExit(f"zoo: less than {DISK_CAP_GB} GB of disk are free in {folder}")
@@ -123,7 +127,7 @@ def run_sweep(
 
 
 def sweep_toml(rows: Sequence[Row], formats: Sequence[str], precisions: Sequence[str]) -> str:
-    """The rows as a file of --sweep."""
+    """The rows as the text of a file for --sweep."""
     lines = [f"format = {json.dumps(list(formats))}", f"precision = {json.dumps(list(precisions))}"]
     for row in rows:
         size = [] if row.size is None else [f"image_size = {row.size}"]
@@ -132,9 +136,9 @@ def sweep_toml(rows: Sequence[Row], formats: Sequence[str], precisions: Sequence
 
 
 def collected(row: Row, folder: Path) -> dict[str, Any]:
-    """Everything the tables say of one network; `error` where the line ended early or a file failed.
+    """All figures of one network for the tables; `error` if its export failed, or a file did not pass.
 
-    Its files are deleted then, and what the sweep kept of them: a row that failed is run again.
+    Its files are deleted afterwards, with what the sweep kept of them, so that a failed row is run again.
     """
     place = folder / SWEEP / row.slug
     kept = sorted((folder / SWEEP).glob(f"{row.slug}-*-*.json"))
@@ -171,19 +175,10 @@ def _file(one: dict[str, Any], place: Path) -> dict[str, Any]:
 
 
 def _operators(path: Path) -> int:
-    """How many operators a file has, constants not counted."""
+    """The number of operators of a file."""
     artifact = read_manifest(path)
     return len(format_named(artifact.format).operators(artifact))
 
 
-def _progress(text: str) -> None:
-    sys.stderr.write(text)
-    sys.stderr.flush()
-
-
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except KeyboardInterrupt:
-        _progress("\nzoo: stopped; run it again to go on\n")
-        sys.exit(130)
+    run_study("zoo", main)

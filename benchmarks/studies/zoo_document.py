@@ -1,4 +1,4 @@
-"""docs/zoo.md, from the results of the study `zoo`: the networks, their files, and what did not pass."""
+"""Writing docs/zoo.md from the results of the study `zoo`: networks, their files, and what did not pass."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+from benchmarks.studies.study import table_lines
 from mocovit_deploy.choices import FORMATS
 
 PRECISIONS = ("fp32", "fp16")
@@ -13,13 +14,15 @@ PRECISIONS = ("fp32", "fp16")
 
 @dataclass(frozen=True)
 class Row:
-    """A network at a size; None is the size its source declares."""
+    """A network at a size."""
 
     model: str
     size: int | None = None
+    """The side of its images in pixels; None for the size that its source declares."""
 
     @property
     def words(self) -> tuple[str, ...]:
+        """The options of `mocovit-export` for it."""
         size = () if self.size is None else ("--image-size", str(self.size))
         return ("--model", self.model, *size)
 
@@ -73,7 +76,7 @@ FILES_HEADER = (
 
 
 def network_cells(row: Row, result: dict[str, Any]) -> tuple[str, ...]:
-    """One line of the table of networks."""
+    """The cells of a row of the table of networks."""
     if "total" not in result:
         return (row.title, str(result["error"]), *[""] * (len(NETWORK_HEADER) - 2))
     total, norms, stages = result["total"], result["batch_norms"], result["stages"]
@@ -92,13 +95,13 @@ def network_cells(row: Row, result: dict[str, Any]) -> tuple[str, ...]:
 
 
 def files_cells(row: Row, result: dict[str, Any]) -> tuple[str, ...]:
-    """One line of the table of files."""
+    """The cells of a row of the table of files."""
     names = [f"{name} {precision}" for name in FORMATS for precision in PRECISIONS]
     return (row.title, *(_file(result.get("files", {}).get(name)) for name in names))
 
 
 def _file(one: dict[str, Any] | None) -> str:
-    """Operators and largest error, and the verdict where it is not a pass."""
+    """The operators and largest error of a file, and its verdict unless that is a pass."""
     if one is None:
         return "-"
     operators = "no file" if one["operators"] is None else str(one["operators"])
@@ -108,7 +111,7 @@ def _file(one: dict[str, Any] | None) -> str:
 
 
 def document(done: dict[Row, dict[str, Any]]) -> str:
-    """docs/zoo.md."""
+    """The text of docs/zoo.md."""
     missing = [row for row in ROWS if row not in done]
     lines = [
         "# Networks",
@@ -129,7 +132,7 @@ def document(done: dict[Row, dict[str, Any]]) -> str:
             "",
         ]
     lines += [
-        *_markdown(NETWORK_HEADER, [network_cells(*one) for one in done.items()]),
+        *table_lines(NETWORK_HEADER, [network_cells(*one) for one in done.items()]),
         "",
         "## Files",
         "",
@@ -140,7 +143,7 @@ def document(done: dict[Row, dict[str, Any]]) -> str:
         "into half precision: Core ML files keep it in fp32, TFLite files do not",
         "([decisions/0005](decisions/0005-fp16.md)).",
         "",
-        *_markdown(FILES_HEADER, [files_cells(*one) for one in done.items()]),
+        *table_lines(FILES_HEADER, [files_cells(*one) for one in done.items()]),
         "",
         "## What did not pass",
         "",
@@ -154,7 +157,7 @@ def document(done: dict[Row, dict[str, Any]]) -> str:
 
 
 def _half(done: dict[Row, dict[str, Any]]) -> list[str]:
-    """What ran the fp16 files of ONNX and TFLite: rows of earlier commits know fp32 arithmetic only."""
+    """The lines on the arithmetic of fp16 files: rows of earlier commits ran them in fp32 only."""
     files = [one for result in done.values() for one in result.get("files", {}).values()]
     if not any(one.get("not_run") for one in files):
         return ["fp16 files of ONNX and TFLite are judged in half precision ([half.md](half.md))."]
@@ -166,7 +169,7 @@ def _half(done: dict[Row, dict[str, Any]]) -> list[str]:
 
 
 def _origin(done: dict[Row, dict[str, Any]]) -> list[str]:
-    """Which commits and tools the rows are of: a table made in several runs says so."""
+    """The commits and tools of the rows, which may come from several runs."""
     lines = []
     for what in sorted({(one["commit"], json.dumps(one["tools"])) for one in done.values()}):
         rows = [row.title for row, one in done.items() if (one["commit"], json.dumps(one["tools"])) == what]
@@ -193,14 +196,9 @@ def _failures(done: dict[Row, dict[str, Any]]) -> list[str]:
 
 
 def _refusals(done: dict[Row, dict[str, Any]]) -> list[str]:
-    """For each network how many, and the first of them."""
+    """The number of refusals of each network, and the first of them."""
     refused = {row.title: result["refused"] for row, result in done.items() if result.get("refused")}
     return [
         f"- {title}: {len(places)}, the first at `{places[0]['where']}`: {places[0]['why']}"
         for title, places in refused.items()
     ]
-
-
-def _markdown(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> list[str]:
-    lines = [f"| {' | '.join(cells)} |" for cells in (header, *rows)]
-    return [lines[0], f"|{'---|' * len(header)}", *lines[1:]]
