@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,7 +33,8 @@ class Row:
 
     @property
     def slug(self) -> str:
-        return self.model.replace("/", "_") + (f"_{self.size}" if self.size else "")
+        """Its name in file names, the same as that of a sweep."""
+        return re.sub(r"[^A-Za-z0-9_.-]+", "_", self.model) + (f"_{self.size}" if self.size else "")
 
 
 ROWS = (
