@@ -62,6 +62,7 @@ ABLATIONS = (
     Ablation("sink_concat", (MOCOVIT, GHOSTNET)),
     Ablation("silu_by_tanh", (EFFICIENTNET, MOBILEVIT)),
     Ablation("pool_global_mean", (MOCOVIT, MOBILENET)),
+    Ablation("split_last_row", (MOCOVIT, MOBILENET)),
     Ablation("pad_rows", (MOCOVIT, MOBILENET)),
 )
 STEPS = (MOCOVIT, EFFICIENTVIT)

@@ -30,6 +30,8 @@ class Lowering:
     package: str
     decided: dict[str, str]
     """By arithmetic: `NEEDED` (always used) or `COUNTED` (used if it saves instructions). Else never used."""
+    mixed: bool = True
+    """Whether files whose operators are partly int8 and partly float get it."""
 
     @property
     def module(self) -> str:
@@ -47,6 +49,9 @@ LOWERINGS = (
     Lowering("sink_concat", HERE, {"fp32": COUNTED, "fp16": COUNTED}),
     Lowering("silu_by_tanh", HERE, {"fp32": COUNTED}),  # fails parity in fp16
     Lowering("pool_global_mean", HERE, {"fp32": COUNTED, "fp16": COUNTED}),
+    Lowering("split_last_row", HERE, {"fp32": COUNTED, "fp16": COUNTED}, mixed=False),
+    Lowering("centre_head", HERE, {"fp16": NEEDED}, mixed=False),  # else fails parity, as does the next
+    Lowering("split_sums", HERE, {"fp16": NEEDED}, mixed=False),
     Lowering("pad_rows", HERE, {"fp32": COUNTED, "fp16": COUNTED}),
 )
 """In order of application: a later rewrite may match the result of an earlier one."""
@@ -55,14 +60,16 @@ LOWERINGS = (
 def lowerings(recipe: str, runtime: str = RUNTIME) -> tuple[str, ...]:
     """Modules of the rewrites for files of `recipe`, in order.
 
-    Mixed files get the rewrites of the arithmetic of their float operators, so that the mixture without int8
-    is the float file itself. Other quantized files get only those that are needed, because the others were
-    not counted on them.
+    Mixed files get the rewrites of the arithmetic of their float operators, but for those with `mixed` False,
+    which were not counted on them. Other quantized files get only those that are needed, for the same reason.
     """
     arithmetic = recipe_named(recipe).islands
-    if recipe not in FLOATING and not recipe_named(recipe).is_mixed:
-        return tuple(one.module for one in LOWERINGS if one.decided.get(arithmetic) == NEEDED)
-    return tuple(one.module for one in LOWERINGS if is_chosen(one, arithmetic, runtime))
+    if recipe in FLOATING:
+        return tuple(one.module for one in LOWERINGS if is_chosen(one, arithmetic, runtime))
+    allowed = [one for one in LOWERINGS if one.mixed]
+    if recipe_named(recipe).is_mixed:
+        return tuple(one.module for one in allowed if is_chosen(one, arithmetic, runtime))
+    return tuple(one.module for one in allowed if one.decided.get(arithmetic) == NEEDED)
 
 
 def is_chosen(lowering: Lowering, arithmetic: str, runtime: str) -> bool:
