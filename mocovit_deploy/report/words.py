@@ -35,7 +35,7 @@ def file_row(one: FileFacts) -> tuple[str, ...]:
         _error(one),
         "-" if one.tolerance is None else f"{one.tolerance:.0e}",
         "-" if one.sqnr_db is None else f"{one.sqnr_db:.0f} dB",
-        "-" if one.top1 is None else f"{one.top1:.0%} of {one.samples}",
+        "-" if one.top1 is None else f"{round(one.top1 * one.samples)} of {one.samples}",
         f"{one.runtime}, {one.arithmetic}" if one.runtime else "-",
         verdict_of(one),
     )
