@@ -4,6 +4,7 @@ import os
 import re
 import runpy
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -21,6 +22,9 @@ from mocovit_deploy.spec import Preprocessing
 DOCS = Path(__file__).parents[1] / "docs"
 PHOTOGRAPHS = {"photographs": 920, "held_out": 20}
 """As many as `auto` needs to show a drop of half a point, and those it calibrates with."""
+
+REFERENCE = ("counting.md", "delegates.md", "layers.md", "measuring.md", "precision.md", "tasks.md")
+"""Pages with commands; those of phones are typed where there is a phone (benchmarks/targets/adb)."""
 
 
 @pytest.fixture
@@ -77,8 +81,10 @@ def _type(command, folder):
 
 
 def _commands(page):
+    """What is typed, without the remarks behind it."""
     lines = [line for block in _blocks(page) for line in block.splitlines()]
-    return [line.partition("#")[0].strip() for line in lines if line.startswith("mocovit-")]
+    typed = [re.split(r"#|   ", line)[0].strip() for line in lines if line.startswith("mocovit-")]
+    return [line for line in typed if line]
 
 
 @pytest.mark.slow
@@ -91,6 +97,41 @@ def test_a_walk_can_be_walked(page, desk):
         assert "Traceback" not in done.stderr
     if page == "your-app.md":
         _require_apps(desk)
+
+
+@pytest.fixture
+def small_files(desk):
+    """The files that pages of the reference name, of a network that is small, and two reports."""
+    small = (
+        "--model mocovit_0_5 --num-classes 10 --image-size 64 --format tflite,coreml --precision fp32,fp16"
+    )
+    done = _type(f"mocovit-export {small} --output-dir made", desk)
+    assert done.returncode == 0, done.stderr
+    (desk / "build").mkdir()
+    for named, made in (
+        ("build/mocovit_1_0_224_fp32.tflite", "fp32.tflite"),
+        ("build/mocovit_1_0_224_fp16.mlpackage", "fp16.mlpackage"),
+        ("net.tflite", "fp16.tflite"),
+    ):
+        for part in (desk / "made").glob(f"mocovit_0_5_64_{made}*"):
+            to = desk / f"{named}{part.name.partition(made)[2]}"
+            (shutil.copytree if part.is_dir() else shutil.copy)(part, to)
+    done = _type("mocovit-bench run net.tflite --target emulated --output old.json", desk)
+    assert done.returncode == 0, done.stderr
+    shutil.copy(desk / "old.json", desk / "new.json")
+    return desk
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("page", [*REFERENCE, "choose.md"])
+def test_commands_of_the_reference_do_what_they_say(page, small_files):
+    """As they stand, but that networks of 224 pixels are exported at 64."""
+    for command in _commands(page):
+        large = command.startswith("mocovit-export") and "net.py" not in command
+        done = _type(f"{command} --image-size 64" if large else command, small_files)
+        assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+        assert "Traceback" not in done.stderr
 
 
 def _require_apps(folder):
@@ -123,3 +164,4 @@ def test_the_contract_of_the_walk_is_one(tmp_path, monkeypatch):
 def test_the_walks_have_commands():
     assert len(_commands("your-app.md")) >= 5
     assert len(_commands("guard.md")) >= 3
+    assert all(_commands(page) for page in REFERENCE)

@@ -1,4 +1,4 @@
-"""docs/measure.md, typed as it stands, with a virtual phone on the desk."""
+"""docs/measure.md and docs/phones.md, typed as they stand, with a virtual phone on the desk."""
 
 from __future__ import annotations
 
@@ -14,17 +14,25 @@ from phone.desk import QUICK, Desk
 
 from mocovit_deploy.terminal.printable import printable
 
-DOCUMENT = Path(__file__).parents[4] / "docs" / "measure.md"
+DOCS = Path(__file__).parents[4] / "docs"
+WALKS = {
+    "measure.md": ("bundle", "emulator", "run", "doctor", "run", "ab", "compare"),
+    "phones.md": ("doctor", "run", "ab"),
+}
 
 
-def commands() -> list[list[str]]:
-    blocks = re.findall(r"^```\n(.*?)^```$", DOCUMENT.read_text(), re.DOTALL | re.MULTILINE)
-    return [shlex.split(line) for block in blocks for line in block.splitlines()]
+def commands(page: str) -> list[list[str]]:
+    """What is typed, without the remarks behind it."""
+    blocks = re.findall(r"^```\n(.*?)^```$", (DOCS / page).read_text(), re.DOTALL | re.MULTILINE)
+    lines = [line.partition("#")[0] for block in blocks for line in block.splitlines()]
+    return [shlex.split(line) for line in lines if line.startswith("mocovit-")]
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
+@pytest.mark.parametrize("page", WALKS)
 def test_the_walk_ends_with_a_latency(
+    page: str,
     real_desk: Desk,
     model_copy: Callable[[str], Path],
     bundle: Path,
@@ -33,10 +41,10 @@ def test_the_walk_ends_with_a_latency(
 ) -> None:
     assert bundle.is_dir()
     monkeypatch.chdir(tmp_path)
-    for name in ("build/net_224_fp16.tflite", "old.tflite", "new.tflite"):
+    for name in ("build/net_224_fp16.tflite", "net.tflite", "old.tflite", "new.tflite"):
         _copied(model_copy(Path(name).name), tmp_path / name)
     seen = []
-    for program, command, *words in commands():
+    for program, command, *words in commands(page):
         assert program == "mocovit-bench"
         phone = "adb" in words or command == "doctor"
         # the virtual phone has the cores of this machine, and no more
@@ -48,11 +56,9 @@ def test_the_walk_ends_with_a_latency(
         assert "Traceback" not in done.err
         assert printable(done.err, keep="\n") == done.err
         seen.append((command, done.err))
-    assert [command for command, _ in seen] == [
-        *("bundle", "emulator", "run", "doctor", "run", "ab", "compare")
-    ]
+    assert tuple(command for command, _ in seen) == WALKS[page]
     require_whole_page(Path("net.html").read_text())
-    assert re.search(r"median +[0-9.]+ ms|[0-9.]+ ms", seen[4][1])
+    assert re.search(r"median +[0-9.]+ ms|[0-9.]+ ms", seen[WALKS[page].index("ab") - 1][1])
 
 
 def _copied(model: Path, to: Path) -> None:
