@@ -91,8 +91,9 @@ def export(graph: fx.GraphModule, example: Sequence[Tensor], job: ExportJob) -> 
 
 
 def lowerings(recipe: str) -> tuple[str, ...]:
-    """For fp16: the rewrites that keep linear attention within the range of half precision."""
-    return HALF_REWRITES if recipe_named(recipe).islands == "fp16" else ()
+    """Bicubic resizing as products; for fp16 also what keeps linear attention within its range."""
+    half = HALF_REWRITES if recipe_named(recipe).islands == "fp16" else ()
+    return (*half, "exporters.coreml.lowering.bicubic_by_products")
 
 
 def refuse_impossible(request: ExportRequest) -> None:

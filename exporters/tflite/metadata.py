@@ -4,7 +4,7 @@
             a ZIP archive behind it: labels.txt, metadata.json
 
 Tables and slots are those of metadata_schema.fbs (google-ai-edge/mediapipe, mediapipe/tasks/metadata).
-MediaPipe's own package for writing them is broken in version 1.2.3; 60 lines of flatbuffers replace it.
+MediaPipe's own package for writing them is broken in version 1.2.3; `packing` replaces it.
 
 MediaPipe takes one mean and one standard deviation for all channels of a float input. It refuses a file with
 one for each channel ("Per-channel image normalization is not available"). The file holds the true values in
@@ -16,15 +16,15 @@ from __future__ import annotations
 import io
 import json
 import zipfile
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from exporters.tflite.flatbuffer import buffers, model_bytes, read_model, set_metadata
 from exporters.tflite.mark import place_of
+from exporters.tflite.mediapipe import custom_metadata, labelled_output
+from exporters.tflite.packing import Table, packed
 from mocovit_deploy.errors import ConversionError
-from mocovit_deploy.extras import needs_extra
 from mocovit_deploy.files import write_atomically
 from mocovit_deploy.ship.metadata import FileMetadata, classifier_output
 from mocovit_deploy.spec import Preprocessing, TensorSpec
@@ -40,15 +40,6 @@ AXIS_LABELS = 2
 RGB, GREY = 1, 2
 FEATURE, IMAGE = 1, 2
 NORMALIZATION = 1
-
-
-@dataclass(frozen=True)
-class Table:
-    """A flatbuffer table. A field, by slot, is a table, a string, a list of tables or floats, or a byte."""
-
-    slots: int
-    """The number of slots that the schema gives this table."""
-    fields: Mapping[int, Any]
 
 
 def describe(
@@ -92,14 +83,14 @@ def _require_equal_buffers(path: Path, before: bytes, after: bytes) -> None:
 
 def description(metadata: FileMetadata, inputs: Sequence[TensorSpec], outputs: Sequence[TensorSpec]) -> bytes:
     """The flatbuffer M001 that describes a file's inputs and outputs."""
-    classes = classifier_output(outputs) if metadata.labels else None
-    subgraph = Table(
-        10,
-        {
-            2: [_input(one, metadata.preprocessing) for one in inputs],
-            3: [_output(one, labelled=one == classes) for one in outputs],
-        },
-    )
+    classes = _labelled(metadata, outputs) if metadata.labels else None
+    parts: dict[int, Any] = {
+        2: [_input(one, metadata.preprocessing) for one in inputs],
+        3: [_output(one, labelled=one.name == classes) for one in outputs],
+    }
+    if custom := custom_metadata(metadata.task):
+        parts[9] = custom
+    subgraph = Table(10, parts)
     said = {
         0: metadata.model,
         1: metadata.description,
@@ -108,7 +99,13 @@ def description(metadata: FileMetadata, inputs: Sequence[TensorSpec], outputs: S
         5: metadata.licence,
     }
     fields = {slot: text for slot, text in said.items() if text}
-    return _packed(Table(8, fields | {3: [subgraph], 7: PARSER_VERSION}))
+    return packed(Table(8, fields | {3: [subgraph], 7: PARSER_VERSION}), IDENTIFIER)
+
+
+def _labelled(metadata: FileMetadata, outputs: Sequence[TensorSpec]) -> str | None:
+    """The output that labels name the classes of."""
+    classifier = classifier_output(outputs)
+    return labelled_output(metadata.task) or (None if classifier is None else classifier.name)
 
 
 def archive(data: bytes, metadata: FileMetadata) -> bytes:
@@ -153,41 +150,3 @@ def normalization(how: Preprocessing) -> tuple[list[float], list[float]]:
     std = [value / how.scale for value in how.std]
     shared = len(set(mean)) == len(set(std)) == 1
     return (mean[:1], std[:1]) if shared else (mean, std)
-
-
-def _packed(root: Table) -> bytes:
-    builder = needs_extra("flatbuffers", "tflite").Builder(1024)
-    builder.Finish(_place(builder, root), IDENTIFIER)
-    return bytes(builder.Output())
-
-
-def _place(builder: Any, table: Table) -> int:
-    """Write a table and return its offset. Its parts come first: flatbuffers are built from the end."""
-    placed = {
-        slot: value if isinstance(value, int) else _reference(builder, value)
-        for slot, value in table.fields.items()
-    }
-    builder.StartObject(table.slots)
-    for slot, value in placed.items():
-        if isinstance(table.fields[slot], int):
-            builder.PrependUint8Slot(slot, value, 0)
-        else:
-            builder.PrependUOffsetTRelativeSlot(slot, value, 0)
-    return int(builder.EndObject())
-
-
-def _reference(builder: Any, value: Table | str | list[Any]) -> int:
-    if isinstance(value, Table):
-        return _place(builder, value)
-    if isinstance(value, str):
-        return int(builder.CreateString(value))
-    if all(isinstance(one, float) for one in value):
-        builder.StartVector(4, len(value), 4)
-        for one in reversed(value):
-            builder.PrependFloat32(one)
-        return int(builder.EndVector())
-    members = [_place(builder, one) for one in value]
-    builder.StartVector(4, len(members), 4)
-    for member in reversed(members):
-        builder.PrependUOffsetTRelative(member)
-    return int(builder.EndVector())

@@ -49,6 +49,8 @@ class Artifact:
     """What the file was made from (`provenance`). None in older manifests."""
     lowering: tuple[Mapping[str, Any], ...] = ()
     """Rewrites of the format after the passes, each with name, changes by module path and float64 error."""
+    task: Mapping[str, Any] | None = None
+    """What the outputs mean (`task`); None of a network that does not say."""
     execution: Mapping[str, Any] | None = None
     """TFLite: partitions of XNNPACK, the operators outside them and why, transposes. None if not known."""
 

@@ -53,7 +53,7 @@ def check_manifest(document: Mapping[str, Any]) -> None:
     for key, done in (("passes", document["passes"]), ("lowering", document.get("lowering", []))):
         if not isinstance(done, list) or not all(isinstance(one, dict) for one in done):
             raise ValueError(f"{key} is not a list of objects")
-    for key in ("parity", "quantization", "execution", "accuracy"):
+    for key in ("parity", "quantization", "execution", "accuracy", "task"):
         if document.get(key) is not None:
             _mapping(document[key], key)
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from mocovit_deploy.choices import DEVICES, FORMATS, RUNTIMES, TARGETS
 from mocovit_deploy.models.mocovit import NAMES as MOCOVITS
+from mocovit_deploy.models.segmentation import NAMES as SEGMENTERS
 from mocovit_deploy.passes import PASSES
 from mocovit_deploy.quantization.recipes import RECIPES
 from mocovit_deploy.spec import AUTO, COLOUR_ORDERS, CONVERTERS, LAYOUTS, RANGE_RULES
@@ -19,7 +20,7 @@ from mocovit_deploy.terminal.completion import FILES, Values
 VALUES: Values = {
     "format": FORMATS,
     "precision": (*(recipe.name for recipe in RECIPES), AUTO),
-    "model": MOCOVITS,
+    "model": (*MOCOVITS, *SEGMENTERS),
     "layout": LAYOUTS,
     "converter": CONVERTERS,
     "ranges": RANGE_RULES,

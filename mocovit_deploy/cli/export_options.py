@@ -38,7 +38,8 @@ def _network(group: Options) -> None:
         "--model",
         default="mocovit_1_0",
         metavar="NAME",
-        help="which network: mocovit_1_0 (default; also _0_5, _0_75, _1_3, _1_5), timm/NAME, "
+        help="which network: mocovit_1_0 (default; also _0_5, _0_75, _1_3, _1_5), mocovit_1_0_seg, "
+        "efficientvit_b0_seg (to _b3_seg), timm/NAME, "
         "package.module:function, path/to/file.py:function, or a program.pt2 of torch.export.save",
     )
     add(

@@ -61,7 +61,7 @@ def export_model(request: ExportRequest, stages: Stages, live: Network | None = 
             network = load_network(request.model) if live is None else live
         with stages("reference"):
             reference = run_original(network, request)
-            require_fitting_labels(request.labels, reference.output_specs)
+            require_fitting_labels(request.labels, reference.output_specs, network.task)
             if request.app_code:
                 inputs = reference.input_specs(request.dynamic_batch)
                 require_one_classifier(network.name, inputs, reference.output_specs)

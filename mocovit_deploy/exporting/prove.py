@@ -234,6 +234,7 @@ def _metadata(context: ExportContext, recipe: str) -> FileMetadata:
         licence=request.licence,
         version=request.model_version,
         description=request.description,
+        task=context.network.task or {},
     )
 
 
@@ -258,6 +259,7 @@ def _artifact(
         tools={"mocovit-deploy": version("mocovit-deploy"), **written.tools},
         passes=proofs,
         quantization=written.quantization,
+        task=context.network.task,
         execution=written.execution,
         lowering=tuple(
             {
@@ -275,16 +277,20 @@ def _artifact(
 def _job(context: ExportContext, recipe: str, file_name: str, scheme: Scheme | None) -> ExportJob:
     request = context.request
 
-    def described(name: str, array: Array) -> TensorSpec:
+    def described(name: str, array: Array, *, image: bool = True) -> TensorSpec:
         shape: tuple[int | str, ...] = array.shape[1:]
         free = (BATCH, *shape[1:]) if request.dynamic_batch else shape
-        return TensorSpec(name, free, str(array.dtype), "nchw" if len(shape) == 4 else "")
+        return TensorSpec(name, free, str(array.dtype), "nchw" if image and len(shape) == 4 else "")
+
+    scored = context.network.task is not None  # its outputs are no images, and say what they are
 
     return ExportJob(
         path=context.staging.folder / file_name,
         recipe=recipe,
         inputs=tuple(described(name, array) for name, array in context.reference.inputs.items()),
-        outputs=tuple(described(name, array) for name, array in context.reference.outputs.items()),
+        outputs=tuple(
+            described(name, array, image=not scored) for name, array in context.reference.outputs.items()
+        ),
         layout=request.layout,
         opset=request.opset,
         simplify=request.simplify,

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
     from mocovit_deploy.spec import InputSpec, ModelSpec
 
-SOURCES = ("mocovit", "timm", "program", "user")
+SOURCES = ("mocovit", "segmentation", "timm", "program", "user")
 
 WEIGHT_SUFFIXES = (".pt", ".pth", ".safetensors")
 """Of checkpoints."""

@@ -14,8 +14,11 @@ from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
 from mocovit_deploy.artifacts.provenance import LIVE
+from mocovit_deploy.artifacts.task import Task
+from mocovit_deploy.choices import STRIDES
 from mocovit_deploy.errors import ConversionError, UsageError, first_line
 from mocovit_deploy.files import digest
+from mocovit_deploy.graph.wrapper import unwrapped
 from mocovit_deploy.models.checkpoint import load_checkpoint
 from mocovit_deploy.models.features import require_backbones, with_maps
 from mocovit_deploy.models.floats import in_float32
@@ -48,6 +51,12 @@ class Network:
     def input(self) -> InputSpec:
         """The image it takes, with its preprocessing."""
         return self.inputs.image
+
+    @property
+    def task(self) -> dict[str, Any] | None:
+        """What its outputs mean, under the names they have in files; None if it does not say."""
+        found = getattr(unwrapped(self.module), "task", None)
+        return found.as_json(self.output_names) if isinstance(found, Task) else None
 
     @property
     def stem(self) -> str:
@@ -84,7 +93,8 @@ def load_network(spec: ModelSpec) -> Network:
         module = with_maps(spec, source, module)
     input_names = name_inputs(spec.input_names, source.INPUT_NAMES, parameters, inputs.paths)
     network = _network(spec, _short(spec), module, inputs, input_names)
-    return replace(network, weights=weights or f"random, seed {spec.seed}", trained=bool(weights))
+    network = replace(network, weights=weights or f"random, seed {spec.seed}", trained=bool(weights))
+    return replace(network, remark=network.remark or _what_maps_reach(network))
 
 
 def live_network(module: object, example: object, spec: ModelSpec, how: Preprocessing) -> Network:
@@ -149,6 +159,18 @@ def _output_names(spec: ModelSpec, result: Any, inputs: Sequence[str], *, image:
     classifier = image and isinstance(result, Tensor) and result.dim() == 2
     paths = [path_of(keys) for keys, _ in keyed]
     return name_outputs(spec.output_names, paths, classifier=classifier, inputs=inputs)
+
+
+def _what_maps_reach(network: Network) -> str:
+    """What to say of a size that the coarsest stride of a network with a task does not divide."""
+    sides, coarsest = network.input.sides, STRIDES[-1]
+    if network.task is None or not any(side % coarsest for side in sides):
+        return ""
+    reached = sides_text(tuple(-(-side // coarsest) * coarsest for side in sides))  # type: ignore[arg-type]
+    return (
+        f"{coarsest} does not divide an image of {' x '.join(map(str, sides))}: the last places of the maps "
+        f"of {network.name} reach past it, to {reached}; nothing is moved or stretched"
+    )
 
 
 @contextlib.contextmanager

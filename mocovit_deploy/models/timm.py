@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import importlib
 import importlib.util
+from collections.abc import Sequence
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -83,17 +84,27 @@ def own_input(spec: ModelSpec, network: nn.Module) -> InputSpec:
 def feature_maps(spec: ModelSpec, network: nn.Module) -> nn.Module:
     """timm's own `features_only` form of `network`, with its weights, at the strides of `spec`.
 
-    Of several maps at one stride the last is used. Raises `UsageError` for a network that has no
-    `features_only` form in timm, and for a stride without a map.
+    Raises what `maps_of_timm` raises, and `UsageError` where the form has other weights.
     """
-    from mocovit_deploy.models.features import NamedMaps, last_at_each, require_strides
+    from mocovit_deploy.models.features import NamedMaps
 
-    places = last_at_each([one["reduction"] for one in _backbone(spec, None).feature_info.info])
-    require_strides(spec.name, spec.features, tuple(places))
-    backbone = _backbone(spec, tuple(places[stride] for stride in spec.features))
+    backbone = maps_of_timm(spec, spec.features)
     _take_weights(spec.name, backbone, network)
     channels_last = getattr(network, "output_fmt", "NCHW") == "NHWC"  # timm's Swin
     return NamedMaps(backbone, spec.features, channels_last=channels_last)
+
+
+def maps_of_timm(spec: ModelSpec, strides: Sequence[int]) -> Any:
+    """timm's `features_only` form of a network, as initialised: (N, C, H, W) -> a list of maps at `strides`.
+
+    Its `feature_info.channels()` says how many channels each has. Of several maps at one stride the last is
+    taken. Raises `UsageError` for a network that timm gives no maps of, and for a stride without one.
+    """
+    from mocovit_deploy.models.features import last_at_each, require_strides
+
+    places = last_at_each([one["reduction"] for one in _backbone(spec, None).feature_info.info])
+    require_strides(spec.name, strides, tuple(places))
+    return _backbone(spec, tuple(places[stride] for stride in strides))
 
 
 def _backbone(spec: ModelSpec, places: tuple[int, ...] | None) -> Any:

@@ -37,6 +37,8 @@ class FileMetadata:
     licence: str = ""
     version: str = ""
     description: str = ""
+    task: Mapping[str, Any] = field(default_factory=dict)
+    """What the outputs mean (`artifacts/task.py`); empty of a network that does not say."""
     parity: Mapping[str, Any] = field(default_factory=dict)
     """Verdict, error and tolerance; empty before the file is judged."""
 
@@ -58,6 +60,7 @@ class FileMetadata:
             "licence": self.licence,
             "version": self.version,
             "description": self.description,
+            "task": dict(self.task),
             "parity": dict(self.parity),
         }
         return document | {name: value for name, value in given.items() if value}
@@ -134,11 +137,20 @@ def classifier_output(outputs: Sequence[TensorSpec]) -> TensorSpec | None:
     return found[0] if len(found) == 1 else None
 
 
-def require_fitting_labels(labels: Sequence[str], outputs: Sequence[TensorSpec]) -> None:
-    """Raise `UsageError` unless `labels` are empty, or names, as many as the classifier has classes."""
+def require_fitting_labels(
+    labels: Sequence[str], outputs: Sequence[TensorSpec], task: Mapping[str, Any] | None = None
+) -> None:
+    """Raise `UsageError` unless `labels` are empty, or names, as many as the network has classes.
+
+    `task` says how many, of a network that does not name one class of an image.
+    """
     if not labels:
         return
     require_printable(labels)
+    if task and "classes" in task:
+        if task["classes"] != len(labels):
+            raise UsageError(f"labels: {len(labels)} names for the {task['classes']} classes of the network")
+        return
     output = classifier_output(outputs)
     if output is None:
         shapes = ", ".join(f"{one.name} {list(one.shape)}" for one in outputs)

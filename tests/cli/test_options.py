@@ -22,7 +22,13 @@ from mocovit_deploy.models.load import load_network
 from mocovit_deploy.spec import AccuracyRequest, CalibrationRequest, ExportRequest, SearchRequest
 
 TINY = "tiny_networks:tiny"
-NETWORKS = {"mocovit": "mocovit_0_5", "timm": "timm/test_efficientnet", "program": "small.pt2", "user": TINY}
+NETWORKS = {
+    "mocovit": "mocovit_0_5",
+    "segmentation": "mocovit_0_5_seg",
+    "timm": "timm/test_efficientnet",
+    "program": "small.pt2",
+    "user": TINY,
+}
 """One network of each source."""
 
 HOW = {"scale": "1/128", "mean": "0.1,0.2,0.3", "std": "2", "colour_order": "BGR"}
@@ -44,6 +50,7 @@ MODEL_OPTIONS = {
 }
 ARGUMENTS = {
     "mocovit": "dropout=0.5",
+    "segmentation": "upsampling=bilinear",
     "timm": "global_pool=max",
     "program": "width=2",
     "user": "classes=4",
@@ -232,7 +239,9 @@ ALIKE = ("scale", "std", "colour_order", "output_names", "prefer_ema", "unsafe_p
         pytest.param(
             name,
             source,
-            marks=[pytest.mark.slow] if name in ALIKE and source in ("mocovit", "timm") else [],
+            marks=[pytest.mark.slow]
+            if name in ALIKE and source in ("mocovit", "segmentation", "timm")
+            else [],
         )
         for name in MODEL_OPTIONS
         for source in SOURCES
@@ -266,7 +275,7 @@ def test_every_source_honours_or_refuses(name, source, folder, monkeypatch):
 REFUSED = {
     *(("pretrained", source) for source in SOURCES),  # timm's for want of a network to download from
     *((name, "program") for name in ("model_arg", "num_classes", "image_size", "batch")),
-    *(("features", source) for source in ("program", "user")),
+    *(("features", source) for source in ("segmentation", "program", "user")),
     ("num_classes", "user"),  # this one has no such parameter; see tests/models/test_user.py
 }
 
@@ -288,7 +297,12 @@ def test_a_size_that_is_none(text):
 
 def classes(network):
     with torch.no_grad():
-        return network.module(*network.inputs.for_capture(0, free_batch=False)).shape[-1]
+        found = network.module(*network.inputs.for_capture(0, free_batch=False))
+    return next(iter(found.values())).shape[-1] if isinstance(found, dict) else found.shape[-1]
+
+
+def bilinear(network):
+    return network.module.head.upsampling == "bilinear"
 
 
 def weights(network):
@@ -300,7 +314,7 @@ def halved(network, usual):
 
 
 SHOWS = {
-    "model_arg": lambda new, old: str(new.module) != str(old.module) or classes(new) == 4,
+    "model_arg": lambda new, old: str(new.module) != str(old.module) or classes(new) == 4 or bilinear(new),
     "checkpoint": halved,
     "prefer_ema": halved,
     "unsafe_pickle": halved,

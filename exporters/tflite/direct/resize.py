@@ -1,25 +1,29 @@
 """Resizing of images.
 
-ATen       upsample_bilinear2d, upsample_nearest2d and 1d, upsample_linear1d
+ATen       upsample_bilinear2d, upsample_bicubic2d, upsample_nearest2d and 1d, upsample_linear1d
 TFLite     RESIZE_BILINEAR; nearest by a whole factor is a view with broadcast axes, else one BATCH_MATMUL
-           that picks pixels, else RESIZE_NEAREST_NEIGHBOR
+           that picks pixels, else RESIZE_NEAREST_NEIGHBOR; bicubic is two BATCH_MATMULs with constants
 XNNPACK    takes RESIZE_BILINEAR in fp32, fp16 and int8, RESIZE_NEAREST_NEIGHBOR never
 
     bilinear  x (N, C, H, W) laid out as (N), (H), (W), (C)
     nearest   (N, C, H, W) seen as (N, C, H r, W s): broadcasting in a following add or mul repeats the pixels
+    bicubic   columns (Wo, W) times x seen as (W), (N H C); rows (Ho, H) times that seen as (H), (N Wo C)
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
-from exporters.tflite.direct.axes import Array, Axis, Value, axes_of
+from exporters.tflite.direct.axes import Array, Axis, Value, axes_of, flat
+from exporters.tflite.direct.linear import batch_matmul
 from exporters.tflite.direct.pooling import pixels_mixed
 from exporters.tflite.direct.unsupported import UnsupportedError
 from exporters.tflite.direct.views import unsqueezed
 from exporters.tflite.direct.writer import Operations, Writer, aten
+from mocovit_deploy.graph.resize import bicubic_matrices
 
 MOST_WEIGHTS = 1 << 16
 """The most elements of the matrix that picks pixels: a larger product costs more than leaving XNNPACK."""
@@ -74,6 +78,24 @@ def nearest(
     return w.value(made, (n, *rows_columns, c), (n, c, *rows_columns))
 
 
+def bicubic(w: Writer, x: Value, *_: Any) -> Value:
+    assert w.node is not None
+    rows, columns = (np.asarray(matrix, np.float32) for matrix in bicubic_matrices(w.node))
+    wide = _product_along(w, columns, x, 3)  # first, so that the smaller image is the one transposed
+    return _product_along(w, rows, wide, 2)
+
+
+def _product_along(w: Writer, matrix: Array, x: Value, dim: int) -> Value:
+    """`matrix` (out, size) times the numbers of x (N, C, H, W) along a dimension, 2 or 3."""
+    n, c, h, width = x.logical
+    rest = flat((n, width, c) if dim == 2 else (n, h, c))
+    held = w.constant(matrix, name="bicubic")
+    y = batch_matmul(w, held.seen_as(((), *held.logical)), x.seen_as(((), x.logical[dim], rest)))
+    y = w.layout.reshape_view(y, [len(matrix), x.shape[0], x.shape[5 - dim], x.shape[1]])
+    made, n, other, c = y.logical
+    return y.seen_as((n, c, made, other) if dim == 2 else (n, c, other, made))
+
+
 def _picked(size: int, out: int, scale: float | None) -> Array:
     """The index of the pixel that each new pixel copies, as PyTorch computes it in float32."""
     step = np.float32(1 / scale) if scale else np.float32(size) / np.float32(out)
@@ -121,6 +143,8 @@ def nearest_vec(w: Writer, x: Value, out: Sequence[int] | None, scales: Sequence
 OPERATIONS: Operations = {
     aten.upsample_bilinear2d.default: bilinear,
     aten.upsample_bilinear2d.vec: bilinear_vec,
+    aten.upsample_bicubic2d.default: bicubic,
+    aten.upsample_bicubic2d.vec: bicubic,
     aten.upsample_nearest2d.default: nearest,
     aten.upsample_nearest2d.vec: nearest_vec,
     aten.upsample_linear1d.default: linear1d,

@@ -1,0 +1,1 @@
+"""What is put behind a backbone's maps: a head is one file."""

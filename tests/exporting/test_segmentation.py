@@ -1,0 +1,72 @@
+"""A segmenter in every format: what its file says of its output, its labels, and what is refused."""
+
+import json
+import zipfile
+
+import pytest
+
+from mocovit_deploy.artifacts.manifest import read_manifest
+from mocovit_deploy.errors import UsageError
+from mocovit_deploy.exporting.pipeline import export_model
+from mocovit_deploy.parity.decide import PASS
+from mocovit_deploy.ship.app_code import write_app_code
+from mocovit_deploy.ship.metadata import require_fitting_labels
+from mocovit_deploy.spec import ExportRequest, ModelSpec, OwnInput
+from mocovit_deploy.terminal.progress import Stages
+
+FORMATS = ("onnx", "coreml", "tflite")
+PRECISIONS = ("fp32", "fp16")
+LABELS = ("road", "wall", "sky")
+SIZE = OwnInput(size=32, width=64)
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory):
+    request = ExportRequest(
+        ModelSpec("tiny_tasks:segmenter", input=SIZE),
+        FORMATS,
+        PRECISIONS,
+        output_dir=tmp_path_factory.mktemp("segmentation"),
+        labels=LABELS,
+    )
+    return export_model(request, Stages()).outcomes
+
+
+@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("recipe", PRECISIONS)
+def test_every_file_passes_and_says_what_it_gives(exported, name, recipe):
+    (outcome,) = [one for one in exported if (one.format, one.recipe) == (name, recipe)]
+    assert outcome.report.verdict == PASS, outcome.report.reason
+    artifact = read_manifest(outcome.artifact.path)
+    (output,) = artifact.outputs
+    assert (output.name, output.shape, output.layout) == ("segmentation", (1, 4, 8, 3), "")
+    assert artifact.task["kind"] == "segmentation"
+    assert artifact.task["outputs"] == {"segmentation": "segmentation"}
+
+
+def test_bicubic_upsampling_stays_in_one_partition(exported):
+    artifact = next(one.artifact for one in exported if (one.format, one.recipe) == ("tflite", "fp32"))
+    assert artifact.execution["partitions"] == 1
+    assert not artifact.execution["outside"]
+
+
+def test_the_tflite_file_repeats_it(exported):
+    artifact = next(one.artifact for one in exported if (one.format, one.recipe) == ("tflite", "fp32"))
+    with zipfile.ZipFile(artifact.path) as members:
+        document = json.loads(members.read("metadata.json"))
+        assert members.read("labels.txt").decode().split() == list(LABELS)
+    assert document["task"]["stride"] == 8
+    assert b"SEGMENTER_METADATA" in artifact.path.read_bytes()
+
+
+def test_labels_must_be_as_many_as_classes():
+    task = {"kind": "segmentation", "classes": 3}
+    require_fitting_labels(LABELS, (), task)
+    with pytest.raises(UsageError, match="labels: 2 names for the 3 classes of the network"):
+        require_fitting_labels(LABELS[:2], (), task)
+
+
+def test_code_for_apps_is_refused_by_name(exported):
+    artifact = next(one.artifact for one in exported if one.format == "tflite")
+    with pytest.raises(UsageError, match=r"code \(--app-code\) is written for"):
+        write_app_code(artifact.path)
