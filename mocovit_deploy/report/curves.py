@@ -24,6 +24,8 @@ from mocovit_deploy.report.svg import (
 
 KINDS = "abcd"
 _LEFT, _RIGHT, _TOP, _BOTTOM = 44.0, 10.0, 26.0, 176.0
+_TOUCH = 16.0
+"""Points nearer than this would have their numbers on top of each other."""
 _LEAST_ERROR = 1e-9
 """Smaller errors, and none at all, are drawn at the lower rim."""
 
@@ -123,14 +125,25 @@ def pareto_plot(points: Sequence[Point], *, across_title: str, down_title: str) 
         stairs += [(place[0], stairs[-1][1]), place] if stairs else [place]
     parts.append(line(stairs, "front"))
     for one in points:
-        on_front = one in front
-        parts.append(
-            dot(across(one.x), down(one.y), one.kind if on_front else f"hollow {one.kind}", one.name, 4)
-        )
-        if on_front:
-            number = front.index(one) + 1
-            parts.append(text_element(across(one.x) + 7, down(one.y) - 5, str(number), kind="strong"))
+        kind = one.kind if one in front else f"hollow {one.kind}"
+        parts.append(dot(across(one.x), down(one.y), kind, one.name, 4))
+    for place, numbers in _numbers([(across(one.x), down(one.y)) for one in front]):
+        said = ", ".join(map(str, numbers))
+        fits = place[0] + 7 + 9 * len(said) < WIDTH
+        x, anchor = (place[0] + 7, "start") if fits else (place[0] - 7, "end")
+        parts.append(text_element(x, place[1] - 5, said, anchor=anchor, kind="strong"))
     return plot(bottom + 36, parts, f"{len(points)} files, {len(front)} of them beaten by none")
+
+
+def _numbers(places: Sequence[tuple[float, float]]) -> list[tuple[tuple[float, float], list[int]]]:
+    """Where the numbers of points stand, those of points that touch beside each other."""
+    found: list[tuple[tuple[float, float], list[int]]] = []
+    for n, (x, y) in enumerate(places, 1):
+        if n > 1 and abs(x - places[n - 2][0]) < _TOUCH and abs(y - places[n - 2][1]) < _TOUCH:
+            found[-1][1].append(n)
+        else:
+            found.append(((x, y), [n]))
+    return found
 
 
 def _short(value: float) -> str:

@@ -110,9 +110,11 @@ def run_group(rows: Sequence[Row], folder: Path) -> list[RowResult]:
     if not files:
         return [failure_of(first, done.status or CRASHED, str(report.get("error", "no report")))]
     write_atomically(folder / first.folder / SAID, done.stdout.encode())
-    return [_result(row, files[row.format, row.recipe]) for row in rows]
+    return [_result(row, files[row.format, row.recipe], folder) for row in rows]
 
 
-def _result(row: Row, file: Mapping[str, Any]) -> RowResult:
+def _result(row: Row, file: Mapping[str, Any], folder: Path) -> RowResult:
+    """The row's result; its error names files within `folder`, or two folders would hold two tables."""
+    error = file["error"] and file["error"].replace(f"{folder}{os.sep}", "")
     path = Path(file["path"]) if file["path"] else None
-    return result_of(row, file, size_bytes(path) if path and path.exists() else None)
+    return result_of(row, {**file, "error": error}, size_bytes(path) if path and path.exists() else None)

@@ -18,8 +18,12 @@ FIELDS = tuple(field.name for field in dataclasses.fields(RowResult) if field.na
 
 
 def as_text(results: Sequence[RowResult]) -> str:
-    """A line for each."""
-    return table(HEADER, [cells(one) for one in results])
+    """A line for each, without columns in which nothing is known; then why those failed that did."""
+    rows = [cells(one) for one in results]
+    known = [n for n in range(len(HEADER)) if any(row[n] != "-" for row in rows)]
+    lines = [table([HEADER[n] for n in known], [[row[n] for n in known] for row in rows])]
+    lines += [f"{one.system} {one.format} {one.recipe}: {one.error}" for one in results if not one.passed]
+    return "\n".join([lines[0], *([""] if lines[1:] else []), *lines[1:]])
 
 
 def cells(one: RowResult) -> tuple[str, ...]:
@@ -35,7 +39,7 @@ def cells(one: RowResult) -> tuple[str, ...]:
         "-"
         if one.milliseconds is None
         else f"{figure(one.milliseconds)}{' modelled' if one.modelled else ''}",
-        "pass" if one.passed else f"failed ({one.exit_status}): {one.error}",
+        "pass" if one.passed else f"failed ({one.exit_status})",
     )
 
 

@@ -211,13 +211,13 @@ def test_each_row_has_the_status_of_its_own_file(tmp_path, monkeypatch):
     unmeasured = {"exit_status": 7, "why_not": "no phone", "median_ms": None, "modelled_ms": None}
     ends = {
         "onnx": {"measured": {**unmeasured, "exit_status": 0, "why_not": "nothing reads it"}},
-        "coreml": {"error": "off by 1", "exit_status": 4},
+        "coreml": {"error": f"{tmp_path}/net/a: off", "exit_status": 4},
         "tflite": {"measured": unmeasured},
     }
     fake, ran = child(lambda made, recipe: told(made, recipe, **ends[made]))
     monkeypatch.setattr(run, "run_process", fake)
     found = run_group([Row("net", made, "fp32", ()) for made in ends], tmp_path)
-    assert [(one.exit_status, one.error) for one in found] == [(0, ""), (4, "off by 1"), (7, "no phone")]
+    assert [(one.exit_status, one.error) for one in found] == [(0, ""), (4, "net/a: off"), (7, "no phone")]
     assert [one.lasts for one in found] == [True, True, False]
     assert [one.arithmetic for one in found] == ["fp32"] * 3
     assert len(ran) == 1
@@ -241,7 +241,11 @@ def test_a_failure_is_a_row():
     assert not failed.passed
     assert failed.lasts
     assert not failure_of(row, -9, "killed").lasts
-    assert "failed (2): unknown model" in as_text([failed])
+    said = as_text([failed])
+    assert "failed (2)" in said
+    assert said.endswith("\n\nnet onnx fp32: unknown model")
+    assert "SQNR" not in said  # nothing is known of it
+    assert "SQNR" in as_text([result(row)])
     assert json.loads(as_json([failed]))["rows"][0]["max_error"] is None
 
 

@@ -74,6 +74,14 @@ def test_a_cut_label_is_found():
             require_no_cut_label(drawing)
 
 
+def test_numbers_of_points_that_touch_stand_beside_each_other():
+    points = [Point("a", 1, 1e-2), Point("b", 1.01, 9.9e-3), Point("c", 10, 1e-6), Point("d", 11, 1)]
+    drawn = pareto_plot(points, across_title="ms", down_title="error")
+    require_no_cut_label(drawn)
+    assert [one for one in ("1, 2", "3", "4") if f">{one}</text>" in drawn] == ["1, 2", "3"]
+    assert drawn.rindex("</circle>") < drawn.index(">1, 2</text>")
+
+
 def test_a_curve_with_nan_is_drawn_and_marked():
     drawn = errors_over_depth([Curve("a", (1e-7, None, 0.0, 3.0), bound=1e-5), Curve("b", (1e-3,))])
     ElementTree.fromstring(drawn)  # noqa: S314 - our own output
