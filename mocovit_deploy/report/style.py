@@ -33,7 +33,8 @@ h2 .top {{ float: right; font-size: .8rem; font-weight: 400; margin-left: 1rem; 
 .good b, .headline b {{ font-size: 1.1rem; }}
 figure {{ margin: .8rem 0; max-width: 46rem; }} svg {{ display: block; width: 100%; height: auto; }}
 svg text {{ font: 8px system-ui, sans-serif; fill: var(--faint); }}
-svg .strong {{ fill: var(--ink); }} svg .axis {{ stroke: var(--line); fill: none; }}
+svg .strong {{ fill: var(--ink); stroke: var(--page); stroke-width: 3px; paint-order: stroke; }}
+svg .axis {{ stroke: var(--line); fill: none; }}
 .a {{ --own: var(--a); }} .b {{ --own: var(--b); }} .c {{ --own: var(--c); }} .d {{ --own: var(--d); }}
 .out {{ --own: var(--bad); }}
 svg .a, svg .b, svg .c, svg .d, svg .out {{ fill: var(--own); }}

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 
 from mocovit_deploy.report.curves import KINDS, Point, legend, pareto, pareto_plot
 from mocovit_deploy.report.digits import figure
-from mocovit_deploy.report.markup import Html, drawing, join, note, table, tag
+from mocovit_deploy.report.markup import Html, breakable, drawing, join, note, table, tag
 from mocovit_deploy.report.page import Part, page
 from mocovit_deploy.sweep.row import RowResult
-from mocovit_deploy.sweep.table import HEADER, cells
+from mocovit_deploy.sweep.table import known_columns
 from mocovit_deploy.terminal.table import megabytes
 
 MEGA = 1e6
@@ -23,8 +23,9 @@ def sweep_page(results: Sequence[RowResult]) -> str:
     title = f"{len(results)} exports of {len(systems)} network{'s'[: len(systems) != 1]}"
     lost = [note(f"{_name(one)}: {one.error}", kind="bad") for one in results if not one.passed]
     lead = join((tag("p", f"{len(passed)} of {len(results)} passed."), *_conclusions(passed)))
-    numbers = (3, 4, 5, 6, 7)
-    whole = join((table(HEADER, map(cells, results), numbers=numbers, stacked=True), *lost))
+    header, rows = known_columns(results)
+    numbers = range(3, len(header) - 1)
+    whole = join((table(header, rows, numbers=numbers, stacked=True), *lost))
     return page(title, lead, [*_plots(passed), Part("rows", "All rows", whole)])
 
 
@@ -64,14 +65,15 @@ def _plot(placed: Sequence[tuple[RowResult, float]], across: str) -> Html:
     formats = list(dict.fromkeys(one.format for one, _ in placed))
     kinds = {name: KINDS[n % len(KINDS)] for n, name in enumerate(formats)}
     points = [
-        Point(_name(one), x, max(one.max_error or 0.0, LEAST_ERROR), kinds[one.format]) for one, x in placed
+        Point(f"{one.format} {one.recipe}", x, max(one.max_error or 0.0, LEAST_ERROR), kinds[one.format])
+        for one, x in placed
     ]
     caption = (
         "Filled: no other file is better in one and as good in the other. Numbers as below; hover for names."
     )
     plot = pareto_plot(points, across_title=across, down_title="largest error, of the range")
     front = pareto(points)
-    rows = [(str(n), one.name, figure(one.x), f"{one.y:.1e}") for n, one in enumerate(front, 1)]
+    rows = [(str(n), breakable(one.name), figure(one.x), f"{one.y:.1e}") for n, one in enumerate(front, 1)]
     listed = table(("", "file", across, "largest error"), rows, numbers=(2, 3))
     return join((drawing(join((legend(formats), plot)), caption), listed))
 

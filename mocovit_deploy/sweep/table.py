@@ -19,11 +19,16 @@ FIELDS = tuple(field.name for field in dataclasses.fields(RowResult) if field.na
 
 def as_text(results: Sequence[RowResult]) -> str:
     """A line for each, without columns in which nothing is known; then why those failed that did."""
-    rows = [cells(one) for one in results]
-    known = [n for n in range(len(HEADER)) if any(row[n] != "-" for row in rows)]
-    lines = [table([HEADER[n] for n in known], [[row[n] for n in known] for row in rows])]
+    lines = [table(*known_columns(results))]
     lines += [f"{one.system} {one.format} {one.recipe}: {one.error}" for one in results if not one.passed]
     return "\n".join([lines[0], *([""] if lines[1:] else []), *lines[1:]])
+
+
+def known_columns(results: Sequence[RowResult]) -> tuple[list[str], list[list[str]]]:
+    """Header and rows, without columns in which no row has anything."""
+    rows = [cells(one) for one in results]
+    known = [n for n in range(len(HEADER)) if any(row[n] != "-" for row in rows)]
+    return [HEADER[n] for n in known], [[row[n] for n in known] for row in rows]
 
 
 def cells(one: RowResult) -> tuple[str, ...]:
