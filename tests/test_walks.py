@@ -58,7 +58,7 @@ def _told_apart(network):
         cats, dogs = found[::2].mean(0), found[1::2].mean(0)
         apart = 10 * (cats - dogs) / (cats - dogs).square().sum()
         network[-1].weight.copy_(torch.stack([apart, -apart]))
-        network[-1].bias.copy_(torch.stack([-1.0, 1.0]) * (apart @ (cats + dogs) / 2))
+        network[-1].bias.copy_(torch.tensor([-1.0, 1.0]) * (apart @ (cats + dogs) / 2))
     return network
 
 
