@@ -1,6 +1,6 @@
-"""Everything the emulator and the phone need, fetched, verified and built into one cache.
+"""The programs that the emulator and phones need: downloaded, verified and built into one cache.
 
-cache    where it lies          debian, wheels, lock   packages by digest
-compile  the bench in C         bundle                 aarch64 libraries in one folder
-qemu     the emulator's build   qemu_check             does it count right?      emulator   the whole of it
+cache    the cache folder       debian, wheels, lock   packages by digest
+compile  the bench in C         bundle                 aarch64 programs in one folder
+qemu     building the emulator  qemu_check             a program of known counts      emulator   finding it
 """

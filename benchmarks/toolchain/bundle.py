@@ -2,11 +2,11 @@
 
     bench  libLiteRt.so  libcountingclock.so  ld-linux-aarch64.so.1  libc.so.6 ...  licenses/  bundle.json
 
-The same folder runs on a phone (through adb) and under an emulator, always through its own loader:
+The same folder runs on a phone (through adb) and under an emulator, always by its own loader:
 
     ./ld-linux-aarch64.so.1 --library-path . ./bench --runtime=litert ...
 
-`bundle.json` records the digest of every file and where it came from; it is checked before every use.
+`bundle.json` records the digest and the source of every file. The digests are checked before every use.
 """
 
 from __future__ import annotations
@@ -48,18 +48,18 @@ class Bundle:
 
     @property
     def build(self) -> str:
-        """One digest that changes when any file that is loaded does."""
+        """The digest of all files that are loaded."""
         loaded = [(name, self.files[name]) for name in self.loaded]
         return hashlib.sha256(repr(loaded).encode()).hexdigest()
 
     @property
     def loaded(self) -> tuple[str, ...]:
-        """The files that running takes: all but the licences."""
+        """The names of the files that running needs: all but the licences."""
         return tuple(sorted(name for name in self.files if not name.startswith("licenses/")))
 
     @property
     def loaded_paths(self) -> Mapping[str, Path]:
-        """The same, with where each is."""
+        """The paths of those files, by name."""
         return {name: self.path / name for name in self.loaded}
 
     @property
@@ -67,7 +67,10 @@ class Bundle:
         return sum((self.path / name).stat().st_size for name in self.files)
 
     def command(self, at: Path, *, preload_clock: bool = False) -> list[str]:
-        """How the bench is started where the folder is seen as `at`: here, on a phone, or through a link."""
+        """The command that starts the bench, where the folder has the path `at`, as on a phone.
+
+        `preload_clock` loads the counting clock first.
+        """
         preload = ["--preload", str(at / CLOCK)] if preload_clock else []
         return [
             str(at / LOADER),
@@ -81,11 +84,10 @@ class Bundle:
 
 
 def find_or_build_bundle(lock: Lock, runtime: str, *, deadline_s: float) -> Bundle:
-    """The bundle of `runtime` from the user's cache folder, made there first if it is not.
+    """The bundle of `runtime` from the user's cache folder, made there first if it is absent.
 
-    Raises `UsageError` for an unknown runtime or a cached bundle that was altered, `MissingToolError` where
-    there is no apt or no pip, `TransientDeviceError` when something cannot be fetched, `StableDeviceError`
-    when the disk is full.
+    Raises `UsageError` for an unknown runtime or a cached bundle that was altered, `MissingToolError` without
+    apt or pip, `TransientDeviceError` for a failed download, `StableDeviceError` for a full disk.
     """
     wheel = lock.runtime(runtime)
     final = bundle_folder(runtime)
@@ -96,7 +98,11 @@ def find_or_build_bundle(lock: Lock, runtime: str, *, deadline_s: float) -> Bund
 
 
 def bundle_at(path: Path | None, runtime: str, *, deadline_s: float) -> Bundle:
-    """The user's own bundle at `path`, or ours; raises like `find_or_build_bundle` and `open_bundle`."""
+    """The bundle at `path`, or that of the cache folder if `path` is None.
+
+    Raises `UsageError` for a bundle of another runtime, and the errors of `find_or_build_bundle` and
+    `open_bundle`.
+    """
     if path is None:
         return find_or_build_bundle(read_lock(), runtime, deadline_s=deadline_s)
     found = open_bundle(path)
@@ -106,14 +112,14 @@ def bundle_at(path: Path | None, runtime: str, *, deadline_s: float) -> Bundle:
 
 
 def bundle_folder(runtime: str) -> Path:
-    """Where the bundle of `runtime` is kept. The folder's name changes with all that goes into it."""
+    """The folder of the bundle of `runtime`. Its name changes with all that it is made from."""
     ingredients = LOCK_FILE.read_bytes() + sources_digest().encode() + str(SCHEMA_VERSION).encode()
     key = hashlib.sha256(ingredients).hexdigest()[:16]
     return cache_root() / "bundles" / f"{runtime}-aarch64-{key}"
 
 
 def open_bundle(path: Path) -> Bundle:
-    """Read and verify a bundle; `UsageError` names the file that is missing, added or altered."""
+    """Read and verify a bundle. Raises `UsageError`, which names a file that is missing, added or altered."""
     try:
         record = json.loads((path / _RECORD).read_bytes())
         found = Bundle(
@@ -126,11 +132,11 @@ def open_bundle(path: Path) -> Bundle:
         version = record["schema_version"]
     except FileNotFoundError:
         raise UsageError(
-            f"{path}: no bundle (no {_RECORD} in it); make one with: mocovit-bench bundle"
+            f"{path}: not a bundle (it has no {_RECORD}); make one with: mocovit-bench bundle"
         ) from None
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         raise UsageError(
-            f"{path / _RECORD}: damaged, it does not describe a bundle; remove the folder and run: "
+            f"{path / _RECORD}: damaged; it does not describe a bundle; remove the folder and run: "
             "mocovit-bench bundle"
         ) from None
     if version != SCHEMA_VERSION:
@@ -192,7 +198,7 @@ def _fill(folder: Path, lock: Lock, runtime: str, wheel: Wheel, *, deadline_s: f
 
 
 def _add_system(folder: Path, lock: Lock, *, deadline_s: float) -> list[dict[str, Any]]:
-    """Put loader, C and C++ libraries into the bundle; what was fetched, for the record."""
+    """Put the loader and the C and C++ libraries into the bundle. Returns the packages, for the record."""
     system = lock.system
     (folder / "licenses").mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="mocovit-debian-") as name:
@@ -210,7 +216,7 @@ def _add_system(folder: Path, lock: Lock, *, deadline_s: float) -> list[dict[str
             if licence.is_file():  # a package may link to another's folder instead
                 shutil.copyfile(licence, folder / "licenses" / f"{package.name}-copyright")
         for library in system.libraries:
-            # Followed by name within the unpacked tree: Debian keeps some libraries behind links.
+            # Found by name in the unpacked tree, because some libraries of Debian are links.
             found = [path for path in root.rglob(library) if path.is_file()]
             if not found:
                 raise DeployError(f"Debian {system.suite} has no {library} in {', '.join(system.packages)}")

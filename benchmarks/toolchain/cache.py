@@ -1,13 +1,12 @@
-"""The user's cache folder: what is costly to fetch or to build, kept under a key made of its contents.
+"""The user's cache folder: programs that are costly to download or build, under keys made of their sources.
 
     $XDG_CACHE_HOME/mocovit-deploy/   or   ~/.cache/mocovit-deploy/
         bundles/litert-aarch64-3f9c.../
         tools/ziglang-0.15.2/
         emulator/...
 
-A folder is built under a temporary name beside its final one and renamed when complete, so a folder that
-has its final name is whole. Two processes that build the same thing at once both succeed; one result is
-kept.
+A folder is built under a temporary name beside its final one, and renamed when complete. So a folder with its
+final name is complete. If two processes build the same folder at once, both succeed and one result is kept.
 """
 
 from __future__ import annotations
@@ -23,13 +22,13 @@ from pathlib import Path
 from mocovit_deploy.errors import StableDeviceError
 
 _NOT_OURS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
-"""What the user's disk says, as opposed to a mistake of this program."""
+"""Errors of the user's disk, as opposed to errors of this program."""
 
 
 def cache_root() -> Path:
-    """The folder of this project in the user's cache. It may not exist yet.
+    """The folder of this project in the user's cache, which may not exist yet.
 
-    A relative XDG_CACHE_HOME is ignored, as the XDG Base Directory Specification asks.
+    A relative XDG_CACHE_HOME is ignored, as the XDG Base Directory Specification demands.
     """
     named = Path(os.environ.get("XDG_CACHE_HOME", ""))
     base = named if named.is_absolute() else Path.home() / ".cache"
@@ -38,10 +37,10 @@ def cache_root() -> Path:
 
 @contextlib.contextmanager
 def building(final: Path) -> Iterator[Path]:
-    """Yield an empty folder to fill; it becomes `final` when the block ends, and vanishes when it fails.
+    """Yield an empty folder to fill. It becomes `final` when the block ends, or is removed if it fails.
 
-    If another process has made `final` meanwhile, theirs is kept and ours is dropped. Raises
-    `StableDeviceError` when the disk is full or the folder cannot be written.
+    If another process made `final` meanwhile, its folder is kept. Raises `StableDeviceError` if the disk is
+    full or the folder is not writable.
     """
     try:
         final.parent.mkdir(parents=True, exist_ok=True)
@@ -60,11 +59,11 @@ def building(final: Path) -> Iterator[Path]:
 
 
 def _publish(temporary: Path, final: Path) -> None:
-    temporary.chmod(0o755)  # mkdtemp makes it private; other users may run what is in it
+    temporary.chmod(0o755)  # mkdtemp makes it private, but other users may run the programs in it
     try:
         temporary.rename(final)
     except OSError:
-        if not final.is_dir():  # not "somebody else was faster" but a real failure
+        if not final.is_dir():  # else another process was faster
             raise
 
 

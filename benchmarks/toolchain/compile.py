@@ -1,6 +1,6 @@
-"""Compile the native bench: for this machine, or for aarch64 with the zig C compiler.
+"""Compiling the native bench for this machine, or for aarch64 with the C compiler of zig.
 
-The compiler for aarch64 is 411 MB, so it is no dependency: it is installed into the user's cache folder
+The compiler for aarch64 has 411 MB, so it is not a dependency: it is installed into the user's cache folder
 when it is first needed.
 """
 
@@ -32,13 +32,13 @@ HEADERS = ("bench.h", "markers.h")
 CLOCK = "counting_clock.c"
 
 _STRICT = ("-std=c17", "-O2", "-g0", "-s", "-Wall", "-Wextra", "-Werror")
-_PROGRAM = (*_STRICT, "-fPIE", "-pie")  # bionic's loader and ours want position-independent programs
+_PROGRAM = (*_STRICT, "-fPIE", "-pie")  # Android's loader and the bundle's need position-independent programs
 _SHARED = (*_STRICT, "-fPIC", "-shared")
 _COMPILE_S = 300.0
 
 
 def sources_digest() -> str:
-    """SHA-256 over everything that is compiled, and how."""
+    """The SHA-256 of all sources and compiler options."""
     total = hashlib.sha256(repr((_PROGRAM, _SHARED)).encode())
     for name in (*BENCH_PARTS, *HEADERS, CLOCK):
         total.update(f"{name}\0".encode() + (SOURCES / name).read_bytes() + b"\0")
@@ -46,9 +46,9 @@ def sources_digest() -> str:
 
 
 def host_bench(lock: Lock, *, deadline_s: float) -> Path:
-    """The bench for this machine, compiled on first use by the system's cc, or else by zig.
+    """The bench for this machine, compiled at the first use by the system's cc, or else by zig.
 
-    Raises `StableDeviceError` where it cannot run (it needs Linux).
+    Raises `StableDeviceError` on any system but Linux, and the errors of `compile_bench` and `zig_cc`.
     """
     if not sys.platform.startswith("linux"):
         raise StableDeviceError(f"the host target needs Linux, this is {sys.platform}; use another target")
@@ -63,7 +63,10 @@ def host_bench(lock: Lock, *, deadline_s: float) -> Path:
 
 
 def zig_cc(compiler: Compiler, *, target: str | None, deadline_s: float) -> list[str]:
-    """The start of a command line of zig's C compiler, installed first if need be."""
+    """The first words of a command of zig's C compiler, which is installed first if it is absent.
+
+    `target` is zig's name of the machine to compile for; None for this one. Raises like `install_tool`.
+    """
     folder = cache_root() / "tools" / f"{compiler.package}-{compiler.version}"
     install_tool(compiler, folder, deadline_s=deadline_s)
     program = folder / compiler.package / "zig"
@@ -71,7 +74,7 @@ def zig_cc(compiler: Compiler, *, target: str | None, deadline_s: float) -> list
 
 
 def compile_bench(compiler: Sequence[str], output: Path, *, deadline_s: float) -> None:
-    """Compile the bench with the C compiler `compiler`; `DeployError` holds its first words if it fails."""
+    """Compile the bench with `compiler`. Raises `DeployError` with the compiler's first error if it fails."""
     parts = [SOURCES / part for part in BENCH_PARTS]
     _compile(
         [*compiler, *_PROGRAM, "-o", str(output), *map(str, parts), "-ldl", "-lm"], deadline_s=deadline_s
@@ -79,7 +82,7 @@ def compile_bench(compiler: Sequence[str], output: Path, *, deadline_s: float) -
 
 
 def compile_clock(compiler: Sequence[str], output: Path, *, deadline_s: float) -> None:
-    """Compile the counting clock (native/counting_clock.c), which is preloaded under emulation only."""
+    """Compile the counting clock (native/counting_clock.c), which is preloaded only under emulation."""
     _compile([*compiler, *_SHARED, "-o", str(output), str(SOURCES / CLOCK)], deadline_s=deadline_s)
 
 

@@ -1,12 +1,12 @@
-"""Fetch packages of any Debian suite and architecture without root, with their signatures checked.
+"""Downloading packages of any Debian suite and architecture without root, with checked signatures.
 
-The system's apt does the work, under a configuration of its own in a temporary folder: nothing of the
-system's package state is read or changed. apt checks the chain itself: the archive's keyring signs
-`InRelease`, which holds the digest of the package index, which holds the digest of each package. A link
-of that chain that is missing is an error here, never a warning.
+The system's apt does the work, with a separate configuration in a temporary folder: the package state of the
+system is neither read nor changed. apt checks the chain of trust: a key of the archive's keyring signs
+`InRelease`, which holds the digest of the package index, which holds the digest of each package. A missing
+link of that chain is an error, never a warning.
 
-The mirror is the one this machine's own apt uses, or `MOCOVIT_DEBIAN_MIRROR` (a Debian mirror; its
-contents are checked the same way, so the address need not be trusted).
+The mirror is that of this machine's apt, or `MOCOVIT_DEBIAN_MIRROR`. Contents are checked in the same way, so
+the mirror need not be trusted.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ from mocovit_deploy.untrusted.process import Finished, run_process
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 _SOURCES = Path("/etc/apt")
 _WORD = re.compile(r"[a-z0-9][a-z0-9+.-]*")
-"""Debian policy 5.6.7: what a package's name may consist of. Suites and architectures fit it as well."""
+"""The characters of a package's name (Debian policy 5.6.7). Suites and architectures match it too."""
 
 
 @dataclass(frozen=True)
 class Fetched:
-    """One file of the archive, as it was verified by apt and then hashed by us."""
+    """One file of the archive, verified by apt, with its digest."""
 
     name: str
     version: str
@@ -46,10 +46,10 @@ class Fetched:
 def fetch_packages(
     names: Sequence[str], *, suite: str, architecture: str, into: Path, deadline_s: float
 ) -> tuple[Fetched, ...]:
-    """Download binary packages `names` of `suite` for `architecture` into the folder `into`.
+    """Download the binary packages `names` of `suite` for `architecture` into the folder `into`.
 
-    Raises `MissingToolError` where there is no apt or no archive keyring, `UsageError` for a name that is
-    none, `TransientDeviceError` when the archive cannot be reached, does not verify or lacks a package.
+    Raises `MissingToolError` without apt or the archive's keyring, `UsageError` for an impossible name,
+    `TransientDeviceError` if the archive cannot be reached, fails verification or lacks a package.
     """
     _check_words(*names, suite, architecture)
     with _private_apt(suite, architecture, source=False, deadline_s=deadline_s) as apt:
@@ -72,10 +72,10 @@ def fetch_packages(
 
 
 def fetch_source(name: str, *, suite: str, into: Path, deadline_s: float) -> tuple[Fetched, ...]:
-    """Download the files of source package `name` of `suite` into the folder `into`, not unpacked.
+    """Download the files of the source package `name` of `suite` into the folder `into`.
 
-    The result is the `.dsc` and the archives it names (`.orig.tar.xz`, `.debian.tar.xz`). Raises like
-    `fetch_packages`.
+    Returns the `.dsc` and the archives that it names (`.orig.tar.xz`, `.debian.tar.xz`), not unpacked. Raises
+    like `fetch_packages`.
     """
     _check_words(name, suite)
     before = set(into.iterdir())
@@ -90,22 +90,25 @@ def fetch_source(name: str, *, suite: str, into: Path, deadline_s: float) -> tup
 
 
 def unpack_package(package: Fetched, into: Path, *, deadline_s: float) -> None:
-    """Extract the files of a binary package below `into`, without running any of its scripts."""
+    """Extract the files of a binary package below `into`, without running its scripts.
+
+    Raises `DeployError` if it cannot be unpacked, `MissingToolError` without dpkg-deb.
+    """
     done = run_process([_program("dpkg-deb"), "--extract", package.path, into], deadline_s=deadline_s)
     if not done.ok:
         raise DeployError(f"{package.path.name} cannot be unpacked: {done.reason()}")
 
 
 def mirror() -> str:
-    """The address of a Debian mirror: `MOCOVIT_DEBIAN_MIRROR`, else the first this machine's apt uses.
+    """The address of a Debian mirror: `MOCOVIT_DEBIAN_MIRROR`, else the first of this machine's apt.
 
-    Raises `MissingToolError` when there is neither.
+    Raises `MissingToolError` if there is neither, `UsageError` for a value that is no address.
     """
     given = os.environ.get("MOCOVIT_DEBIAN_MIRROR")
     if given:
         if not re.fullmatch(r"(https?|file)://\S+", given):
             raise UsageError(
-                f"MOCOVIT_DEBIAN_MIRROR={given!r} is no address; give http://, https:// or file://"
+                f"MOCOVIT_DEBIAN_MIRROR={given!r} is not an address; give http://, https:// or file://"
             )
         return given
     for address, suite in _configured_sources(_SOURCES):
@@ -147,10 +150,10 @@ def _deb822_sources(text: str) -> Iterator[tuple[str, str]]:
 
 @contextlib.contextmanager
 def _private_apt(suite: str, architecture: str, *, source: bool, deadline_s: float) -> Iterator[list[str]]:
-    """Yield the start of an apt-get command line that sees exactly one signed suite, with its index read.
+    """Yield the first words of an apt-get command that knows only one signed suite, whose index it has read.
 
-    Settings go on the command line because there they override every configuration file of the system,
-    while a proxy the administrator has set still holds.
+    Settings are on the command line, where they override every configuration file of the system. A proxy of
+    the administrator still applies.
     """
     apt_get = _program("apt-get")
     if not KEYRING.is_file():
@@ -215,7 +218,7 @@ def _program(name: str) -> str:
 
 
 def _check_words(*words: str) -> None:
-    """Refuse what apt would read as an option or as something else than a name."""
+    """Raise `UsageError` for a word that apt would not take for a name, but for an option or a path."""
     for word in words:
         if not _WORD.fullmatch(word):
-            raise UsageError(f"{word!r} is no name of a Debian package, suite or architecture")
+            raise UsageError(f"{word!r} is not the name of a Debian package, suite or architecture")

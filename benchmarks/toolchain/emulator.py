@@ -1,9 +1,8 @@
-"""The emulator that counts: a qemu-aarch64 that loads plugins, and our plugin compiled for it.
+"""The emulator that counts: a qemu-aarch64 that loads plugins, and the counting plugin compiled for it.
 
-Counting needs it; everything else, running files under any qemu included, works without. It is looked for,
-in this order, in $MOCOVIT_QEMU, in the user's cache folder (where `mocovit-bench emulator` builds it) and in
-the PATH; one that loads no plugins is passed over. Whichever is found runs a program of known instructions
-before it is used; one that miscounts is refused.
+Only counting needs it; running files works under any qemu. It is looked for in this order: in $MOCOVIT_QEMU,
+in the user's cache folder (where `mocovit-bench emulator` builds it) and in the PATH. A qemu that loads no
+plugins is skipped. Before an emulator is used, it must count a program of known instructions correctly.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ from mocovit_deploy.untrusted.process import run_process
 PLUGIN_SOURCES = Path(__file__).parents[1] / "native" / "counting"
 QEMU_VARIABLE = "MOCOVIT_QEMU"
 OLDEST_QEMU = (9, 1)
-"""The first with plugin interface 3: per-processor inline counters, and instruction words copied out."""
+"""The first version with plugin interface 3: inline counters per processor, and copies of instructions."""
 
 BUILD_DEADLINE_S = 1800.0
 _COMPILE_S = 120.0
@@ -41,7 +40,7 @@ _ADDRESS_SPACE = "0x400000000"  # 16 GiB, reserved, not used
 
 @dataclass(frozen=True)
 class Emulator:
-    """A qemu and a plugin that were seen to count right."""
+    """A qemu and a plugin that counted the known program correctly."""
 
     qemu: Path
     version: str
@@ -51,16 +50,16 @@ class Emulator:
 
     @property
     def identity(self) -> str:
-        """What a report names it by."""
+        """The name of the emulator in reports."""
         return f"qemu {self.version}, counting plugin {self.plugin_digest[:12]}"
 
     def command(self, *, cpu: str, output: Path, hottest: int) -> list[str]:
-        """The start of a command line; append an AArch64 program and its words.
+        """The first words of a command line; append an AArch64 program and its arguments.
 
-        Counts go to the file `output`, with `hottest` blocks each. Whatever could make two runs differ is
-        fixed: addresses (`-R`), the guest's random numbers (`-seed`), and the environment, which is empty.
-        Its size moves the stack, and a runtime executes a few instructions more or less for that; so do
-        the lengths of the words that follow, which the caller has to keep the same.
+        Counts go to the file `output`, with the `hottest` blocks of each region. What could make two runs
+        differ is fixed: addresses (`-R`), random numbers of the guest (`-seed`), and the environment,
+        which is empty. The sizes of the environment and of the arguments move the stack, which changes a few
+        instructions of a runtime. So the caller must keep the lengths of arguments the same.
         """
         plugin = ",".join(_escape(word) for word in (str(self.plugin), f"out={output}", f"hottest={hottest}"))
         return [
@@ -79,9 +78,9 @@ class Emulator:
 
 
 def find_emulator(*, deadline_s: float = BUILD_DEADLINE_S) -> Emulator:
-    """An emulator that is ready for use, compiling the plugin (a second) if its sources have changed.
+    """An emulator that is ready for use. Compiles the plugin (a second) if its sources have changed.
 
-    Raises `MissingToolError` when there is none: then `mocovit-bench emulator` makes one.
+    Raises `MissingToolError` if there is none, `DeployError` if it miscounts.
     """
     built, headers, own = _built(), _headers(), _own_qemu()
     if own is not None and headers is not None and (own.named or built is None):
@@ -92,11 +91,11 @@ def find_emulator(*, deadline_s: float = BUILD_DEADLINE_S) -> Emulator:
 
 
 def find_or_build_emulator(*, say: Say, deadline_s: float = BUILD_DEADLINE_S) -> Emulator:
-    """Like `find_emulator`, but fetch and build what is missing; `say` gets each step, line by line."""
+    """Like `find_emulator`, but downloads and builds missing parts; `say` gets a line for each step."""
     own = _own_qemu()
     if own is None and (named := os.environ.get(QEMU_VARIABLE)):
         oldest = ".".join(map(str, OLDEST_QEMU))
-        say(f"{named} runs files but cannot count (it loads no plugins, or is older than {oldest}): not used")
+        say(f"{named} is not used: it cannot count, as it loads no plugins or is older than {oldest}")
     if own is None and _built() is None:
         emulator_build.build_qemu(_home("qemu"), deadline_s=deadline_s, say=say)
     elif own is not None and _headers() is None:
@@ -106,7 +105,7 @@ def find_or_build_emulator(*, say: Say, deadline_s: float = BUILD_DEADLINE_S) ->
 
 
 def self_check(emulator: Emulator) -> None:
-    """Count the known program; `DeployError` unless every number is right."""
+    """Count the known program. Raises `DeployError` unless every number is right."""
     with tempfile.TemporaryDirectory(prefix="mocovit-check-") as name:
         program, output = Path(name) / "program", Path(name) / "counts.json"
         program.write_bytes(qemu_check.elf(qemu_check.PROGRAM))
@@ -125,14 +124,14 @@ def self_check(emulator: Emulator) -> None:
 
 
 def read_counts(output: Path) -> tuple[counts.Counts, ...]:
-    """The marked regions of one run; `DeviceError` when the program ended without writing them whole."""
+    """The marked regions of one run. Raises `DeviceError` if the program ended before they were written."""
     if not output.is_file():
         raise DeviceError(f"{output}: the emulated program left no counts")
     return counts.parse_plugin_output(schema.read_document(output), str(output)).regions
 
 
 def plugin_digest(sources: Path) -> str:
-    """SHA-256 over what the plugin is compiled from."""
+    """The SHA-256 of the plugin's sources."""
     total = hashlib.sha256()
     for path in [*_plugin_parts(sources), *sorted(sources.glob("*.h")), sources.parent / "markers.h"]:
         total.update(f"{path.name}\0".encode() + path.read_bytes() + b"\0")
@@ -140,7 +139,10 @@ def plugin_digest(sources: Path) -> str:
 
 
 def compile_plugin(sources: Path, include: Path, output: Path, *, deadline_s: float) -> None:
-    """Compile the plugin against the headers in `include`; `DeployError` with the compiler's first error."""
+    """Compile the plugin against the headers in `include`.
+
+    Raises `DeployError` with the compiler's first error, `MissingToolError` without a C compiler.
+    """
     compiler = shutil.which("cc")
     if compiler is None:
         raise MissingToolError("the counting plugin needs a C compiler; run: apt-get install gcc")
@@ -198,7 +200,7 @@ def _headers() -> Path | None:
 def _recorded_version(home: Path) -> str:
     record: dict[str, Any] = json.loads((home / "emulator.json").read_text(encoding="utf-8"))
     if digest(home / "bin" / "qemu-aarch64") != record["sha256"]:
-        raise UsageError(f"{home}: not as it was built; remove the folder and run: mocovit-bench emulator")
+        raise UsageError(f"{home}: changed since it was built; remove it and run: mocovit-bench emulator")
     return str(record["qemu"])
 
 
@@ -207,13 +209,13 @@ class _Own:
     path: Path
     version: str
     named: bool
-    """Whether the user named it, rather than having it in the PATH."""
+    """True if $MOCOVIT_QEMU names it, false if it is in the PATH."""
 
 
 def _own_qemu() -> _Own | None:
-    """$MOCOVIT_QEMU or the PATH's qemu-aarch64, if it loads plugins and is new enough.
+    """$MOCOVIT_QEMU, or qemu-aarch64 in the PATH, if it loads plugins and is new enough.
 
-    Raises `UsageError` for a name of nothing.
+    Raises `UsageError` if $MOCOVIT_QEMU names no program.
     """
     named = os.environ.get(QEMU_VARIABLE)
     found = named or shutil.which("qemu-aarch64")
@@ -231,5 +233,5 @@ def _own_qemu() -> _Own | None:
 
 
 def _escape(word: str) -> str:
-    """A comma ends a value in qemu's option syntax; two stand for one."""
+    """A value in qemu's option syntax, in which a comma is doubled."""
     return word.replace(",", ",,")

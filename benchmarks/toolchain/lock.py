@@ -1,4 +1,4 @@
-"""`bundle.lock.toml`: the exact ingredients of a bundle, as plain data."""
+"""`bundle.lock.toml`: the exact packages of a bundle, as plain data."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ LOCK_FILE = Path(__file__).with_name("bundle.lock.toml")
 
 @dataclass(frozen=True)
 class Wheel:
-    """A wheel of the package index, and the one shared library we want of it."""
+    """A wheel of the package index, and the one shared library in it that a bundle takes."""
 
     package: str
     version: str
     platform: str
     sha256: str
     member: str
-    """The library's path inside the wheel."""
+    """The path of the library inside the wheel."""
     library: str
-    """Its name in the bundle."""
+    """The name of the library in the bundle."""
 
 
 @dataclass(frozen=True)
 class System:
-    """The C and C++ libraries that come along, and the loader that starts the program with them."""
+    """The C and C++ libraries of a bundle, and the loader that starts programs with them."""
 
     suite: str
     architecture: str
@@ -44,24 +44,26 @@ class Compiler:
     version: str
     target: str
     sha256: tuple[str, ...]
-    """One per platform that it can be installed on; which one is used is the installer's choice."""
+    """One digest for each platform that it can be installed on; pip chooses the file."""
 
 
 @dataclass(frozen=True)
 class Lock:
+    """The contents of the lock file."""
+
     runtimes: dict[str, Wheel]
     system: System
     compiler: Compiler
 
     def runtime(self, name: str) -> Wheel:
-        """The wheel of runtime `name`; `UsageError` if there is none."""
+        """The wheel of the runtime `name`. Raises `UsageError` if there is none."""
         if name not in self.runtimes:
             raise unknown_choice("runtime", name, self.runtimes)
         return self.runtimes[name]
 
 
 def read_lock(path: Path = LOCK_FILE) -> Lock:
-    """The lock file; `UsageError` for one that is damaged."""
+    """The contents of the lock file. Raises `UsageError` if it is damaged."""
     document: dict[str, Any] = schema.read_toml(path)
     try:
         return _lock_from(document)

@@ -1,9 +1,9 @@
-"""Build a qemu-aarch64 (user mode) that loads plugins, from Debian's signed source, without root.
+"""Building a qemu-aarch64 (user mode) that loads plugins, from Debian's signed source, without root.
 
-No distribution ships one: Debian's and its derivatives' qemu-user are built without plugins. What is needed
-beyond a C compiler and pkg-config is fetched into temporary folders: qemu's source and glib's headers from
-the Debian archive (its signatures checked by apt), meson and ninja from the Python package index (by
-digest). The result is small and can be moved:
+Debian and its derivatives build qemu-user without plugins. The build needs a C compiler and pkg-config.
+All else is downloaded into temporary folders: qemu's source and glib's headers from the Debian archive
+(apt checks the signatures), meson and ninja from the Python package index (by digest). The result is small
+and can be moved:
 
     bin/qemu-aarch64   lib/libglib-2.0.so.0 ...   include/qemu-plugin.h   include/glib-2.0/   emulator.json
 """
@@ -30,7 +30,7 @@ from mocovit_deploy.untrusted.process import run_process
 Say = Callable[[str], None]
 
 SOURCE_SUITE = "trixie"
-HEADERS_SUITE = "bookworm"  # an older C library than most machines have, so its glib loads there
+HEADERS_SUITE = "bookworm"  # its C library is older than that of most machines, so its glib loads there
 HEADER_PACKAGES = (
     "libglib2.0-dev",
     "libglib2.0-0",
@@ -65,13 +65,13 @@ _NEEDED = {"cc": "gcc", "pkg-config": "pkg-config", "tar": "tar", "xz": "xz-util
 
 
 def recipe_key() -> str:
-    """Changes when the recipe does, so that an emulator of another recipe is not taken for this one's."""
+    """A key that changes with the recipe, so that an emulator of another recipe is not used."""
     recipe = repr((SOURCE_SUITE, HEADERS_SUITE, HEADER_PACKAGES, CONFIGURE))
     return hashlib.sha256(recipe.encode() + REQUIREMENTS.read_bytes()).hexdigest()[:16]
 
 
 class _Steps:
-    """Runs the steps of a build within one deadline; the whole log is kept when one fails."""
+    """Runs the steps of a build within one deadline, and keeps the log of a step that fails."""
 
     def __init__(self, log: Path, deadline_s: float) -> None:
         self.log = log
@@ -85,7 +85,7 @@ class _Steps:
         left = self._end_s - time.monotonic()
         if left <= 0:
             raise TransientDeviceError(
-                "building the emulator took longer than allowed; try again with more time"
+                "building the emulator took longer than allowed; try again with a larger --deadline-s"
             )
         return left
 
@@ -102,11 +102,11 @@ class _Steps:
 
 
 def build_qemu(final: Path, *, deadline_s: float, say: Say) -> None:
-    """Build qemu into the folder `final`, whole or not at all; takes about four minutes on two cores.
+    """Build qemu into the folder `final`, which takes about four minutes on two cores.
 
-    `say` is told what is being done, a line at a time. Raises `MissingToolError` for what has to be
-    installed first, `TransientDeviceError` when something cannot be fetched or time runs out,
-    `DeployError` when a step fails, with the place of its log.
+    `final` is made complete or not at all. `say` gets a line for each step. Raises `MissingToolError` for
+    programs that must be installed first, `TransientDeviceError` for a failed download or at the deadline,
+    `DeployError` if a step fails, with the path of its log.
     """
     architecture, triplet = _machine()
     _require_tools()
@@ -131,7 +131,10 @@ def build_qemu(final: Path, *, deadline_s: float, say: Say) -> None:
 
 
 def fetch_headers_only(final: Path, *, deadline_s: float, say: Say) -> None:
-    """Only `include/`: enough to compile the plugin for a qemu that is already installed."""
+    """Make only `include/` in `final`: headers to compile the plugin with, for an installed qemu.
+
+    Raises like `build_qemu`.
+    """
     architecture, triplet = _machine()
     _require_tools()
     steps = _Steps(cache_root() / "emulator" / "build-failed.log", deadline_s)
@@ -229,7 +232,7 @@ def _tool_environment(work: Path, prefix: Path, triplet: str, steps: _Steps) -> 
 def _configure(
     source: Path, work: Path, prefix: Path, triplet: str, environment: Mapping[str, str], steps: _Steps
 ) -> None:
-    # Debian's archive comes without firmware; user mode needs none.
+    # Debian's source comes without firmware, which user mode does not need.
     meson = source / "meson.build"
     text = meson.read_text(encoding="utf-8")
     firmware = "\nsubdir('pc-bios')\n"
@@ -245,7 +248,7 @@ def _configure(
             *CONFIGURE,
             f"--python={work / 'tools' / 'bin' / 'python'}",
             f"--extra-cflags=-I{prefix / 'usr' / 'include'}",
-            # RPATH, not RUNPATH: it holds for the libraries' own libraries too.
+            # RPATH, not RUNPATH: RPATH also applies to the libraries of libraries.
             f"--extra-ldflags=-s -L{libraries} -Wl,--disable-new-dtags,-rpath,{_RPATH}",
         ],
         environment,
@@ -266,15 +269,18 @@ def _collect(source: Path, prefix: Path, triplet: str, folder: Path) -> None:
 
 
 def _without_build_folder(program: bytes, libraries: Path) -> bytes:
-    """Cut the build's own folder out of the library path that meson wrote into `program`.
+    """Remove the build folder from the library path that meson wrote into `program`.
 
-    It lies below /tmp and is about to vanish; left in, whoever makes a folder of that name later could put
-    libraries into this program. The path is a string in a table, so it may be shortened in place.
+    The build folder is below /tmp and will be removed. If its path stayed, another user could make a folder
+    of that name later and put libraries into this program. The path is a string in a table, so it can be
+    shortened in place.
     """
     tail = f":{libraries}".encode()
     written = _RPATH.encode() + tail
     if program.count(str(libraries).encode()) != 1 or program.count(written) != 1:
-        raise DeployError("qemu was linked with another library path than expected; it is not used")
+        raise DeployError(
+            "qemu was linked with an unexpected library path, so it is not used; build it again"
+        )
     return program.replace(written, _RPATH.encode() + bytes(len(tail)))
 
 

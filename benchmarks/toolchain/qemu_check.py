@@ -1,6 +1,7 @@
-"""A program of 22 known instructions, and what the counting plugin must say of it, to the last one.
+"""A program of 22 known instructions, and the exact counts that the plugin must give for it.
 
-An emulator that miscounts it is not used. The words were assembled with LLVM; a test assembles them again.
+An emulator that miscounts it is not used. The instructions were assembled with LLVM; a test assembles them
+again.
 """
 
 from __future__ import annotations
@@ -60,7 +61,7 @@ EXPECTED = Counts(
     stored_bytes=8,
     macs=_of(MAC_WIDTHS, fp32=4, fp16=8, int8_dot=16, widening_mla=4),
     # Three blocks: up to the branch (bound by ASIMD on the A76, by issue on the A55), the loop twice (bound
-    # by its branch), and the five instructions that end the region (by integer pipes, and by issue).
+    # by its branch), and the last five instructions (bound by integer pipes on the A76, by issue on the A55).
     cycle_bounds_x24={"cortex-a76": 60 + 2 * 24 + 32, "cortex-a55": 108 + 2 * 24 + 60},
 )
 

@@ -1,4 +1,4 @@
-"""Fetch wheels from the user's package index with pip, checked against digests we know beforehand."""
+"""Downloading wheels from the user's package index with pip, checked against the digests of the lock file."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from mocovit_deploy.untrusted.process import run_process
 
 
 def extract_library(wheel: Wheel, into: Path, *, deadline_s: float) -> None:
-    """Download `wheel`, made for another machine than this one, and put its library into `into`.
+    """Download `wheel`, which is for another machine, and put its library into the folder `into`.
 
-    The wheel's licence files go to `into/licenses`. Raises `MissingToolError` without pip,
-    `TransientDeviceError` when the index cannot be reached or its file is not the one we know.
+    Its licences go to `into/licenses`. Raises `MissingToolError` without pip, `TransientDeviceError` if the
+    index cannot be reached or its file has another digest, `DeployError` if the wheel lacks the library.
     """
     with tempfile.TemporaryDirectory(prefix="mocovit-wheel-") as name:
         folder = Path(name)
@@ -41,9 +41,9 @@ def extract_library(wheel: Wheel, into: Path, *, deadline_s: float) -> None:
 
 
 def install_tool(tool: Compiler, into: Path, *, deadline_s: float) -> Path:
-    """Install a package that is a program into the folder `into`, unless it is there, and return the folder.
+    """Install the package of a program into the folder `into`, unless it exists, and return the folder.
 
-    Nothing of the environment this Python runs in is changed. Raises like `extract_library`.
+    The environment of this Python is not changed. Raises like `extract_library`.
     """
     if not into.is_dir():
         with building(into) as folder:
