@@ -1,9 +1,9 @@
 """Write docs/architecture.svg and the table of docs/architecture.md from the import graph.
 
-A room is a package, or a module that stands alone, directly inside one of the three top-level packages. An
-arrow means: the one above imports the one below. Arrows that follow from others (a path of arrows leads to
-the same room) are left out of the picture and stay in the table. Imports made for type checking alone do not
-count. A test compares both files with the imports.
+A room is a package or a single module directly inside one of the three top-level packages. An arrow leads
+from a room to one that it imports. The picture leaves out arrows that follow from others (a path of other
+arrows leads to the same room); the table has them all. Imports that only type checkers see do not count. A
+test compares both files with the imports.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ rect { rx: 6px; stroke-width: 1px } path { fill: none; stroke: #8795a5; stroke-w
 
 
 def rooms() -> dict[str, frozenset[str]]:
-    """Each room, and the rooms it imports."""
+    """By room: the rooms that it imports."""
     graph = grimp.build_graph(*PACKAGES, exclude_type_checking_imports=True)
     found: dict[str, set[str]] = {}
     for module in graph.modules:
@@ -52,13 +52,13 @@ def rooms() -> dict[str, frozenset[str]]:
 
 
 def room_of(module: str) -> str | None:
-    """ "mocovit_deploy.graph" of "mocovit_deploy.graph.capture"; None of packages and `__main__`."""
+    """ "mocovit_deploy.graph" for "mocovit_deploy.graph.capture"; None for packages, `__main__`."""
     parts = module.split(".")
     return ".".join(parts[:2]) if len(parts) > 1 and parts[1] != "__main__" else None
 
 
 def essential(graph: Graph) -> dict[str, frozenset[str]]:
-    """The arrows that do not follow from others: the transitive reduction of a graph without circles."""
+    """The arrows that do not follow from others: the transitive reduction of an acyclic graph."""
 
     def reachable(room: str) -> set[str]:
         return set(graph[room]).union(*(reachable(other) for other in graph[room]), set())
@@ -70,7 +70,7 @@ def essential(graph: Graph) -> dict[str, frozenset[str]]:
 
 
 def levels(graph: Graph) -> dict[str, int]:
-    """How many rooms stand below each: 0 for one that imports nothing."""
+    """By room: the length of the longest path of imports from it, 0 for a room that imports nothing."""
     found: dict[str, int] = {}
 
     def level(room: str) -> int:
@@ -102,7 +102,7 @@ def circle(graph: Graph) -> tuple[str, ...]:
 
 
 def picture(graph: Graph) -> str:
-    """The rooms as an SVG drawing: one lane a package, importers above what they import."""
+    """The rooms as an SVG drawing: one column per package, each room above the rooms that it imports."""
     level = levels(graph)
     top = max(level.values())
     centre, half = {}, {}
@@ -157,7 +157,7 @@ def table(graph: Graph) -> str:
 
 
 def document(text: str, graph: Graph) -> str:
-    """docs/architecture.md with its table made anew. Raises `ValueError` for a circle of rooms."""
+    """`text` of docs/architecture.md with a new table. Raises `ValueError` for a circle of rooms."""
     if found := circle(graph):
         raise ValueError(f"rooms import each other: {' -> '.join(found)}")
     before, rest = text.split(BEGIN)

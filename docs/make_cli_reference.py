@@ -1,4 +1,4 @@
-"""Write docs/cli.md from the commands' own --help; a test compares the two."""
+"""Write docs/cli.md from what each command prints for --help. A test compares the two."""
 
 from __future__ import annotations
 

@@ -1,10 +1,10 @@
-"""Write the figures of docs/figures.toml wherever documents and sources name them; a test compares the two.
+"""Write the figures of docs/figures.toml into the documents and sources that quote them; a test compares.
 
-    make_figures.py             fill every place from docs/figures.toml
-    make_figures.py --measure   first measure again what can be measured here in a minute
+    make_figures.py             write every figure into its places
+    make_figures.py --measure   measure the figures that take less than a minute, then do the same
 
-A place is a line's words with {} where the figure stands. A figure that several documents name is changed in
-docs/figures.toml alone.
+A place is some words of a line, with {} where the figure is. To change a figure that several documents quote,
+change it in docs/figures.toml and run this.
 """
 
 from __future__ import annotations
@@ -22,12 +22,15 @@ VALUE = r"\d[\d.,e+-]*(?: %)?"
 
 
 def figures() -> dict[str, Any]:
-    """By name: `value` as it is printed, `by` what measured it, `places` as {file: [words with {}]}."""
+    """By name: the figure's `value` as printed, `by` what it was measured, and its `places`.
+
+    `places` is {file: [words with {}]}.
+    """
     return tomllib.loads(FIGURES.read_text())
 
 
 def differing() -> Iterator[str]:
-    """Every place that names another figure, or that is gone."""
+    """A message for each place that quotes another value, or whose words are gone."""
     for name, figure in figures().items():
         for file, places in figure["places"].items():
             text = (ROOT / file).read_text()

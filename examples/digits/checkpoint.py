@@ -3,8 +3,8 @@
     mocovit_0_5_96.safetensors         matrices and kernels in fp16, vectors in fp32: half the size
     mocovit_0_5_96.safetensors.json    the record
 
-The stored numbers *are* the network: every loader widens them to float32, exactly, and accuracy is measured
-on what was read back. So rounding to fp16 is part of training, never an error of an export.
+The stored numbers *are* the network: every loader widens them to float32, which is exact, and accuracy is
+measured on the rounded numbers. So rounding to fp16 is part of training, never an error of an export.
 """
 
 from __future__ import annotations
@@ -31,16 +31,16 @@ SCHEMA_VERSION = 1
 
 @dataclass(frozen=True)
 class Record:
-    """What a checkpoint holds, where it came from and what it is worth."""
+    """What a checkpoint holds, how it was trained, and its accuracy."""
 
     model: str
     arguments: tuple[tuple[str, str], ...]
     num_classes: int
     image_size: int
     sha256: str
-    """Of the checkpoint file."""
+    """The digest of the checkpoint file, in hexadecimal."""
     accuracy: float
-    """On all held-out images, in float32."""
+    """The share of all held-out images that the network classifies correctly, in float32."""
     held_out_images: int
     training_images: int
     seed: int
@@ -49,7 +49,7 @@ class Record:
     tools: Mapping[str, str]
 
     def spec(self, checkpoint: Path | None) -> ModelSpec:
-        """The network this is a record of, with the weights of `checkpoint` if any."""
+        """The network of this record, with the weights of `checkpoint`; untrained if that is None."""
         return ModelSpec(
             name=self.model,
             arguments=self.arguments,
@@ -60,7 +60,7 @@ class Record:
 
 
 def stored(network: nn.Module) -> dict[str, Tensor]:
-    """The network's tensors as they are stored, without BatchNorm's batch counters.
+    """The network's tensors as they are stored (matrices and kernels in fp16), without BatchNorm's counters.
 
     Raises `UsageError` where a weight is too large for fp16.
     """
@@ -81,11 +81,16 @@ def serialized(tensors: Mapping[str, Tensor]) -> bytes:
 
 
 def sha256_of(data: bytes) -> str:
+    """The SHA-256 digest of `data`, in hexadecimal."""
     return hashlib.sha256(data).hexdigest()
 
 
 def write(path: Path, data: bytes, record: Record) -> None:
-    """Write checkpoint and record, each whole or not at all; the record last, for it vouches."""
+    """Write the checkpoint, then its record. Each is written completely or not at all.
+
+    The record comes last because it holds the checkpoint's digest: a stop between the two leaves a checkpoint
+    that `read_record` refuses, never a wrong one that it accepts.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, data)
     document = {"schema_version": SCHEMA_VERSION, **dataclasses.asdict(record)}
@@ -93,9 +98,9 @@ def write(path: Path, data: bytes, record: Record) -> None:
 
 
 def read_record(path: Path) -> Record:
-    """The record beside checkpoint `path`.
+    """Read the record beside checkpoint `path`, and check the checkpoint's digest against it.
 
-    Raises `UsageError` where either is missing, the record is not one, or it speaks of another file.
+    Raises `UsageError` where either file is missing, the record cannot be read, or the digests differ.
     """
     beside = manifest_path(path)
     try:
@@ -112,5 +117,5 @@ def read_record(path: Path) -> Record:
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UsageError(f"{beside}: not a record of a trained network ({error!r}); train again") from None
     if found != record.sha256:
-        raise UsageError(f"{path}: not the file its record speaks of (its digest differs); train again")
+        raise UsageError(f"{path}: its digest differs from the one in {beside.name}; train again")
     return record

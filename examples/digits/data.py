@@ -1,18 +1,18 @@
 """Handwritten digits laid over photographs: labelled images of any size, in any number, without a download.
 
     image i = a random crop of a photograph, turned and recoloured,
-              and over it digit i mod n, in random size, place and ink
+              and over it digit i mod n (of n digits), in random size, place and ink
 
 Training and held-out images share neither a digit nor a photograph:
 
                digits (scikit-learn's 1797, 8 x 8 pixels)    photographs
-    training   the first 1000                                13 in scikit-image's package
+    training   the first 1000                                14 in scikit-image's package
     held out   the last 797                                  the two in scikit-learn's package
 
-Digits are split by position: alike ones stand near each other in that file, so shuffling before splitting
-would make the task easier than new handwriting is (1-nearest neighbour on the bare digits: 98.4 % right when
-shuffled, 96.2 % as split here). Image i depends on its split, i and the size alone; Pillow draws it on whole
-grey levels, and a test holds digests of the result.
+Digits are split by position, because similar digits are near each other in that file. Shuffling before
+splitting would make the task easier than new handwriting is (1-nearest neighbour on the bare digits: 98.4 %
+right when shuffled, 96.2 % as split here). Image i depends only on its split, i, the size and the clutter.
+Pillow draws it with integer grey levels, and a test compares digests of the result.
 
 Source of the digits: E. Alpaydin and C. Kaynak, Optical Recognition of Handwritten Digits, UCI, 1998.
 """
@@ -43,11 +43,11 @@ LabelArray = npt.NDArray[np.int64]
 CLASSES = 10
 TRAINING_DIGITS = 1000
 HELD_OUT_IMAGES = 7 * 797
-"""Every held-out digit seven times, each time elsewhere; the first 797 k images have each digit k times."""
+"""Every held-out digit seven times, each time drawn anew; the first 797 k images have each digit k times."""
 
 TRAINING_SEED, HELD_OUT_SEED = 1, 2
 
-# package    folder of its own data    photographs; none of them shows printed digits
+# An installed package, the folder of its own data, and photographs there. None of them shows printed digits.
 TRAINING_PHOTOGRAPHS = (
     "skimage",
     "data",
@@ -72,16 +72,17 @@ HELD_OUT_PHOTOGRAPHS = ("sklearn", "datasets/images", ("china.jpg", "flower.jpg"
 PIP_NAMES = {"skimage": "scikit-image", "sklearn": "scikit-learn"}
 
 SMALLEST_CROP = 80
-"""Pixels of the photograph; the largest crop is its shorter side."""
+"""The least side of a crop, in pixels of the photograph; the greatest is the photograph's shorter side."""
 TURNS = range(7)
-"""Pillow's mirrorings and quarter turns of a crop; its colours are permuted as well, so that few photographs
-show much."""
+"""Pillow's mirrorings and quarter turns of a crop. The three colours are permuted as well, so that a few
+photographs give many backgrounds."""
 DIGIT_SIDE = (0.60, 0.90)
-"""Of the image's side; width and height are drawn apart."""
+"""The least and greatest width of a digit, as shares of the image's side; the same for its height, which is
+chosen independently."""
 CONTRAST = (100, 180)
-"""Grey levels, of 255, between the digit's ink and the mean of what is under it."""
+"""The least and greatest difference, in grey levels of 255, between the digit's ink and the mean below it."""
 TINT = 30
-"""Grey levels by which each channel of the ink may differ from its grey."""
+"""By how many grey levels each colour of the ink may differ from the ink's grey."""
 
 
 @dataclass(frozen=True)
@@ -97,14 +98,20 @@ class Split:
 
 
 def training() -> Split:
-    """What training images are made from; `MissingToolError` where scikit-image is not installed."""
+    """The digits and photographs of training images.
+
+    Raises `MissingToolError` where scikit-image or scikit-learn is not installed.
+    """
     digits, labels = _digits()
     photographs = _photographs(*TRAINING_PHOTOGRAPHS)
     return Split(digits[:TRAINING_DIGITS], labels[:TRAINING_DIGITS], photographs, TRAINING_SEED)
 
 
 def held_out() -> Split:
-    """What held-out images are made from; `MissingToolError` where scikit-learn is not installed."""
+    """The digits and photographs of held-out images.
+
+    Raises `MissingToolError` where scikit-learn is not installed.
+    """
     digits, labels = _digits()
     photographs = _photographs(*HELD_OUT_PHOTOGRAPHS)
     return Split(digits[TRAINING_DIGITS:], labels[TRAINING_DIGITS:], photographs, HELD_OUT_SEED)
@@ -113,7 +120,7 @@ def held_out() -> Split:
 def batch(
     split: Split, indices: Sequence[int], spec: InputSpec, clutter: float = 1.0
 ) -> tuple[FloatArray, LabelArray]:
-    """The images of those indices as `spec` wants them, (n, 3, S, S) float32, and their labels (n,)."""
+    """The images of `indices` as `spec` asks for them, (n, 3, S, S) float32, and their labels, (n,)."""
     pictures = [
         preprocess(picture(split, index, spec.size, clutter), spec.preprocessing) for index in indices
     ]
@@ -121,14 +128,14 @@ def batch(
 
 
 def tensors(split: Split, spec: InputSpec) -> Tensors:
-    """The images of a split as `spec` wants them, by their first and last index."""
+    """A function of (start, stop) that gives images start to stop - 1 of a split, as `spec` asks for them."""
     return lambda start, stop: batch(split, range(start, stop), spec)[0]
 
 
 def held_out_pictures(spec: InputSpec, images: int | None = None) -> tuple[ByteArray, LabelArray]:
-    """The first `images` held-out images (all of them for None), (n, S, S, 3) RGB, and their labels (n,).
+    """The first `images` held-out images (all of them for None), (n, S, S, 3) RGB, and their labels, (n,).
 
-    What a contract's `data` names.
+    A contract names this function in its `data`.
     """
     split = held_out()
     indices = np.arange(HELD_OUT_IMAGES if images is None else min(images, HELD_OUT_IMAGES))
@@ -137,9 +144,9 @@ def held_out_pictures(spec: InputSpec, images: int | None = None) -> tuple[ByteA
 
 
 def training_pictures(spec: InputSpec, images: int | None = None) -> tuple[ByteArray, LabelArray]:
-    """The first `images` training images (128 for None), (n, S, S, 3) RGB, and their labels (n,).
+    """The first `images` training images (128 for None), (n, S, S, 3) RGB, and their labels, (n,).
 
-    What `--calibration examples.digits.data:training_pictures` calibrates on: none of them judges a file.
+    For `--calibration examples.digits.data:training_pictures`. Accuracy is measured on other images.
     """
     split = training()
     indices = np.arange(128 if images is None else images)
@@ -148,7 +155,10 @@ def training_pictures(spec: InputSpec, images: int | None = None) -> tuple[ByteA
 
 
 def picture(split: Split, index: int, size: int, clutter: float = 1.0) -> ByteArray:
-    """Image `index` of a split: (size, size, 3) RGB; `clutter` below 1 fades the photograph to plain grey."""
+    """Image `index` of a split: (size, size, 3) RGB.
+
+    `clutter` is how much of the photograph is seen, from 0 (only its mean colour) to 1 (all of it).
+    """
     generator = np.random.default_rng((split.seed, index))
     image = _background(split.photographs, size, generator)
     if clutter < 1:
@@ -163,7 +173,7 @@ def _background(photographs: Sequence[Image], size: int, generator: np.random.Ge
     side = _between(generator, SMALLEST_CROP, min(photograph.size))
     left, top = (_between(generator, 0, extent - side) for extent in photograph.size)
     box = (left, top, left + side, top + side)
-    # With this reducing_gap it is three times as fast, and hardly rougher.
+    # Pillow reduces in two steps with reducing_gap: three times as fast, and the result is nearly the same.
     crop = photograph.resize((size, size), box=box, reducing_gap=1.0).transpose(generator.choice(TURNS))
     bands = crop.split()
     mixed = [bands[int(band)] for band in generator.permutation(3)]
@@ -172,7 +182,7 @@ def _background(photographs: Sequence[Image], size: int, generator: np.random.Ge
 
 
 def _draw(image: Image, digit: ByteArray, generator: np.random.Generator) -> None:
-    """Lay one digit over `image`, in ink that is lighter or darker than what is under it."""
+    """Draw one digit over `image`, in ink that is lighter or darker than the pixels below it."""
     pillow = needs_extra("PIL.Image", "export")
     least, most = (round(share * image.width) for share in DIGIT_SIDE)
     width, height = _between(generator, least, most), _between(generator, least, most)
@@ -184,7 +194,7 @@ def _draw(image: Image, digit: ByteArray, generator: np.random.Generator) -> Non
 
 
 def _ink(under: int, generator: np.random.Generator) -> tuple[int, ...]:
-    """A colour at a random contrast to grey level `under`, on a random side of it if both have room."""
+    """A colour whose grey differs from `under` by a random contrast; darker or lighter at random."""
     contrast = _between(generator, *CONTRAST)
     sides = [grey for grey in (under - contrast, under + contrast) if 0 <= grey <= 255]
     grey = sides[int(generator.integers(len(sides)))] if sides else (0 if under > 127 else 255)
@@ -201,7 +211,7 @@ def _digits() -> tuple[ByteArray, LabelArray]:
 
 
 def _photographs(package: str, folder: str, names: Sequence[str]) -> tuple[Image, ...]:
-    """Photographs from inside an installed package, which is not imported for it, in RGB."""
+    """Photographs, in RGB, from the folder of an installed package. The package is not imported."""
     pillow = needs_extra("PIL.Image", "export")
     found = importlib.util.find_spec(package)
     if found is None or not found.submodule_search_locations:

@@ -1,4 +1,4 @@
-"""What an exported file answers on held-out images, in the runtime of its format. Works without torch."""
+"""The classes that an exported file gives for held-out images, in its format's runtime. Needs no torch."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from mocovit_deploy.formats import Predictor
 
 
 def answers(artifact: Artifact, predictor: Predictor, split: data.Split, images: int) -> Classes:
-    """The class a file names for each of the first `images` images of a split, (images,).
+    """The class that a file gives for each of the first `images` images of a split, (images,).
 
-    Size, layout and preprocessing are what the file's own manifest says. Raises `UsageError` where it takes
-    several images at once and their number does not divide `images`.
+    Size, layout and preprocessing are those of the file's own manifest. Raises `UsageError` where the file
+    takes several images at once and their number does not divide `images`.
     """
     return file_answers(artifact, predictor, data.tensors(split, image_of(artifact)), images)

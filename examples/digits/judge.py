@@ -1,4 +1,4 @@
-"""Each exported file, asked about the held-out images and judged against the float network."""
+"""The accuracy of each exported file on held-out images, compared with the float network's."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Row:
-    """One format and precision: the file and what it is worth, or the error that stood in the way."""
+    """One format and precision: the file and its accuracy, or the error that prevented them."""
 
     format: str
     recipe: str
@@ -32,7 +32,10 @@ class Row:
 
 @dataclass(frozen=True)
 class Question:
-    """The held-out images and the float network's answers to all of them."""
+    """The held-out images, their true classes, and the classes that the float network gives.
+
+    `labels` and `reference` have shape (images,).
+    """
 
     split: Split
     labels: Classes
@@ -40,7 +43,7 @@ class Question:
 
 
 def ask(spec: ModelSpec, images: int) -> Question:
-    """Run the float network on the first `images` held-out images."""
+    """Run the float network of `spec` on the first `images` held-out images."""
     from examples.digits import data
     from examples.digits.reference import answers
     from mocovit_deploy.models.load import load_network
@@ -60,7 +63,10 @@ def rows(
     question: Question,
     images: int,
 ) -> list[Row]:
-    """Export to one format in some precisions, and judge each file that was written."""
+    """Export `spec` to one format in `recipes`, and measure each file on the first `images` held-out images.
+
+    An error does not end this: it becomes the `error` of its row.
+    """
     from mocovit_deploy.exporting.pipeline import export_model
     from mocovit_deploy.spec import CalibrationRequest, ExportRequest
     from mocovit_deploy.terminal.progress import Stages
@@ -99,14 +105,17 @@ def _row(outcome: Outcome, question: Question, images: int) -> Row:
 
 
 def judged(row: Row, max_drop: float | None) -> Row:
-    """The row, with an `AccuracyError` where a bar is set and the drop is not shown to be within it."""
+    """The row, with an `AccuracyError` where its drop may be larger than `max_drop` (a share of the images).
+
+    The drop may be larger where its 95 % interval reaches beyond `max_drop`. None allows any drop.
+    """
     if max_drop is None or row.error is not None or row.evaluation is None:
         return row
     drop = row.evaluation.drop
     if drop.high <= max_drop:
         return row
     error = AccuracyError(
-        f"accuracy may have dropped by {drop.high:.2%}, the bar is {max_drop:.2%}; measured {drop.value:.2%} "
-        f"on {row.evaluation.images} images"
+        f"accuracy may have dropped by {drop.high:.2%}, and {max_drop:.2%} is allowed; measured "
+        f"{drop.value:.2%} on {row.evaluation.images} images"
     )
     return replace(row, error=error)

@@ -10,21 +10,22 @@ FOLDER = Path(__file__).parent
 
 @dataclass(frozen=True)
 class Trained:
-    """A network, at a size, after so many steps of training."""
+    """A network to train: its name and options, the size of its images, and the steps of training."""
 
     model: str
     size: int
-    """Pixels of the images' sides."""
+    """Height and width of the images, in pixels."""
     steps: int
     arguments: tuple[tuple[str, str], ...] = ()
 
     @property
     def name(self) -> str:
-        """Without the library that it comes from: mobilenetv3_small_075."""
+        """The network's name without its library: mobilenetv3_small_075 of timm/mobilenetv3_small_075."""
         return self.model.rpartition("/")[2]
 
     @property
     def checkpoint(self) -> Path:
+        """The file in this folder that the trained network is written to."""
         return FOLDER / f"{self.name}_{self.size}.safetensors"
 
 
@@ -35,4 +36,4 @@ NETWORKS = (
     Trained("timm/mobilevit_xxs", 64, 3200),
     Trained("timm/efficientvit_b0", 64, 3200, (("head_widths", "(256, 320)"),)),
 )
-"""EfficientViT's classifier has more weights than all the rest; a narrow one does for ten classes."""
+"""EfficientViT's classifier has more weights than its other layers; ten classes need only a narrow one."""

@@ -1,4 +1,4 @@
-"""The float network's own answers on held-out images: what every file is compared with."""
+"""The classes that the float network itself gives for held-out images. Every file is compared with them."""
 
 from __future__ import annotations
 
@@ -11,5 +11,5 @@ from mocovit_deploy.spec import InputSpec
 
 
 def answers(network: nn.Module, split: data.Split, spec: InputSpec, images: int) -> Classes:
-    """The class the network, in eval mode, names for each of the first `images` images of a split."""
+    """The class that `network`, in eval mode, gives for each of the first `images` of a split, (images,)."""
     return network_answers(network, data.tensors(split, spec), images)

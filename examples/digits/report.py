@@ -1,11 +1,11 @@
-"""Export a trained network every way there is, and ask each *file* about the held-out images.
+"""Export a trained network to every format and precision, and measure each *file* on held-out images.
 
     python -m examples.digits.report                            all formats and precisions
     python -m examples.digits.report onnx:fp32 tflite:fp32 --images 1000 --max-drop 1
 
-A drop is accuracy lost from the float network to the file, in percent of the images, with its 95 % interval
-(see mocovit_deploy/accuracy/evaluate.py). A row that could not be made says why; the exit status is then
-that error's.
+A drop is the accuracy that a file loses against the float network, in percent of the images, with its 95 %
+interval (see mocovit_deploy/accuracy/evaluate.py). Errors are printed below the table. The exit status is
+that of one of them: a conversion's before a parity's before an accuracy's.
 """
 
 from __future__ import annotations
@@ -32,11 +32,12 @@ if TYPE_CHECKING:
 
 PROGRAM = "python -m examples.digits.report"
 FEWER = {"coreml": 500}
-"""Core ML files are executed by a numpy reference where there is no macOS: right, and slow."""
+"""By format: the greatest number of images. Without macOS a slow numpy reference executes Core ML files."""
 HEADER = ("file", "size", "runtime", "images", "accuracy", "drop", "95 % interval", "agreement", "parity")
 
 
 def render(found: Sequence[Row]) -> str:
+    """A table with one line per file."""
     return table(HEADER, [_cells(row) for row in found])
 
 
@@ -73,7 +74,10 @@ def _as_json(row: Row) -> dict[str, Any]:
 
 
 def chosen(pairs: Sequence[tuple[str, str]]) -> dict[str, tuple[str, ...]]:
-    """Each format asked for with its precisions; all of both where nothing is asked for."""
+    """By format, the precisions to export. `pairs` of (format, precision) limit them; empty means all.
+
+    Raises `UsageError` for a precision that the format does not have.
+    """
     if not pairs:
         return {name: format_named(name).RECIPES for name in FORMATS}
     for name, recipe in pairs:
@@ -85,25 +89,56 @@ def chosen(pairs: Sequence[tuple[str, str]]) -> dict[str, tuple[str, ...]]:
 def _parser() -> Parser:
     parser = Parser(prog=PROGRAM, description="Accuracy of every exported file on the held-out images.")
     add = parser.add_argument
-    add("files", nargs="*", type=words.file_kind, metavar="FORMAT:PRECISION", help="default: all there are")
-    add("--checkpoint", type=Path, default=CHECKPOINT, metavar="FILE", help="default: %(default)s")
-    add("--images", type=words.positive, metavar="N", help="the first N held-out images (default: all)")
+    add(
+        "files",
+        nargs="*",
+        type=words.file_kind,
+        metavar="FORMAT:PRECISION",
+        help="the files to export and measure (default: every format and precision)",
+    )
+    add(
+        "--checkpoint",
+        type=Path,
+        default=CHECKPOINT,
+        metavar="FILE",
+        help="the trained network (default: %(default)s)",
+    )
+    add(
+        "--images",
+        type=words.positive,
+        metavar="N",
+        help="measure on the first N held-out images (default: all)",
+    )
     add(
         "--images-of",
         type=words.numbered,
         action="append",
         default=list(FEWER.items()),
         metavar="FORMAT=N",
-        help="fewer for one format (default: " + ", ".join(f"{k}={v}" for k, v in FEWER.items()) + ")",
+        help="measure one format on at most N images, because it is slow (default: "
+        + ", ".join(f"{k}={v}" for k, v in FEWER.items())
+        + ")",
     )
-    add("--max-drop", type=float, metavar="PERCENT", help="fail where the drop may be larger than this")
-    add("--output-dir", type=Path, default=Path("build/digits"), metavar="DIR", help="default: %(default)s")
+    add(
+        "--max-drop",
+        type=float,
+        metavar="PERCENT",
+        help="fail (exit status 5) if the drop's 95 %% interval reaches beyond this percentage of images",
+    )
+    add(
+        "--output-dir",
+        type=Path,
+        default=Path("build/digits"),
+        metavar="DIR",
+        help="write the exported files here (default: %(default)s)",
+    )
     add("--json", action="store_true", help="print one JSON report on stdout")
     add("--verbose", action="store_true", help="show converters' output and tracebacks")
     return parser
 
 
 def command(arguments: Sequence[str]) -> int:
+    """Run the program on these arguments: export, measure, print. Returns its exit status."""
     given = _parser().parse_args(arguments)
     from examples.digits.checkpoint import read_record
     from examples.digits.data import HELD_OUT_IMAGES
@@ -112,7 +147,7 @@ def command(arguments: Sequence[str]) -> int:
 
     images = HELD_OUT_IMAGES if given.images is None else given.images
     if images > HELD_OUT_IMAGES:
-        raise UsageError(f"--images: there are {HELD_OUT_IMAGES}, not {images}")
+        raise UsageError(f"--images: there are only {HELD_OUT_IMAGES} held-out images, not {images}")
     record = read_record(given.checkpoint)
     spec = record.spec(given.checkpoint)
     wanted, fewer = chosen(given.files), dict(given.images_of)
@@ -137,7 +172,10 @@ def command(arguments: Sequence[str]) -> int:
 
 
 def _conclude(found: Sequence[Row]) -> int:
-    """Say what went wrong, worst first as everywhere: conversion, parity, accuracy; 0 where nothing did."""
+    """Return 0 if no row has an error; else print all but one, and raise that one for the exit status.
+
+    The one with the lowest exit status is raised: conversion before parity before accuracy.
+    """
     failed = sorted(
         (row for row in found if row.error), key=lambda row: row.error.exit_status if row.error else 0
     )

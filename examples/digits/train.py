@@ -1,6 +1,6 @@
-"""Train a network on digits over photographs, and store it with a record of how good it is.
+"""Train a network on digits over photographs, and store it with a record of its training and accuracy.
 
-    python -m examples.digits.train                              the MoCoViT in this folder, again
+    python -m examples.digits.train                              train the MoCoViT in this folder again
     python -m examples.digits.train --all                        every network in this folder (networks.py)
     python -m examples.digits.train --model ghostnet_100 --output ghostnet.safetensors
 
@@ -39,21 +39,25 @@ CHECKPOINT = MOCOVIT.checkpoint
 
 BATCH = 64
 CLUTTER_FROM, CLUTTER_FULL = 0.08, 0.40
-"""Shares of training between which the photographs fade in: over full ones from the start, a network sees
-nothing for its first tens of thousands of images (curriculum learning, Y. Bengio et al., ICML 2009)."""
+"""The photographs fade in between these two shares of training. Over full photographs from the start, a
+network learns nothing from its first tens of thousands of images (curriculum learning, Y. Bengio et al.,
+ICML 2009)."""
 THREADS = 2
 REPORT_EVERY = 50
 
 
 def fade_in(share: float) -> float:
-    """How much of the photographs is seen after this share of training, 0 to 1."""
+    """How much of the photographs is seen, from 0 to 1, after `share` of the training steps."""
     return min(1.0, max(0.0, (share - CLUTTER_FROM) / (CLUTTER_FULL - CLUTTER_FROM)))
 
 
 def stream(
     split: Split, steps: int, batch: int, spec: InputSpec, seed: int
 ) -> Iterator[tuple[FloatArray, LabelArray]]:
-    """The first `steps * batch` images of a split, each once, in an order that depends on `seed`."""
+    """`steps` batches of images (batch, 3, S, S) and labels (batch,), with photographs that fade in.
+
+    They are the first `steps * batch` images of the split, each once, in an order that depends on `seed`.
+    """
     import numpy as np
 
     from examples.digits import data
@@ -64,7 +68,7 @@ def stream(
 
 
 def recipe(steps: int) -> Recipe:
-    """How the network in this folder was trained."""
+    """How the networks in this folder were trained, with `steps` steps."""
     from examples.digits.training import Recipe
 
     return Recipe(
@@ -78,7 +82,7 @@ def recipe(steps: int) -> Recipe:
 
 
 def build(spec: ModelSpec) -> nn.Module:
-    """The network with its own initial weights, which depend on `spec.seed` alone."""
+    """The network with its initial weights, which depend only on `spec.seed`."""
     import torch
 
     from mocovit_deploy.models.source import source_for
@@ -89,7 +93,7 @@ def build(spec: ModelSpec) -> nn.Module:
 
 
 def measure(network: nn.Module, spec: InputSpec, images: int) -> float:
-    """Accuracy on the first `images` held-out images."""
+    """The share of the first `images` held-out images that `network` classifies correctly."""
     from examples.digits import data
     from examples.digits.reference import answers
     from mocovit_deploy.accuracy.evaluate import accuracy
@@ -100,7 +104,11 @@ def measure(network: nn.Module, spec: InputSpec, images: int) -> float:
 
 
 def make(spec: ModelSpec, steps: int, output: Path, say: Callable[[str], None]) -> Record:
-    """Train what `spec` names and write it to `output`, with its record."""
+    """Train the network that `spec` names, measure it, and write checkpoint and record to `output`.
+
+    `say` receives a line of progress now and then. Raises `UsageError` where a weight does not fit in fp16,
+    `DeployError` where training fails, `MissingToolError` where a package is missing.
+    """
     import torch
 
     from examples.digits import checkpoint, data
@@ -152,8 +160,8 @@ def make(spec: ModelSpec, steps: int, output: Path, say: Callable[[str], None]) 
 def _parser() -> Parser:
     parser = Parser(prog=PROGRAM, description="Train a network on digits over photographs.")
     add = parser.add_argument
-    add("--all", action="store_true", help="every network in this folder, each over its checkpoint")
-    add("--model", metavar="NAME", help=f"which network (default: {MOCOVIT.model})")
+    add("--all", action="store_true", help="train every network in this folder and replace its checkpoint")
+    add("--model", metavar="NAME", help=f"the network to train (default: {MOCOVIT.model})")
     add(
         "--model-arg",
         type=words.option,
@@ -166,26 +174,33 @@ def _parser() -> Parser:
         "--image-size",
         type=words.positive,
         metavar="PIXELS",
-        help=f"default: {MOCOVIT.size}",
+        help=f"height and width of the images (default: {MOCOVIT.size})",
     )
     add(
         "--steps",
         type=words.positive,
         metavar="N",
-        help=f"of {BATCH} images (default: {MOCOVIT.steps})",
+        help=f"steps of training, each on {BATCH} images (default: {MOCOVIT.steps})",
     )
-    add("--seed", type=int, default=0, metavar="N")
+    add(
+        "--seed",
+        type=int,
+        default=0,
+        metavar="N",
+        help="seed of the initial weights and of the images' order (default: 0)",
+    )
     add(
         "--output",
         type=words.checkpoint,
         metavar="FILE",
-        help=".safetensors; default: in this folder, by the name and the size of the network",
+        help="write this .safetensors file (default: in this folder, named after the network and its size)",
     )
     add("--verbose", action="store_true", help="show tracebacks")
     return parser
 
 
 def command(arguments: Sequence[str]) -> int:
+    """Run the program on these arguments. Returns its exit status."""
     given = _parser().parse_args(arguments)
     for network, output in _asked(given):
         _train(network, given.seed, output)
@@ -197,7 +212,7 @@ def _asked(given: argparse.Namespace) -> list[tuple[Trained, Path]]:
     described = (given.model, given.image_size, given.steps, given.output, *given.model_arg)
     if given.all:
         if any(one is not None for one in described):
-            raise UsageError("--all trains the networks in this folder; leave the other options out")
+            raise UsageError("--all trains the networks in this folder as they are; remove the other options")
         return [(one, one.checkpoint) for one in NETWORKS]
     one = Trained(
         model=given.model or MOCOVIT.model,
