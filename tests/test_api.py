@@ -70,7 +70,7 @@ def test_a_module_in_bfloat16_is_exported_in_float32_and_that_is_said(tmp_path):
     network = odd_networks.bfloat16()
     done = mocovit_deploy.export(network, torch.zeros(1, 3, 32, 32), formats=("tflite",), output_dir=tmp_path)
     assert done.passed
-    assert "has weights in bfloat16, and files compute in float32" in done.remark
+    assert "has weights in bfloat16, but files compute in float32" in done.remark
     assert next(network.parameters()).dtype == torch.bfloat16
 
 

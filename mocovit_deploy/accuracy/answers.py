@@ -18,7 +18,7 @@ BATCH_SIZE = 64
 """Images in one run, if the file leaves the batch to the caller."""
 
 Tensors = Callable[[int, int], Array]
-"""(start, stop) -> images start to stop, preprocessed, (stop - start, C, S, S) float32."""
+"""(start, stop) -> images start to stop, preprocessed, (stop - start, C, H, W) float32."""
 
 
 def image_of(artifact: Artifact) -> InputSpec:

@@ -4,8 +4,8 @@
 
     def held_out(image: InputSpec, images: int | None) -> tuple[images, labels]
 
-    images   (n, S, S, C) uint8, pixels 0 to 255 in RGB: preprocessed here for the network
-             (n, C, S, S) float32: preprocessed already
+    images   (n, H, W, C) uint8, pixels 0 to 255 in RGB: preprocessed here for the network
+             (n, C, H, W) float32: preprocessed already
     labels   (n,) whole numbers from 0
 
 The function gets the input that the network takes (its size, its preprocessing) and the number of images to
@@ -53,7 +53,7 @@ class Labelled:
         return tuple(f"image {number}" for number in range(len(self.labels)))
 
     def tensors(self, how: Preprocessing) -> Tensors:
-        """A function from a range of indices to preprocessed images, (n, C, S, S) float32."""
+        """A function from a range of indices to preprocessed images, (n, C, H, W) float32."""
         if self.images.dtype == np.float32:
             return lambda start, stop: self.images[start:stop]
         return lambda start, stop: np.stack([preprocess(one, how) for one in self.images[start:stop]])

@@ -23,7 +23,7 @@ class NoImageError(Exception):
 
 @dataclass(frozen=True)
 class Pictures:
-    """The images in files, read when they are asked for: (n, S, S, C) uint8."""
+    """The images in files, read when they are asked for: (n, H, W, C) uint8."""
 
     paths: tuple[Path, ...]
     image: InputSpec
@@ -33,7 +33,7 @@ class Pictures:
         return len(self.paths)
 
     def __getitem__(self, chosen: slice) -> Array:
-        """(n, S, S, C) uint8. Raises `UsageError` for a file that can no longer be read."""
+        """(n, H, W, C) uint8. Raises `UsageError` for a file that can no longer be read."""
         return np.stack([self._pixels(path) for path in self.paths[chosen]])
 
     def _pixels(self, path: Path) -> Array:

@@ -89,8 +89,8 @@ def _inputs(group: Options) -> None:
         "--imgsz",
         type=image_size,
         metavar="PIXELS",
-        help="one number, or HEIGHTxWIDTH (default: the network's own: timm's data configuration; 224 "
-        "elsewhere)",
+        help="one number for a square, or HEIGHTxWIDTH (default: the network's own, from timm's data "
+        "configuration; else 224)",
     )
     add("--batch", type=positive, metavar="N", help="images per run (default: 1)")
     add(

@@ -40,14 +40,14 @@ def positive(text: str) -> int:
 
 
 def image_size(text: str) -> tuple[int, int]:
-    """Height and width.
+    """One number or HEIGHTxWIDTH as (height, width).
 
     >>> image_size("224"), image_size("896x1792")
     ((224, 224), (896, 1792))
     """
     sides = text.lower().split("x")
     if len(sides) > 2 or not all(one.isascii() and one.isdigit() and int(one) for one in sides):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a positive whole number, nor HEIGHTxWIDTH")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a positive whole number or HEIGHTxWIDTH")
     return int(sides[0]), int(sides[-1])
 
 

@@ -179,7 +179,7 @@ def _model(given: argparse.Namespace) -> ModelSpec:
 
 
 def _sides(sides: tuple[int, int] | None) -> dict[str, int]:
-    """The fields of an `OwnInput` that say these sides."""
+    """The fields of an `OwnInput` for (height, width)."""
     if sides is None:
         return {}
     height, width = sides

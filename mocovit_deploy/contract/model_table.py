@@ -48,7 +48,7 @@ def _spreads(value: object, where: str) -> tuple[float, ...]:
 
 
 def _image_size(value: object, where: str) -> tuple[int, int]:
-    """One number for both sides, or a text "HEIGHTxWIDTH"."""
+    """One number for both sides, or text "HEIGHTxWIDTH"."""
     if not isinstance(value, str):
         return (positive(value, where),) * 2
     height, _, width = value.lower().partition("x")

@@ -1,4 +1,4 @@
-"""Where networks come from. One source is one file, a `Source`; the tuple is their order."""
+"""Where networks come from. A source is a module that satisfies `Source`, listed in `SOURCES`."""
 
 from __future__ import annotations
 
@@ -10,37 +10,43 @@ if TYPE_CHECKING:
     from mocovit_deploy.spec import InputSpec, ModelSpec
 
 SOURCES = ("mocovit", "segmentation", "timm", "program", "user")
+"""In the order in which they are asked for a name."""
 
 WEIGHT_SUFFIXES = (".pt", ".pth", ".safetensors")
-"""Of checkpoints."""
+"""Suffixes of checkpoints."""
 
 
 class Source(Protocol):
     """A module in `mocovit_deploy/models/`, listed in `SOURCES`.
 
-    It imports torch inside its functions alone, so that a wrong name is told without it.
+    It imports torch only inside its functions, so that a wrong name is reported without torch.
     """
 
     NAMES: tuple[str, ...]
-    """Names it knows, or their forms: what an unknown name is answered with."""
+    """The names it knows, or their forms, for the error about an unknown name."""
     INPUT_NAMES: tuple[str, ...]
-    """What its networks' inputs are called; empty for the parameters of `forward`."""
+    """The names of its networks' inputs; empty for the parameters of `forward`."""
 
-    def knows(self, name: str) -> bool: ...
+    def knows(self, name: str) -> bool:
+        """Whether the source builds the network `name`."""
+        ...
 
     def build(self, spec: ModelSpec) -> nn.Module:
-        """The network. Where its `example_inputs` is set, that is what it takes, and not one image."""
+        """The network. If it has an attribute `example_inputs`, it takes those instead of one image.
+
+        Raises `UsageError` for options that it does not take, `MissingToolError` for a missing package.
+        """
         ...
 
     def own_input(self, spec: ModelSpec, network: nn.Module) -> InputSpec:
-        """The image its networks take where the user says nothing else."""
+        """The image that its networks take if the user gives no other."""
         ...
 
     def weights(self, spec: ModelSpec, network: nn.Module) -> str:
-        """Where the weights of `network` came from, in words.
+        """Where the weights of `network` came from, for people.
 
-        Empty only for a network that this package built by name, without weights: those alone are random,
-        and are made alive (`models/seeded.py`). A module that the user hands over is never changed.
+        Empty only for a network that this package built by name without weights. Only such weights are
+        random, and they are randomised further (`models/seeded.py`). A module of the user's is never changed.
         """
         ...
 

@@ -1,16 +1,16 @@
-"""What an exported program's archive may hold, looked at before torch reads it.
+"""Check the archive of an exported program before torch reads it.
 
-`torch.export.load` is no reader for files of strangers, even with `weights_only`. torch 2.13
+`torch.export.load` is not safe for untrusted files, even with `weights_only`. torch 2.13
 
-    unpickles, code and all   constants called `opaque_obj_*` (tried: it runs)
+    unpickles and runs code   in constants called `opaque_obj_*` (tried: it runs)
     evaluates as Python       every "expr_str", through sympy.sympify (tried: it runs)
     loads shared libraries    from `data/aotinductor/`
-    looks up any name         below torch that a node's "target" spells, `torch.os.system` and
-                              `torch.ops.load_library` among them, and leaves it to a verifier to object
+    looks up any name         below torch that is a node's "target", such as `torch.os.system` and
+                              `torch.ops.load_library`, and leaves objections to a later verifier
     imports any module        that a tree spec names as a default factory
 
-So members, targets, expressions and tree specs are compared with what `torch.export.save` writes for a
-network, and anything else is refused. Reading is still done in a child first (`models/probe.py`).
+So members, targets, expressions and tree specs are compared with those that `torch.export.save` writes for a
+network, and anything else is refused. The file is still read in a child first (`models/probe.py`).
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ _EXPRESSION = re.compile(
 _LONGEST_EXPRESSION = 2000
 
 _IMPORTING = ("__enum__", "default_factory")
-"""In the context of a container: what names a module that is then imported."""
+"""Words in the context of a container that name a module, which torch then imports."""
 
 _CONTAINERS = (
     None,
@@ -112,7 +112,7 @@ def require_plain_program(path: Path) -> None:
         names = archive.namelist()
         for name in names:
             if not _MEMBERS.fullmatch(name):
-                raise Damaged(f"it holds {name[:80]!r}, which no program of plain tensors has")
+                raise Damaged(f"it holds {name[:80]!r}, which a program of plain tensors does not have")
         if not any(map(_PROGRAM.fullmatch, names)):
             raise Damaged("it holds no program")
         for name in filter(_DOCUMENT.fullmatch, names):
@@ -129,7 +129,7 @@ def _require_plain(document: Any, where: str) -> None:
 
 
 def _members(document: Any) -> Iterator[tuple[str, Any]]:
-    """Every key with its value, at any depth."""
+    """Every key of a JSON document with its value, at any depth."""
     pending = [document]
     while pending:
         value = pending.pop()
@@ -141,12 +141,12 @@ def _members(document: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _target(value: Any) -> str | None:
-    # Signatures have targets too: the names of parameters and buffers, which nothing looks up.
+    # Signatures have targets, too: names of parameters and buffers, which torch does not look up.
     if not isinstance(value, str) or not value.startswith(("torch", "_operator", "math", "#")):
         return None
     if _TARGET.fullmatch(value) and not _UNSAFE_TARGETS.fullmatch(value):
         return None
-    return "is no operator of a network"
+    return "is not an operator of a network"
 
 
 def _expression(value: Any) -> str | None:

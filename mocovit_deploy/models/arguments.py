@@ -1,4 +1,4 @@
-"""Words from the command line into the fields of a configuration dataclass, or into Python's literals."""
+"""Read words of the command line as fields of a configuration dataclass, or as Python literals."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ FLAGS = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no":
 
 
 def literal(text: str) -> Any:
-    """ "0.5" as a number, "True" as a flag, "(1, 2)" as a tuple; what is none of these as it stands.
+    """ "0.5" as a number, "True" as a flag, "(1, 2)" as a tuple; other text unchanged.
 
     >>> literal("0.5"), literal("true"), literal("gelu")
     (0.5, True, 'gelu')
@@ -29,7 +29,7 @@ def literal(text: str) -> Any:
 def parse_arguments(config: type, words: Mapping[str, str]) -> dict[str, Any]:
     """Read {"num_heads": "2", "value_relu": "yes", "transformer_se": "0101"} as fields of `config`.
 
-    Raises `UsageError` for a field it does not have (with the closest) and a word that is not of its type.
+    Raises `UsageError` for an unknown field, with the closest one, and for a word that does not fit its type.
     """
     fields = {field.name: field for field in dataclasses.fields(config)}
     parsed = {}

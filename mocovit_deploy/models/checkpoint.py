@@ -1,4 +1,4 @@
-"""State dicts from .pt, .pth and .safetensors files into a network, strictly or not at all."""
+"""Load state dicts from .pt, .pth and .safetensors files into a network, completely or not at all."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ _ZIP = b"PK\3\4"
 def load_checkpoint(
     module: nn.Module, path: Path, *, prefer_ema: bool = False, unsafe_pickle: bool = False
 ) -> str:
-    """Load the state dict in `path` into `module`: every tensor of both, or `UsageError` and nothing.
+    """Load every tensor of the state dict in `path` into `module`.
 
-    Returns what was loaded, in words to put behind the file's name: the key it was under, the official
-    layout its names were translated from. The details of the error list every key that is missing,
-    unexpected or of another shape, and every tensor with NaN or infinity in it. Pickled code runs with
-    `unsafe_pickle` alone.
+    Returns text to append to the file's name: the key that the weights were under, and the official layout
+    that their names were translated from. Raises `UsageError` if a tensor of either does not fit the other;
+    then nothing is loaded, and the error's details list every key that is missing, unexpected or of another
+    shape, and every tensor with NaN or infinity in it. Pickled code runs only with `unsafe_pickle`.
     """
     wanted = module.state_dict()
     read, where = read_state_dict(path, prefer_ema, unsafe_pickle)
@@ -39,7 +39,7 @@ def load_checkpoint(
         given = renamed(given, layout)
     counters = {key for key in wanted if key.endswith("num_batches_tracked")}
     missing = wanted.keys() - given.keys() - counters
-    # Only tensors of the shape wanted are looked into: a file can declare a stranger of any size.
+    # Only values of tensors of the right shape are read: a file can declare other tensors of any size.
     fitting = {key: given[key] for key in wanted if key in given and given[key].shape == wanted[key].shape}
     problems = {
         "missing": [f"missing {key} {_shape(wanted[key])}" for key in wanted if key in missing],
@@ -47,7 +47,7 @@ def load_checkpoint(
             f"unexpected {printable(key)} {_shape(given[key])}" for key in given if key not in wanted
         ],
         "of another shape": [
-            f"{key} has shape {_shape(given[key])}, the network wants {_shape(wanted[key])}"
+            f"{key} has shape {_shape(given[key])}, but the network needs {_shape(wanted[key])}"
             for key in wanted
             if key in given and key not in fitting
         ],
@@ -74,10 +74,10 @@ def load_checkpoint(
 def read_state_dict(path: Path, prefer_ema: bool, unsafe_pickle: bool) -> tuple[Mapping[str, Tensor], str]:
     """The tensors of a checkpoint file by name, and the key they were under.
 
-    Raises `UsageError` where there is no state dict in it, or no average where one is preferred.
+    Raises `UsageError` if the file holds no state dict, or no averaged weights although `prefer_ema` is set.
     """
     if path.suffix not in WEIGHT_SUFFIXES:
-        raise UsageError(f"{path}: not a checkpoint name I know (choose from {', '.join(WEIGHT_SUFFIXES)})")
+        raise UsageError(f"{path}: not a checkpoint's name; it must end in {', '.join(WEIGHT_SUFFIXES)}")
     if not path.is_file():
         raise UsageError(f"{path}: no such file")
     found = _read_safetensors(path) if path.suffix == ".safetensors" else _read_pickle(path, unsafe_pickle)
@@ -107,16 +107,16 @@ def _read_pickle(path: Path, unsafe: bool) -> object:
         if "weights_only" not in str(error).lower():
             raise UsageError(f"{path}: damaged or not a checkpoint ({_why(error)})") from error
         raise UsageError(
-            f"{path}: holds pickled code or objects, which are not run; save the tensors alone with "
-            "torch.save(network.state_dict(), path), or as .safetensors; --unsafe-pickle runs the code in "
-            "the file, so only for one that you trust"
+            f"{path}: holds pickled code or objects, which are not run; save only the tensors, with "
+            "torch.save(network.state_dict(), path) or as .safetensors; --unsafe-pickle runs the code in "
+            "the file, so use it only for a file that you trust"
         ) from error
     except Exception as error:  # a damaged file can make the unpickler raise any type
         raise UsageError(f"{path}: damaged or not a checkpoint ({_why(error)})") from error
 
 
 def _check_container(path: Path) -> None:
-    """`Damaged` for an archive that could inflate, which torch.save never writes."""
+    """Raise `Damaged` for an archive that could inflate, which torch.save never writes."""
     with path.open("rb") as stream:
         if stream.read(len(_ZIP)) != _ZIP:
             size_of(path, LARGEST_FILE)
@@ -139,7 +139,7 @@ def _is_plain(tensor: Tensor) -> bool:
 
 
 def _named(found: Mapping[object, object]) -> str:
-    """The first keys; one that is no text is named by its type, for its own words may never end."""
+    """The first keys. A key that is not text is named by its type, because its own text may be endless."""
     return ", ".join(
         printable(key[:60]) if isinstance(key, str) else type(key).__name__ for key in list(found)[:10]
     )

@@ -1,8 +1,8 @@
-"""The original network in float64: the yardstick of every file, beside which its own float32 is judged too.
+"""Run the original network in float64. Files are judged against the result, and so is its own float32.
 
-A copy of the module runs, not the captured graph, so that an error of capture is seen. Weights are widened
-exactly. What the network's code fixes in float32 (`x.float()`, `dtype=torch.float32`, tensors that are no
-buffers) is widened as it runs, operation by operation.
+A copy of the module runs, not the captured graph, so that errors of capture are seen. Weights are widened
+exactly. Where the network's code asks for float32 (`x.float()`, `dtype=torch.float32`, tensors that are not
+buffers), each operation is widened as it runs.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ NARROW = (torch.float32, torch.float16, torch.bfloat16)
 
 
 class _Widening(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Every float operand and every dtype asked for becomes float64; destinations that are changed stay."""
+    """Widens every float operand and every dtype argument to float64, except tensors changed in place."""
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         mutates = func._schema.is_mutable
@@ -38,13 +38,13 @@ class _Widening(TorchDispatchMode):  # type: ignore[no-untyped-call]
             return value
 
         kwargs = kwargs or {}
-        if any(map(_is_narrow, (*args, *kwargs.values()))):  # few operations; looking is cheaper than a map
+        if any(map(_is_narrow, (*args, *kwargs.values()))):  # seldom true, and cheaper than a tree_map
             args, kwargs = pytree.tree_map(widen, (args, kwargs))
         return func(*args, **kwargs)
 
 
 def _is_narrow(argument: Any) -> bool:
-    """Does it hold a tensor of `NARROW`, or ask for one?"""
+    """Whether an argument holds a tensor of a dtype in `NARROW`, or is such a dtype."""
     if isinstance(argument, Tensor):
         return argument.dtype in NARROW
     if isinstance(argument, list | tuple):
@@ -54,7 +54,7 @@ def _is_narrow(argument: Any) -> bool:
 
 @contextlib.contextmanager
 def widened() -> Iterator[None]:
-    """Everything that torch computes inside is computed in float64."""
+    """Inside the block, torch computes everything in float64."""
     before = torch.get_default_dtype()
     torch.set_default_dtype(torch.float64)
     try:
@@ -67,10 +67,10 @@ def widened() -> Iterator[None]:
 def rounding_of(
     module: nn.Module, inputs: Sequence[Array], outputs: Sequence[Array]
 ) -> tuple[dict[int, Array], str]:
-    """What the float32 `outputs` of a network lack to its float64 ones, by position, all (samples, ...).
+    """The float64 outputs of a network minus its float32 `outputs`, by position, and why there are none.
 
-    `inputs` holds one array (samples, ...) for each input. Outputs of integers are left out. Where the
-    network does not run in float64 nothing comes back but the reason.
+    `inputs` holds one array (samples, ...) for each input; outputs are (samples, ...). Outputs of integers
+    are left out. If the network does not run in float64, the first is empty and the second the reason.
     """
     try:
         wide = copy.deepcopy(module).double()
@@ -86,7 +86,7 @@ def rounding_of(
             return {}, "its outputs have other shapes in float64"
         exact = np.stack([leaf.double().numpy() for leaf in column])
         if not np.isfinite(exact).all():
-            return {}, "it gives NaN or infinity in float64"
+            return {}, "it computes NaN or infinity in float64"
         rounding[place] = (exact - single).astype(np.float32)
     return rounding, ""
 

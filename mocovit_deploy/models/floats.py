@@ -1,7 +1,8 @@
-"""A network that computes in bfloat16, float16 or float64, with its own weights in float32, as files have.
+"""Convert a network in bfloat16, float16 or float64 to float32, the type of files.
 
-What the user gave is left alone: this is a copy. bfloat16 and float16 numbers are float32 numbers, so that
-the copy has the very weights; what differs is the rounding of what is computed, which is measured and said.
+The user's network is not changed; this is a copy. Every bfloat16 and float16 number is a float32 number, so
+the copy has exactly the same weights. Only the rounding of computed values differs, which is measured and
+reported.
 """
 
 from __future__ import annotations
@@ -23,9 +24,10 @@ from mocovit_deploy.parity.compare import compare_output
 
 
 def in_float32(module: nn.Module, example: Sequence[Tensor], name: str) -> tuple[nn.Module, str]:
-    """The network with all its floats in float32, and what to say of it; itself and "" where they are.
+    """The network with all its floats in float32, and a remark for the user about it.
 
-    `example` are its inputs, in float32. Raises `ConversionError` where the copy does not run.
+    Returns the module itself and "" if it is in float32 already. `example` holds its inputs, in float32.
+    Raises `ConversionError` if the copy does not run.
     """
     own = sorted(
         {
@@ -41,16 +43,16 @@ def in_float32(module: nn.Module, example: Sequence[Tensor], name: str) -> tuple
         single, expected = _copy(module, example, dtype)
     except Exception as error:  # the user's forward may raise any type
         raise ConversionError(
-            f"{name} has weights in {' and '.join(own)} and does not run in float32, which files have "
-            f"({first_line(error)}); let forward take the type of its weights, or hand it over in float32"
+            f"{name} has weights in {' and '.join(own)} and does not run in float32, the type of files "
+            f"({first_line(error)}); let forward compute in the type of its weights, or export it in float32"
         ) from error
     distance = _distance(module, example, expected, dtype)
-    remark = f"{name} has weights in {' and '.join(own)}, and files compute in float32"
-    return single, remark if distance is None else f"{remark}: {distance:.0e} of the range from what it gives"
+    remark = f"{name} has weights in {' and '.join(own)}, but files compute in float32"
+    return single, remark if distance is None else f"{remark}; its outputs differ by {distance:.0e} of range"
 
 
 def _copy(module: nn.Module, example: Sequence[Tensor], dtype: torch.dtype) -> tuple[nn.Module, Any]:
-    """The network in float32, and its outputs: as a module, or, where forward casts by itself, as a graph."""
+    """The network in float32, and its outputs. A graph instead of a module if its forward casts by itself."""
     with torch.no_grad():
         if isinstance(module, fx.GraphModule):
             single: nn.Module = in_single(module)
@@ -74,7 +76,7 @@ def _in(dtype: torch.dtype, example: Sequence[Tensor]) -> list[Tensor]:
 def _distance(
     module: nn.Module, example: Sequence[Tensor], expected: object, dtype: torch.dtype
 ) -> float | None:
-    """How far the network's own outputs are, relative to their range; None if it does not run here."""
+    """The largest difference to the network's own outputs, relative to their range; None if it cannot run."""
     try:
         with torch.no_grad():
             found = module(*_in(dtype, example))

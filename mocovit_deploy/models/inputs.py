@@ -1,4 +1,4 @@
-"""What a network takes: one image, or the tensors of its `example_inputs`."""
+"""The inputs of a network: one image, or the tensors of its `example_inputs`."""
 
 from __future__ import annotations
 
@@ -29,14 +29,15 @@ from mocovit_deploy.spec import (
 )
 
 UNTOUCHED = Preprocessing(scale=1.0, mean=(0.0,), std=(1.0,), colour_order="")
-"""Of a network that takes something else than one image: its inputs are the tensors themselves."""
+"""For a network that does not take one image: its inputs are not preprocessed."""
 VARIATIONS = 8
+"""How many samples are made from example inputs."""
 RANDOM_CALIBRATION = 32
-"""Runs of made-up inputs, which say little however many they are."""
+"""The most runs of random inputs for calibration; more of them would add little."""
 
 
 class Flattened(Wrapper):
-    """A network whose arguments hold lists or dictionaries, taking the tensors in them one by one."""
+    """Takes the tensors one by one that `network` takes in lists or dictionaries."""
 
     def __init__(self, network: nn.Module, structure: pytree.TreeSpec) -> None:
         super().__init__(network)
@@ -48,16 +49,20 @@ class Flattened(Wrapper):
 
 @dataclass(frozen=True)
 class Inputs:
-    """The tensors a network takes. `example` is one run's worth of them, as the network declares it."""
+    """The tensors that a network takes."""
 
     image: InputSpec
-    """Where there is one image, all about it; where not, its preprocessing says so."""
+    """The image, if the network takes one; else only `preprocessing` counts, which is `UNTOUCHED`."""
     example: tuple[Tensor, ...] | None
-    """None: one image, as `image` describes it."""
+    """The inputs of one run, as the network declares them; None if it takes one image."""
     paths: tuple[Path, ...] = ((0,),)
+    """Where each tensor stands in the arguments of `forward`."""
 
     def for_capture(self, seed: int, free_batch: bool) -> tuple[Tensor, ...]:
-        """Inputs to trace; a free batch is traced at two, because torch.export takes one as fixed."""
+        """The inputs of one run, to trace.
+
+        A free batch is at least 2, because torch.export would fix a batch of 1.
+        """
         if self.example is None:
             batch, *rest = self.image.shape
             shape = (max(batch, 2) if free_batch else batch, *rest)
@@ -70,7 +75,7 @@ class Inputs:
         return tuple(torch.cat([tensor, tensor]) if len(tensor) == 1 else tensor for tensor in self.example)
 
     def for_parity(self, seed: int) -> tuple[tuple[str, ...], tuple[Array, ...]]:
-        """Names of samples, and one array (samples, ...) for each input."""
+        """The names of the parity samples, and one array (samples, ...) for each input."""
         if self.example is None:
             names, pictures = samples(self.image, seed)
             return names, (pictures,)
@@ -81,8 +86,9 @@ class Inputs:
         return titles, tuple(columns)
 
     def for_random_calibration(self, seed: int, most: int) -> tuple[Array, ...]:
-        """Inputs to calibrate on if there are no images, one array (runs, ...) each; at most `most`, and none
-        a parity sample.
+        """Random inputs to calibrate on without images: for each input one array (runs, ...), at most `most`.
+
+        None of them is a parity sample.
         """
         count = min(most, RANDOM_CALIBRATION)
         if self.example is None:
@@ -92,13 +98,13 @@ class Inputs:
         return tuple(np.stack([tensor.numpy() for tensor in column]) for column in zip(*runs, strict=True))
 
     def for_statistics(self) -> list[tuple[Tensor, ...]]:
-        """Inputs to measure activations on; uses torch's global generator."""
+        """Inputs to measure BatchNorm statistics on; uses torch's global generator."""
         if self.example is None:
             return [(pictures_like(self.image),)]
         return [self._variation(None) for _ in range(VARIATIONS)]
 
     def _variation(self, generator: torch.Generator | None) -> tuple[Tensor, ...]:
-        """Other numbers of the example's kind: floats of its mean and spread, integers among its own."""
+        """Other numbers like the example's: floats with its mean and deviation, integers out of its own."""
         assert self.example is not None
         varied = []
         for tensor in self.example:
@@ -113,10 +119,11 @@ class Inputs:
 
 
 def inputs_of(network: nn.Module, asked: InputSpec | OwnInput, own: InputSpec) -> tuple[nn.Module, Inputs]:
-    """What `network` takes, and the network with its arguments flat where they were not.
+    """The network, flattened if its arguments hold lists or dictionaries, and its inputs.
 
-    Raises `UsageError` for `example_inputs` that are not tensors, or hold none, or that rule out the size
-    asked for, and for a preprocessing that no image can have.
+    `asked` is the user's choice, `own` the input that the network's source declares. Raises `UsageError` for
+    `example_inputs` that hold no tensor, or something else than tensors, or that contradict `asked`, and for a
+    preprocessing that cannot be used.
     """
     declared: Any = getattr(network, "example_inputs", None)
     if declared is None:
@@ -145,12 +152,12 @@ def inputs_of(network: nn.Module, asked: InputSpec | OwnInput, own: InputSpec) -
         return network, Inputs(_prepared(replace(image, preprocessing=own_way), asked), None, paths)
     if isinstance(asked, OwnInput) and asked.said:
         shapes = ", ".join("x".join(map(str, tensor.shape)) for tensor in example)
-        raise UsageError(f"{_option(asked)}: the network takes {shapes}, which is no one image; leave it out")
+        raise UsageError(f"{_option(asked)}: the network takes {shapes}, not one image; leave the option out")
     return network, Inputs(replace(own, preprocessing=UNTOUCHED), example, paths)
 
 
 def path_of(keys: Sequence[Any]) -> Path:
-    """A pytree key path as plain keys, fields and positions."""
+    """A pytree key path as keys, fields and positions."""
 
     def plain(entry: Any) -> str | int:
         if isinstance(entry, pytree.SequenceKey):
@@ -178,21 +185,23 @@ def _asked_image(asked: InputSpec | OwnInput, own: InputSpec) -> InputSpec:
 
 
 def _prepared(image: InputSpec, asked: InputSpec | OwnInput) -> InputSpec:
-    """The same image, prepared as asked; what was not asked stays as its source says, or assumed."""
+    """`image` with the preprocessing of `asked`; fields that are not given keep their value."""
     if isinstance(asked, InputSpec):
         return replace(image, preprocessing=asked.preprocessing)
     said = asked.said
     own = image.preprocessing
     if image.dtype == "uint8" and said.keys() - {"colour_order"}:
-        raise UsageError(f"{_option(asked)}: the network takes pixels in uint8 as they are; leave it out")
+        raise UsageError(f"{_option(asked)}: the network takes uint8 pixels unchanged; leave the option out")
     if asked.colour_order is not None and image.channels == 1:
-        raise UsageError(f"--colour-order {asked.colour_order}: the network takes grey images; leave it out")
+        raise UsageError(
+            f"--colour-order {asked.colour_order}: the network takes grey images; leave the option out"
+        )
     for name, values in (("mean", asked.mean), ("std", asked.std)):
         if values is not None:
             if len(values) not in (1, image.channels):
                 raise UsageError(
-                    f"--{name} has {len(values)} numbers, and the image {image.channels} channels; give one "
-                    "for each, or one for all"
+                    f"--{name} has {len(values)} numbers, but the image has {image.channels} channels; give "
+                    "one number for each, or one for all"
                 )
             said[name] = values * image.channels if len(values) == 1 else values
     still = tuple(name for name in own.assumed if name not in said)
@@ -219,7 +228,7 @@ def sound(how: Preprocessing, channels: int) -> Preprocessing:
 
 
 def _option(asked: OwnInput) -> str:
-    """The first option about preprocessing that was given, as it is written."""
+    """The first option about preprocessing that was given, as on the command line."""
     return f"--{next(iter(asked.said)).replace('_', '-')}"
 
 
@@ -238,7 +247,7 @@ def _by_position(network: nn.Module, declared: Any) -> tuple[Any, ...]:
 
 
 def _as_image(example: tuple[Tensor, ...]) -> InputSpec | None:
-    """The one grey or colour image that an example is, or None."""
+    """The image, if the example is one grey or colour image; else None."""
     dtypes = {torch.float32: "float32", torch.uint8: "uint8"}
     if len(example) != 1 or example[0].dim() != 4 or example[0].dtype not in dtypes:
         return None
@@ -260,4 +269,6 @@ def _require_agreement(
     ):
         if wanted is not None and wanted != fixed:
             said = wanted if isinstance(wanted, int) else sides_text(wanted)
-            raise UsageError(f"{option} {said}: the network's own example inputs are {shapes}; leave it out")
+            raise UsageError(
+                f"{option} {said}: the network's own example inputs are {shapes}; leave {option} out"
+            )

@@ -1,7 +1,7 @@
-"""Names that official repositories give their tensors, and the names timm gives the same ones.
+"""Translate the names of tensors in official repositories to timm's names.
 
-A layout is recognised by a word in its keys that timm's networks do not have. Its rules are substitutions,
-applied to every key in their order; what comes out must fit the network exactly, or nothing is loaded.
+A layout is recognised by a key that timm's networks do not have. Its rules are substitutions that are applied
+in order to every key. The result must fit the network exactly, or nothing is loaded.
 
 GhostNet (huawei-noah/Efficient-AI-Backbones, ghostnet_pytorch) needs no layout: timm kept its names.
 """
@@ -19,21 +19,23 @@ Replacement = str | Callable[[re.Match[str]], str]
 
 @dataclass(frozen=True)
 class CheckpointLayout:
-    """One repository's names."""
+    """How one repository names the tensors of a family of networks."""
 
     name: str
     recognised_by: str
-    """A regular expression; a file of this layout has a key in which it is found."""
+    """A regular expression that matches in a key of every file of this layout."""
     rules: tuple[tuple[str, Replacement], ...]
+    """(regular expression, replacement), in the order in which they are applied."""
 
     def translate(self, key: str) -> str:
+        """timm's name for `key`."""
         for pattern, replacement in self.rules:
             key = re.sub(pattern, replacement, key)
         return key
 
 
 def _previous(template: str) -> Callable[[re.Match[str]], str]:
-    """The template with the matched number, less one."""
+    """A replacement that fills `template` with the matched number minus one."""
     return lambda match: template.format(int(match[1]) - 1)
 
 
@@ -99,7 +101,7 @@ LAYOUTS = (
 
 
 def layout_of(given: Iterable[str], wanted: Iterable[str]) -> CheckpointLayout | None:
-    """The official layout that `given` keys are in, where the network's own keys are not."""
+    """The official layout of the `given` keys; None if there is none, or if `wanted` keys match it."""
     given, wanted = list(given), list(wanted)
     for layout in LAYOUTS:
         known = re.compile(layout.recognised_by)
@@ -109,7 +111,7 @@ def layout_of(given: Iterable[str], wanted: Iterable[str]) -> CheckpointLayout |
 
 
 def renamed(given: Mapping[str, Tensor], layout: CheckpointLayout) -> dict[str, Tensor]:
-    """The same values under timm's names; two that would get one name keep their own."""
+    """The tensors under timm's names. Tensors that would get the same name keep their own."""
     new = {key: layout.translate(key) for key in given}
     taken = list(new.values())
     return {key if taken.count(new[key]) > 1 else new[key]: value for key, value in given.items()}

@@ -1,4 +1,4 @@
-"""ModelSpec -> nn.Module, with its weights and a plain statement of where they came from."""
+"""ModelSpec -> nn.Module, with its weights, and where they came from."""
 
 from __future__ import annotations
 
@@ -33,23 +33,24 @@ from mocovit_deploy.spec import ASSUMED, InputSpec, ModelSpec, Preprocessing, si
 
 @dataclass(frozen=True)
 class Network:
-    """The original network, in eval mode: what every file is judged against."""
+    """The original network, in eval mode, which every file is judged against."""
 
     module: nn.Module
     name: str
     weights: str
-    """In words: "random, seed 0", "as net.py:net gives them", or the checkpoint's name and digest."""
+    """Where the weights came from: "random, seed 0", "as net.py:net gives them", or a checkpoint's name and
+    digest."""
     trained: bool
-    """False for random weights of this package's own making; what the user hands over is taken as trained."""
+    """False for random weights that this package made. Networks of the user's count as trained."""
     inputs: Inputs
     input_names: tuple[str, ...]
     output_names: tuple[str, ...]
     remark: str = ""
-    """What to say of a network that is another one in files, as one in bfloat16 is."""
+    """A note if files compute something else than the network, as for one in bfloat16; else empty."""
 
     @property
     def input(self) -> InputSpec:
-        """The image it takes, with its preprocessing."""
+        """The image that it takes, with its preprocessing."""
         return self.inputs.image
 
     @property
@@ -60,7 +61,7 @@ class Network:
 
     @property
     def stem(self) -> str:
-        """What its files' names begin with."""
+        """The beginning of its files' names."""
         if self.inputs.example is not None:
             return self.name
         batch = f"_b{self.input.batch}" if self.input.batch > 1 else ""
@@ -68,10 +69,11 @@ class Network:
 
 
 def load_network(spec: ModelSpec) -> Network:
-    """Build the network `spec` names, with its checkpoint, or with seeded random weights and a remark.
+    """Build the network that `spec` names, with its checkpoint or with seeded random weights.
 
-    Raises `UsageError` for an unknown name, an argument it does not take, or a checkpoint that does not fit;
-    `ConversionError` where the network does not run on its own inputs.
+    Raises `UsageError` for an unknown name, an argument that the network does not take, or a checkpoint that
+    does not fit; `ConversionError` if the network does not run on its own inputs; `MissingToolError` for a
+    missing package.
     """
     source = source_for(spec.name)
     require_backbones(spec, source)
@@ -88,7 +90,7 @@ def load_network(spec: ModelSpec) -> Network:
             )
             weights = f"{spec.checkpoint.name}{found}, sha256 {digest(spec.checkpoint)[:16]}"
         elif not weights:
-            with _says_what_it_ran_on(spec, inputs):
+            with _naming_the_shapes(spec, inputs):
                 enliven(module, inputs.for_statistics())
         module = with_maps(spec, source, module)
     input_names = name_inputs(spec.input_names, source.INPUT_NAMES, parameters, inputs.paths)
@@ -98,11 +100,11 @@ def load_network(spec: ModelSpec) -> Network:
 
 
 def live_network(module: object, example: object, spec: ModelSpec, how: Preprocessing) -> Network:
-    """A module that a Python program holds, as a network. The module itself is copied, and not changed.
+    """A module of a Python program as a network. The module is copied and not changed.
 
-    `example` is what `example_inputs` of a network may be (models/user.py); `how` prepares images.
-    Raises `UsageError` for what is no module, cannot be copied or trains in part, and for a preprocessing
-    that no image can have; `ConversionError` if it does not run on its inputs.
+    `example` has one of the forms of `example_inputs` (models/user.py); `how` is the preprocessing of images.
+    Raises `UsageError` for an object that is not a module, cannot be copied or is partly in training mode,
+    and for a preprocessing that cannot be used; `ConversionError` if it does not run on its inputs.
     """
     if not isinstance(module, nn.Module):
         hint = "; call it, and give what it returns" if callable(module) else ""
@@ -126,14 +128,14 @@ def live_network(module: object, example: object, spec: ModelSpec, how: Preproce
 def _network(
     spec: ModelSpec, name: str, module: nn.Module, inputs: Inputs, input_names: tuple[str, ...]
 ) -> Network:
-    """A module in eval mode as a network, in float32, tried on its inputs; behind its preprocessing if asked.
+    """A module in eval mode as a network in float32, with its preprocessing inside if `spec` says so.
 
-    Its weights are what the module holds.
+    The module is run once on its inputs.
     """
     module, remark = in_float32(module, inputs.for_capture(spec.seed, free_batch=False), name)
     if spec.normalize:
         module, inputs = taking_pixels(module, inputs, name)
-    with _says_what_it_ran_on(spec, inputs), torch.no_grad():
+    with _naming_the_shapes(spec, inputs), torch.no_grad():
         result = module(*inputs.for_capture(spec.seed, free_batch=False))
     return Network(
         module=module,
@@ -153,8 +155,8 @@ def _output_names(spec: ModelSpec, result: Any, inputs: Sequence[str], *, image:
         if not isinstance(leaf, Tensor):
             place = ".".join(map(str, path_of(keys)))
             raise ConversionError(
-                f"{spec.name}: what forward returns{f' as {place}' if place else ''} is of type "
-                f"{type(leaf).__name__}, not a tensor; files hold tensors alone"
+                f"{spec.name}: forward returns{f' as {place}' if place else ''} an object of type "
+                f"{type(leaf).__name__}; let it return only tensors"
             )
     classifier = image and isinstance(result, Tensor) and result.dim() == 2
     paths = [path_of(keys) for keys, _ in keyed]
@@ -174,8 +176,8 @@ def _what_maps_reach(network: Network) -> str:
 
 
 @contextlib.contextmanager
-def _says_what_it_ran_on(spec: ModelSpec, inputs: Inputs) -> Iterator[None]:
-    """Any exception of the user's forward becomes one line that names the shapes it was given."""
+def _naming_the_shapes(spec: ModelSpec, inputs: Inputs) -> Iterator[None]:
+    """Inside the block, an exception of the user's forward becomes one line that names the inputs' shapes."""
     try:
         yield
     except Exception as error:

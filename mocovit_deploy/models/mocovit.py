@@ -1,7 +1,7 @@
 """mocovit_1_0 and four other widths by name; `mocovit_network` holds the network.
 
-Widths other than 1.0 are extrapolated by GhostNet's rule (arXiv:1911.11907, section 4.1) and have no
-published numbers to be held to.
+Widths other than 1.0 are extrapolated by GhostNet's rule (arXiv:1911.11907, section 4.1). No numbers are
+published that they could be compared with.
 """
 
 from __future__ import annotations
@@ -30,18 +30,26 @@ PUBLISHED = ("mocovit_1_0",)
 NAMES = tuple(WIDTHS)
 INPUT_NAMES = ("image",)
 CLASSES = 1000
+"""The default number of classes, ImageNet's."""
 
 
 def knows(name: str) -> bool:
+    """Whether `name` is one of `NAMES`."""
     return name in WIDTHS
 
 
 def build(spec: ModelSpec) -> MoCoViT:
-    """The network a `ModelSpec` names. Raises `UsageError` for an argument `MoCoViTConfig` does not have."""
+    """The network that `spec` names.
+
+    Raises `UsageError` for an argument that `MoCoViTConfig` does not have, other channels than 3, and
+    --pretrained.
+    """
     if spec.channels != 3:
         raise UsageError(f"{spec.name} takes 3 channels, not {spec.channels}")
     if spec.pretrained:
-        raise UsageError(f"{spec.name}: no weights were published; give yours with --checkpoint")
+        raise UsageError(
+            f"{spec.name}: no pretrained weights are published; leave out --pretrained, or give --checkpoint"
+        )
     from mocovit_deploy.models.mocovit_network import MoCoViT, MoCoViTConfig
 
     given = parse_arguments(MoCoViTConfig, dict(spec.arguments))
@@ -60,8 +68,10 @@ def feature_maps(spec: ModelSpec, network: nn.Module) -> nn.Module:
 
 
 def own_input(_spec: ModelSpec, _network: nn.Module) -> InputSpec:
+    """224 x 224, with ImageNet's preprocessing assumed."""
     return InputSpec(preprocessing=ASSUMED)
 
 
 def weights(_spec: ModelSpec, _network: nn.Module) -> str:
+    """Empty: the weights are random."""
     return ""

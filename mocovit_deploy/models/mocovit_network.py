@@ -7,10 +7,10 @@ A GhostNet whose last four bottlenecks are Mobile Transformer Blocks:
     MoSA(X)  = Ghost( softmax(V V^T / sqrt(d)) V + Refiner(V) )       V = Ghost(X); queries and keys are V too
     MoFFN(X) = Ghost( SE( Ghost(X) ) )
 
-No code or weights were published. This is the reading of the paper that gives its published totals for
-MoCoViT-1.0, 5.3 M parameters and 147 M multiply-accumulates (MACs), and no other reading of the paper's text
-that was tried does. The remaining freedom is in `MoCoViTConfig`. Widths other than 1.0 are extrapolated by
-GhostNet's rule (arXiv:1911.11907, section 4.1) and have no published numbers to be held to.
+No code or weights were published. This reading of the paper has the published totals of MoCoViT-1.0, 5.3 M
+parameters and 147 M multiply-accumulates (MACs); no other reading that was tried has them. What the paper
+leaves open is in `MoCoViTConfig`. Widths other than 1.0 are extrapolated by GhostNet's rule
+(arXiv:1911.11907, section 4.1), and no numbers are published for them.
 """
 
 from __future__ import annotations
@@ -53,26 +53,26 @@ SE_RATIO = 0.25
 
 @dataclass(frozen=True)
 class MoCoViTConfig:
-    """What the paper leaves open, each with its default and the reason for it."""
+    """The choices that the paper leaves open, each with its default and the reason."""
 
     width: float = 1.0
     num_classes: int = 1000
     num_heads: int = 4
-    """Not stated; costs nothing; 4 divides the channels at every width."""
+    """Not stated. It changes no total, and 4 divides the channels at every width."""
     transformer_se: tuple[bool, bool, bool, bool] = (False, True, False, True)
-    """GhostNet's column; with ratio 1/4 it gives the published parameters, SE everywhere does not."""
+    """GhostNet's pattern. With ratio 1/4 it has the published parameters; SE in every block has not."""
     transformer_se_ratio: float = 0.25
     refiner_kernel: int = 3
-    """The Ghost module's own kernel; 5 fits the published totals as well."""
+    """The Ghost module's own kernel. 5 fits the published totals as well."""
     refiner_batchnorm: bool = True
     value_relu: bool = False
-    """ReLU in V's Ghost module: "optional" in the figure. Without it attention can subtract."""
+    """ReLU in V's Ghost module, "optional" in the figure. Without it attention can subtract."""
     attention_relu: bool = False
     """ReLU in the attention's output Ghost module."""
     ffn_relu: bool = True
-    """ReLU after the FFN's up-projection, GhostNet's convention; never after the down-projection."""
+    """ReLU after the FFN's up-projection, as in GhostNet; there is none after the down-projection."""
     dropout: float = 0.2
-    """GhostNet's; only seen in training."""
+    """GhostNet's value; it acts only in training."""
 
 
 def make_divisible(channels: float, divisor: int = 4) -> int:
@@ -93,7 +93,7 @@ def conv_bn(
 
 
 class Ghost(nn.Module):
-    """Half of the outputs by a 1x1 convolution, the other half cheaply from those (arXiv:1911.11907, 3.1).
+    """Half of the outputs by a 1x1 convolution, the rest cheaply from those (arXiv:1911.11907, 3.1).
 
     a = act(BN(Conv1x1(x)))      b = act(BN(DWConv3x3(a)))      y = concat(a, b)
 
@@ -112,7 +112,10 @@ class Ghost(nn.Module):
 
 
 class SqueezeExcite(nn.Module):
-    """Scale each channel by a gate computed from the means of all (arXiv:1709.01507), hard sigmoid gate."""
+    """Scale each channel by a hard-sigmoid gate of all channels' means (arXiv:1709.01507).
+
+    (B, C, H, W) -> (B, C, H, W).
+    """
 
     def __init__(self, channels: int, ratio: float) -> None:
         super().__init__()
@@ -154,8 +157,9 @@ class GhostBottleneck(nn.Module):
 class MobileSelfAttention(nn.Module):
     """MoSA: attention over all positions with one projection for query, key and value (section 3.1).
 
-    Channel-major throughout: with t = (B, heads, d, N) the product t^T t needs no transpose of the
-    feature map in any of the three formats, and keeps LiteRT's SOFTMAX and coremltools' passes happy.
+    (B, C, H, W) -> (B, C, H, W). Channels come before positions throughout: with t = (B, heads, d, N) the
+    product t^T t needs no transpose of the feature map in any of the three formats, and LiteRT's SOFTMAX and
+    coremltools' passes handle it.
     """
 
     def __init__(self, channels: int, config: MoCoViTConfig) -> None:
@@ -184,7 +188,10 @@ class MobileSelfAttention(nn.Module):
 
 
 class TransformerBlock(nn.Module):
-    """H = X + MoSA(X), Y = H + MoFFN(H): two residuals, no LayerNorm, no positions (section 3.3)."""
+    """H = X + MoSA(X), Y = H + MoFFN(H): two residuals, no LayerNorm, no position encoding (section 3.3).
+
+    (B, C, H, W) -> (B, C, H, W).
+    """
 
     def __init__(self, channels: int, expanded: int, se: bool, config: MoCoViTConfig) -> None:
         super().__init__()
@@ -200,7 +207,7 @@ class TransformerBlock(nn.Module):
 
 
 class MoCoViT(nn.Module):
-    """The whole network: (B, 3, S, S) -> (B, num_classes) logits, for any S the stem can halve to >= 1."""
+    """The whole network: (B, 3, S, S) -> (B, num_classes) logits, for any S that the strides leave >= 1."""
 
     def __init__(self, config: MoCoViTConfig) -> None:
         super().__init__()

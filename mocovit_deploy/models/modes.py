@@ -1,4 +1,4 @@
-"""Training and evaluation mode of a network that the user hands over."""
+"""Training and evaluation mode of the user's network."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ DROPOUTS = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropou
 def require_one_mode(name: str, network: nn.Module) -> None:
     """Accept a network in evaluation mode, or one in training mode, which is then set to evaluation.
 
-    Raises `UsageError` for a network in evaluation mode that holds layers which train: setting those to
-    evaluation would judge the file against another network than the user gave.
+    Raises `UsageError` for a network in evaluation mode that holds layers in training mode: to change their
+    mode would judge the file against another network than the user's.
     """
     if getattr(network, "training", False):  # a frozen ScriptModule has no mode
         return

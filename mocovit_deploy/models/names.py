@@ -1,11 +1,11 @@
-"""What the inputs and outputs of a network are called, in every file made of it.
+"""Names of a network's inputs and outputs in files.
 
-    inputs     what the user says; else what the source says; else the parameters of `forward`
-    outputs    what the user says; else the keys of a dictionary, the fields of a named tuple, their paths
-               joined by "_" where they are nested; else `logits` for the (batch, classes) of an image
-               classifier, `output` for any other single tensor, `output_0`, `output_1`, ... for several
+    inputs     the user's names; else the source's; else the parameters of `forward` outputs    the user's
+    names; else the keys of a dictionary or the fields of a named tuple, joined by "_" if
+               they are nested; else `logits` for the (batch, classes) of an image classifier, `output` for
+               any other single tensor, `output_0`, `output_1`, ... for several
 
-Names are words of letters, digits and underscores, which all formats take, and no two are the same.
+Names are different words of letters, digits and underscores, which all formats take.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any
 from mocovit_deploy.errors import UsageError
 
 Path = tuple[str | int, ...]
-"""The way from a forward's arguments or result to one tensor in it: keys, fields and positions."""
+"""Keys, fields and positions that lead from a forward's arguments or result to one tensor in it."""
 
 
 def file_name(text: str) -> str:
@@ -33,7 +33,7 @@ def file_name(text: str) -> str:
 def parameters_of(forward: Callable[..., Any]) -> tuple[str, ...]:
     """The names of a forward's positional parameters; empty if it takes any number of them."""
     schema = getattr(forward, "schema", None)
-    if schema is not None:  # of a ScriptModule, whose first argument is the module itself
+    if schema is not None:  # a ScriptModule, whose first argument is the module itself
         return tuple(argument.name for argument in schema.arguments[1:])
     kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
     parameters = inspect.signature(forward).parameters.values()
@@ -45,7 +45,8 @@ def name_inputs(
 ) -> tuple[str, ...]:
     """One name for each input tensor.
 
-    `paths` begin with the position of the argument. Raises `UsageError` if `asked` does not fit.
+    `asked` are the user's names, `declared` the source's, `parameters` those of forward; `paths` begin with
+    the position of the argument. Raises `UsageError` if `asked` does not fit.
 
     >>> name_inputs((), (), ("image", "sizes"), [(0,), (1, 0), (1, 1)])
     ('image', 'sizes_0', 'sizes_1')
@@ -60,7 +61,7 @@ def name_inputs(
         assert isinstance(position, int)
         known = position < len(parameters)
         argument = parameters[position] if known else "input" if len(paths) == 1 else f"input_{position}"
-        if rest and isinstance(rest[0], str):  # the keys of a dictionary say more than its own name
+        if rest and isinstance(rest[0], str):  # keys of a dictionary say more than the dictionary's name
             return _word(rest, "input")
         return _word([argument, *rest], "input")
 
@@ -70,7 +71,9 @@ def name_inputs(
 def name_outputs(
     asked: Sequence[str], paths: Sequence[Path], *, classifier: bool, inputs: Sequence[str]
 ) -> tuple[str, ...]:
-    """One name for each output tensor, none of them an input's; `classifier` names a single one.
+    """One name for each output tensor, different from the `inputs`; a `classifier`'s single one is `logits`.
+
+    Raises `UsageError` if `asked` does not fit.
 
     >>> name_outputs((), [()], classifier=True, inputs=("image",))
     ('logits',)
@@ -80,7 +83,9 @@ def name_outputs(
     if asked:
         names = _checked(asked, len(paths), "output")
         if common := set(names) & set(inputs):
-            raise UsageError(f"--output-names: {', '.join(sorted(common))} is an input's name already")
+            raise UsageError(
+                f"--output-names: {', '.join(sorted(common))} is an input's name; choose another"
+            )
         return names
     if list(paths) == [()]:
         return _distinct(["logits" if classifier else "output"], inputs, "output")
@@ -88,13 +93,13 @@ def name_outputs(
 
 
 def _word(path: Sequence[str | int], what: str) -> str:
-    """ "boxes", "head_0", "output_1": a path as one word."""
+    """A path as one word: "boxes", "head_0", "output_1"."""
     joined = re.sub(r"\W+", "_", "_".join(map(str, path)), flags=re.ASCII).strip("_")
     return joined if joined and not joined[0].isdigit() else f"{what}_{joined}".rstrip("_")
 
 
 def _distinct(names: Sequence[str], taken: Sequence[str], what: str) -> tuple[str, ...]:
-    """The names, with "_output" or a number behind those that would be taken twice."""
+    """`names`, with "_output" or a number appended to those that are taken or occur twice."""
     used = set(taken)
     result = []
     for name in names:
@@ -113,5 +118,5 @@ def _checked(asked: Sequence[str], count: int, what: str) -> tuple[str, ...]:
         if not re.fullmatch(r"[A-Za-z_]\w*", name, flags=re.ASCII):
             raise UsageError(f"{option}: {name!r} is not a word of letters, digits and underscores")
     if len(set(asked)) != count:
-        raise UsageError(f"{option} {','.join(asked)}: two {what}s cannot have one name")
+        raise UsageError(f"{option} {','.join(asked)}: two {what}s cannot have the same name")
     return tuple(asked)

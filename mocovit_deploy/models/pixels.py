@@ -1,7 +1,7 @@
-"""A network behind its own preprocessing: pixels in, so that an app passes what a camera gives.
+"""Put the preprocessing into the network, so that an app passes the pixels of a camera.
 
-    before   tensor (N, C, S, S) float32 - network                                the app normalizes
-    after    pixels (N, C, S, S) uint8, RGB - (pixel * scale - mean) / std - network
+    before   tensor (N, C, H, W) float32 - network                                the app normalizes
+    after    pixels (N, C, H, W) uint8, RGB - (pixel * scale - mean) / std - network
 
 `passes/fold_normalization` folds the arithmetic into the first convolution.
 """
@@ -21,7 +21,7 @@ from mocovit_deploy.spec import PIXELS, Preprocessing
 
 
 class TakingPixels(Wrapper):
-    """`network` of pixels 0..255 in RGB, prepared as `how` says."""
+    """Takes pixels 0..255 in RGB, applies the preprocessing `how`, and runs `network`."""
 
     mean: Tensor
     std: Tensor
@@ -41,20 +41,20 @@ class TakingPixels(Wrapper):
 
 
 def taking_pixels(network: nn.Module, inputs: Inputs, name: str) -> tuple[nn.Module, Inputs]:
-    """`network`, which takes one normalized image, behind its preprocessing, and what that takes.
+    """`network`, which takes one normalized image, as a network that takes pixels, and its new inputs.
 
-    Raises `UsageError` for a network that takes pixels already, or something else than one image.
+    Raises `UsageError` for a network that takes pixels already, or does not take one image.
     """
     image = inputs.image
     if inputs.example is not None:
-        raise UsageError(f"--normalize: {name} takes something else than one image; leave it out")
+        raise UsageError(f"--normalize: {name} does not take one image; leave --normalize out")
     if image.dtype == "uint8":
-        raise UsageError(f"--normalize: {name} takes pixels in uint8 as they are; leave it out")
+        raise UsageError(f"--normalize: {name} takes uint8 pixels already; leave --normalize out")
     how = image.preprocessing
     if image.channels not in (1, 3) or not len(how.mean) == len(how.std) >= image.channels:
         raise UsageError(
-            f"--normalize: {name} takes images of {image.channels} channels, mean and std have "
-            f"{len(how.mean)} and {len(how.std)}; leave it out"
+            f"--normalize: {name} takes images of {image.channels} channels, but mean and std have "
+            f"{len(how.mean)} and {len(how.std)} numbers; give --mean and --std, or leave --normalize out"
         )
     taken = replace(image, dtype="uint8", preprocessing=replace(PIXELS, assumed=(), built_in=how))
     return TakingPixels(network, how, image.channels).eval(), replace(inputs, image=taken)

@@ -1,8 +1,8 @@
-"""Read the files a user names in a child that may crash or be stopped, before the command reads them itself.
+"""Read the user's files in a child that may crash or be stopped, before the command reads them itself.
 
-Unpickling tensors alone runs no code, but a made-up file can still take for ever (a dictionary whose key is a
-tuple nested forty times within itself is hashed in 2^40 steps) or all memory, and torch's readers are C++.
-What has been read here once within limits is read again, in the command itself, to be used.
+Unpickling only tensors runs no code. But a malicious file can still take for ever (a dictionary whose key is
+a tuple nested forty times within itself is hashed in 2^40 steps) or all memory, and torch's readers are C++.
+A file that the child has read within its limits is read again by the command.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from mocovit_deploy.untrusted import sandbox
 
 
 def require_files(model: ModelSpec) -> None:
-    """`UsageError` for a program, a checkpoint or a file of a user's function that does not exist."""
+    """Raise `UsageError` if a program, a checkpoint or the file of a function does not exist."""
     place = model.name.rpartition(":")[0]
     named = [Path(text) for text in (model.name, place) if text.endswith((".pt2", ".py"))]
     for path in (*named, model.checkpoint):
@@ -24,9 +24,10 @@ def require_files(model: ModelSpec) -> None:
 
 
 def probe_files(model: ModelSpec, verbose: bool) -> None:
-    """Read a checkpoint and an exported program in a child first: only what ends well there is read here.
+    """Read a checkpoint and an exported program in a child.
 
-    Skipped with --unsafe-pickle, which trusts the files. Raises `UsageError` for a file that cannot be read.
+    Skipped with --unsafe-pickle, which trusts the files. Raises `UsageError` for a file that the child cannot
+    read within its limits.
     """
     require_files(model)
     program = Path(model.name) if model.name.endswith(".pt2") else None
@@ -49,9 +50,9 @@ def probe_files(model: ModelSpec, verbose: bool) -> None:
 
 
 def probe_in_child(model: str, checkpoint: str | None, prefer_ema: bool) -> None:
-    """Read `checkpoint`, and `model` if it is a program, and run that once: the child's side.
+    """In the child: read `checkpoint`, and read and run `model` once if it is a program.
 
-    Raises what their readers raise. torch is imported here, and so in the child alone.
+    Raises the errors of their readers. torch is imported here, so only in the child.
     """
     from mocovit_deploy.models import program
     from mocovit_deploy.models.checkpoint import read_state_dict

@@ -1,4 +1,4 @@
-"""Exported programs: a `.pt2` file that `torch.export.save` wrote, weights and example inputs included."""
+"""Exported programs: `.pt2` files of `torch.export.save`, which hold weights and example inputs."""
 
 from __future__ import annotations
 
@@ -28,14 +28,16 @@ SUFFIX = ".pt2"
 
 
 def knows(name: str) -> bool:
+    """Whether `name` is that of a `.pt2` file."""
     return name.endswith(SUFFIX)
 
 
 def build(spec: ModelSpec) -> nn.Module:
-    """The program as a module, its example inputs in `example_inputs`.
+    """The program as a module, with its example inputs as the attribute `example_inputs`.
 
-    Raises `UsageError` for a file that is absent, not a program, written by a torch that this one cannot
-    read, captured in training mode, or holding pickled objects (which `spec.unsafe_pickle` allows).
+    Raises `UsageError` for a file that does not exist, is not a program, was written by a torch version that
+    this one cannot read, was captured in training mode, or holds pickled objects (unless
+    `spec.unsafe_pickle`).
     """
     import torch
 
@@ -51,7 +53,7 @@ def build(spec: ModelSpec) -> nn.Module:
     program = _load(path, spec.unsafe_pickle)
     try:
         module = program.module(check_guards=False)
-    except Exception as error:  # a graph that contradicts itself
+    except Exception as error:  # an inconsistent graph
         raise UsageError(f"{path}: not a program that can be run ({first_line(error)})") from error
     assert isinstance(module, torch.fx.GraphModule)
     try:
@@ -69,7 +71,7 @@ def build(spec: ModelSpec) -> nn.Module:
 def run_once(spec: ModelSpec) -> None:
     """Build the program and run it on its example inputs.
 
-    Raises what `build` raises, and `ConversionError` where it does not run.
+    Raises the errors of `build`, and `ConversionError` if the program does not run.
     """
     import torch
 
@@ -84,10 +86,12 @@ def run_once(spec: ModelSpec) -> None:
 
 
 def own_input(_spec: ModelSpec, _network: nn.Module) -> InputSpec:
+    """ImageNet's preprocessing, assumed; the shapes are those of the example inputs."""
     return InputSpec(preprocessing=ASSUMED)
 
 
 def weights(spec: ModelSpec, _network: nn.Module) -> str:
+    """The file's name and digest."""
     path = Path(spec.name)
     return f"{path.name}, sha256 {digest(path)[:16]}"
 
@@ -103,16 +107,16 @@ def _load(path: Path, unsafe_pickle: bool) -> ExportedProgram:
             require_plain_program(path)
         except (Damaged, OSError) as error:
             raise UsageError(
-                f"{path}: not a program to be read safely ({error}); --unsafe-pickle reads it, and may run "
-                "code that is in it, so only for a file that you trust"
+                f"{path}: not a program that can be read safely ({error}); --unsafe-pickle reads it and may "
+                "run code in it, so use it only for a file that you trust"
             ) from error
     with _unpickling_tensors_alone(not unsafe_pickle), _logged_instead_of_raised() as causes:
         try:
             return torch.export.load(path)
         except pickle.UnpicklingError as error:
             raise UsageError(
-                f"{path}: holds pickled objects, which run code when read; --unsafe-pickle reads them, "
-                "so only for a file that you trust"
+                f"{path}: holds pickled objects, which run code when they are read; --unsafe-pickle reads "
+                "them, so use it only for a file that you trust"
             ) from error
         except Exception as error:  # readers of other versions raise any type
             raise UsageError(
@@ -131,14 +135,17 @@ def _saved_by(path: Path) -> str:
             if archive.getinfo(models[0]).file_size > LARGEST_DOCUMENT:
                 raise ValueError(f"{models[0]} is larger than {LARGEST_DOCUMENT:,} bytes")
             return printable(parse_json(archive.read(models[0])).get("torch_version", "of another version"))
-    # zipfile lets errors of all its parts through from a damaged archive.
+    # zipfile raises many types of errors for a damaged archive.
     except Exception as error:
         raise UsageError(f"{path}: not a file that torch.export.save wrote ({first_line(error)})") from error
 
 
 @contextlib.contextmanager
 def _unpickling_tensors_alone(enabled: bool) -> Iterator[None]:
-    """torch.export.load falls back to full unpickling, and says so only afterwards; here it cannot."""
+    """Inside the block, torch.load unpickles only tensors.
+
+    torch.export.load would fall back to full unpickling, and warn only afterwards.
+    """
     import torch
 
     if not enabled:
@@ -158,7 +165,7 @@ def _unpickling_tensors_alone(enabled: bool) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _logged_instead_of_raised() -> Iterator[list[BaseException]]:
-    """What torch.export.load logs before it raises "check the warnings above"; nothing is printed."""
+    """Collects the errors that torch.export.load logs before it raises "check the warnings above"."""
     causes: list[BaseException] = []
 
     def keep(record: logging.LogRecord) -> bool:

@@ -1,12 +1,13 @@
-"""A random network that is alive, and well conditioned: every layer of it matters, none of it is chaos.
+"""Random weights for tests of exports: every layer changes the outputs, and rounding errors do not grow.
 
-Fresh BatchNorm (mean 0, variance 1) is nearly the identity, so that folding it wrongly goes unseen; BatchNorm
-with random statistics lets the activations of a deep network die, so that its output barely depends on its
-input and a comparison proves nothing. Here scale and shift are random and the statistics are measured.
+A fresh BatchNorm (mean 0, variance 1) is nearly the identity, so folding it wrongly would not be noticed.
+With random BatchNorm statistics the activations of a deep network vanish, so its output hardly depends on its
+input and a comparison proves nothing. Here scale and shift are random, and the statistics are measured.
 
-Shifts are positive: with shifts of both signs half of every activation sits at the bend of its ReLU or SiLU,
-and a deep random network multiplies rounding errors from layer to layer (13610-fold in timm's
-efficientnet_b1, whose float32 outputs then differ from its float64 ones by 1.6e-3; 2-fold with these).
+Shifts are positive. With shifts of both signs half of every activation lies at the bend of its ReLU or SiLU,
+and a deep random network multiplies rounding errors from layer to layer: 13610-fold in timm's
+efficientnet_b1, whose float32 outputs then differ from its float64 ones by 1.6e-3; 2-fold with positive
+shifts.
 """
 
 from __future__ import annotations
@@ -26,20 +27,20 @@ SCALES = (0.5, 1.5)
 SHIFTS = (0.0, 1.0)
 BIASES = (-0.1, 0.1)
 GAINS = (0.2, 0.6)
-"""Of layer scales and residual gains, which begin at 1e-6 to 1e-2 and leave a branch invisible."""
+"""For layer scales and residual gains. Their initial values, 1e-6 to 1e-2, would hide a branch."""
 WEIGHTED = (nn.Linear, _ConvNd)
 
 
 @contextlib.contextmanager
 def seeded(seed: int) -> Iterator[None]:
-    """Random numbers inside depend on `seed` alone; the caller's random state is untouched."""
+    """Inside the block, random numbers depend only on `seed`; the caller's random state is restored."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         yield
 
 
 def build_seeded(build: Callable[[], nn.Module], example: InputSpec, seed: int) -> nn.Module:
-    """Build an image network in eval mode, with weights that depend on `seed` alone, and enliven it."""
+    """Build an image network in eval mode and `enliven` it, with weights that depend only on `seed`."""
     with seeded(seed):
         module = build().eval()
         enliven(module, [(pictures_like(example),)])
@@ -47,10 +48,10 @@ def build_seeded(build: Callable[[], nn.Module], example: InputSpec, seed: int) 
 
 
 def enliven(module: nn.Module, batches: Sequence[tuple[Tensor, ...]]) -> None:
-    """Give every normalisation a random scale and shift, every BatchNorm statistics measured on `batches`.
+    """Give every normalisation a random scale and shift, and measure BatchNorm statistics on `batches`.
 
-    Biases that are zero throughout, as initialisers leave them, become small random numbers, so that losing
-    one is visible. Uses torch's global generator.
+    Parameters that are constant, such as zero biases, become random numbers, so that the loss of one is
+    visible. Uses torch's global generator.
     """
     with torch.no_grad():
         _randomise_what_is_constant(module)
@@ -74,7 +75,7 @@ def enliven(module: nn.Module, batches: Sequence[tuple[Tensor, ...]]) -> None:
 
 
 def _measure_where_there_is_variance(norm: nn.Module, arguments: tuple[Tensor, ...]) -> None:
-    """One value per channel has no variance: torch refuses to normalise by it; the norm stays as it is."""
+    """Measure statistics unless there is a single value per channel, whose variance torch refuses."""
     (x,) = arguments
     norm.train(x.numel() > x.shape[1])
 
@@ -94,7 +95,7 @@ def _is_constant(parameter: Tensor) -> bool:
 
 
 def _redraw(parameter: Tensor, *, weights: bool) -> None:
-    """Random numbers in place of one constant: near it, or where it is small, large enough to matter."""
+    """Replace a constant by random numbers near it; if it is small, by numbers large enough to matter."""
     constant = float(parameter.flatten()[0])
     if not weights:
         ends = BIASES if not constant else GAINS if abs(constant) < GAINS[0] else SCALES

@@ -1,4 +1,4 @@
-"""Which source knows a name. Works without torch, so that a wrong name is told at once."""
+"""Find the source of a name. Works without torch, so that a wrong name is reported at once."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mocovit_deploy.user_functions import functions_in
 
 
 def source_for(name: str) -> Source:
-    """The source that knows `name`; `UsageError` with the closest names where none does."""
+    """The source that knows `name`. Raises `UsageError` with the closest names if none does."""
     sources = [cast("Source", importlib.import_module(f"mocovit_deploy.models.{one}")) for one in SOURCES]
     for source in sources:
         if source.knows(name):
@@ -23,23 +23,23 @@ def source_for(name: str) -> Source:
 
 
 def _unknown(name: str, known: Sequence[str]) -> UsageError:
-    """Says what a person would say to a name that no source knows."""
+    """An error that says what is wrong with a name that no source knows."""
     path = Path(name)
     if path.suffix == ".py":
         functions = functions_in(path)
         listed = f"; it has {', '.join(functions)}" if functions else ""
         return UsageError(
-            f"{name}: name the function that makes the network too, as in {name}:"
+            f"{name}: name also the function that makes the network, as in {name}:"
             f"{functions[0] if functions else 'function'}{listed}"
         )
     if path.suffix in (*WEIGHT_SUFFIXES, ".bin", ".ckpt"):
         return UsageError(
             f"{name}: is a file of weights, not a network; give the network as --model file.py:function and "
-            f"this as --checkpoint {name}, or save the whole of it with torch.export.save as .pt2"
+            f"this file as --checkpoint {name}, or save the whole network with torch.export.save as .pt2"
         )
     if difflib.get_close_matches(name.lower(), known, n=1):
         return unknown_choice("model", name, known)
-    from mocovit_deploy.models import timm, torchvision  # what they know takes torch and seconds
+    from mocovit_deploy.models import timm, torchvision  # late: their lists take torch and seconds
 
     others = [*timm.named(name), *torchvision.named(name)]
     if others:

@@ -1,7 +1,7 @@
-"""The state dict inside a checkpoint, in all the wrappings that training programs use.
+"""Find the state dict inside a checkpoint, in the forms that training programs save.
 
-Training scripts save it bare, or beside the optimizer under a usual key, or twice (the weights and their
-running average), and wrapped networks put a word before every name.
+Training scripts save it by itself, or under a usual key beside the optimizer, or twice (the weights and their
+running average). Wrapped networks put a prefix before every name.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ AVERAGED = ("state_dict_ema", "model_ema", "ema", "ema_state_dict", "ema_model")
 """Keys under which the exponential moving average of the weights is saved."""
 
 PREFIXES = ("module.", "_orig_mod.", "model.", "backbone.")
-"""Put before every name by DistributedDataParallel, torch.compile, and wrappers of frameworks."""
+"""Prefixes that DistributedDataParallel, torch.compile and wrappers of frameworks put before every name."""
 
 COUNTERS = ("total_ops", "total_params")
 """Buffers that the MAC counter `thop` leaves in a network."""
 
 
 def find_state_dict(found: object, prefer_ema: bool) -> tuple[dict[str, Tensor], str] | None:
-    """The tensors by name, and the key they were under ("" for a bare state dict); None if there is none.
+    """The tensors by name, and the key they were under ("" without one); None if there is no state dict.
 
-    The weights come first, their average where `prefer_ema` or where there is nothing else.
+    The weights are preferred; their average with `prefer_ema`, or if there are no weights.
     """
     if (bare := _as_tensors(found)) is not None:
         return bare, ""
@@ -38,11 +38,12 @@ def find_state_dict(found: object, prefer_ema: bool) -> tuple[dict[str, Tensor],
 
 
 def is_average(key: str) -> bool:
+    """Whether averaged weights are saved under `key`."""
     return key in AVERAGED
 
 
 def _within(value: object) -> dict[str, Tensor] | None:
-    """A state dict, or the only one in a mapping of one (`{"ema": {0.9998: {...}}}`, `{"module": {...}}`)."""
+    """A state dict, or the only one inside a mapping (`{0.9998: {...}}`, `{"module": {...}}`)."""
     if (tensors := _as_tensors(value)) is not None:
         return tensors
     if isinstance(value, Mapping):
@@ -62,7 +63,7 @@ def _as_tensors(value: Any) -> dict[str, Tensor] | None:
 
 
 def without_wrappers(given: Mapping[str, Tensor], wanted: Iterable[str]) -> dict[str, Tensor]:
-    """Without the prefixes that every key has and the network's own keys have not, and without counters."""
+    """`given` without counters, and without prefixes that all its keys have but not all `wanted` keys."""
     wanted = list(wanted)
     state = {key: value for key, value in given.items() if key.rpartition(".")[2] not in COUNTERS}
     stripped = True

@@ -1,7 +1,7 @@
 """Networks of timm, PyTorch Image Models: `timm/NAME` for every name in `timm.list_models()`.
 
-Size, mean and standard deviation come from timm's data configuration of the network. Options given by
---model-arg are keyword arguments of `timm.create_model`, read as Python literals where they are.
+Size, mean and standard deviation come from timm's data configuration of the network. Options of --model-arg
+are keyword arguments of `timm.create_model`; Python literals are read as such.
 """
 
 from __future__ import annotations
@@ -28,14 +28,16 @@ PREFIX = "timm/"
 
 
 def knows(name: str) -> bool:
+    """Whether `name` begins with timm/."""
     return name.startswith(PREFIX)
 
 
 def build(spec: ModelSpec) -> nn.Module:
     """`timm.create_model` for `spec`.
 
-    Raises `UsageError` for a name timm does not have (with the closest), an option it does not take, or
-    pretrained weights it does not have or cannot get; `MissingToolError` where timm is not installed.
+    Raises `UsageError` for a name that timm does not have (with the closest ones), an option that the network
+    does not take, or pretrained weights that timm does not have or cannot download; `MissingToolError` if
+    timm is not installed.
     """
     timm = import_timm()
     name = spec.name.removeprefix(PREFIX)
@@ -47,8 +49,8 @@ def build(spec: ModelSpec) -> nn.Module:
         reason = f"{type(error).__name__}: {first_line(error)}"
         if spec.pretrained:
             raise UsageError(
-                f"{spec.name}: pretrained weights cannot be had ({reason}); download them where there is a "
-                "network, and give the file with --checkpoint"
+                f"{spec.name}: timm cannot load its pretrained weights ({reason}); download them elsewhere, "
+                "and give the file with --checkpoint"
             ) from error
         raise UsageError(f"{spec.name}: {reason}") from error
 
@@ -145,6 +147,7 @@ def _plain(key: str) -> str:
 
 
 def weights(spec: ModelSpec, network: nn.Module) -> str:
+    """The name of the pretrained weights; empty without --pretrained."""
     if not spec.pretrained:
         return ""
     configuration: Any = network.pretrained_cfg
@@ -152,9 +155,9 @@ def weights(spec: ModelSpec, network: nn.Module) -> str:
 
 
 def import_timm() -> ModuleType:
-    """timm, with a torchvision that does not fit this torch too (`models/torchvision.py`).
+    """Import timm, also beside a torchvision that does not fit this torch (`models/torchvision.py`).
 
-    Raises `MissingToolError` where timm is not installed, or the torchvision it needs cannot be imported.
+    Raises `MissingToolError` if timm is not installed, or the torchvision that it needs cannot be imported.
     """
     torchvision.importable()
     return needs_extra("timm", "timm")
@@ -166,16 +169,16 @@ def named(name: str) -> list[str]:
         return []
     try:
         return [f"{PREFIX}{name.lower()}"] if import_timm().is_model(name.lower()) else []
-    except Exception:  # noqa: BLE001 - no hint from a timm that does not import
+    except Exception:  # noqa: BLE001 - a timm that cannot be imported gives no hint
         return []
 
 
 def _unknown(timm: ModuleType, name: str) -> UsageError:
-    """Which names come close: timm has more than a thousand, too many to list."""
+    """An error with the closest names, as timm has more than a thousand."""
     known = timm.list_models()
     close = difflib.get_close_matches(name, known, n=5, cutoff=0.5)
     hint = f"; the closest are {', '.join(close)}" if close else ""
     return UsageError(
         f"timm {timm.__version__} has no network {name!r} among its {len(known)}{hint} "
-        "(all of them: python -c 'import timm; print(*timm.list_models())')"
+        "(to list all: python -c 'import timm; print(*timm.list_models())')"
     )

@@ -1,9 +1,9 @@
-"""torchvision beside a torch that its compiled library does not fit, and the names of its networks.
+"""Import torchvision also if its compiled library does not fit this torch, and find its networks by name.
 
-A library for CUDA does not load beside a CPU build of torch, which torchvision passes over in silence, and
-its Python code then ends with "operator torchvision::nms does not exist". Declaring the operators that it
+A library for CUDA does not load beside a CPU build of torch. torchvision ignores that silently, and its
+Python code then fails with "operator torchvision::nms does not exist". To declare the operators that it
 names, without an implementation, is enough for networks that never call them: all of timm's, and all of
-torchvision's classifiers. One that does call them, as a detector, fails by that operator's name.
+torchvision's classifiers. A network that calls them, such as a detector, fails with that operator's name.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ OPERATORS = {
     "nms": "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
     "qnms": "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
 }
-"""What torchvision's Python code names and its compiled library would have declared."""
+"""The operators that torchvision's Python code names and its compiled library would have declared."""
 
 _Result = TypeVar("_Result")
 
 
 def importable() -> bool:
-    """Make `import torchvision` work if it is installed; true if operators had to be declared for that.
+    """Make `import torchvision` work if it is installed. True if operators had to be declared for that.
 
     Raises `MissingToolError` if it cannot be imported for another reason.
     """
@@ -39,14 +39,14 @@ def importable() -> bool:
             _declare_operators()
             return True
         raise MissingToolError(
-            f"torchvision, which timm needs, cannot be imported ({first_line(error)}); install the one that "
-            "belongs to this torch"
+            f"torchvision, which timm needs, cannot be imported ({first_line(error)}); install the version "
+            "that belongs to this torch"
         ) from error
     return False
 
 
 def with_operators(build: Callable[[], _Result]) -> _Result:
-    """`build()`, and once more with the operators declared if the first call ended for want of them."""
+    """`build()`; if it fails because the operators are missing, declare them and call it again."""
     try:
         return build()
     except Exception as error:
@@ -61,7 +61,7 @@ def named(name: str) -> list[str]:
     try:
         importable()
         models = importlib.import_module("torchvision.models")
-    except Exception:  # noqa: BLE001 - no hint from a torchvision that does not import
+    except Exception:  # noqa: BLE001 - a torchvision that cannot be imported gives no hint
         return []
     return [f"torchvision.models:{name.lower()}"] if name.lower() in models.list_models() else []
 

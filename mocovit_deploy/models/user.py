@@ -1,19 +1,18 @@
-"""Networks of the user's own: `package.module:function`, or `path/to/file.py:function`.
+"""The user's own networks: `package.module:function`, or `path/to/file.py:function`.
 
-The function is called with the options given by --model-arg, and returns an `nn.Module`, with its weights:
-they are exported as they are. --num-classes becomes the argument `num_classes` of a function that takes it. A
-network that takes one image needs nothing more. Any other says what it takes in an
-attribute:
+The function returns an `nn.Module` with its weights. A network that takes one image needs nothing more. Any
+other declares its inputs in an attribute:
 
     module.example_inputs = (torch.zeros(1, 3, 192, 320), torch.zeros(1, 4))
     module.example_inputs = {"image": torch.zeros(1, 3, 192, 320), "box": torch.zeros(1, 4)}
 
-in the order, or by the names, of forward's parameters; lists, tuples and dictionaries inside are flattened.
-Options given by --model-arg are arguments of the function, read as Python literals unless a parameter is
-declared `str`; a function that takes `num_classes` or `image_size` is given those of the command, a size that
-is no square as (height, width). A file may import its neighbours. An image in uint8 is taken as pixels
-0..255. Weights in another float than float32 are taken to it (`floats`), and a module of torch.jit is
-converted (`graph.script`).
+They stand in the order of forward's parameters, or by their names; lists, tuples and dictionaries inside are
+flattened. An image in uint8 means pixels 0..255.
+
+Options of --model-arg are arguments of the function, read as Python literals unless a parameter is declared
+`str`. A function that has a parameter `num_classes` or `image_size` gets the command's; an image size that is
+not square is (height, width). A file may import its neighbours. Weights in another floating-point type are
+converted to float32 (`floats`), and a module of torch.jit is converted (`graph.script`).
 """
 
 from __future__ import annotations
@@ -37,14 +36,18 @@ INPUT_NAMES = ()
 
 
 def knows(name: str) -> bool:
+    """Whether `name` names a function."""
     return ":" in name
 
 
 def build(spec: ModelSpec) -> nn.Module:
-    """Call the user's function. Raises `UsageError` for what is not there, fails, or returns no module."""
+    """Call the user's function.
+
+    Raises `UsageError` for a function that does not exist, fails, or does not return a module.
+    """
     if spec.pretrained:
         raise UsageError(
-            f"{spec.name}: --pretrained is for timm; load weights in the function, or --checkpoint"
+            f"{spec.name}: --pretrained is for timm; load the weights in the function, or give --checkpoint"
         )
     return with_operators(lambda: _built(spec))
 
@@ -68,22 +71,24 @@ def _built(spec: ModelSpec) -> nn.Module:
         raise UsageError(f"{spec.name}: {type(error).__name__}: {first_line(error)}") from error
     if not isinstance(network, nn.Module):
         raise UsageError(
-            f"{spec.name} returns something of type {type(network).__name__}, not a torch.nn.Module"
+            f"{spec.name}: returns an object of type {type(network).__name__}, not a torch.nn.Module"
         )
     require_one_mode(spec.name, network)
     return network
 
 
 def own_input(_spec: ModelSpec, _network: nn.Module) -> InputSpec:
+    """224 x 224, with ImageNet's preprocessing assumed."""
     return InputSpec(preprocessing=ASSUMED)
 
 
 def weights(spec: ModelSpec, _network: nn.Module) -> str:
+    """They are those that the function gives."""
     return f"as {Path(spec.name).name} gives them"
 
 
 def _value(function: Callable[..., object], name: str, text: str) -> object:
-    """What --model-arg gives to `function`: a Python literal, or the text if the parameter is a `str`."""
+    """A value of --model-arg: a Python literal, or the text if the function's parameter is a `str`."""
     parameter = inspect.signature(function).parameters.get(name)
     return text if parameter is not None and parameter.annotation in (str, "str") else literal(text)
 

@@ -5,7 +5,7 @@
     --calibration package.module:function      what a function returns
     --calibration random                       crops of two photographs and random numbers: for speed alone
 
-`images` are uint8 (n, S, S, C) in RGB, pixels 0 to 255, or float32 (n, C, S, S), taken as they are; labels
+`images` are uint8 (n, H, W, C) in RGB, pixels 0 to 255, or float32 (n, C, H, W), taken as they are; labels
 beside them are not needed. A network that takes something else than one image is calibrated from an .npz with
 one array (n, ...) for each input, under its name.
 """
@@ -189,7 +189,7 @@ def _from_function(name: str, image: InputSpec, images: int) -> tuple[Array, Arr
 def _from_folder(
     folder: Path, image: InputSpec, request: CalibrationRequest, progress: Callable[[int, int], None]
 ) -> tuple[Array, list[str]]:
-    """Pixels (n, S, S, C) of the images in a folder, and what was left out."""
+    """Pixels (n, H, W, C) of the images in a folder, and what was left out."""
     found = files_in(folder)
     pictures: list[Array] = []
     skipped: list[str] = []

@@ -17,7 +17,7 @@ class Judging:
     """Images that files are judged by while the best is searched for."""
 
     images: Array
-    """(n, S, S, C) uint8 pixels, or (n, C, S, S) as the network takes them."""
+    """(n, H, W, C) uint8 pixels, or (n, C, H, W) as the network takes them."""
     labels: Array | None
     """(n,) whole numbers; None if they are not known."""
 

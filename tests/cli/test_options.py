@@ -291,7 +291,7 @@ def test_a_size_that_is_no_square():
 
 @pytest.mark.parametrize("text", ["96x", "x96", "0x96", "1x2x3", "-1", "big"])
 def test_a_size_that_is_none(text):
-    with pytest.raises(UsageError, match="is not a positive whole number, nor HEIGHTxWIDTH"):
+    with pytest.raises(UsageError, match="is not a positive whole number or HEIGHTxWIDTH"):
         request_of("--image-size", text)
 
 

@@ -20,7 +20,7 @@ MISTAKES = [
     ("export", "--checkpoint no.pt", "no.pt: no such file"),
     ("export", "--model mocovit_10", "did you mean 'mocovit_1_0'"),
     ("export", "--model mocovit_10 --summary", "did you mean 'mocovit_1_0'"),
-    ("export", "--model net.py", "name the function"),
+    ("export", "--model net.py", "name also the function"),
     ("export", "--model whole.pt", "is a file of weights, not a network"),
     ("export", "--model no.pt2", "no.pt2: no such file"),
     ("export", "--model no.py:net", "no.py: no such file"),

@@ -178,7 +178,7 @@ def test_unsafe_pickle_reads_whole_networks_and_says_what_it_risks(tmp_path, net
 
 
 @pytest.mark.parametrize(
-    ("name", "message"), [("none.pt", "no such file"), ("a.onnx", "not a checkpoint name")]
+    ("name", "message"), [("none.pt", "no such file"), ("a.onnx", "not a checkpoint's name")]
 )
 def test_wrong_names(tmp_path, network, name, message):
     with pytest.raises(UsageError, match=message):

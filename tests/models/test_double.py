@@ -89,7 +89,7 @@ class Overflowing(nn.Module):
     [
         (OnlyFloat32(), "TypeError: float32 or nothing"),
         (Bytes(), "its outputs have other shapes in float64"),
-        (Overflowing(), "it gives NaN or infinity in float64"),
+        (Overflowing(), "it computes NaN or infinity in float64"),
     ],
 )
 def test_a_network_that_has_no_float64_says_why(module, reason, inputs):

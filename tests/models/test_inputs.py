@@ -215,8 +215,8 @@ def test_what_is_said_of_the_pixels_is_taken_and_the_rest_is_assumed():
 @pytest.mark.parametrize(
     ("name", "said", "message"),
     [
-        ("tiny_networks:tiny", {"mean": (1.0, 2.0)}, "--mean has 2 numbers, and the image 3 channels"),
-        ("odd_networks:bytes_alone", HALF, "--mean: the network takes pixels in uint8 as they are"),
+        ("tiny_networks:tiny", {"mean": (1.0, 2.0)}, "--mean has 2 numbers, but the image has 3 channels"),
+        ("odd_networks:bytes_alone", HALF, "--mean: the network takes uint8 pixels unchanged"),
         ("odd_networks:bytes_and_tokens", {"scale": 2.0}, "--scale: the network takes 1x3x24x40, 1x7"),
         ("odd_networks:grey", {"colour_order": "BGR"}, "--colour-order BGR: the network takes grey images"),
     ],

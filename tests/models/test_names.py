@@ -60,7 +60,7 @@ def test_names_asked_for_come_first():
     ("asked", "message"),
     [
         (("a", "b", "c"), "3 names for 2 inputs"),
-        (("a", "a"), "two inputs cannot have one name"),
+        (("a", "a"), "two inputs cannot have the same name"),
         (("a", "b c"), "'b c' is not a word"),
         (("a", "2b"), "'2b' is not a word"),
         (("a", "é"), "'é' is not a word"),
@@ -72,7 +72,7 @@ def test_names_that_do_not_fit(asked, message):
 
 
 def test_an_output_cannot_take_the_name_of_an_input():
-    with pytest.raises(UsageError, match="x is an input's name already"):
+    with pytest.raises(UsageError, match="x is an input's name"):
         name_outputs(("x",), [()], classifier=False, inputs=("x",))
 
 

@@ -108,4 +108,4 @@ def test_another_width_is_refused_with_names_and_shapes(tmp_path):
     differing = [
         k for k, old in zip(without_counters(wanted), given, strict=True) if wanted[k].shape != given[old]
     ]
-    assert sum("the network wants" in line for line in details) == len(differing) > 200
+    assert sum("the network needs" in line for line in details) == len(differing) > 200

@@ -30,8 +30,8 @@ def test_pixels_give_what_the_prepared_image_gives(how, channels):
 @pytest.mark.parametrize(
     ("inputs", "why"),
     [
-        (Inputs(InputSpec(8), (torch.zeros(1, 4),)), "something else than one image"),
-        (Inputs(InputSpec(8, dtype="uint8"), None), "pixels in uint8 as they are"),
+        (Inputs(InputSpec(8), (torch.zeros(1, 4),)), "does not take one image"),
+        (Inputs(InputSpec(8, dtype="uint8"), None), "uint8 pixels already"),
         (Inputs(InputSpec(8, channels=4), None), "images of 4 channels"),
         (Inputs(InputSpec(8, preprocessing=Preprocessing(mean=(0.5,))), None), "have 1 and 3"),
     ],

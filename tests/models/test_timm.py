@@ -59,7 +59,10 @@ def test_a_fixed_input_size_follows_the_one_asked_for():
         ),
         (ModelSpec("timm/"), "no network ''"),
         (ModelSpec(SMALL, (("wdith", "2"),)), "TypeError: .*wdith"),
-        (ModelSpec("timm/ghostnet_050.no_such_tag", pretrained=True), "pretrained weights cannot be had"),
+        (
+            ModelSpec("timm/ghostnet_050.no_such_tag", pretrained=True),
+            "cannot load its pretrained",
+        ),
     ],
 )
 def test_mistakes(spec, message):
@@ -130,7 +133,7 @@ def test_nothing_is_declared_beside_a_healthy_torchvision(tmp_path):
 def test_another_failure_of_torchvision_is_said(tmp_path):
     out = mend("broken", tmp_path)
     assert "No module named 'no_such_library'" in out
-    assert "install the one that belongs to this torch" in out
+    assert "install the version that belongs to this torch" in out
     assert out.endswith("False")
 
 

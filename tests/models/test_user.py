@@ -37,7 +37,7 @@ def test_a_package_where_the_user_stands(tmp_path, monkeypatch):
         ("nowhere.py:net", "no such file"),
         ("no_such_package:net", "cannot be imported"),
         (f"{FILE}:tinny", "did you mean 'tiny'"),
-        (f"{FILE}:not_a_network", "returns something of type str, not a torch.nn.Module"),
+        (f"{FILE}:not_a_network", "returns an object of type str, not a torch.nn.Module"),
         (f"{FILE}:failing", "ValueError: out of cheese"),
     ],
 )

@@ -75,7 +75,7 @@ def test_every_word(spec_of):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--pretrained"], "no weights were published"),
+        (["--pretrained"], "no pretrained weights are published"),
         ([*TINY, "--pretrained"], "--pretrained is for timm"),
         ([*TINY, "--output-names", "a,b"], "2 names for 1 outputs"),
         (["--model", "light_networks:detector", "--image-size", "64"], "inputs are 1x3x24x40, 1x4"),
