@@ -1,17 +1,17 @@
-"""Two arrays, the original's and a file's, into numbers. Nothing here decides.
+"""Compare two arrays, the original's and a file's. Nothing is judged here.
 
 All numbers are computed in float64 over all samples together. With e the expected values, f the found ones:
 
     max_abs   max |e - f|
     max_error max_abs / (max e - min e)
     rmse      sqrt(mean (e - f)^2)
-    sqnr_db   10 log10( sum e^2 / sum (e - f)^2 )          infinite where they are equal
-    varying_db  the same for the part that changes with the input: 10 log10( sum (e - m)^2 / sum (e - f)^2 ),
-              m the mean of e over the samples; m = 0 for one sample alone
+    sqnr_db   10 log10( sum e^2 / sum (e - f)^2 )          infinite if they are equal
+    varying_db  the same for the part that varies with the input: 10 log10( sum (e - m)^2 / sum (e - f)^2 ),
+              where m is the mean of e over the samples; m = 0 for a single sample
     cosine    <e, f> / (|e| |f|)
     liveliness  largest spread of one output element over the samples / (max e - min e)
-    own_error   max |e - g| / (max e - min e), where g is what the original itself gives in float32
-    top1_agreement  share of rows whose largest element is at the same place (outputs of two axes)
+    own_error   max |e - g| / (max e - min e), where g is the original's own float32 output
+    top1_agreement  the share of rows whose largest element is at the same place (outputs of two axes)
 
 An output that is the same on every sample is a constant: its errors are relative to max |e|.
 """
@@ -31,7 +31,7 @@ class Difference:
 
     output: str
     finite: bool
-    """Neither side holds NaN or infinity. Where this is false the other numbers are NaN."""
+    """Whether neither side holds NaN or infinity. If this is false, the other numbers are NaN."""
     max_abs: float
     max_error: float
     rmse: float
@@ -42,9 +42,9 @@ class Difference:
     top1_agreement: float | None
     worst_sample: int
     own_error: float | None = None
-    """How far the original's own float32 output is from its float64 one; None if that is not known."""
+    """The error of the original's own float32 output against its float64 one; None if that is not known."""
     constant: bool = False
-    """The original gives the same on all samples, of which there are several."""
+    """Whether the original's output is the same on all samples, of which there are several."""
 
 
 def compare_output(
@@ -52,11 +52,11 @@ def compare_output(
 ) -> Difference:
     """Compare one output over all samples; all are (samples, ...), of the same shape.
 
-    `single` is the original's own float32 output where `expected` is its float64 one.
+    `single` is the original's own float32 output, if `expected` is its float64 one.
 
-    `whole` holds `expected` for more samples than these: range, liveliness and what varies are of those.
+    `whole` holds `expected` for more samples than these; range, liveliness and variation are taken from it.
 
-    Raises `ValueError` if the shapes differ: that is another network, not an error to measure.
+    Raises `ValueError` if the shapes differ, because that is another network and not an error to measure.
 
     >>> found = compare_output("logits", np.array([[[0.0, 4.0]]]), np.array([[[0.0, 4.2]]]))
     >>> round(found.max_error, 3), round(found.sqnr_db), found.top1_agreement
@@ -94,10 +94,10 @@ def compare_output(
 
 
 def _varying(expected: Array, every: Array, constant: bool) -> float:
-    """The energy of what changes from sample to sample; of a constant, or of one sample alone, all of it.
+    """The energy of the part that varies between samples; all energy for a constant or a single sample.
 
-    Of some samples among `every` it is their share of the energy of all: how far a single one happens to be
-    from the mean says nothing of the file.
+    If `expected` holds only some samples of `every`, it is their share of the energy of all, because the
+    distance of single samples from the mean says nothing about the file.
     """
     if constant or len(every) < 2:
         return float((expected**2).sum())
@@ -111,7 +111,7 @@ def _decibels(signal: float, noise: float) -> float:
 
 
 def _top1_agreement(expected: Array, found: Array) -> float | None:
-    """For classifier outputs, (samples, batch, classes) with at least two classes."""
+    """The agreement of classifier outputs, (samples, batch, classes); None for any other shape."""
     if expected.ndim != 3 or expected.shape[-1] < 2:
         return None
     return float((expected.argmax(-1) == found.argmax(-1)).mean())

@@ -1,12 +1,11 @@
-"""Differences into a verdict: pass, fail, or not run, always with a reason.
+"""Decide a verdict from differences: pass, fail, or not run, always with a reason.
 
-    error <= tolerance                          pass
-    error <= multiple of torch's own error      pass, said; not run if that own error is too large to judge by
-    otherwise                                   fail
-    of quantized files: the error against what varies with the input, in dB, as well
+    error <= tolerance                          pass error <= multiple of torch's own error      pass, with a
+    note; not run if torch's own error is too large otherwise                                   fail quantized
+    files                             also the error against the part that varies with the input, in dB
 
-Errors are to the float64 original, relative to the output's range. Then every output must vary with the
-input, or be a constant of the network beside outputs that do.
+Errors are to the float64 original, relative to the output's range. Every output must also vary with the
+input, or be a constant of the network beside outputs that vary.
 """
 
 from __future__ import annotations
@@ -21,19 +20,19 @@ from mocovit_deploy.parity.tolerance import LIVELINESS, ONE_ROUNDING, OWN_ROUNDI
 
 
 class Verdict(StrEnum):
-    """What is said of a file, a layer or a bound."""
+    """The result of checking a file, a layer or a bound."""
 
-    PASS = "pass"  # noqa: S105 - no password
+    PASS = "pass"  # noqa: S105 - not a password
     FAIL = "fail"
     NOT_RUN = "not run"
-    """The check could not be made, so it has not passed."""
+    """The check could not be made, so it did not pass."""
 
 
 PASS, FAIL, NOT_RUN = Verdict.PASS, Verdict.FAIL, Verdict.NOT_RUN
 
 
 class Decision(NamedTuple):
-    """A verdict and its reason, in words."""
+    """A verdict and its reason."""
 
     verdict: Verdict
     reason: str
@@ -46,9 +45,10 @@ def decide(
     tolerance: Tolerance | None,
     whole: Golden | None = None,
 ) -> Decision:
-    """The verdict on a file and the reason. `key` is its format, its recipe, and the arithmetic that ran.
+    """The verdict on a file and the reason.
 
-    `whole` is the golden file, if `golden` holds only some of its samples.
+    `key` is the file's format, its recipe, and the arithmetic that ran; `tolerance` is None if there is none
+    for it. `whole` is the whole golden file, if `golden` holds only some of its samples.
     """
     if not outputs or not len(golden):
         return Decision(NOT_RUN, "the golden file holds nothing to compare")
@@ -67,36 +67,37 @@ def decide(
 
 
 def _decide_quantized(outputs: Sequence[Difference], tolerance: Tolerance, least_db: float) -> Decision:
-    """The verdict on outputs that are within the largest error: their noise against what varies in them.
+    """The verdict on outputs whose largest error is within the tolerance, by the noise in their varying part.
 
-    An output that hardly depends on the input has little that varies, and does not pass. Of a single sample
-    nothing varies, and the whole output stands for it.
+    An output that hardly depends on the input has a small varying part, and does not pass. A single sample
+    has no varying part; then the whole output is used.
     """
     for one in outputs:
         if not one.varying_db >= least_db:
             return Decision(
                 FAIL,
-                f"the error of {one.output} is too large beside what varies with the input: "
-                f"{one.varying_db:.1f} dB, at least {least_db:.1f} dB is wanted",
+                f"the error of {one.output} is too large against the part that varies with the input: "
+                f"{one.varying_db:.1f} dB, at least {least_db:.1f} dB are needed",
             )
     worst_db = min(one.varying_db for one in outputs)
     agreed = [one.top1_agreement for one in outputs if one.top1_agreement is not None]
     return Decision(
         PASS,
-        f"what varies is {worst_db:.1f} dB above the error, at least {least_db:.1f} dB is wanted; "
+        f"the part that varies with the input is {worst_db:.1f} dB above the error, at least {least_db:.1f} "
+        "dB are needed; "
         f"{_words(outputs, tolerance)}{f'; top-1 agreement {min(agreed):.0%}' if agreed else ''}",
     )
 
 
 def allowed_error(one: Difference, tolerance: Tolerance) -> float:
-    """How far an output may be from the float64 original's, relative to its range."""
+    """The largest error that passes for this output, relative to its range."""
     if by_own_rounding(one, tolerance):
         return OWN_ROUNDING.multiple * (one.own_error or 0.0)
     return tolerance.max_error
 
 
 def by_own_rounding(one: Difference, tolerance: Tolerance) -> bool:
-    """Is the output over the tolerance, and no further off than the original's own float32 allows?"""
+    """Whether the output is over the tolerance, but within a multiple of the original's own float32 error."""
     own = one.own_error
     return own is not None and tolerance.max_error < one.max_error <= OWN_ROUNDING.multiple * own
 
@@ -126,9 +127,9 @@ def _why_uncertain(one: Difference, tolerance: Tolerance) -> str:
 def _uncertain(one: Difference) -> str:
     own = one.own_error or 0.0
     return (
-        f"this network's own float32 output is uncertain by {own:.1e} of the range of {one.output}: it "
-        f"multiplies a rounding of 2^-24 by {own / ONE_ROUNDING:,.0f}, so no file of it can be judged; give "
-        "it trained weights (--checkpoint)"
+        f"the network's own float32 output is uncertain by {own:.1e} of the range of {one.output}, as it "
+        f"multiplies a rounding of 2^-24 by {own / ONE_ROUNDING:,.0f}, so its files cannot be judged; give "
+        "trained weights (--checkpoint)"
     )
 
 
@@ -143,17 +144,17 @@ def _why_nothing(one: Difference, golden: Golden, bound: float) -> str:
 
 
 def _fault(golden: Golden) -> str:
-    """What is wrong with the example inputs, where integers among them are all one number."""
+    """A hint if integers among the example inputs are all the same number; else empty."""
     still = [
-        f"{name} holds nothing but {array.flat[0]}"
+        f"{name} holds only {array.flat[0]}"
         for name, array in golden.inputs.items()
         if array.dtype.kind in "biu" and array.size > 1 and (array == array.flat[0]).all()
     ]
     if not still:
         return ""
     return (
-        f"; the example inputs are at fault: {' and '.join(still)}, and integers are varied among the "
-        "example's own, so give it numbers that differ"
+        f", or give example inputs with different integers: {' and '.join(still)}, and samples take their "
+        "integers from the example"
     )
 
 
@@ -162,7 +163,7 @@ def _words(outputs: Sequence[Difference], tolerance: Tolerance) -> str:
     own = "" if worst.own_error is None else f", torch's own float32 {worst.own_error:.1e}"
     text = f"max error {worst.max_error:.1e} of the output range{own}, tolerance {tolerance.max_error:.0e}"
     if any(by_own_rounding(one, tolerance) for one in outputs):
-        text += f": within {OWN_ROUNDING.multiple:.0f} times of torch's own error"
+        text += f": within {OWN_ROUNDING.multiple:.0f} times torch's own error"
     if constants := [one.output for one in outputs if one.constant]:
         text += f"; {', '.join(constants)} judged as constant"
     return text

@@ -1,4 +1,5 @@
-"""Samples on which a file names another class than the original network, each with the original's margin."""
+"""Samples on which a file answers another class than the original network, each with the original's
+margin."""
 
 from __future__ import annotations
 
@@ -11,10 +12,12 @@ from mocovit_deploy.artifacts.golden import Golden
 
 
 def flips(golden: Golden, found: Mapping[str, Array]) -> tuple[str, ...]:
-    """One line for each row of a classifier's output, (samples, batch, classes), whose largest element moved.
+    """One line for each row of a classifier's output whose largest element is another.
 
-    The margin is how far the original's own class stands above the file's one in the original, relative to
-    the range of the output: a flip with a margin above the error of the file cannot be.
+    Outputs are (samples, batch, classes).
+
+    The margin is the original's score for its own class minus its score for the file's class, relative to the
+    range of the output. A flip can only happen if the margin is at most twice the error of the file.
 
     >>> golden = Golden(("cat", "dog"), {}, {"logits": np.array([[[0.0, 4.0]], [[2.1, 2.0]]])})
     >>> flips(golden, {"logits": np.array([[[0.0, 4.1]], [[2.0, 2.1]]])})

@@ -1,12 +1,12 @@
-"""fp16 files that the runtime here computes in fp32, executed in half precision after all.
+"""Run fp16 files in half precision, which the runtime here computes in fp32.
 
     core         the real aarch64 runtime on an emulated Cortex-A76, if `mocovit-bench emulator` and
                  `mocovit-bench bundle` have installed it
     reference    numpy, anywhere (docs/half.md compares the two)
 
-The core is taken where it is installed and one inference there takes at most `LONGEST_S`; else the reference.
-`MOCOVIT_HALF=core` or `=reference` demands one of them. Both are slow, so each runs as many of the golden
-samples as fit into `BUDGET_S`, one at least and on the core two at most; ranges are those of all samples.
+The core is used if it is installed and one inference on it takes at most `LONGEST_S`; else the reference.
+`MOCOVIT_HALF=core` or `=reference` demands one of them. Both are slow, so each runs as many golden samples as
+fit into `BUDGET_S`, but at least one, and at most two on the core. Ranges are those of all samples.
 """
 
 from __future__ import annotations
@@ -29,15 +29,15 @@ VARIABLE = "MOCOVIT_HALF"
 AUTO, CORE, REFERENCE = "auto", "core", "reference"
 
 BUDGET_S = 20.0
-"""What the check of one file may take on a usual machine before it runs fewer samples."""
+"""Seconds that the check of one file may take on a usual machine before it runs fewer samples."""
 LONGEST_S = 60.0
-"""A file whose check with one sample would take longer on the core is left to the reference."""
+"""Seconds. A file whose check with one sample would take longer on the core is left to the reference."""
 MOST_ON_THE_CORE = 2
-"""Samples: a photograph and random numbers."""
+"""The most samples on the core: a photograph and random numbers."""
 _START_S = 3.0
-"""What an emulated run takes before its first inference."""
+"""Seconds that an emulated run takes before its first inference."""
 _EMULATED_S, _REFERENCE_S = 35e-9, 11e-9
-"""Seconds for each multiply-accumulate: measured, `mocovit_1_0` on one idle core."""
+"""Seconds for each multiply-accumulate, measured with `mocovit_1_0` on one idle core."""
 _PATIENCE = 10.0
 """How many times the expected time an emulated run may take."""
 
@@ -55,20 +55,20 @@ class _Chosen:
 
 
 def needs_half(report: ParityReport) -> bool:
-    """Whether a file passed that is made for fp16, without having been computed in it."""
+    """Whether a file that is made for fp16 passed without being computed in fp16."""
     return report.verdict == PASS and report.half is None and report.not_run == "fp16 arithmetic"
 
 
 def with_half(report: ParityReport, half: ParityReport) -> ParityReport:
-    """The report on a file with its check in half precision: the verdict is that one's."""
+    """`report` with the check in half precision, whose verdict replaces its own."""
     return replace(report, verdict=half.verdict, reason=half.reason, not_run="", half=half)
 
 
 def check_half(exporter: Format, artifact: Artifact, golden: Golden) -> ParityReport | None:
-    """The check on the emulated core, or else in the reference; None if neither can run it: the reference has
-    no int8.
+    """Check a file in half precision on the emulated core, or else in the reference.
 
-    Raises `ConversionError` for a file that cannot be read, and what `check_on_the_core` raises.
+    None if neither can run it; the reference has no int8. Raises `ConversionError` for a file that cannot be
+    read, and the errors of `check_on_the_core`.
     """
     predictor = exporter.load_half(artifact)
     assert predictor is not None, "only formats that have a half reference get here"
@@ -79,12 +79,12 @@ def check_half(exporter: Format, artifact: Artifact, golden: Golden) -> ParityRe
 
 
 def check_on_the_core(artifact: Artifact, golden: Golden, macs: int) -> ParityReport | None:
-    """The check on the emulated core; None if it is not installed, breaks, or would take too long.
+    """Check a file on the emulated core; None if the core is not installed, fails, or would take too long.
 
-    A file that the runtime refuses or crashes on there has not passed: its report says so. `macs` are the
-    multiply-accumulates of one inference, from which the time is estimated. Nothing is fetched or built.
-    Raises `UsageError` for a word in `MOCOVIT_HALF` that it does not take; if the word is "core",
-    `MissingToolError` where it is not installed, and what the target raises where it breaks.
+    If the runtime there refuses the file or crashes on it, the report is "not run". `macs` are the
+    multiply-accumulates of one inference, from which the time is estimated. Nothing is downloaded or built.
+    Raises `UsageError` for an unknown value of `MOCOVIT_HALF`. If the value is "core", raises
+    `MissingToolError` if the core is not installed, and the target's error if it fails.
     """
     asked = os.environ.get(VARIABLE) or AUTO
     if asked not in (AUTO, CORE, REFERENCE):
@@ -111,18 +111,18 @@ def check_on_the_core(artifact: Artifact, golden: Golden, macs: int) -> ParityRe
 
 
 def _served(artifact: Artifact) -> bool:
-    """Whether the bench, which runs the file on the core, can pass its tensors."""
+    """Whether the program that runs files on the core can pass this file's tensors."""
     sides = (artifact.inputs, artifact.outputs)
     return not artifact.dynamic_batch and all(len(side) <= _MOST_TENSORS for side in sides)
 
 
 def _expected_s(macs: int, samples: int) -> float:
-    """One more inference tells the profiler which kernels ran."""
+    """The seconds that a check takes on the core. One more inference tells the profiler which kernels ran."""
     return _START_S + macs * _EMULATED_S * (samples + 1)
 
 
 def check_in_reference(artifact: Artifact, golden: Golden, predictor: HalfPredictor) -> ParityReport:
-    """The check with numpy; not run, by name, where an operator has no semantics there."""
+    """Check a file with numpy; "not run" if the reference lacks an operator, whose name is the reason."""
     try:
         return _judged(artifact, golden, predictor)
     except ParityError as error:
@@ -144,7 +144,7 @@ def _words(arithmetic: str) -> str:
 
 
 def _choose(golden: Golden, affordable: int) -> _Chosen:
-    """Samples spread over all there are, the last among them if there are two."""
+    """`affordable` samples, evenly spread, at least one; with two or more the last sample is among them."""
     count = min(len(golden), max(1, affordable))
     places = np.linspace(0, len(golden) - 1, count).round()
     return _Chosen(golden.some([int(place) for place in places]), golden)

@@ -1,4 +1,5 @@
-"""The inputs every file is checked on: crops and scales of two real photographs, and random numbers."""
+"""The inputs that every file is checked on: crops of two photographs at several scales, and random
+numbers."""
 
 from __future__ import annotations
 
@@ -15,7 +16,7 @@ from mocovit_deploy.spec import InputSpec, Preprocessing
 
 FloatArray = npt.NDArray[np.float32]
 
-# photograph   left  top   side      as fractions of its height; the side is what is seen
+# photograph   left  top   side      of the crop, as fractions of the photograph's height
 CROPS = (
     ("china", 0.25, 0.0, 1.0),
     ("china", 0.0, 0.3, 0.5),
@@ -30,7 +31,7 @@ RANDOM_SAMPLES = 2
 def samples(spec: InputSpec, seed: int) -> tuple[tuple[str, ...], Array]:
     """Names and inputs, (samples, batch, C, H, W) in `spec.dtype`, preprocessed; batches hold shifted copies.
 
-    Networks whose input is not one or three channels get random samples alone, and their names say so.
+    Networks whose input does not have one or three channels get only random samples, named so.
     """
     generator = np.random.default_rng(seed)
     noise = _noise(spec, generator, (RANDOM_SAMPLES, *spec.shape))
@@ -45,7 +46,7 @@ def samples(spec: InputSpec, seed: int) -> tuple[tuple[str, ...], Array]:
 def random_crops(spec: InputSpec, seed: int, count: int) -> Array:
     """Random crops of the photographs, (count, batch, C, H, W) in `spec.dtype`, preprocessed.
 
-    One in four is random numbers; all are for networks whose input is not one or three channels.
+    Every fourth holds random numbers; all do if the input does not have one or three channels.
     """
     generator = np.random.default_rng(seed)
     runs: list[Array] = []

@@ -1,6 +1,7 @@
-"""Check one file in the runtime installed here, in a child: a crash of the runtime ends the child alone.
+"""Check one file in the runtime installed here, in a child, so that a crash of the runtime ends only the
+child.
 
-Plain data goes to the child and comes back (NaN and infinity included, which Python's json can say).
+Plain data goes to the child and comes back, with NaN and infinity, which Python's json can write.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from mocovit_deploy.untrusted import sandbox
 
 
 class CheckedHere(NamedTuple):
-    """A file's check."""
+    """The result of `check_here`."""
 
     report: ParityReport
     changed: bool
@@ -36,11 +37,11 @@ class CheckedHere(NamedTuple):
 def check_here(path: Path, *, verbose: bool, deadline_s: float | None) -> CheckedHere:
     """Check a file in a child.
 
-    What passes in fp32 and is made for fp16 is then checked in half precision: on the emulated core where it
-    is installed, else in the numpy reference, in another child.
+    A file that passes in fp32 and is made for fp16 is then checked in half precision: on the emulated core if
+    that is installed, else in the numpy reference, in another child.
 
-    `deadline_s` replaces the time that a file of its size may take. Raises what `check_file` raises, and
-    `ParityError` for a crash, a hang or too much memory.
+    `deadline_s` replaces the time limit that depends on the file's size. Raises the errors of `check_file`,
+    and `ParityError` for a crash, a hang or too much memory.
     """
     limits = sandbox.limits_for(path, golden_path(path), deadline_s=deadline_s)
 
@@ -67,11 +68,11 @@ def check_here(path: Path, *, verbose: bool, deadline_s: float | None) -> Checke
 
 
 def child_check(path: str) -> dict[str, Any]:
-    """Read, run and judge the file at `path`; raises the errors of its manifest, golden file and runtime.
+    """In the child: read, run and judge the file at `path`.
 
-    The result is {"report": the `ParityReport`, "changed": whether the file is not the one exported,
-    "half_macs": multiply-accumulates of one inference, if the file is to be run in half precision and can be;
-    else None}.
+    Returns {"report": the `ParityReport`, "changed": whether the file was changed after its export,
+    "half_macs": multiply-accumulates of one inference if the file must and can be run in half precision, else
+    None}. Raises the errors of its manifest, golden file and runtime.
     """
     artifact = read_manifest(Path(path))
     golden = read_golden(artifact)
@@ -79,7 +80,7 @@ def child_check(path: str) -> dict[str, Any]:
     report = check_file(exporter, artifact, golden)
     half_macs = None
     if needs_half(report):
-        with contextlib.suppress(MissingToolError):  # the report goes on saying that fp16 was not run
+        with contextlib.suppress(MissingToolError):  # the report then still says that fp16 was not run
             half = exporter.load_half(artifact)
             half_macs = None if half is None else half.macs
     return {
@@ -90,7 +91,7 @@ def child_check(path: str) -> dict[str, Any]:
 
 
 def child_check_half(path: str) -> dict[str, Any]:
-    """Run the file at `path` in the half-precision reference and judge it; as `child_check` otherwise."""
+    """In the child: run the file at `path` in the half-precision reference and judge it. {"report": ...}."""
     artifact = read_manifest(Path(path))
     predictor = format_named(artifact.format).load_half(artifact)
     assert predictor is not None, "`child_check` found one"
@@ -99,7 +100,7 @@ def child_check_half(path: str) -> dict[str, Any]:
 
 
 def report_from(document: Mapping[str, Any]) -> ParityReport:
-    """The report that `child_check` made plain data of."""
+    """The `ParityReport` that `child_check` returned as plain data."""
     tolerance = document["tolerance"]
     return ParityReport(
         **{

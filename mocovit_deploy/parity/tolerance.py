@@ -1,7 +1,7 @@
-"""The one table of tolerances, keyed by format, recipe and the arithmetic that really ran.
+"""The table of tolerances, by format, recipe and the arithmetic that really ran.
 
-Each entry carries what was measured when it was set, so that a reader can see how much room it leaves.
-There is no default: an untabled combination has no verdict.
+Each entry holds the error that was measured when it was set, so that a reader sees how much room it leaves.
+There is no default: a combination that is not in the table has no verdict.
 """
 
 from __future__ import annotations
@@ -14,24 +14,25 @@ class Tolerance:
     """How far a file may be from the original network."""
 
     max_error: float
-    """Largest absolute difference, relative to the range of the original's output over all samples."""
+    """The largest absolute difference, relative to the range of the original's output over all samples."""
     measured: float
     """The same quantity for `mocovit_1_0` when this entry was set; for mixed arithmetic, all in fp16."""
     min_varying_db: float | None = None
-    """Of quantized files: the least ratio of what varies with the input to the error, in dB. None for
-    others.
+    """For quantized files, the least ratio of the part that varies with the input to the error, in dB; None
+    for others.
     """
     measured_db: float | None = None
     """The same quantity for `mocovit_1_0` when this entry was set."""
 
 
 MIXED = "mixed"
-"""The arithmetic of a file computed in fp16 and in fp32, less than `NEARLY_ALL` of its MACs in fp16."""
+"""The arithmetic of a file computed in fp16 and in fp32, with less than `NEARLY_ALL` of its MACs in fp16."""
 
 NEARLY_ALL = 0.99
+"""The share of a file's MACs in fp16 from which its arithmetic is called fp16."""
 
 INT8_AND_HALF = "int8 and fp16"
-"""The arithmetic of a quantized file whose float operators ran in fp16."""
+"""The arithmetic of a quantized file whose floating-point operators ran in fp16."""
 
 TOLERANCES = {
     # (format, recipe, arithmetic)
@@ -106,11 +107,12 @@ class LayerTolerance:
     """How far a layer may be from the original's, relative to its own range over the samples."""
 
     carried: float
-    """Running from the file's inputs, with the errors of all layers before it."""
+    """If the file runs from its inputs, with the errors of all earlier layers."""
     alone: float
-    """Running from the original's values at the layers before it."""
+    """If the layer runs from the original's values at the layers before it."""
     measured: tuple[float, float]
-    """The largest of both over the layers of mocovit_0_5, ghostnet_050, mobilevit_xxs and efficientvit_b0."""
+    """The largest (carried, alone) of the layers of mocovit_0_5, ghostnet_050, mobilevit_xxs,
+    efficientvit_b0."""
 
 
 LAYER_TOLERANCES = {
@@ -124,7 +126,7 @@ LAYER_TOLERANCES = {
     ("tflite", "fp16_weights", "fp32"): LayerTolerance(carried=3e-2, alone=3e-3, measured=(6.7e-3, 4.9e-4)),
 }
 SAME_NETWORK = 1e-5
-"""How far the outputs of a network built again may be from those in the golden file; measured: 0 to 5e-7."""
+"""The largest error of a rebuilt network's outputs against the golden file; measured: 0 to 5e-7."""
 
 MEANT_ARITHMETIC = {
     "fp32": "fp32",
@@ -140,26 +142,29 @@ MEANT_ARITHMETIC = {
     "weight_only_wi8_afp16": "fp16",
     "weight_only_wp6_afp16": "fp16",
 }
-"""What a file of each recipe is made to be computed in."""
+"""The arithmetic that files of each recipe are made for."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class OwnRounding:
-    """What a network that multiplies rounding errors allows a right file: see decision 8."""
+    """The error that a right file may have if its network amplifies rounding errors (decision 8)."""
 
     multiple: float
-    """A file may be so many times as far from the float64 original as torch's own float32 output is."""
+    """How many times larger a file's error may be than the error of torch's own float32 output."""
     measured: float
-    """The largest such multiple of a right file whose error is near its tolerance or over it: timm's
-    mobilenetv4_hybrid_medium at 256 pixels, 6.0e-5 in TFLite where torch has 2.5e-5."""
+    """The largest such multiple of a right file whose error is near or over its tolerance: timm's
+    mobilenetv4_hybrid_medium at 256 pixels, with 6.0e-5 in TFLite and 2.5e-5 in torch.
+    """
     uncertain: float
-    """Where torch's own error is larger, relative to the output's range, no file can be judged: `multiple`
-    times it is the loosest tolerance of this table."""
+    """If torch's own error is larger than this, relative to the output's range, no file can be judged.
+    `multiple` times it is the loosest tolerance of an fp16 file.
+    """
 
 
 OWN_ROUNDING = OwnRounding(multiple=4.0, measured=2.4, uncertain=2.5e-3)
 ONE_ROUNDING = 2.0**-24
-"""The relative error of rounding one number to float32; torch's own error over it is a network's gain."""
+"""The relative error of rounding one number to float32. Torch's own error divided by it is a network's
+gain."""
 
 LIVELINESS = 10.0
-"""How many times the tolerance an output must vary with the input for a comparison to prove anything."""
+"""An output must vary with the input by this many times the tolerance; else a comparison proves nothing."""

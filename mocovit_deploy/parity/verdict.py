@@ -22,21 +22,21 @@ from mocovit_deploy.parity.tolerance import MEANT_ARITHMETIC, MIXED, TOLERANCES,
 
 @dataclass(frozen=True)
 class HiddenBranch:
-    """Layers that the outputs hardly show, and what their own values in the file say of them."""
+    """Layers that the outputs hardly depend on, judged by their own values in the file."""
 
     module: str
-    """The module of the last of them."""
+    """The module of the last layer."""
     change: float
     """How much the outputs change without the branch, relative to their range."""
     modules: tuple[str, ...]
-    """All of theirs, in the order of execution."""
+    """The modules of all its layers, in the order of execution."""
     verdict: Verdict
     reason: str
 
 
 @dataclass(frozen=True, repr=False)
 class ParityReport:
-    """The verdict on one file, and everything it rests on."""
+    """The verdict on one file, and the numbers that it rests on."""
 
     verdict: Verdict
     reason: str
@@ -46,16 +46,16 @@ class ParityReport:
     tolerance: Tolerance | None
     outputs: tuple[Difference, ...]
     not_run: str = ""
-    """What the file is made for and this machine could not execute, as in "fp16 arithmetic"."""
+    """The arithmetic that the file is made for and that did not run, as in "fp16 arithmetic"; else empty."""
     flips: tuple[str, ...] = ()
-    """Samples on which the file names another class than the original, in words, each with its margin."""
+    """Samples on which the file answers another class than the original, each as a line with its margin."""
     half: ParityReport | None = None
     """The check in half precision, if the file is made for it and the runtime here computes in fp32."""
     hidden: tuple[HiddenBranch, ...] = ()
-    """What the outputs do not judge: a defect there may change them by less than the tolerance."""
+    """Branches in which a defect may change the outputs by less than the tolerance."""
 
     def as_json(self) -> dict[str, Any]:
-        """Plain data for manifests and reports; infinities and NaN become None, which JSON can say."""
+        """Plain data for manifests and reports; infinities and NaN become None."""
         return without_nan(dataclasses.asdict(self))  # type: ignore[no-any-return]
 
     def __repr__(self) -> str:
@@ -63,11 +63,11 @@ class ParityReport:
 
     @property
     def decisive(self) -> ParityReport:
-        """The check in the arithmetic that the file is made for, if it was run; else this one."""
+        """The check in the arithmetic that the file is made for, if that was run; else this report."""
         return self if self.half is None else self.half
 
     def summary(self) -> dict[str, Any]:
-        """The verdict and its worst numbers, as a file says them of itself."""
+        """The verdict and its worst numbers, for a file's own metadata."""
         shown = self.decisive
         worst = [one.max_error for one in shown.outputs if one.finite]
         tolerance = None if shown.tolerance is None else shown.tolerance.max_error
@@ -81,15 +81,19 @@ class ParityReport:
 
 
 def check_predictor(artifact: Artifact, golden: Golden, predictor: Predictor) -> ParityReport:
-    """Run every golden input through `predictor` and compare with the original network's outputs."""
+    """Run every golden input through `predictor` and judge the outputs.
+
+    Raises `ParityError` if the runtime fails, or returns other outputs than the golden file has.
+    """
     found = predict_golden(artifact, golden, predictor)
     return judge_outputs(artifact, golden, found, predictor.runtime, predictor.arithmetic)
 
 
 def check_file(exporter: Format, artifact: Artifact, golden: Golden) -> ParityReport:
-    """Check a file in the runtime of its format, and in the platform's own where there is another.
+    """Check a file in the runtime of its format, and also in the platform's own if that is another.
 
-    Both must pass: what comes back is the first report that does not, or else the platform's.
+    Both must pass: returns the first report that does not pass, or else the platform's. Raises the errors of
+    `check_predictor`, and `ConversionError` if the file cannot be loaded.
     """
     report = check_predictor(artifact, golden, _loaded(exporter, artifact))
     platform = exporter.load_platform(artifact) if report.verdict == PASS else None
@@ -110,10 +114,10 @@ def _loaded(exporter: Format, artifact: Artifact) -> Predictor:
 def predict_golden(artifact: Artifact, golden: Golden, predictor: Predictor) -> dict[str, Array]:
     """The outputs of a file for all golden inputs, each (samples, ...).
 
-    A file with a free batch also runs all samples as one batch; should that differ from running them one
-    by one, the batched outputs are what is returned, so that the comparison sees it.
+    A file with a free batch also runs all samples as one batch. For each output the worse of the two results
+    is returned, so that the comparison sees an error of either.
 
-    Raises `ParityError` where the runtime fails on them, or gives other outputs than the golden file has.
+    Raises `ParityError` if the runtime fails, or returns other outputs than the golden file has.
     """
     one_by_one = [
         _called(predictor, golden, {name: array[i] for name, array in golden.inputs.items()})
@@ -133,14 +137,14 @@ def predict_golden(artifact: Artifact, golden: Golden, predictor: Predictor) -> 
     def error(found: Mapping[str, Array], name: str) -> float:
         return float(np.abs(found[name].astype(np.float64) - golden.exact(name)).max())
 
-    # Written so that a NaN in the batched outputs counts as worse.
+    # With this comparison a NaN in the batched outputs counts as worse.
     return {
         name: alone[name] if error(batched, name) <= error(alone, name) else batched[name] for name in alone
     }
 
 
 def _called(predictor: Predictor, golden: Golden, inputs: Mapping[str, Array]) -> dict[str, Array]:
-    """The outputs by name, all numbers. Any exception of a runtime becomes a `ParityError`."""
+    """The outputs by name, which must be numbers. Any exception of a runtime becomes a `ParityError`."""
     try:
         found = predictor(inputs)
     except (DeployError, MemoryError):
@@ -152,13 +156,13 @@ def _called(predictor: Predictor, golden: Golden, inputs: Mapping[str, Array]) -
         ) from error
     for name in golden.outputs:
         if name not in found or np.asarray(found[name]).dtype.kind not in "biuf":
-            raise ParityError(f"the file has no output {name} of numbers, which its golden file has")
+            raise ParityError(f"the file does not return numbers as output {name}, as its golden file does")
     return {name: np.asarray(found[name]) for name in golden.outputs}
 
 
 def _stacked(arrays: list[Array], name: str) -> Array:
     if len({array.shape for array in arrays}) > 1:
-        raise ParityError(f"output {name} changes its shape from sample to sample")
+        raise ParityError(f"the shape of output {name} changes from sample to sample")
     return np.stack(arrays) if arrays else np.zeros(0)
 
 
@@ -170,15 +174,15 @@ def judge_outputs(
     arithmetic: str,
     whole: Golden | None = None,
 ) -> ParityReport:
-    """Judge outputs that were computed anywhere, a phone included.
+    """Judge outputs, each (samples, ...), that were computed here or elsewhere, such as on a phone.
 
-    `whole` is the golden file, if `golden` holds only some of its samples: ranges are those of all.
-    Raises `ParityError` for outputs of another shape: that is another network, not an error to measure.
+    `whole` is the whole golden file, if `golden` holds only some of its samples; ranges are taken from it.
+    Raises `ParityError` for outputs of another shape, because that is another network.
     """
     for name, expected in golden.outputs.items():
         if len(golden) and np.shape(found[name]) != expected.shape:
             raise ParityError(
-                f"{artifact.path}: output {name} has shape {np.shape(found[name])}, the golden file "
+                f"{artifact.path}: output {name} has shape {np.shape(found[name])}, but the golden file has "
                 f"{expected.shape}"
             )
     outputs = differences(golden, found, whole) if len(golden) else ()
@@ -201,10 +205,10 @@ def judge_outputs(
 def differences(
     golden: Golden, found: Mapping[str, Array], whole: Golden | None = None
 ) -> tuple[Difference, ...]:
-    """Every output of a file beside the original's float64 one, if the golden file has it.
+    """The difference of every output to the original's, in float64 if the golden file has that.
 
-    `whole` is the golden file, if `golden` holds only some of its samples: ranges are those of all.
-    Raises `KeyError` for an output that is absent, `ValueError` for one of another shape.
+    `whole` is the whole golden file, if `golden` holds only some of its samples; ranges are taken from it.
+    Raises `KeyError` for an absent output, `ValueError` for one of another shape.
     """
     return tuple(
         compare_output(
@@ -219,19 +223,21 @@ def differences(
 
 
 def with_hidden(report: ParityReport, hidden: tuple[HiddenBranch, ...]) -> ParityReport:
-    """The report on a file that passed, with the verdicts on what its outputs hardly show.
+    """The report on a file that passed, with the verdicts on branches that its outputs hardly depend on.
 
-    One that fails fails the file. One that could not be judged is said, and does not.
+    A branch that fails fails the file. A branch that could not be judged does not, but is reported.
     """
     wrong = next((one for one in hidden if one.verdict == FAIL), None)
     if wrong is not None:
-        reason = f"{wrong.reason}; the outputs hardly show it: they change by {wrong.change:.1e} without it"
+        reason = (
+            f"{wrong.reason}; the outputs hardly show it, as they change by {wrong.change:.1e} without it"
+        )
         return dataclasses.replace(report, verdict=FAIL, reason=reason, hidden=hidden)
     return dataclasses.replace(report, hidden=hidden)
 
 
 def retold(report: ParityReport, tell: Callable[[str], str]) -> ParityReport:
-    """The report with every reason in it as `tell` gives it."""
+    """The report with every reason replaced by `tell(reason)`."""
     return dataclasses.replace(
         report,
         reason=tell(report.reason),
@@ -241,9 +247,9 @@ def retold(report: ParityReport, tell: Callable[[str], str]) -> ParityReport:
 
 
 def not_computed(recipe: str, arithmetic: str) -> str:
-    """What a file of `recipe` is made for and was not computed in, as in "fp16 arithmetic"; else nothing.
+    """The arithmetic that `recipe` is made for and that did not run, as in "fp16 arithmetic"; else "".
 
-    A file computed partly in fp16 ("mixed") ran as it does where fp16 is to be had.
+    A file computed partly in fp16 ("mixed") ran as it does on hardware with fp16.
     """
     meant = MEANT_ARITHMETIC.get(recipe, arithmetic)
     missing = [one for one in meant.split(" and ") if one not in arithmetic.split(" and ")]
@@ -251,12 +257,12 @@ def not_computed(recipe: str, arithmetic: str) -> str:
 
 
 def not_run(reason: str) -> ParityReport:
-    """The report on a file that could not be executed: never a pass."""
+    """The report on a file that could not be executed."""
     return ParityReport(NOT_RUN, reason, "", "", (), None, ())
 
 
 def without_nan(value: Any) -> Any:
-    """Plain data with None for every number that JSON cannot say."""
+    """Plain data with None for every NaN and infinity, which JSON does not have."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, dict):

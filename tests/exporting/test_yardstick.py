@@ -37,8 +37,8 @@ def exported(module, folder):
 @pytest.mark.parametrize(
     ("steps", "verdict", "reason"),
     [
-        (16, "pass", "within 4 times of torch's own error"),
-        (24, "not run", "this network's own float32 output is uncertain by"),
+        (16, "pass", "within 4 times torch's own error"),
+        (24, "not run", "the network's own float32 output is uncertain by"),
     ],
 )
 def test_a_network_that_multiplies_rounding(steps, verdict, reason, tmp_path):

@@ -69,7 +69,7 @@ def test_a_pass_by_torchs_own_error_says_so():
 
 def test_a_network_uncertain_beyond_use_says_by_how_much_and_what_to_do():
     reason = verdict(golden(2.7e-2), off_by(3.3e-2)).reason
-    assert "this network's own float32 output is uncertain by 2.7e-02 of the range of y" in reason
+    assert "the network's own float32 output is uncertain by 2.7e-02 of the range of y" in reason
     assert "multiplies a rounding of 2^-24 by 45" in reason
     assert "trained weights" in reason
 
@@ -143,7 +143,9 @@ def test_an_example_of_one_integer_is_said_to_be_at_fault(number, blamed):
     alone = Golden(NAMES, {"tokens": tokens}, {"anchors": ANCHORS})
     report = verdict(alone, {"anchors": ANCHORS})
     assert report.verdict == NOT_RUN
-    assert (f"the example inputs are at fault: tokens holds nothing but {number}" in report.reason) == blamed
+    assert (
+        f"give example inputs with different integers: tokens holds only {number}" in report.reason
+    ) == blamed
 
 
 QUANTIZED = [key for key, one in TOLERANCES.items() if one.min_varying_db is not None]
@@ -170,7 +172,7 @@ def test_a_quantized_file_is_judged_by_its_noise_too(key):
     shifted = small + 0.01 * noise * 10 ** (-(least_db - 4) / 20)
     worse = quantized_verdict(key, shifted, small)
     assert worse.verdict == FAIL
-    assert "beside what varies" in worse.reason
+    assert "against the part that varies" in worse.reason
     assert worse.outputs[0].max_error < TOLERANCES[key].max_error
 
 
