@@ -29,6 +29,7 @@ LINEARS = (aten.linear.default,)
 LAYERS = CONVOLUTIONS + TRANSPOSED_CONVOLUTIONS + LINEARS
 """Operations that have a weight for each pair of channels, into which a scale folds."""
 BATCH_NORMS = (aten.batch_norm.default,)
+DROPOUTS = (aten.dropout.default, aten.feature_dropout.default)
 
 
 def module_path(node: fx.Node) -> str:

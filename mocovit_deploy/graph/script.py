@@ -13,9 +13,7 @@ import torch
 from torch import Tensor, fx
 
 from mocovit_deploy.errors import ConversionError, first_line
-from mocovit_deploy.graph.edit import BATCH_NORMS, argument, aten, module_path, nodes_calling
-
-DROPOUTS = (aten.dropout.default, aten.feature_dropout.default)
+from mocovit_deploy.graph.edit import BATCH_NORMS, DROPOUTS, argument, module_path, nodes_calling
 
 
 def graph_of(module: torch.jit.ScriptModule, example: Sequence[Tensor]) -> fx.GraphModule:

@@ -1,4 +1,4 @@
-"""Exact rewrites of a captured graph. One pass is one file; `PASSES` is the pipeline, in order."""
+"""Exact rewrites of a captured graph. Each pass is one module; `PASSES` lists them in the order they run."""
 
 PASSES = ("drop_noops", "fold_batchnorm", "fold_normalization", "merge_branches", "fold_scale")
 
@@ -6,4 +6,5 @@ HALF_REWRITES = (
     "mocovit_deploy.passes.separate_denominator",
     "mocovit_deploy.passes.bound_linear_attention",
 )
-"""Modules of what files in half precision get after those: nothing in them may leave its range."""
+"""Modules of the rewrites that files in half precision get after the passes, to keep values within its
+range."""

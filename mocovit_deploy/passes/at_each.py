@@ -1,4 +1,4 @@
-"""What most rewrites are: one operation looked for, and something done at each place."""
+"""The loop of most rewrites: find every call of some operations, and rewrite the graph there."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from mocovit_deploy.graph.edit import cleanup, count_calls, nodes_calling, share
 from mocovit_deploy.passes.result import Change, PassResult
 
 Rewrite = Callable[[fx.GraphModule, fx.Node], Change | None]
-"""Changes the graph at a node and says what it did; None if the node is left as it is."""
+"""Changes the graph at a node and returns what it did; None if it leaves the node unchanged."""
 
 
 def at_each(graph: fx.GraphModule, targets: tuple[Any, ...], rewrite_at: Rewrite) -> PassResult:
-    """A new graph, rewritten at each call of `targets`, in order; `graph` itself where nothing changes."""
+    """A new graph, rewritten at each call of `targets`, in order; `graph` itself if nothing changes."""
     if not count_calls(graph, *targets):
         return PassResult(graph)
     edited = share_graph(graph)

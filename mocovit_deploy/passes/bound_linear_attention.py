@@ -1,21 +1,22 @@
-"""Linear attention whose values all stay within half precision, for every input.
+"""Scale linear attention so that all its values stay within half precision, for every input.
 
     before   y = (v k^T) q / (s q + eps)                             s = sum over tokens of k^T
     after    y = V * (m q') / max(s' q' + eps', TINY)                m = v' k'^T,  s' = a * sum of k'^T
              q' = q / Q,  k' = k * a / K,  v' = v * a / V            eps' = eps * a^2 / (Q K)
 
-Channels come before tokens, as `separate_denominator` leaves them. Q, K and V are the largest magnitudes, at
-least 2^-10: Q of each token, K and V of each head. a^2 = 2^14 / (d N), a at most 16.
+Channels come before tokens, as after `separate_denominator`. Q, K and V are the largest magnitudes, but at
+least 2^-10: Q for each token, K and V for each head. a^2 = 2^14 / (d N), and a is at most 16.
 
-y is a mean of values: the scales of q and k cancel, and that of v comes back. Without them v k^T and its
-product with q are sums over all tokens, which reach 2.3e6 in timm's `efficientvit_b0` on noise, where half
-precision ends at 65504. Weights cannot hold the scale: LiteRT flushes halves below 2^-14 to zero, small
-weights too. With them m is at most 2^14 / d, both products at most 2^14, and a denominator is flushed only
-where it is less than 4e-9 of what it could be. There, and where q is zero, `max` keeps 0 / 0 away.
+y is a weighted mean of values: the scales of q and k cancel, and that of v is multiplied back. Without the
+scales v k^T and its product with q are sums over all tokens, which reach 2.3e6 in timm's `efficientvit_b0` on
+noise, but half precision ends at 65504. The scales cannot go into weights, because LiteRT flushes halves
+below 2^-14 to zero, small weights included. With the scales m is at most 2^14 / d, both products are at most
+2^14, and a denominator is flushed only if it is less than 4e-9 of its largest possible value. In that case,
+and if q is zero, `max` prevents 0 / 0.
 
 Shapes    q, k (..., d, N); v (..., e, N); s (..., 1, d); y (..., e, N); Q (..., 1, N); K, V (..., 1, 1)
-Refuses   queries or keys that are not made by a ReLU: those of others may cancel in the denominator
-Exact     yes (float64), but for tokens whose s' q' + eps' is below TINY = 2^-14
+Refuses   queries or keys that do not come from a ReLU, because those may cancel in the denominator
+Exact     yes (float64), except tokens whose s' q' + eps' is below TINY = 2^-14
 Source    arXiv:2205.14756, equation 2
 """
 
@@ -40,13 +41,15 @@ TRANSPOSES = (aten.transpose.int, aten.permute.default)
 TINY = 2.0**-14
 """The smallest normal number of half precision."""
 LEAST = 2.0**-10
-"""Magnitudes below it are not scaled up further: a / LEAST must stay below where half precision ends."""
+"""Smaller magnitudes are not scaled up further, because a / LEAST must stay within half precision."""
 MOST_FACTOR = 16.0
+"""The largest a."""
 LARGEST = 2.0**14
-"""What products may reach: a quarter of where half precision ends."""
+"""The largest value of a product: a quarter of the largest half."""
 
 
 def bound_linear_attention(graph: fx.GraphModule) -> PassResult:
+    """The rewrite described above."""
     return at_each(graph, (aten.div.Tensor,), _bound_at)
 
 
@@ -88,7 +91,7 @@ def _attention(quotient: fx.Node) -> _Attention | None:
 
 
 def _turned_back(node: Any) -> Any:
-    """What `node` is the transpose of."""
+    """The node that `node` is the transpose of; None if it is not a transpose of the last two axes."""
     turned = calls(node, aten.transpose.int) and set(node.args[1:]) == {-1, -2}
     return node.args[0] if turned else None
 
@@ -119,11 +122,11 @@ def _bounded(quotient: fx.Node, found: _Attention) -> fx.Node:
     by_k = do(aten.reciprocal.default, times(largest(found.keys, [-2, -1]), 1 / a))
     by_v = do(aten.reciprocal.default, times(most, 1 / a))
     queries, keys, values = times(found.queries, by_q), times(found.keys, by_k), times(found.values, by_v)
-    # The mean, not the sum: of a sum times a constant XNNPACK's fp16 kernels lose the constant.
+    # A mean instead of a sum: XNNPACK's fp16 kernels lose the constant of a sum times a constant.
     total = times(do(aten.mean.dim, keys, [-1], True), a * tokens)
     below = do(PRODUCT, turned(total), queries)
     if found.eps:
-        root = (found.eps * a) ** 0.5  # on both sides: eps itself may be too small for half precision
+        root = (found.eps * a) ** 0.5  # in both factors, because eps may be too small for half precision
         below = do(aten.add.Tensor, below, times(times(by_q, root), times(by_k, root)))
     above = do(PRODUCT, do(PRODUCT, values, turned(keys)), queries)
     share = do(aten.div.Tensor, above, do(aten.clamp_min.default, below, TINY))

@@ -1,8 +1,8 @@
-"""A network's own methods that make it ready for inference (RepVGG's `switch_to_deploy` and its like).
+"""Run a network's own methods that prepare it for inference, such as RepVGG's `switch_to_deploy`.
 
-The passes merge branches without knowing any class, so these are rarely needed; they are for a network whose
-authors know something about it that a graph does not show. Run only when asked for, on a copy: what every
-file is judged against stays the network as it was given.
+The passes merge branches without knowing any class, so these methods are rarely needed. They are for networks
+whose authors know something that the graph does not show. They run only with --deploy-hooks, and on a copy:
+every file is judged against the network as the user gave it.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ from mocovit_deploy.passes.run import outputs_of, random_like, relative_error
 from mocovit_deploy.spec import ExportRequest
 
 HOOKS = ("switch_to_deploy", "reparameterize", "fuse")
-"""Methods without arguments; one that returns a module is replaced by it, as timm's `fuse` wants."""
+"""Methods without arguments. If one returns a module, that replaces its owner, as for timm's `fuse`."""
 
 BOUND = 1e-5
-"""Relative to the output's range: a hook computes its weights in float32. Measured on timm's: up to 6e-7."""
+"""Largest error, relative to the output's range, as hooks compute weights in float32. timm's: up to 6e-7."""
 
 
 def run_deploy_hooks(module: nn.Module) -> tuple[nn.Module, tuple[Change, ...]]:
-    """A copy of `module` in eval mode after its own hooks, outermost first, and what ran where.
+    """A copy of `module` in eval mode after its own hooks, outermost first, and the hooks that ran.
 
-    Raises `UsageError` where no part of the network has one, `ConversionError` where one fails.
+    Raises `UsageError` if no module has a hook, `ConversionError` if one fails.
     """
     deployed = copy.deepcopy(module).eval()
     changes: list[Change] = []
@@ -40,7 +40,7 @@ def run_deploy_hooks(module: nn.Module) -> tuple[nn.Module, tuple[Change, ...]]:
     if not changes:
         raise UsageError(
             f"--deploy-hooks: no module of {type(unwrapped(module)).__name__} has a method "
-            f"{', '.join(HOOKS[:-1])} or {HOOKS[-1]}; leave it out (the passes need none)"
+            f"{', '.join(HOOKS[:-1])} or {HOOKS[-1]}; leave --deploy-hooks out (the passes need none)"
         )
     return deployed.eval(), tuple(changes)
 
@@ -48,7 +48,7 @@ def run_deploy_hooks(module: nn.Module) -> tuple[nn.Module, tuple[Change, ...]]:
 def after_deploy_hooks(
     module: nn.Module, original: fx.GraphModule, example: tuple[Tensor, ...], request: ExportRequest
 ) -> tuple[fx.GraphModule, tuple[Proof, ...]]:
-    """The graph of `module` after its own hooks, and their proof, where `request` wants that."""
+    """The graph of `module` after its own hooks, and their proof; `original` if `request` wants no hooks."""
     if not request.deploy_hooks:
         return original, ()
     deployed, changes = run_deploy_hooks(module)
@@ -65,7 +65,8 @@ def prove(
 ) -> Proof:
     """Compare the captured graphs of a network without and with its hooks, both in float64.
 
-    Raises `ConversionError` where they differ by more than `BOUND`: the hook computes something else.
+    `example` holds the inputs of one run. Raises `ConversionError` if they differ by more than `BOUND`, so
+    that a hook changes what the network computes.
     """
     inputs = random_like(example, seed)
     expected, found = (outputs_of(in_double(graph), inputs) for graph in (before, after))
@@ -78,14 +79,14 @@ def prove(
     if not error <= BOUND:
         names = ", ".join(sorted({change.what for change in changes}))
         raise ConversionError(
-            f"the network's own {names} changes what it computes: relative error {error:.1e}, rounding is at "
-            f"most {BOUND:.0e}; leave out --deploy-hooks"
+            f"the network's own {names} changes what it computes: relative error {error:.1e}, but rounding "
+            f"is at most {BOUND:.0e}; leave out --deploy-hooks"
         )
     return Proof("deploy_hooks", changes, (), error, BOUND)
 
 
 def _run(module: nn.Module, path: str, changes: list[Change]) -> nn.Module:
-    """Run the first hook of `module`, then those of what it left of its children."""
+    """Run the first hook of `module`, then those of the children that it still has."""
     name = next((hook for hook in HOOKS if callable(getattr(module, hook, None))), None)
     if name is not None:
         where = path or "(network)"

@@ -4,9 +4,9 @@
                  | full-range slice | permute to the same order | cat of one | x*1 | x/1 | x+0 | x-0 - y
     after    x - y
 
-Refuses   nothing: what is not on the list is simply not a no-op
+Refuses   nothing; other operations are not considered
 Exact     yes, bit for bit
-Source    apple/coremltools rejects `alias` and full-range `slice` nodes; the rest is what eval mode leaves
+Source    apple/coremltools rejects `alias` and full-range `slice` nodes; the others remain from eval mode
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import Any
 from torch import Tensor, fx
 
 from mocovit_deploy.graph.edit import (
+    DROPOUTS,
     argument,
     aten,
     cleanup,
@@ -37,15 +38,15 @@ ALWAYS = (
     aten.lift_fresh.default,
     aten.lift_fresh_copy.default,
 )
-"""In a functional graph these return their input for all arguments."""
+"""In a functional graph these return their input, whatever their arguments."""
 
-DROPOUTS = (aten.dropout.default, aten.feature_dropout.default)
 CASTS = (aten.to.dtype, aten.to.dtype_layout, aten.to.device, aten._to_copy.default, aten.type_as.default)
 RESHAPES = (aten.view.default, aten.reshape.default, aten.expand.default, aten._unsafe_view.default)
 REORDERS = (aten.permute.default, aten.transpose.int)
 
 
 def drop_noops(graph: fx.GraphModule) -> PassResult:
+    """The pass described above."""
     graph = share_graph(graph)
     changes = []
     for node in list(graph.graph.nodes):
@@ -59,7 +60,7 @@ def drop_noops(graph: fx.GraphModule) -> PassResult:
 
 
 def _what_it_returns(node: fx.Node) -> fx.Node | None:
-    """The input that `node` returns unchanged, or None if it does something."""
+    """The input that `node` returns unchanged; None if `node` is not a no-op."""
     if node.target in ALWAYS:
         return _node(node.args[0])
     for targets, is_noop in _RULES:
@@ -77,7 +78,7 @@ def _node(value: Any) -> fx.Node:
 
 
 def _same_value_kind(node: fx.Node) -> bool:
-    """Same dtype and shape on both sides: a scalar operand can still change either."""
+    """Whether input and output have one dtype and shape, which a scalar operand may still change."""
     before, after = value_of(_node(node.args[0])), value_of(node)
     return before.dtype == after.dtype and tuple(before.shape) == tuple(after.shape)
 

@@ -1,4 +1,4 @@
-"""Fold what is done to an image before the first convolution into its weights.
+"""Fold the preprocessing of an image into the weights of the first convolution.
 
     before   image - * 1/255 - (x - mean) / std - Conv(W, b), pad 0 - y
     after    image - (x - m) - Conv(W*s, b), pad 0 - y                  s = 1 / (255 std),  m = 255 mean
@@ -9,12 +9,12 @@
     before   image, RGB - flip of the channels - Conv(W, b) - y
     after    image, RGB - Conv(W with its input channels flipped, b) - y
 
-The zeros of the padding stand for the mean, and no pixel does in every channel: so the mean is taken off the
-pixels, and zeros go on standing for it. A cast of an integer image stays.
+Padded zeros stand for the mean colour, and no single number is the mean of every channel. So the mean is
+still subtracted from the pixels, and zeros still stand for it. A cast of an integer image stays.
 
-Shapes    image (N, C, H, W); s, m (C,); W (Cout, Cin/groups, kH, kW)
-Refuses   an image that something else than convolutions reads after that; a channel whose scale is 0; weights
-          that are used twice; a new order of channels before a convolution with groups
+Shapes    image (N, C, H, W); s, m (C,); W (Cout, Cin/groups, kH, kW) Refuses   an image that not only
+convolutions read after that; a channel whose scale is 0; weights that are used
+          twice; a new order of channels before a convolution with groups
 Exact     yes (float64)
 Source    the linearity of convolutions
 """
@@ -54,24 +54,28 @@ CASTS = (aten.to.dtype, aten._to_copy.default)
 
 @dataclass(frozen=True)
 class Normalization:
-    """What a network does to an image channel by channel: channel i becomes map_i(image[order_i])."""
+    """The operations on an image that act on each channel: channel i becomes map_i(image[order_i])."""
 
     image: fx.Node
     steps: tuple[fx.Node, ...]
+    """The operations, in order."""
     map: Affine
     order: Tensor
     """(C,): the image's channel that each channel is made from."""
 
     @property
     def last(self) -> fx.Node:
+        """The last operation."""
         return self.steps[-1]
 
     @property
     def reorders(self) -> bool:
+        """Whether the channels change their order."""
         return not torch.equal(self.order, torch.arange(len(self.order)))
 
 
 def fold_normalization(graph: fx.GraphModule) -> PassResult:
+    """The pass described above."""
     graph = share_graph(graph)
     changes, refusals = [], []
     for image in [node for node in graph.graph.nodes if node.op == "placeholder"]:
@@ -80,14 +84,19 @@ def fold_normalization(graph: fx.GraphModule) -> PassResult:
             continue
         done = _fold(graph, found)
         if isinstance(done, Refused):
-            refusals.append(Refusal(module_path(found.last), f"what is done to {image.name}: {done.why}"))
+            refusals.append(
+                Refusal(module_path(found.last), f"the preprocessing of {image.name}: {done.why}")
+            )
         else:
             changes.append(done)
     return PassResult(cleanup(graph), tuple(changes), tuple(refusals))
 
 
 def normalization_of(graph: fx.GraphModule, image: fx.Node) -> Normalization | None:
-    """What is done to each channel of `image` before anything else; None if it is nothing, or no image."""
+    """The first operations on `image`, as far as they act on each channel; None if there are none.
+
+    Also None if the input is not an image, (N, C, H, W).
+    """
     if not isinstance(image.meta.get("val"), Tensor) or len(shape_of(image)) != 4:
         return None
     channels: Any = shape_of(image)[1]
@@ -113,7 +122,7 @@ def normalization_of(graph: fx.GraphModule, image: fx.Node) -> Normalization | N
 
 
 def _map_of(graph: fx.GraphModule, node: fx.Node, source: fx.Node, channels: int) -> Affine | None:
-    """The map over the channels that `node` is, or None."""
+    """The per-channel map that `node` computes; None if it computes something else."""
     if node.target in BATCH_NORMS:
         return map_of(graph, node) if why_not_constant(graph, node) is None else None
     make = ARITHMETIC.get(node.target)
@@ -126,7 +135,7 @@ def _map_of(graph: fx.GraphModule, node: fx.Node, source: fx.Node, channels: int
 
 
 def argument_or(node: fx.Node, name: str, default: Any) -> Any:
-    """An argument of an ATen call, or `default` if its schema has none of that name."""
+    """An argument of an ATen call, or `default` if the operation has no argument of that name."""
     try:
         return argument(node, name)
     except KeyError:
@@ -142,7 +151,7 @@ ARITHMETIC: dict[Any, Callable[[Tensor], Affine]] = {
 
 
 def _per_channel(graph: fx.GraphModule, value: Any, channels: int) -> Tensor | None:
-    """A number or a stored tensor as one number a channel, (C,) float64; None if it is not one."""
+    """A number or a stored tensor as one number for each channel, (C,) float64; None if it is neither."""
     if isinstance(value, int | float):
         return torch.full((channels,), float(value), dtype=torch.float64)
     stored = constant_tensor(graph, value)
@@ -156,7 +165,7 @@ def _per_channel(graph: fx.GraphModule, value: Any, channels: int) -> Tensor | N
 
 
 def _order_of(graph: fx.GraphModule, node: fx.Node, channels: int) -> Tensor | None:
-    """Which channel of its input each channel of a node is, (C,), or None if it does something else."""
+    """The input channel that each channel of a node is, (C,); None if the node does not permute channels."""
     if node.target is aten.flip.default and [axis % 4 for axis in argument(node, "dims")] == [1]:
         return torch.arange(channels).flip(0)
     if node.target is aten.index_select.default and argument(node, "dim") % 4 == 1:
@@ -173,15 +182,15 @@ def _order_of(graph: fx.GraphModule, node: fx.Node, channels: int) -> Tensor | N
 
 
 def _is_folded(graph: fx.GraphModule, found: Normalization) -> bool:
-    """Is there nothing left but the mean, before a convolution that pads?"""
+    """Whether the only step left is the subtraction of the mean, before a convolution that pads."""
     rest = [step for step in found.steps if step.target not in CASTS]
     return len(rest) == 1 and rest[0].target is aten.sub.Tensor and _pads(graph, found.last)
 
 
 def _fold(graph: fx.GraphModule, found: Normalization) -> Change | Refused:
-    """Fold, and say what was done, or why it cannot be."""
+    """Fold, and return what was done, or why it cannot be done."""
     if not found.map.finite or bool((found.map.scale == 0).any()):
-        return Refused("it scales a channel by 0 or by no finite number")
+        return Refused("it scales a channel by 0, infinity or NaN")
     centred = _pads(graph, found.last) and bool(found.map.shift.any())
     wanted = Affine(found.map.scale, torch.zeros_like(found.map.shift)) if centred else found.map
     plan = to_all(graph, found.last, wanted, 1, count_readers(graph))
@@ -204,12 +213,12 @@ def _fold(graph: fx.GraphModule, found: Normalization) -> Change | Refused:
     found.last.replace_all_uses_with(_image(graph, found, weight, mean))
     taken, *others = plan.takers
     also = f", and {', '.join(others)}" if others else ""
-    off = "" if mean is None else f"; {', '.join(f'{one:g}' for one in mean.tolist())} comes off the pixels"
-    return Change(taken, f"takes what is done to {found.image.name}{also}{off}")
+    off = "" if mean is None else f"; pixels minus {', '.join(f'{one:g}' for one in mean.tolist())} remains"
+    return Change(taken, f"takes the preprocessing of {found.image.name}{also}{off}")
 
 
 def _pads(graph: fx.GraphModule, node: fx.Node) -> bool:
-    """Is anything padded between here and the layers, or in them?"""
+    """Whether there is padding between here and the convolutions, or in them."""
     readers = readers_of(node)
     return any(one.target in PADS for one in readers) or any(
         any(map(any, zero_padding(graph, one))) for one in readers if one.target in CONVOLUTIONS
@@ -225,7 +234,7 @@ def _layers(node: fx.Node) -> list[fx.Node]:
 
 
 def _image(graph: fx.GraphModule, found: Normalization, weight: fx.Node, mean: Tensor | None) -> fx.Node:
-    """The image as the layers now read it: in floats, less the mean."""
+    """The node that the convolutions read now: the image in floating point, minus the mean."""
     image, stored = found.image, constant_tensor(graph, weight)
     assert stored is not None
     node, meta = image, found.last.meta
@@ -245,6 +254,6 @@ def _image(graph: fx.GraphModule, found: Normalization, weight: fx.Node, mean: T
 
 
 def _later(graph: fx.GraphModule, one: fx.Node, other: fx.Node) -> fx.Node:
-    """The one of two nodes that runs later."""
+    """The later of two nodes in the order of execution."""
     order = list(graph.graph.nodes)
     return max(one, other, key=order.index)

@@ -1,4 +1,4 @@
-"""Fold multiplications by a constant into the weights around them, attention's 1/sqrt(d) among them.
+"""Fold multiplications by a constant, such as attention's 1/sqrt(d), into the weights around them.
 
     before   x - Conv(W, b) - t;   softmax((t^T t) * c) ... t ... Conv(R, r)(t)        c = 1/sqrt(d)
     after    x - Conv(W*c^(1/2), b*c^(1/2)) - t';   softmax(t'^T t') ... Conv(R*c^(-1/2), r)(t')
@@ -6,11 +6,11 @@
     before   x - Linear(W, b) - * c - y              after    x - Linear(W*c, b*c) - y
     before   image - * 1/255 - Conv(W, b) - y        after    image - Conv(W/255, b) - y
 
-The weights before the multiplication take the factor wherever there is a choice; `scales` says how.
+If there is a choice, the weights before the multiplication take the factor; `scales` explains how.
 
-Shapes    c is one positive number; no shape changes
-Refuses   a factor that is zero, negative or not finite; one between operations that fix the scale on both
-          sides (a softmax's output, a sigmoid, the network's input) with no weights to take it
+Shapes    c is one positive number; no shape changes Refuses   a factor that is zero, negative or not finite;
+a factor that no weights can take, because operations on
+          both sides fix the scale (a softmax's output, a sigmoid, the network's input)
 Exact     yes (float64)
 Source    the linearity of the operations listed in `scales`; ReLU is positively homogeneous
 """
@@ -38,6 +38,7 @@ from mocovit_deploy.passes.result import Change, PassResult, Refusal
 
 
 def fold_scale(graph: fx.GraphModule) -> PassResult:
+    """The pass described above."""
     graph = share_graph(graph)
     changes, refusals = [], []
     for node in list(graph.graph.nodes):
@@ -52,7 +53,9 @@ def fold_scale(graph: fx.GraphModule) -> PassResult:
         exponents = solve(region)
         if exponents is None:
             holders = ", ".join(dict.fromkeys(region.fixed_by))
-            refusals.append(Refusal(where, f"no weights can take the factor {factor:g}: held by {holders}"))
+            refusals.append(
+                Refusal(where, f"no weights can take the factor {factor:g}: the scale is fixed by {holders}")
+            )
             continue
         touched = _rescale(graph, region, exponents, factor)
         changes.append(Change(where, f"factor {factor:g} into {', '.join(touched)}"))
@@ -65,7 +68,7 @@ def fold_scale(graph: fx.GraphModule) -> PassResult:
 def _rescale(
     graph: fx.GraphModule, region: Region, exponents: dict[fx.Node, Fraction], factor: float
 ) -> list[str]:
-    """Give every layer at the border of the region the weights its tensors' scales ask for."""
+    """Scale the weights of every layer at the border of the region; returns the names of all scaled."""
 
     def scale(tensor: object) -> float:
         return float(factor ** exponents.get(tensor, Fraction(0)))  # type: ignore[call-overload]

@@ -1,22 +1,23 @@
-"""Merge parallel convolutions, and identity or BatchNorm beside them, into one convolution.
+"""Merge parallel convolutions, and an identity or a BatchNorm parallel to them, into one convolution.
 
     before   x -+- Conv3x3(V, a) --------+
-                +- Conv1x1(W, b) --------+- sum - y    branches of one input, read by the sum alone;
-                +- BatchNorm(s, t) ------+             any number of them, in any order, other terms between,
-                +------------------------+             added or taken away
+                +- Conv1x1(W, b) --------+- sum - y    branches of one input that only the sum reads;
+                +- BatchNorm(s, t) ------+             any number of them, added or subtracted, in any order,
+                +------------------------+             also with other terms between
     after    x - Conv3x3(V + W' + I*s + I, a + b + t) - y
 
-W' is W in the centre of a 3x3 kernel, I the 3x3 kernel that returns its input; `kernels` has the algebra.
-A convolution followed by a BatchNorm is one convolution already: `fold_batchnorm` comes first. A BatchNorm
-of the whole sum is folded once the sum is a convolution. What is computed decides, not the class, so RepVGG,
-MobileOne, RepGhost, GhostNetV3 and a block of one's own merge alike, however the sum is written. The border
-stays exact: all branches see the same zeros there.
+W' is W in the centre of a 3x3 kernel, I the 3x3 kernel that returns its input; `kernels` has the algebra. A
+convolution followed by a BatchNorm is one convolution already, because `fold_batchnorm` runs first. A
+BatchNorm of the whole sum is folded once the sum is a convolution. The computation decides, not the class, so
+RepVGG, MobileOne, RepGhost, GhostNetV3 and the user's own blocks are merged alike, however the sum is
+written. The border stays exact, because all branches see the same zeros there.
 
 Shapes    V, W (Cout, Cin/groups, kH, kW), each its own kH, kW; a, b, s, t (Cout,); the merged kernel
           spans all taps, with the stride, the groups and the output size of the branches
-Refuses   a branch that something else reads too; weights that are shared or computed; BatchNorm in training
-          mode; branches with different groups or strides; a kernel that would cost more than the branches do,
-          as for 1x3 beside 3x1; padding of one side more than the other; a result that overflows
+Refuses   a branch with another reader; weights that are shared or computed; BatchNorm in training mode;
+branches
+          with different groups or strides; a kernel with more weights than the branches, as for 1x3 and 3x1;
+          padding that differs between two sides; a result that overflows
 Exact     yes (float64)
 Source    arXiv:2101.03697, section 3.3 (RepVGG); arXiv:2206.04040 (MobileOne); arXiv:2211.06088 (RepGhost)
 """
@@ -51,7 +52,7 @@ from mocovit_deploy.passes.fold_batchnorm import fold, plan_for
 from mocovit_deploy.passes.result import Change, PassResult, Refusal
 
 CONVOLUTION_OF = {1: aten.conv1d.default, 2: aten.conv2d.default}
-"""By number of spatial axes."""
+"""The convolution with that many spatial axes."""
 
 
 @dataclass(frozen=True)
@@ -59,11 +60,11 @@ class Merge:
     """One convolution in place of several terms of a sum."""
 
     source: fx.Node
-    """What all branches read."""
+    """The input of all branches."""
     branches: tuple[Term, ...]
-    """The terms that go; `source` itself stands for an identity."""
+    """The terms that are merged; `source` itself stands for an identity."""
     host: fx.Node
-    """The convolution whose parameters take the merged kernel."""
+    """The convolution whose parameters become the merged kernel."""
     kernel: Kernel
     weight: Tensor
     """The kernel's weight and bias in the host's dtype."""
@@ -71,6 +72,7 @@ class Merge:
 
 
 def merge_branches(graph: fx.GraphModule) -> PassResult:
+    """The pass described above."""
     graph = share_graph(graph)
     readers = count_readers(graph)
     changes: list[Change] = []
@@ -87,7 +89,7 @@ def merge_branches(graph: fx.GraphModule) -> PassResult:
 
 
 def _decide(graph: fx.GraphModule, total: Sum, readers: Readers) -> tuple[list[Merge], list[Refusal]]:
-    """What to merge in one sum, and what looks mergeable and is not."""
+    """The merges in one sum, and the branches that look mergeable but are not."""
     merges: list[Merge] = []
     refused: dict[fx.Node, str] = {}
     convolutions = [term.node for term in total.terms if term.node.target in CONVOLUTIONS]
@@ -113,7 +115,7 @@ def _decide(graph: fx.GraphModule, total: Sum, readers: Readers) -> tuple[list[M
 
 
 def _alike(fit: Sequence[Term], source: fx.Node, refused: dict[fx.Node, str]) -> list[tuple[Term, ...]]:
-    """Branches by stride and groups; identity and BatchNorm go with the first that reads every pixel."""
+    """Branches grouped by stride and groups. Identity and BatchNorm join the first group with stride 1."""
     kinds: dict[tuple[object, ...], list[Term]] = {}
     maps = [branch for branch in fit if branch.node is source or branch.node.target in BATCH_NORMS]
     for branch in (branch for branch in fit if branch not in maps):
@@ -125,12 +127,12 @@ def _alike(fit: Sequence[Term], source: fx.Node, refused: dict[fx.Node, str]) ->
             break
     for branches in kinds.values():
         if len(branches) == 1 < len(kinds):
-            refused[branches[0].node] = "a branch of a sum, but none beside it has its stride and its groups"
+            refused[branches[0].node] = "a branch of a sum, but no other branch has its stride and its groups"
     return [tuple(branches) for branches in kinds.values() if len(branches) > 1]
 
 
 def _merge(graph: fx.GraphModule, total: Sum, branches: tuple[Term, ...], source: fx.Node) -> Merge | Refused:
-    """The one convolution for `branches`, or why there is none."""
+    """The merge of `branches`, or why they cannot be merged."""
     with torch.no_grad():
         parts = {branch: kernel_of(graph, branch, source) for branch in branches}
         kernel = kernels.add_kernels([parts[branch] for branch in branches])
@@ -140,7 +142,7 @@ def _merge(graph: fx.GraphModule, total: Sum, branches: tuple[Term, ...], source
     names = ", ".join(dict.fromkeys(paths))
     cost, allowed = kernel.weight.numel(), sum(part.weight.numel() for part in parts.values())
     if cost > allowed:
-        return Refused(f"{names}: one kernel for all would have {cost} weights, more than their {allowed}")
+        return Refused(f"{names}: the merged kernel would have {cost} weights, more than their {allowed}")
     stored_as = argument_tensor(graph, host, "weight").dtype
     weight, bias = kernel.weight.to(stored_as), kernel.bias.to(stored_as)
     if not (weight.isfinite().all() and bias.isfinite().all()):
@@ -149,7 +151,7 @@ def _merge(graph: fx.GraphModule, total: Sum, branches: tuple[Term, ...], source
 
 
 def _account(total: Sum, merge: Merge) -> list[Change]:
-    """One change for every branch that goes into the host."""
+    """One change for every branch that is merged into the host."""
     into = module_path(merge.host)
     gone = [branch.node for branch in merge.branches]
     gone.remove(merge.host)
@@ -162,7 +164,7 @@ def _account(total: Sum, merge: Merge) -> list[Change]:
 
 
 def _carry_out(graph: fx.GraphModule, total: Sum, merges: Sequence[Merge]) -> fx.Node:
-    """Write the sum again, with one convolution where the branches of each merge were; returns its value."""
+    """Rewrite the sum with one convolution in place of each merge's branches; returns its node."""
     merged = {branch.node for merge in merges for branch in merge.branches}
     terms = [Term(_insert(graph, total, merge), 1) for merge in merges]
     terms += [term for term in total.terms if term.node not in merged]
@@ -180,7 +182,7 @@ def _carry_out(graph: fx.GraphModule, total: Sum, merges: Sequence[Merge]) -> fx
 
 
 def _fold_behind(graph: fx.GraphModule, value: fx.Node) -> list[Change]:
-    """A BatchNorm of the sum has a convolution before it now, where all terms were merged."""
+    """Fold a BatchNorm of the sum, which follows a convolution now if all terms were merged."""
     changes = []
     while value.target in CONVOLUTIONS and [user.target in BATCH_NORMS for user in value.users] == [True]:
         norm = next(iter(value.users))
@@ -193,7 +195,7 @@ def _fold_behind(graph: fx.GraphModule, value: fx.Node) -> list[Change]:
 
 
 def _insert(graph: fx.GraphModule, total: Sum, merge: Merge) -> fx.Node:
-    """The merged convolution, under the name and with the parameters of its host."""
+    """Insert the merged convolution, with the module path and the parameters of its host."""
     weight, bias = argument(merge.host, "weight"), argument(merge.host, "bias")
     set_parameter(graph, weight, merge.weight)
     if bias is None:

@@ -1,4 +1,4 @@
-"""What a pass returns."""
+"""The result of a pass, as plain data."""
 
 from __future__ import annotations
 
@@ -9,19 +9,22 @@ from torch import fx
 
 @dataclass(frozen=True)
 class Change:
-    """Something a pass did."""
+    """One change that a pass made."""
 
     where: str
     """The module path, as in "blocks.3.down.cheap.1"."""
     what: str
+    """What was done, as in "folded into blocks.3.down.cheap.0"."""
 
 
 @dataclass(frozen=True)
 class Refusal:
-    """Something a pass left as it was, and why."""
+    """One place that a pass left unchanged although it looked for such places."""
 
     where: str
+    """The module path."""
     why: str
+    """The reason."""
 
 
 @dataclass(frozen=True)
@@ -32,16 +35,17 @@ class Proof:
     changes: tuple[Change, ...]
     refusals: tuple[Refusal, ...]
     error: float | None
-    """Largest difference in float64, relative to the output's range; None if nothing was changed."""
+    """The largest difference in float64, relative to the output's range; None if nothing was changed."""
     bound: float
+    """The largest error that is allowed."""
 
 
 @dataclass(frozen=True)
 class PassResult:
-    """A new graph, and a true account of what was done to it and what was not."""
+    """A new graph, with the changes that were made and the places that were left unchanged."""
 
     graph: fx.GraphModule
     changes: tuple[Change, ...] = ()
     refusals: tuple[Refusal, ...] = ()
     proofs: tuple[Proof, ...] = ()
-    """Pass by pass; filled by `run_passes`."""
+    """One for each pass, in order; filled by `run_passes`."""

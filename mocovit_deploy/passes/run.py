@@ -1,4 +1,4 @@
-"""Run the passes, each proven on a float64 copy before it is done for real."""
+"""Run the passes. Each pass is proven on a float64 copy of the graph."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from mocovit_deploy.passes.result import Change, PassResult, Proof, Refusal
 
 
 class Pass(Protocol):
-    """A function from a graph to a new one, with an account of what was done; its name is the pass's."""
+    """A function from a graph to a new one with its changes. The function's name is the pass's name."""
 
     __name__: str
 
@@ -25,22 +25,23 @@ class Pass(Protocol):
 
 
 BOUND = 1e-10
-"""Largest difference a pass may make in float64, relative to the output's range; measured: below 1e-14."""
+"""The largest difference that a pass may make in float64, relative to the output's range. Measured: below
+1e-14."""
 
 
 def named_pass(name: str) -> Pass:
-    """A pass of this package."""
+    """The pass of this package with that name."""
     return rewrite(f"mocovit_deploy.passes.{name}")
 
 
 def rewrite(module: str) -> Pass:
-    """The function that a module of a pass or a format's rewrite holds, which has the module's name."""
+    """The function of a pass or of a format's rewrite, which has the same name as its module."""
     function: Pass = getattr(importlib.import_module(module), module.rpartition(".")[2])
     return function
 
 
 def standard_passes(without: Collection[str] = ()) -> tuple[Pass, ...]:
-    """The passes every network gets, in order, but for those named in `without`."""
+    """The passes that every network gets, in order, except those named in `without`."""
     return tuple(named_pass(name) for name in PASSES if name not in without)
 
 
@@ -50,12 +51,12 @@ def run_passes(
     passes: Iterable[Pass] | None = None,
     seed: int = 0,
 ) -> PassResult:
-    """Run `passes` in order, the standard ones by default; a new graph, with changes, refusals and proofs.
+    """Run `passes` in order (None: the standard ones). Returns a new graph, changes, refusals and proofs.
 
-    A pass that changes something also runs on a float64 copy, fed with seeded random numbers in the shapes of
-    `example` (floats; other dtypes are taken as they are), and its outputs are compared with the original's.
-    A pass that changes them by more than `BOUND`, or makes them NaN, raises `ConversionError`: nothing is
-    written.
+    A pass that changes something also runs on a float64 copy of the graph, whose outputs are compared with
+    the original's. Inputs are seeded random numbers in the shapes of `example`; inputs that are not
+    floating-point are taken from `example`. Raises `ConversionError` if a pass changes outputs by more than
+    `BOUND`, or makes them NaN.
     """
     run = standard_passes() if passes is None else tuple(passes)
     proving = _Proving(graph, random_like(example, seed))
@@ -74,7 +75,7 @@ def run_passes(
 
 
 class _Proving:
-    """The float64 copy that passes are proven on; made when the first pass changes something."""
+    """The float64 copy that passes are proven on. It is made when the first pass changes something."""
 
     def __init__(self, graph: fx.GraphModule, inputs: Sequence[Tensor]) -> None:
         self._given, self._inputs = graph, inputs
@@ -82,26 +83,33 @@ class _Proving:
         self._original: list[Tensor] = []
 
     def begin(self) -> fx.GraphModule:
-        """Make the copy. Raises `ConversionError` where the network itself is not finite."""
+        """Make the copy. Raises `ConversionError` if the network's own outputs are not finite."""
         self._wide = in_double(self._given)
         self._original = outputs_of(self._wide, self._inputs)
         if not all(bool(t.isfinite().all()) for t in self._original):
             raise ConversionError(
-                "the network itself gives NaN or infinity on random input: check its weights"
+                "the network itself computes NaN or infinity on random input; check its weights"
             )
         return self._wide
 
     def error_of(self, run: Pass, result: PassResult) -> float:
-        """How far the copy's outputs move by `run`, which gave `result`; `ConversionError` if too far."""
+        """The error of the copy's outputs after the pass `run`, which returned `result` for the real graph.
+
+        Raises `ConversionError` if it is over `BOUND`, or if the pass decides otherwise on the copy.
+        """
         widened, name = run(self._wide or self.begin()), run.__name__
         error = relative_error(self._original, outputs_of(widened.graph, self._inputs))
         if not error <= BOUND:
             raise ConversionError(
-                f"pass {name} changes what the network computes: relative error {error:.1e} in float64, "
-                f"rounding is at most {BOUND:.0e}; a defect of the pass: report it, and use --without {name}"
+                f"pass {name} changes what the network computes: relative error {error:.1e} in float64, but "
+                f"rounding is at most {BOUND:.0e}; this is a defect of the pass: report it, and use "
+                f"--without {name}"
             )
         if result.changes != widened.changes:
-            raise ConversionError(f"pass {name} decides otherwise in float64; its proof says nothing")
+            raise ConversionError(
+                f"pass {name} decides otherwise in float64, so its proof is void; report this, and use "
+                f"--without {name}"
+            )
         self._wide = widened.graph
         return error
 
@@ -109,7 +117,7 @@ class _Proving:
 def _still_refused(
     graph: fx.GraphModule, passes: Sequence[Pass], proofs: Sequence[Proof]
 ) -> tuple[Refusal, ...]:
-    """What the passes refuse in the final graph: a later pass may have dealt with what one refused."""
+    """The refusals that still hold for the final graph, as a later pass may have changed the place."""
     refusals: list[Refusal] = []
     for position, (run, proof) in enumerate(zip(passes, proofs, strict=True)):
         changed_since = any(later.changes for later in proofs[position + 1 :])
@@ -119,26 +127,26 @@ def _still_refused(
 
 
 def reparameterize(module: nn.Module, example: Sequence[Tensor] | Tensor) -> PassResult:
-    """Capture `module` and run every pass on it: exact, proven, and still an `nn.Module` to fine-tune.
+    """Capture `module` and run every pass on it. The result is proven exact, and can be fine-tuned.
 
-    `example` holds the inputs, in the shapes the result will take.
+    `example` holds the inputs of one run, in the shapes that the result will take.
 
         result = mocovit_deploy.reparameterize(network, torch.zeros(1, 3, 224, 224))
         logits = result.graph(images)
         for refusal in result.refusals: print(refusal.where, refusal.why)
 
-    Raises `ConversionError` when torch.export cannot take the network or a proof fails.
+    Raises `ConversionError` if torch.export cannot capture the network, or if a proof fails.
     """
     from mocovit_deploy.graph.capture import capture
 
     inputs = (example,) if isinstance(example, Tensor) else tuple(example)
     result = run_passes(capture(module, inputs), inputs)
-    own = copy_graph(result.graph)  # weights that no pass changed are the module's until here
+    own = copy_graph(result.graph)  # until here it shares weights that no pass changed with the module
     return replace(result, graph=fx.GraphModule(own, own.graph))
 
 
 def relative_error(expected: Sequence[Tensor], found: Sequence[Tensor]) -> float:
-    """Largest absolute difference, each output's relative to its own range; NaN if either side has one."""
+    """The largest absolute difference, each output's relative to its range; NaN if either side holds NaN."""
     worst = 0.0
     if any(e.shape != f.shape or e.dtype != f.dtype for e, f in zip(expected, found, strict=True)):
         return float("nan")
@@ -156,7 +164,7 @@ def _operations(graph: fx.GraphModule) -> list[object]:
 
 
 def random_like(example: Sequence[Tensor], seed: int) -> list[Tensor]:
-    """Seeded float64 normal numbers in the shapes of `example`; what is not floating is taken as it is."""
+    """Seeded float64 normal numbers in the shapes of `example`; tensors of other kinds unchanged."""
     generator = torch.Generator().manual_seed(seed)
     return [
         torch.randn(t.shape, generator=generator, dtype=torch.float64) if t.is_floating_point() else t

@@ -1,15 +1,16 @@
-"""Linear attention's denominator from the sum of the keys, not from a column of ones beside the values.
+"""Compute linear attention's denominator from the sum of the keys instead of a column of ones in the values.
 
     before   v - pad with ones - v1;  r = q (k^T v1);  y = r[..., :d] / (r[..., d:] + eps)
     after    s = sum over tokens of k;                 y^T = (v^T k) q^T / (s^T q^T + eps)
 
-No pad and no slices: a pad with anything but zeros is no operation of XNNPACK's, and cuts a TFLite file into
-partitions. Products are of values with channels before tokens, as they come from the image.
+This removes the pad and the slices. XNNPACK has no pad with other numbers than zeros, so such a pad would cut
+a TFLite file into partitions. The products take values with channels before tokens, as they come from the
+image.
 
 Shapes    q, k (..., N, d); v (..., N, e); y (..., N, e); s (..., d, 1)
-Refuses   a padded v, or a product of it, that something else reads
+Refuses   a padded v, or a product of it, that has another reader
 Exact     yes (float64)
-Source    arXiv:2205.14756, equation 2; the column of ones is what timm's `LiteMLA` computes it by
+Source    arXiv:2205.14756, equation 2; timm's `LiteMLA` computes it by the column of ones
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ PRODUCT = aten.matmul.default
 
 
 def separate_denominator(graph: fx.GraphModule) -> PassResult:
+    """The rewrite described above."""
     return at_each(graph, (aten.div.Tensor,), _separate_at)
 
 
@@ -40,7 +42,7 @@ def _separate_at(graph: fx.GraphModule, quotient: fx.Node) -> Change | None:
     found = _attention(quotient)
     if found is None:
         return None
-    change = Change(module_path(quotient), "its denominator from the sum of the keys")
+    change = Change(module_path(quotient), "denominator computed from the sum of the keys")
     supplant(quotient, _separated(quotient, found))
     return change
 
@@ -49,7 +51,7 @@ def _separate_at(graph: fx.GraphModule, quotient: fx.Node) -> Change | None:
 class _Attention:
     queries: fx.Node
     keys: fx.Node
-    """Transposed: (..., d, N)."""
+    """(..., d, N), transposed."""
     values: fx.Node
     eps: float | None
 
@@ -107,7 +109,7 @@ def _adds_a_one(padded: fx.Node) -> bool:
 
 
 def _cuts(node: fx.Node, start: int, end: int) -> bool:
-    """Does the slice take `start` to `end` of its input's last dimension?"""
+    """Whether the slice takes `start` to `end` of its input's last dimension."""
     shape = shape_of(argument(node, "self"))
     size = shape[-1]
     if argument(node, "dim") % len(shape) != len(shape) - 1 or argument(node, "step") != 1:

@@ -98,7 +98,7 @@ def with_itself(s, x):
 
 REFUSED = {
     "the output too": (with_itself, "the network's output"),
-    "no convolution": (lambda s, x: normalized(s, x).relu(), "not by a convolution"),
+    "no convolution": (lambda s, x: normalized(s, x).relu(), "not only by convolutions"),
     "a channel scaled by 0": (lambda s, x: s.conv(x.to(s.mean.dtype) * s.zero), "by 0"),
     "groups after another order": (lambda s, x: s.deep(normalized(s, x.flip(1))), "with groups"),
     "weights used twice": (lambda s, x: s.same(s.same(normalized(s, x))), "more than once"),

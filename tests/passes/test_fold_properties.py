@@ -432,22 +432,22 @@ REFUSED = {
     "a pool that counts zeros": (
         lambda s, x: s.a(F.avg_pool2d(s.n(x), 3, 1, 1)),
         {"n": norm2d(), "a": conv(padding=0)},
-        "is read by aten.avg_pool2d.default of .*, which does not keep its channels apart",
+        "is read by aten.avg_pool2d.default of .*, which mixes or splits channels",
     ),
     "a largest value of channels turned round": (
         lambda s, x: s.a(F.max_pool2d(s.n(x), 2)),
         {"n": turned_round(), "a": conv(padding=0)},
-        "is read by aten.max_pool2d.default of .*, which does not keep its channels apart",
+        "is read by aten.max_pool2d.default of .*, which mixes or splits channels",
     ),
     "a reshape that splits the channels": (
         lambda s, x: s.a(s.n(x).reshape(2, 2, 2, 36).flatten(2)),
         {"n": norm2d(), "a": nn.Linear(72, 3)},
-        "is read by aten.reshape.default of .*, which does not keep its channels apart",
+        "is read by aten.reshape.default of .*, which mixes or splits channels",
     ),
     "a mean over the channels": (
         lambda s, x: s.a(s.n(x).mean((1, 2))),
         {"n": norm2d(), "a": nn.Linear(6, 3)},
-        "is read by aten.mean.dim of .*, which does not keep its channels apart",
+        "is read by aten.mean.dim of .*, which mixes or splits channels",
     ),
     "half of the sum is an input": (
         lambda s, x: s.n(s.a(x) + x),
@@ -472,7 +472,7 @@ REFUSED = {
     "no number gives the padding": (
         lambda s, x: s.a(F.pad(s.n(x), (1, 1, 1, 1), value=0.7)),
         {"n": norm2d(), "a": conv(padding=0)},
-        "no single number before the BatchNorm gives",
+        "no single number becomes in the BatchNorm",
     ),
     "one of two readers is no layer": (
         lambda s, x: s.a(y := s.n(x)) + y,

@@ -323,7 +323,7 @@ REFUSED = {
             a=nn.Conv2d(4, 4, (1, 3), padding=(0, 1)),
             b=nn.Conv2d(4, 4, (3, 1), padding=(1, 0)),
         ),
-        {"(network)": "a, b: one kernel for all would have 144 weights, more than their 96"},
+        {"(network)": "a, b: the merged kernel would have 144 weights, more than their 96"},
     ),
     "other groups": (
         lambda: Lambda(lambda s, x: s.a(x) + s.b(x), a=conv(1), b=conv(groups=4)),
@@ -331,7 +331,7 @@ REFUSED = {
     ),
     "padding on one side": (
         lambda: Lambda(lambda s, x: s.a(x) + x, a=nn.Conv2d(4, 4, 2, padding="same")),
-        {"a": "pads one side more"},
+        {"a": "its padding differs"},
     ),
 }
 

@@ -89,7 +89,7 @@ def test_a_network_that_is_nan_by_itself_is_named_so():
     poisoned = network()
     with torch.no_grad():
         poisoned[0].weight[0] = float("nan")
-    with pytest.raises(ConversionError, match="the network itself gives NaN"):
+    with pytest.raises(ConversionError, match="the network itself computes NaN"):
         mocovit_deploy.reparameterize(poisoned, picture(size=8))
 
 

@@ -1,19 +1,19 @@
-"""A term of a sum as a convolution of one input: which terms are, why one may not be merged, and its kernel.
+"""Terms of a sum as convolutions of one input: find them, say why one cannot be merged, and get its kernel.
 
-A branch of `source` is a convolution of it, a BatchNorm of it, or `source` itself (an identity).
+A branch of `source` is a convolution of `source`, a BatchNorm of it, or `source` itself (an identity).
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import torch
 from torch import fx
 
 from mocovit_deploy.graph.edit import BATCH_NORMS, CONVOLUTIONS, argument, shape_of
-from mocovit_deploy.passes.algebra import kernels
+from mocovit_deploy.passes.algebra import border, kernels
 from mocovit_deploy.passes.algebra.affine import Affine
+from mocovit_deploy.passes.algebra.border import zero_padding
 from mocovit_deploy.passes.algebra.kernels import Kernel
 from mocovit_deploy.passes.algebra.plan import (
     Readers,
@@ -28,14 +28,14 @@ from mocovit_deploy.passes.algebra.sums import Sum, Term
 
 
 def is_branch(term: fx.Node, source: fx.Node) -> bool:
-    """Is this term of a sum a convolution or BatchNorm of `source`, or `source` itself?"""
+    """Whether this term of a sum is a convolution or a BatchNorm of `source`, or `source` itself."""
     return term is source or (term.target in CONVOLUTIONS + BATCH_NORMS and term.args[0] is source)
 
 
 def why_unfit(
     graph: fx.GraphModule, total: Sum, branch: fx.Node, source: fx.Node, readers: Readers
 ) -> str | None:
-    """Why this branch cannot be merged with any other, or None."""
+    """Why this branch cannot be merged with any other; None if it can."""
     if branch is source:
         return None
     others = sorted({reader_name(user) for user in branch.users if user not in total.inner})
@@ -50,12 +50,12 @@ def why_unfit(
     if is_transposed(branch):
         return "a transposed convolution"
     if _padding_of(graph, branch) is None:
-        return "pads one side more than the other"
+        return "its padding differs between two sides"
     return None
 
 
 def kernel_of(graph: fx.GraphModule, term: Term, source: fx.Node) -> Kernel:
-    """A branch as a convolution, in float64; of one that is taken away, the negative."""
+    """A branch as a convolution, in float64; negated if the sum subtracts the branch."""
     kernel = _kernel_of(graph, term.node, source)
     return replace(kernel, weight=kernel.weight * term.sign, bias=kernel.bias * term.sign)
 
@@ -81,20 +81,11 @@ def _kernel_of(graph: fx.GraphModule, branch: fx.Node, source: fx.Node) -> Kerne
 
 
 def _padding_of(graph: fx.GraphModule, conv: fx.Node) -> tuple[int, ...] | None:
-    """Zeros before (and after) each axis; None if "same" has to add more after than before."""
-    mode = argument(conv, "padding")
-    sizes = argument_tensor(graph, conv, "weight").shape[2:]
-    if mode == "valid":
-        return (0,) * len(sizes)
-    if mode != "same":
-        return per_axis(conv, "padding")
-    spans = [d * (size - 1) for d, size in zip(per_axis(conv, "dilation"), sizes, strict=True)]
-    return None if any(span % 2 for span in spans) else tuple(span // 2 for span in spans)
+    """The zeros on both sides of each axis; None if the sides of an axis differ."""
+    pads = zero_padding(graph, conv)
+    return None if any(before != after for before, after in pads) else tuple(before for before, _ in pads)
 
 
 def per_axis(conv: fx.Node, name: str) -> tuple[int, ...]:
-    """An argument that is one number for all spatial axes, or one each."""
-    value: Any = argument(conv, name)
-    axes = len(shape_of(conv)) - 2
-    numbers = (value,) if isinstance(value, int) else tuple(value)
-    return numbers * axes if len(numbers) == 1 else numbers
+    """An argument of a convolution for each spatial axis."""
+    return tuple(border.per_axis(argument(conv, name), len(shape_of(conv)) - 2))

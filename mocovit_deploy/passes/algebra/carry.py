@@ -1,12 +1,12 @@
-"""Operations that a per-channel map may be done before or after, for the same result.
+"""Operations before or after which a per-channel map has the same result.
 
-    y = reshape(x), permute(x), slice(x), ...     the channels only go to another axis
-    y = mean(x), avg_pool(x), upsample(x)         weights that sum to one: mean(s*x + t) = s*mean(x) + t
-    y = max_pool(x)                               where no scale is negative
+    y = reshape(x), permute(x), slice(x), ...     the channels only move to another axis
+    y = mean(x), avg_pool(x), upsample(x)         weights sum to one: mean(s*x + t) = s*mean(x) + t
+    y = max_pool(x)                               if no scale is negative
 
-`back` follows such an operation from its result to its input, `on` the other way. A reshape may join the
-channels with axes beside them (a flatten before a linear layer does); then every channel's scale and shift
-are repeated. One that splits the channels is not followed.
+`back` moves a map from the result of such an operation to its input, `on` from its input to its result. A
+reshape may join the channels with neighbouring axes, as a flatten before a linear layer does; then every
+channel's scale and shift are repeated. A reshape that splits the channels is not passed.
 
                     axis 1                        axis 1                        axis 2
     on      x (N, C, H, W) - flatten(1) - y (N, C*H*W)         x (B*N, C) - reshape - y (B, N, C)
@@ -48,7 +48,7 @@ AVERAGES = (
 MAXIMA = (aten.max_pool1d.default, aten.max_pool2d.default)
 MEANS = (aten.mean.dim,)
 CARRIERS = RESHAPES + ORDERS + PARTS + AVERAGES + MAXIMA + MEANS
-"""What `back` and `on` know; each reads one tensor, its first argument."""
+"""The operations that `back` and `on` can pass. Each reads one tensor, its first argument."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class Carried:
 
 
 def back(node: fx.Node, axis: int, affine: Affine) -> Carried | None:
-    """The map of its input that is `affine` along `axis` of what `node` returns; None if there is none."""
+    """The map of the input of `node` that equals `affine` along `axis` of its result; None if none does."""
     source, result = _shapes(node)
     if node.target in RESHAPES:
         return _through_reshape(result, source, axis, affine)
@@ -69,7 +69,7 @@ def back(node: fx.Node, axis: int, affine: Affine) -> Carried | None:
 
 
 def on(node: fx.Node, axis: int, affine: Affine) -> Carried | None:
-    """The map of what `node` returns that is `affine` along `axis` of its input; None if there is none."""
+    """The map of the result of `node` that equals `affine` along `axis` of its input; None if none does."""
     source, result = _shapes(node)
     if node.target in RESHAPES:
         return _through_reshape(source, result, axis, affine)
@@ -84,7 +84,7 @@ def _shapes(node: fx.Node) -> tuple[tuple[int, ...], tuple[int, ...]]:
 
 
 def _commutes(node: fx.Node, affine: Affine) -> bool:
-    """Is the map before this operation the map after it, as far as the numbers go?"""
+    """Whether the map commutes with this operation, apart from the axis of its channels."""
     if node.target in MAXIMA:
         return bool((affine.scale >= 0).all())
     if node.target in MEANS:
@@ -98,7 +98,7 @@ def _commutes(node: fx.Node, affine: Affine) -> bool:
 
 
 def _input_axes(node: fx.Node, source: Sequence[int], result: Sequence[int]) -> list[int | None]:
-    """For each axis of the result, the axis of the input it is; None for one that is computed with."""
+    """For each axis of the result, the input's axis that it is; None for an axis that is computed over."""
     rank = len(source)
     whole: list[int | None] = list(range(rank))
     if node.target is aten.permute.default:
@@ -120,7 +120,7 @@ def _input_axes(node: fx.Node, source: Sequence[int], result: Sequence[int]) -> 
 
 
 def _through_reshape(near: Sequence[int], far: Sequence[int], axis: int, affine: Affine) -> Carried | None:
-    """A map along `axis` of a tensor of shape `near`, for the same numbers in shape `far`."""
+    """A map along `axis` of a tensor of shape `near`, as a map of the same numbers in shape `far`."""
     for ours, theirs in _groups(near, far):
         if axis not in ours:
             continue
@@ -140,7 +140,7 @@ def _through_reshape(near: Sequence[int], far: Sequence[int], axis: int, affine:
 def _groups(near: Sequence[int], far: Sequence[int]) -> list[tuple[range, range]]:
     """Runs of axes of two shapes that hold the same numbers: (2, 3, 4) and (6, 4) are [0, 1]-[0], [2]-[1].
 
-    Found from the right. From a size on that the caller of the file chooses, what is left is one run.
+    They are found from the right. All axes up to a size that the caller of the file chooses become one run.
     """
     groups, i, j = [], len(near), len(far)
     while i and j:

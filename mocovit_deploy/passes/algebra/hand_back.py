@@ -1,11 +1,11 @@
-"""A per-channel map handed to what computes its input.
+"""Give a per-channel map to the operations that compute its input.
 
-before   x - Conv(W, b) - ... - (s*y + t)              ... what `carry` lets it through
+before   x - Conv(W, b) - ... - (s*y + t)              ... are operations of `carry`
 after    x - Conv(W*s, b*s + t) - ...
 
 before   x - Conv(V, a) -+                             after    x - Conv(V*s, a*s + t) -+
          x - Conv(W, b) -+- add - (s*y + t)                     x - Conv(W*s, b*s) -----+- add
-before   the same, concat for add                      after    each takes its own range of s and t
+before   the same with concat instead of add           after    each takes its own range of s and t
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ SUMS = (aten.add.Tensor, aten.sub.Tensor)
 
 
 def before(graph: fx.GraphModule, norm: fx.Node, readers: Readers) -> FoldPlan | Refused:
-    """Hand a BatchNorm to what computes its input: a layer, another BatchNorm, or a concat or sum of such."""
+    """Give a BatchNorm to its input: a layer, another BatchNorm, or a concat or sum of those."""
     source = norm.args[0]
     assert isinstance(source, fx.Node)
     return _hand_back(graph, source, norm, map_of(graph, norm), 1, readers)
@@ -57,7 +57,7 @@ def before(graph: fx.GraphModule, norm: fx.Node, readers: Readers) -> FoldPlan |
 def _hand_back(
     graph: fx.GraphModule, node: fx.Node, reader: fx.Node, wanted: Affine, axis: int, readers: Readers
 ) -> FoldPlan | Refused:
-    """Make `node` compute `wanted`, along `axis`, of what it computes; only `reader` may read it."""
+    """Let `node` compute also the map `wanted` along `axis` of its result, which only `reader` may read."""
     where = module_path(node)
     if node.target not in LAYERS + BATCH_NORMS + CONCATS + SUMS + carry.CARRIERS:
         what = "the network's input" if node.op == "placeholder" else f"{node.target} of {where}"
@@ -70,7 +70,7 @@ def _hand_back(
         source = node.args[0]
         assert isinstance(source, fx.Node)
         if carried is None:
-            return Refused(f"follows {node.target} of {where}, which does not keep its channels apart")
+            return Refused(f"follows {node.target} of {where}, which mixes or splits channels")
         return _hand_back(graph, source, node, carried.affine, carried.axis, readers)
     if node.target in CONCATS:
         return _hand_back_to_all(graph, node, wanted, axis, readers)
@@ -84,16 +84,16 @@ def _hand_back(
         return _compose(graph, node, wanted)
     transposed = argument(node, "groups") if is_transposed(node) else None
     with torch.no_grad():
-        weight, bias = affine.after_layer(
+        parameters = affine.after_layer(
             argument_tensor(graph, node, "weight"), argument_tensor(graph, node, "bias"), wanted, transposed
         )
-    return give(graph, node, weight, bias)
+    return give(graph, node, *parameters)
 
 
 def _hand_back_to_all(
     graph: fx.GraphModule, concat: fx.Node, wanted: Affine, axis: int, readers: Readers
 ) -> FoldPlan | Refused:
-    """Each input of a channel concat takes its own range of the map; of another concat, the whole map."""
+    """Each input of a concat takes its range of the map; the whole map if other axes are concatenated."""
     parts: Any = concat.args[0]
     where = module_path(concat)
     if len(set(parts)) != len(parts):
@@ -112,15 +112,15 @@ def _hand_back_to_all(
 def _hand_back_to_terms(
     graph: fx.GraphModule, total: fx.Node, wanted: Affine, axis: int, readers: Readers
 ) -> FoldPlan | Refused:
-    """Every term takes the scale, the first of them the shift: s*(a + b) + t = (s*a + t) + s*b."""
+    """Every term takes the scale, and the first also the shift: s*(a + b) + t = (s*a + t) + s*b."""
     where = module_path(total)
     terms = list(total.args[:2])
     plain = all(isinstance(term, fx.Node) for term in terms) and argument(total, "alpha") == 1
     if not plain or terms[0] is terms[1]:
         return Refused(f"follows {total.target} of {where}, not a convolution or linear layer")
-    if constant_tensor(graph, terms[0]) is not None:  # the shift goes into a layer
+    if constant_tensor(graph, terms[0]) is not None:  # the layer, not the constant, takes the shift
         terms.reverse()
-        if total.target is aten.sub.Tensor:  # k - a: the shift that becomes s*(k - a) + t is -t
+        if total.target is aten.sub.Tensor:  # s*(k - a) + t = s*k - (s*a - t): the layer's shift is -t
             wanted = Affine(wanted.scale, -wanted.shift)
     scaled = Affine(wanted.scale, torch.zeros_like(wanted.shift))
     plans = []
@@ -142,11 +142,11 @@ def _hand_back_to_terms(
 def _scale_constant(
     graph: fx.GraphModule, read: fx.Node, value: Tensor, scaled: Affine, axis: int, readers: Readers
 ) -> FoldPlan | Refused:
-    """The edit that scales a stored term, whose channels are `axis` axes from the end."""
+    """The edit that scales a stored term, whose channels lie on `axis`, counted from the end (negative)."""
     if readers.get(read, 1) > 1:
         return Refused(f"the stored tensor {read.target} is read more than once")
     if value.dim() < -axis or value.shape[axis] != len(scaled.scale):
-        return Refused(f"the stored tensor {read.target} is not one number or more for each channel")
+        return Refused(f"the stored tensor {read.target} does not have numbers for each channel")
     with torch.no_grad():
         new = (value.double() * scaled.scale.reshape(-1, *[1] * (-axis - 1))).to(value.dtype)
     if not bool(new.isfinite().all()):
@@ -155,7 +155,7 @@ def _scale_constant(
 
 
 def _compose(graph: fx.GraphModule, norm: fx.Node, wanted: Affine) -> FoldPlan | Refused:
-    """One BatchNorm that does `norm` and then `wanted`: new scale and shift, the statistics stay."""
+    """Let `norm` compute also the map `wanted`: it gets a new scale and shift, and keeps its statistics."""
     if why := why_not_constant(graph, norm):
         return Refused(f"follows a BatchNorm that is {why}")
     gamma, beta = argument_tensor(graph, norm, "weight"), argument_tensor(graph, norm, "bias")

@@ -1,8 +1,8 @@
-"""What a fold is made of: edits decided first and done afterwards, and the questions every fold asks.
+"""Plans of folds: edits that are decided first and made afterwards, and checks that every fold needs.
 
-`hand_back` and `hand_on` look at a per-channel map from its two sides. Each returns either a `FoldPlan`,
-a list of edits that together replace the map exactly, or a `Refused` that says why there is none. Nothing
-is changed until a plan's edits are carried out.
+`hand_back` and `hand_on` fold a per-channel map into one of its two sides. Each returns either a `FoldPlan`,
+whose edits together replace the map exactly, or a `Refused` with the reason. Nothing is changed until a
+plan's edits are carried out.
 """
 
 from __future__ import annotations
@@ -31,28 +31,30 @@ from mocovit_deploy.passes.algebra import affine
 from mocovit_deploy.passes.algebra.affine import Affine
 
 SHAPE_READERS = (aten.sym_size.int,)
-"""They read how large a tensor is, not what is in it."""
+"""Operations that read the size of a tensor, not its values."""
 
 Readers = Mapping[fx.Node, int]
+"""For each stored tensor, how many nodes read it (`graph.edit.count_readers`)."""
 
 
 @dataclass(frozen=True)
 class Refused:
-    """There is no such plan."""
+    """There is no plan; `why` says the reason."""
 
     why: str
 
 
 @dataclass(frozen=True)
 class FoldPlan:
-    """Edits that replace a per-channel map, and the module paths that take it."""
+    """Edits that together replace a per-channel map."""
 
     edits: tuple[Callable[[], None], ...]
     takers: tuple[str, ...]
+    """The module paths of the layers that absorb the map."""
 
 
 def together(plans: Iterable[FoldPlan | Refused]) -> FoldPlan | Refused:
-    """One plan that does all of them, or the first reason why one cannot be done."""
+    """One plan with the edits of all `plans`, or the first `Refused` among them."""
     edits: list[Callable[[], None]] = []
     takers: list[str] = []
     for plan in plans:
@@ -64,7 +66,7 @@ def together(plans: Iterable[FoldPlan | Refused]) -> FoldPlan | Refused:
 
 
 def give(graph: fx.GraphModule, node: fx.Node, weight: Tensor, bias: Tensor) -> FoldPlan | Refused:
-    """The edit that sets a node's weight and bias, where they are finite."""
+    """The edit that sets a node's weight and bias; refused if they are not finite."""
     if not (weight.isfinite().all() and bias.isfinite().all()):
         return Refused(
             f"folding it into {module_path(node)} would overflow: its variance is too close to zero"
@@ -82,18 +84,18 @@ def give(graph: fx.GraphModule, node: fx.Node, weight: Tensor, bias: Tensor) -> 
 
 
 def argument_tensor(graph: fx.GraphModule, node: fx.Node, name: str) -> Any:
-    """The tensor behind a node's argument, or None."""
+    """The stored tensor that is a node's argument; None if it is absent or computed."""
     return constant_tensor(graph, argument(node, name))
 
 
 def is_transposed(node: fx.Node) -> bool:
-    """Is this a transposed convolution, under its own name or that of all convolutions?"""
+    """Whether this is a transposed convolution, also as `aten.convolution`."""
     general = node.target is aten.convolution.default
     return node.target in TRANSPOSED_CONVOLUTIONS or bool(general and argument(node, "transposed"))
 
 
 def channel_axis(graph: fx.GraphModule, layer: fx.Node) -> int | None:
-    """The axis of a layer's or BatchNorm's channels, in and out; None for a single image without a batch."""
+    """The axis of the input and output channels of a layer or BatchNorm; None for an image without batch."""
     rank = len(shape_of(layer))
     if layer.target in LINEARS:
         return rank - 1
@@ -101,16 +103,17 @@ def channel_axis(graph: fx.GraphModule, layer: fx.Node) -> int | None:
 
 
 def readers_of(node: fx.Node) -> list[fx.Node]:
-    """The nodes that read the numbers of `node`, in order."""
+    """The nodes that read the values of `node`, in order."""
     return [user for user in node.users if user.target not in SHAPE_READERS]
 
 
 def reader_name(node: fx.Node) -> str:
+    """The name of a reader in refusals."""
     return "the network's output" if node.op == "output" else module_path(node)
 
 
 def map_of(graph: fx.GraphModule, norm: fx.Node) -> Affine:
-    """The affine map a BatchNorm with stored statistics is."""
+    """The affine map of a BatchNorm with stored statistics."""
     mean, variance, gamma, beta = (
         argument_tensor(graph, norm, name) for name in ("running_mean", "running_var", "weight", "bias")
     )
@@ -119,7 +122,7 @@ def map_of(graph: fx.GraphModule, norm: fx.Node) -> Affine:
 
 
 def why_not_own(graph: fx.GraphModule, node: fx.Node, readers: Readers) -> str | None:
-    """Why the weights of a layer or BatchNorm may not be changed for this one call, or None."""
+    """Why the weights of a layer or BatchNorm may not be changed for this call; None if they may."""
     for name in ("weight", "bias"):
         value = argument(node, name)
         if value is None:
@@ -132,9 +135,9 @@ def why_not_own(graph: fx.GraphModule, node: fx.Node, readers: Readers) -> str |
 
 
 def why_not_constant(graph: fx.GraphModule, norm: fx.Node) -> str | None:
-    """Why a BatchNorm is not a fixed affine map, or None if it is one."""
+    """Why a BatchNorm is not a fixed affine map; None if it is one."""
     if argument(norm, "training"):
-        return "in training mode: it normalises by the statistics of the batch it is given"
+        return "in training mode: it normalises by the statistics of each batch"
     if argument(norm, "running_mean") is None or argument(norm, "running_var") is None:
         return "without running statistics (track_running_stats=False)"
     for name in ("running_mean", "running_var", "weight", "bias"):

@@ -1,17 +1,17 @@
-"""Which tensors may be held scaled, and by how much: the reasoning behind `fold_scale`.
+"""Find which tensors can be stored scaled, and by how much, so that `fold_scale` can drop a multiplication.
 
-Suppose every tensor v of the graph were held as sigma(v) * v instead of v. Operations tie the sigmas:
+Suppose every tensor v of the graph were stored as sigma(v) * v instead of v. Operations relate the sigmas:
 
     y = reshape(x), relu(x), mean(x), max_pool(x), ...   sigma(y) = sigma(x)          (sigma > 0)
     y = a + b, concat(a, b)                              sigma(y) = sigma(a) = sigma(b)
     y = a @ b, a * b                                     sigma(y) = sigma(a) * sigma(b)
-    y = conv(x), linear(x)                               both free: the weights take sigma(y) / sigma(x)
-    y = softmax(x), any other operation, in- and outputs sigma = 1
+    y = conv(x), linear(x)                               no relation: the weights take sigma(y) / sigma(x)
+    y = softmax(x), other operations, inputs and outputs sigma = 1
 
-Dropping a multiplication y = c * x asks for sigma(x) = c * sigma(y). With sigma = c**q all of this is a small
-linear system in the exponents q, solved exactly in rational numbers. A layer is where a system ends, so each
-stays small. Example, attention with Q = K = V = t: c * (t^T t) is the same as (sqrt(c) t)^T (sqrt(c) t), so
-q(t) = 1/2; any other reader of t, a convolution for instance, takes c**-1/2 into its weights.
+To drop a multiplication y = c * x needs sigma(x) = c * sigma(y). With sigma = c**q this is a linear system in
+the exponents q, which is solved exactly in rational numbers. It stays small, because it ends at layers.
+Example: in attention with Q = K = V = t, c * (t^T t) equals (sqrt(c) t)^T (sqrt(c) t), so q(t) = 1/2. Any
+other reader of t, such as a convolution, takes c**-1/2 into its weights.
 """
 
 from __future__ import annotations
@@ -64,13 +64,14 @@ SAME = (
     aten.unbind.int,
     operator.getitem,
 )
+"""Operations whose output has the scale of its input."""
 PRODUCTS = (aten.matmul.default, aten.bmm.default)
 SUMS = (aten.add.Tensor, aten.sub.Tensor)
 FACTORS = (aten.mul.Tensor, aten.mul.Scalar, aten.div.Tensor, aten.div.Scalar)
 
 
 def constant_factor(graph: fx.GraphModule, node: fx.Node) -> float | None:
-    """The c of a multiplication y = c * x (or division y = x / (1/c)) by one number, or None."""
+    """The c of a multiplication y = c * x (or division y = x / (1/c)) by one number; None for other nodes."""
     if node.target not in FACTORS or not isinstance(node.args[0], fx.Node):
         return None
     other: Any = node.args[1]
@@ -85,34 +86,34 @@ def constant_factor(graph: fx.GraphModule, node: fx.Node) -> float | None:
 
 
 def _is_tensor(node: fx.Node) -> bool:
-    """A tensor or several, not a size."""
+    """Whether a node is a tensor or several, and not a size."""
     return isinstance(node.meta.get("val"), Tensor | list | tuple) or node.op == "get_attr"
 
 
 def _like(node: fx.Node, source: fx.Node) -> bool:
-    """Same shape and dtype: a factor can change both by broadcasting and promotion."""
+    """Whether both have one shape and floating-point dtype, which a factor can change by broadcasting."""
     after, before = value_of(node), value_of(source)
     return after.shape == before.shape and after.dtype == before.dtype and after.is_floating_point()
 
 
 @dataclass
 class Region:
-    """All tensors whose scales hang together with those around one multiplication, and their laws."""
+    """All tensors whose scales depend on each other around one multiplication, and their equations."""
 
     readers: Mapping[fx.Node, int]
     tensors: set[fx.Node] = field(default_factory=set)
     laws: list[tuple[dict[fx.Node, int], int]] = field(default_factory=list)
-    """Each: the coefficients of the exponents, and what they sum to."""
+    """Equations: the coefficients of the exponents, and the right-hand side."""
     fixed_by: list[str] = field(default_factory=list)
-    """The operations that hold some tensor of the region at its true value."""
+    """The operations that fix the scale of some tensor of the region at 1."""
 
     def owns(self, read: fx.Node) -> bool:
-        """Is this stored tensor read in one place only, so that it may be changed?"""
+        """Whether this stored tensor has a single reader, so that it may be changed."""
         return self.readers.get(read, 1) == 1
 
 
 def region_of(graph: fx.GraphModule, factor: fx.Node) -> Region:
-    """Everything tied to the multiplication `factor`, with the laws that dropping it asks for."""
+    """The tensors whose scales depend on the multiplication `factor`, with the equations for dropping it."""
     region, seen = Region(count_readers(graph)), set()
     todo: list[fx.Node] = [factor]
     while todo:
@@ -131,7 +132,7 @@ def region_of(graph: fx.GraphModule, factor: fx.Node) -> Region:
 
 
 def _tie(graph: fx.GraphModule, region: Region, operation: fx.Node, factor: fx.Node) -> list[fx.Node]:
-    """Add the law of one operation; returns the tensors it brings into the region."""
+    """Add the equation of one operation; returns the tensors that it brings into the region."""
     first: Any = operation.args[0] if operation.args else None
     if operation is factor:
         region.laws.append(({first: 1, factor: -1}, 1))
@@ -165,7 +166,7 @@ def _kind(graph: fx.GraphModule, operation: fx.Node) -> str:
 
 
 def _holds(graph: fx.GraphModule, region: Region, operation: fx.Node, tensor: fx.Node) -> bool:
-    """Does `operation`, which makes or reads `tensor`, need or give it at its true value?"""
+    """Whether `operation`, which makes or reads `tensor`, fixes its scale at 1."""
     if operation.op == "get_attr":
         return not region.owns(operation)
     kind = _kind(graph, operation)
@@ -184,10 +185,10 @@ def _name(operation: fx.Node) -> str:
 
 
 def solve(region: Region) -> dict[fx.Node, Fraction] | None:
-    """Exponents q that satisfy every law, or None. Where some are free the later tensors keep q = 0.
+    """Exponents q that satisfy every equation; None if there are none. Free exponents of later tensors are 0.
 
-    Gaussian elimination over the rationals; eliminating the earliest tensor of each law makes the weights
-    *before* the multiplication take the factor wherever there is a choice.
+    This is Gaussian elimination over the rationals. It eliminates the earliest tensor of each equation, so
+    that the weights *before* the multiplication take the factor if there is a choice.
     """
     order = {node: i for i, node in enumerate(next(iter(region.tensors)).graph.nodes)}
     solved: dict[fx.Node, tuple[dict[fx.Node, Fraction], Fraction]] = {}

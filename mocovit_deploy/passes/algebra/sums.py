@@ -1,4 +1,4 @@
-"""Sums in a graph, however they are written: `a + b - c`, `sum([a, b])`, `torch.stack([a, b]).sum(0)`."""
+"""Find sums in a graph, in all forms: `a + b - c`, `sum([a, b])`, `torch.stack([a, b]).sum(0)`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from mocovit_deploy.graph.edit import argument, aten, shape_of, value_of
 
 
 class Term(NamedTuple):
-    """One thing that is added, or taken away."""
+    """One term of a sum, added or subtracted."""
 
     node: fx.Node
     sign: int
@@ -20,21 +20,18 @@ class Term(NamedTuple):
 
 @dataclass(frozen=True)
 class Sum:
-    """What is added, in order, and the nodes that do nothing but add it."""
+    """The terms of a sum, in order, and the nodes that add them."""
 
     root: fx.Node
     """The node whose value is the sum."""
     terms: tuple[Term, ...]
-    """A term that is added twice stands here twice."""
+    """A term that is added twice is listed twice."""
     inner: frozenset[fx.Node]
-    """The nodes of the sum itself, the root included; all others among them are read inside it only."""
-
-    def alone_reads(self, term: fx.Node) -> bool:
-        return all(user in self.inner for user in term.users)
+    """The nodes that add, the root included. Only the sum itself reads the others."""
 
 
 def roots_of(graph: fx.GraphModule) -> list[fx.Node]:
-    """The node of every sum that is no part of a larger one, in the order they are computed."""
+    """The root of every sum that is not part of a larger one, in the order of execution."""
     roots: list[fx.Node] = []
     parts: set[fx.Node] = set()
     for node in reversed(graph.graph.nodes):
@@ -51,7 +48,7 @@ def sum_at(root: fx.Node) -> Sum:
 
 
 def operands(node: fx.Node) -> list[Term] | None:
-    """What a plain sum adds, every operand of the sum's own shape and dtype; None for anything else."""
+    """The terms of one addition whose operands have its own shape and dtype; None for any other node."""
     added: list[Any]
     signs = [1, 1]
     if node.target in (aten.add.Tensor, aten.sub.Tensor):
