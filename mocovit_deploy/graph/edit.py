@@ -103,6 +103,14 @@ def argument(node: fx.Node, name: str) -> Any:
     raise KeyError(f"{node.target} has no argument {name!r}")
 
 
+def argument_or(node: fx.Node, name: str, default: Any) -> Any:
+    """An argument of an ATen call, or `default` if the operation has no argument of that name."""
+    try:
+        return argument(node, name)
+    except KeyError:
+        return default
+
+
 def attribute(graph: fx.GraphModule, target: str) -> Tensor:
     """The parameter or buffer that a dotted name stands for."""
     value: Any = graph

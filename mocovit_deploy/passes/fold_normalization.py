@@ -33,6 +33,7 @@ from mocovit_deploy.graph.edit import (
     CONVOLUTIONS,
     add_parameter,
     argument,
+    argument_or,
     aten,
     cleanup,
     constant_tensor,
@@ -132,14 +133,6 @@ def _map_of(graph: fx.GraphModule, node: fx.Node, source: fx.Node, channels: int
         return None
     given = _per_channel(graph, node.args[1], channels)
     return None if given is None else make(given)
-
-
-def argument_or(node: fx.Node, name: str, default: Any) -> Any:
-    """An argument of an ATen call, or `default` if the operation has no argument of that name."""
-    try:
-        return argument(node, name)
-    except KeyError:
-        return default
 
 
 ARITHMETIC: dict[Any, Callable[[Tensor], Affine]] = {

@@ -1,9 +1,11 @@
-"""What is quantized how: decided once from the captured graph, written by each format in its own way.
+"""How a network is quantized: decided once from its graph, and written by each format in its own way.
 
-recipes       the values of --precision, whose names decode themselves
-calibration   images to calibrate on: a folder, an .npz, a function (calibration_set.py: as plain data)
-observe       what every value of the graph is on them
-ranges        from what was observed to a range: extremes, percentiles, least squared error
-grid          from a range to scale and zero point
-scheme        the description: a grid for every value and every weight
+recipes       the values of --precision, whose names are made of their parts
+calibration   images to calibrate on: a folder, an .npz, a function (calibration_set: as plain data)
+observe       statistics of every value of the graph on these images
+ranges        statistics into ranges: extremes, percentiles, least squared error
+grid          ranges into scale and zero point
+scheme        a grid for every value and every weight
+arithmetic    how a mixed file is divided           cut     the division of least cost
+noise         the error that int8 adds to each value
 """

@@ -1,4 +1,4 @@
-"""What a format is told to choose the arithmetic of every operator of a mixed file by. Plain data."""
+"""How a format chooses between int8 and float for each operator of a mixed file, as plain data."""
 
 from __future__ import annotations
 
@@ -10,25 +10,26 @@ from dataclasses import dataclass, field
 class ArithmeticChoice:
     """How the operators of one file are divided between int8 and float.
 
-    Operators are numbered as in the float file that the mixed one is made from.
+    Operators have the numbers that they have in the float file from which the mixed file is made.
     """
 
     everything: bool = False
-    """Whatever the runtime has an int8 kernel for is int8: the file that int8 costs are counted on."""
+    """Every operator with an int8 kernel is in int8. The int8 costs are counted on such a file."""
     nothing: bool = False
-    """No operator is int8: the file that float costs are counted on."""
+    """No operator is in int8. The float costs are counted on such a file."""
     careful: bool = False
     """Leave normalizations and products of two activations in float."""
     int8_instructions: Mapping[int, float] = field(default_factory=dict)
-    """What an operator was counted to take in int8; one that is absent is estimated."""
+    """The counted instructions of each operator in int8. Operators that are absent are estimated."""
     float_instructions: Mapping[int, float] = field(default_factory=dict)
     """The same in the float arithmetic of the file."""
     noise: Mapping[str, float] = field(default_factory=dict)
-    """By operation of the graph: what int8 adds to its value, relative to the median of all operations."""
+    """By operation of the graph, the noise that int8 adds to its value, relative to the median
+    operation's."""
     noise_price: float = 0.0
     """Instructions that one unit of noise is worth."""
 
     @property
     def is_counted(self) -> bool:
-        """Were instructions counted, or are all of them estimated?"""
+        """Whether instructions were counted; else all of them are estimated."""
         return bool(self.int8_instructions and self.float_instructions)

@@ -1,13 +1,13 @@
-"""Images to calibrate on, preprocessed as the network was trained.
+"""Read the images to calibrate on, and preprocess them for the network.
 
-    --calibration photographs/                 every image in the folder and below it, evenly chosen
+    --calibration photographs/                 images in the folder and below it, evenly chosen
     --calibration images.npz                   an array `images`
-    --calibration package.module:function      what a function returns
-    --calibration random                       crops of two photographs and random numbers: for speed alone
+    --calibration package.module:function      the images that a function returns
+    --calibration random                       crops of two photographs and random numbers: only for speed
 
-`images` are uint8 (n, H, W, C) in RGB, pixels 0 to 255, or float32 (n, C, H, W), taken as they are; labels
-beside them are not needed. A network that takes something else than one image is calibrated from an .npz with
-one array (n, ...) for each input, under its name.
+`images` are uint8 (n, H, W, C) in RGB, pixels 0 to 255, or preprocessed float32 (n, C, H, W). Labels are not
+needed. A network that does not take one image is calibrated from an .npz with one array (n, ...) for each
+input, under the input's name.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -29,7 +30,7 @@ from mocovit_deploy.spec import CalibrationRequest, InputSpec
 from mocovit_deploy.user_functions import load_function
 
 FEW_IMAGES = 100
-"""Below this many images ranges are uncertain, and a note says so."""
+"""With fewer images ranges are uncertain, and a note says so."""
 
 
 def read_calibration(
@@ -42,17 +43,17 @@ def read_calibration(
 ) -> CalibrationSet:
     """The calibration set that the user named.
 
-    `image` is what the network takes; None if that is not one image, and then only an .npz with an array for
-    each of the inputs `names` will do. For `RANDOM`, `random` makes at most so many runs: an array
-    (runs, batch, ...) for each input.
-    Raises `UsageError` for a folder, a file or a function that gives no images, or not such as fit; for NaN;
-    for images that are all the same colour.
+    `image` is the image that the network takes; None if it does not take one image, and then the source must
+    be an .npz with an array for each of the inputs `names`. `random` makes at most so many runs for the
+    source `RANDOM`: an array (runs, batch, ...) for each input. `progress` gets the number of images read and
+    of all. Raises `UsageError` for a source without images or with images that do not fit, for NaN, and if
+    every image is of a single colour.
     """
     source = request.source
     if request.strict and not Path(source).is_dir():
-        raise UsageError(f"--strict is of folders of images, and {source} is none; leave it out")
+        raise UsageError(f"--strict is for folders of images, and {source} is not one; leave --strict out")
     if source == RANDOM:
-        notes = ["calibrated on made-up images: speed and size are real, predictions are not"]
+        notes = ["calibrated on random images: speed and size are real, predictions are not"]
         return _checked(source, dict(zip(names, random(request.images), strict=True)), notes)
     notes = []
     if source.endswith(".npz") and image is None:
@@ -62,8 +63,8 @@ def read_calibration(
         )
     if image is None:
         raise UsageError(
-            f"{source}: this network takes {', '.join(names)}; calibrate it from an .npz with an "
-            "array (n, ...) for each"
+            f"{source}: the network takes {', '.join(names)}, not one image; calibrate it from an .npz with "
+            "an array (n, ...) for each"
         )
     wanted = request.images + request.judging_images
     labels: Array | None = None
@@ -75,12 +76,12 @@ def read_calibration(
         pictures, labels = _from_function(source, image, wanted)
     else:
         why = "not a folder" if Path(source).exists() else "no such folder"
-        raise UsageError(f"{source}: {why}, nor an .npz, module:function or the word {RANDOM}")
+        raise UsageError(f"{source}: {why}, .npz, module:function or the word {RANDOM}")
     tensors = _tensors(source, pictures[: request.images], image)
     if len(tensors) < FEW_IMAGES:
         notes.append(f"only {len(tensors)} calibration images; {FEW_IMAGES} or more give steadier ranges")
     if len(tensors) < image.batch:
-        raise UsageError(f"{source}: {len(tensors)} images, and the network takes {image.batch} at a time")
+        raise UsageError(f"{source}: {len(tensors)} images, but the network takes {image.batch} at a time")
     whole = len(tensors) // image.batch * image.batch
     runs = tensors[:whole].reshape(-1, *image.shape)
     judging = _judging(pictures, labels, request, notes)
@@ -90,7 +91,7 @@ def read_calibration(
 def _judging(
     pictures: Array, labels: Array | None, request: CalibrationRequest, notes: list[str]
 ) -> Judging | None:
-    """The images that candidates are judged by: those after the ones that ranges are taken from."""
+    """The images that candidates are judged on, which follow those that ranges are taken from."""
     if not request.judging_images:
         return None
     first = request.images if len(pictures) > request.images else 0
@@ -113,17 +114,18 @@ def _checked(source: str, inputs: Mapping[str, Array], notes: Sequence[str]) -> 
         is_image = array.dtype.kind == "f" or array.ndim == 5
         constant = _is_constant(array) if is_image else np.zeros(1, bool)
         if constant.all():
-            raise UsageError(f"{source}: every {name} is one colour; nothing can be learned from them")
+            raise UsageError(f"{source}: every {name} has a single colour; ranges need real images")
         if constant.any():
-            notes.append(f"{int(constant.sum())} of {len(array)} calibration images are one colour")
+            notes.append(f"{int(constant.sum())} of {len(array)} calibration images have a single colour")
         total.update(f"{name} {array.dtype} {array.shape}\n".encode())
         total.update(np.ascontiguousarray(array).tobytes())
     return CalibrationSet(source, inputs, total.hexdigest(), tuple(notes))
 
 
 def _is_constant(array: Array) -> Array:
-    """Which runs hold a single number, or, of images (runs, batch, C, H, W), one for each channel;
-    (runs,).
+    """Whether each run holds a single number, or one for each channel of images (runs, batch, C, H, W).
+
+    The result is (runs,).
     """
     area = array.reshape(len(array), -1) if array.ndim < 5 else array.reshape(*array.shape[:3], -1)
     same: Array = (area.max(axis=-1) == area.min(axis=-1)).reshape(len(array), -1).all(axis=1)
@@ -138,9 +140,9 @@ def _runs(source: str, name: str, array: Array, most: int) -> Array:
 
 
 def _tensors(source: str, pictures: Array, image: InputSpec) -> Array:
-    """(n, C, H, W) in `image.dtype`.
+    """The images as tensors, (n, C, H, W) in `image.dtype`.
 
-    Raises `UsageError` for arrays that are neither pixels nor tensors of the size.
+    Raises `UsageError` for arrays that are neither pixels nor tensors of the size of `image`.
     """
     (height, width), channels = image.sides, image.channels
     wanted = (height, width, channels) if pictures.dtype == np.uint8 else (channels, height, width)
@@ -159,37 +161,41 @@ def _tensors(source: str, pictures: Array, image: InputSpec) -> Array:
     return pixels.astype(image.dtype, copy=False)
 
 
-def _from_npz(path: Path) -> tuple[Array, Array | None]:
-    """Images, and labels if there are any."""
+class _Images(NamedTuple):
+    """Images, and their labels if there are any."""
+
+    pictures: Array
+    labels: Array | None
+
+
+def _from_npz(path: Path) -> _Images:
     arrays = read_labelled_arrays(path, ("images",), ("labels",))
     if "labels" in arrays and len(arrays["labels"]) != len(arrays["images"]):
         raise UsageError(f"{path}: {len(arrays['images'])} images for {len(arrays['labels'])} labels")
-    return arrays["images"], arrays.get("labels")
+    return _Images(arrays["images"], arrays.get("labels"))
 
 
-def _from_function(name: str, image: InputSpec, images: int) -> tuple[Array, Array | None]:
-    """Images of a function that is told what the network takes and how many are wanted, and labels if it
-    gives them.
-    """
+def _from_function(name: str, image: InputSpec, images: int) -> _Images:
+    """The result of a function that gets the input that the network takes and the number of images."""
     function = load_function(name)
     try:
         found = function(replace(image, batch=1), images)
     except DeployError:
         raise
     except Exception as error:
-        raise UsageError(f"{name}: gives no images: {type(error).__name__}: {first_line(error)}") from error
+        raise UsageError(f"{name}: returns no images: {type(error).__name__}: {first_line(error)}") from error
     pictures = np.asarray(found[0] if isinstance(found, tuple) and found else found)
     if not pictures.ndim:
         raise UsageError(f"{name}: returns {type(found).__name__}, not images or (images, labels)")
     if isinstance(found, tuple) and len(found) > 1 and len(np.asarray(found[1])) != len(pictures):
         raise UsageError(f"{name}: {len(pictures)} images for {len(np.asarray(found[1]))} labels")
-    return pictures, np.asarray(found[1]) if isinstance(found, tuple) and len(found) > 1 else None
+    return _Images(pictures, np.asarray(found[1]) if isinstance(found, tuple) and len(found) > 1 else None)
 
 
 def _from_folder(
     folder: Path, image: InputSpec, request: CalibrationRequest, progress: Callable[[int, int], None]
 ) -> tuple[Array, list[str]]:
-    """Pixels (n, H, W, C) of the images in a folder, and what was left out."""
+    """Pixels (n, H, W, C) of the images in a folder, and a note about files that were left out."""
     found = files_in(folder)
     pictures: list[Array] = []
     skipped: list[str] = []
@@ -203,7 +209,7 @@ def _from_folder(
             pictures.append(read_pixels(path, image))
         except NoImageError as error:
             if request.strict:
-                raise UsageError(f"{path}: {error}; leave it out, or leave out --strict") from None
+                raise UsageError(f"{path}: {error}; remove the file, or leave out --strict") from None
             skipped.append(f"{path.relative_to(folder)} ({error})")
         progress(len(pictures), min(wanted, len(found)))
     if not pictures:

@@ -1,14 +1,14 @@
-"""Int8 or float for every operator, at the least total cost: a minimum cut.
+"""Choose int8 or float for every operator at the least total cost, by a minimum cut.
 
                  float cost                 int8 cost
-    int8 side  ------------->  operator  ------------->  float side       cut edges are paid
+    int8 side  ------------->  operator  ------------->  float side       the cost is that of all cut edges
                                   ^ |
-               conversion cost    | v    conversion cost, once a value however many read it
+               conversion cost    | v    conversion cost, once for a value with any number of readers
                                 operators that read it
 
-The cost of a labelling is what each operator costs in its arithmetic, and one conversion for every value that
-is made in one arithmetic and read in the other. This is a sum of submodular terms of two labels each, so a
-minimum cut gives the cheapest labelling of all, exactly.
+The cost of a labelling is the cost of each operator in its arithmetic, and of one conversion for every value
+that is made in one arithmetic and read in the other. This is a sum of submodular terms of two labels each, so
+a minimum cut gives exactly the cheapest labelling.
 
 Sources   V. Kolmogorov and R. Zabih, What energy functions can be minimized via graph cuts?, PAMI 26, 2004
           E. A. Dinic, Algorithm for solution of a problem of maximum flow in networks, 1970
@@ -22,19 +22,21 @@ from dataclasses import dataclass
 from math import isfinite
 
 LEAST = 1e-9
-"""Of all finite costs together: a smaller residual capacity is rounding."""
+"""The share of all finite costs below which a residual capacity counts as rounding."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Value:
-    """A value between operators, and what converting it once costs."""
+    """A value between operators, and the cost of converting it."""
 
     made_by: int | None
-    """The operator, by its place; None for an input, which is float."""
+    """The number of the operator; None for an input, which is float."""
     read_by: tuple[int, ...]
+    """The numbers of the operators that read it."""
     is_output: bool = False
-    """Outputs are float."""
+    """Whether it is an output of the file, which is float."""
     conversion: float
+    """The cost of one conversion."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +44,7 @@ class Labelling:
     """The cheapest arithmetic of every operator."""
 
     int8: frozenset[int]
-    """The operators that are computed in int8, by their places; the others are float."""
+    """The numbers of the operators that are computed in int8; the others are float."""
     cost: float
 
 
@@ -54,9 +56,10 @@ def cheapest(
 ) -> Labelling:
     """The labelling of least cost. Costs are at least 0; infinity forbids an arithmetic.
 
-    `tied` operators get the same label. Of labellings that cost the same, the one with most in float.
-    Raises `ValueError` for a negative cost or NaN, for an operator that is forbidden both, and for ties that
-    cannot be kept.
+    The costs of operator i are `int8_costs[i]` and `float_costs[i]`. `tied` operators get the same label. Of
+    several labellings with the least cost, the one with most operators in float is returned. Raises
+    `ValueError` for a negative cost or NaN, for an operator that is forbidden both arithmetics, and for ties
+    that contradict the costs.
     """
     finite = [
         cost for cost in (*int8_costs, *float_costs, *(one.conversion for one in values)) if isfinite(cost)
@@ -93,20 +96,22 @@ class _Flow:
 
     def __init__(self, nodes: int) -> None:
         self.edges: list[list[int]] = [[] for _ in range(nodes)]
-        """Of each node the places of its edges; the edge back is at `place ^ 1`."""
+        """For each node, the numbers of its edges. The reverse of edge `e` is edge `e ^ 1`."""
         self.ends: list[int] = []
+        """The node that each edge leads to."""
         self.left: list[float] = []
-        """What more each edge can take."""
+        """The residual capacity of each edge."""
         self.least = 0.0
 
     def add(self, start: int, end: int, capacity: float, back: float = 0.0) -> None:
+        """Add an edge with a capacity in each direction."""
         for node, other, amount in ((start, end, capacity), (end, start, back)):
             self.edges[node].append(len(self.ends))
             self.ends.append(other)
             self.left.append(amount)
 
     def maximum(self, source: int, sink: int, least: float) -> float:
-        """Send all that can be sent; capacities up to `least` count as nothing."""
+        """The maximum flow from `source` to `sink`; capacities up to `least` count as 0."""
         self.least, total = least, 0.0
         while sink in (levels := self._levels(source)):
             untried = [0] * len(self.edges)
@@ -115,7 +120,7 @@ class _Flow:
         return total
 
     def reachable(self, source: int) -> set[int]:
-        """The nodes that more could be sent to, after `maximum`."""
+        """The nodes that residual capacity leads to after `maximum`: the source's side of the cut."""
         return set(self._levels(source))
 
     def _levels(self, source: int) -> Mapping[int, int]:
@@ -130,7 +135,7 @@ class _Flow:
         return levels
 
     def _send(self, source: int, sink: int, levels: Mapping[int, int], untried: list[int]) -> float:
-        """Fill one path along rising levels; how much it took, 0 if there is none."""
+        """Fill one path along rising levels; returns its flow, or 0 if there is no path."""
         path: list[int] = []
         node = source
         while node != sink:

@@ -1,4 +1,4 @@
-"""From a range to a grid: the numbers that an integer can stand for.
+"""Grids: the real numbers that stored integers stand for.
 
     real = (stored - zero_point) * scale
 
@@ -18,16 +18,17 @@ from mocovit_deploy.artifacts.artifact import Array
 from mocovit_deploy.quantization.ranges import Range
 
 LEAST_WIDTH = 1e-3
-"""The width given to a range of width 0, as of a value that was always 0: runtimes refuse a scale of 0."""
+"""The width that replaces a width of 0, as for a value that was always 0, as runtimes refuse a scale of 0."""
 LEAST_CHANNEL = 1e-5
-"""The smallest range of a channel's weights, relative to the largest: channels may be all zeros."""
+"""The smallest range of a channel's weights, relative to the largest, as all weights of a channel may be
+0."""
 LEAST_SCALE = float(np.finfo(np.float32).tiny) * 256
 WEIGHT_LEVELS = 127
 
 
 @dataclass(frozen=True)
 class Grid:
-    """The numbers that stored integers stand for; one scale and zero point, or one of each for a channel."""
+    """The numbers that stored integers stand for, by one scale and zero point, or one for each channel."""
 
     scale: tuple[float, ...]
     zero_point: tuple[int, ...]
@@ -36,7 +37,7 @@ class Grid:
     """The axis of the channels; None if all share one scale."""
 
     def rounded(self, array: Array) -> Array:
-        """The stored integers of the nearest numbers, (...) of `dtype`."""
+        """The stored integers of the nearest numbers, in the shape of `array` and of type `dtype`."""
         limits = np.iinfo(self.dtype)
         low = -limits.max if self.is_symmetric else limits.min
         scale, zero = self._along(array.ndim, self.scale), self._along(array.ndim, self.zero_point)
@@ -50,7 +51,7 @@ class Grid:
 
     @property
     def is_symmetric(self) -> bool:
-        """Are the stored integers as many below 0 as above?"""
+        """Whether there are as many stored integers below 0 as above."""
         return self.dtype == "int16" or self.axis is not None
 
     @property
@@ -97,9 +98,9 @@ def symmetric_grid(bounds: Range) -> Grid:
 
 
 def weight_grid(weights: Array, axis: int, largest: Array | None = None) -> Grid:
-    """The grid of weights, a scale for each channel along `axis`.
+    """The int8 grid of weights, with a scale for each channel along `axis`.
 
-    `largest` (channels,) is where each channel is clipped; None for its largest absolute value.
+    Each channel is clipped at `largest` (channels,); None for its largest absolute value.
     """
     others = tuple(i for i in range(weights.ndim) if i != axis)
     ends = np.abs(weights).max(axis=others).astype(np.float64) if largest is None else largest
@@ -109,5 +110,5 @@ def weight_grid(weights: Array, axis: int, largest: Array | None = None) -> Grid
 
 
 def _as_float32(number: float) -> float:
-    """Files hold scales in float32: what is computed here is what a runtime computes."""
+    """A scale rounded to float32, as files hold it, so that this code computes the same as a runtime."""
     return float(np.float32(number))

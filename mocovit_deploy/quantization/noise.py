@@ -1,10 +1,10 @@
-"""What int8 adds to each value of a graph, each operation by itself.
+"""Measure the noise that int8 adds to each value of a graph, for each operation by itself.
 
     before   y = op(x, W)                         after   y8 = round(op(round(x), round(W)))
 
-noise = sum (y8 - y)^2 / sum (y - mean y)^2 over some calibration inputs, with the grids of the scheme; x is
-the float value, so errors of earlier operations are not in it. It is given relative to the median of all
-operations: 1 is usual, 100 is 20 dB worse than usual.
+noise = sum (y8 - y)^2 / sum (y - mean y)^2 over some calibration inputs, with the grids of the scheme. x is
+the float value, so errors of earlier operations are not included. Noise is relative to the median of all
+operations: 1 is usual, and 100 is 20 dB worse than usual.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from mocovit_deploy.quantization.grid import Grid
 from mocovit_deploy.quantization.scheme import Scheme
 
 RUNS = 4
-"""Calibration inputs that it is measured on."""
+"""How many calibration inputs noise is measured on."""
 LEAST = 1e-12
 
 
 def relative_noise(graph: fx.GraphModule, scheme: Scheme, calibration: CalibrationSet) -> dict[str, float]:
-    """By node name, for every operation whose value has a grid; 1 is the median."""
+    """The noise of every operation whose value has a grid, by node name; 1 is the median."""
     measuring = _Measuring(graph, scheme)
     columns = list(calibration.inputs.values())
     with torch.no_grad():
@@ -37,7 +37,7 @@ def relative_noise(graph: fx.GraphModule, scheme: Scheme, calibration: Calibrati
 
 
 class _Measuring(fx.Interpreter):
-    """Runs the graph in float, and each operation once more on rounded values."""
+    """Runs the graph in float, and each operation again on rounded values."""
 
     def __init__(self, graph: fx.GraphModule, scheme: Scheme) -> None:
         super().__init__(graph)
@@ -69,7 +69,7 @@ class _Measuring(fx.Interpreter):
 
 
 def on_grid(value: Tensor, grid: Grid) -> Tensor:
-    """The nearest numbers of a grid."""
+    """`value` rounded to the nearest numbers of a grid."""
     shape = [1] * value.dim()
     if grid.axis is not None:
         shape[grid.axis] = -1

@@ -1,4 +1,4 @@
-"""What every value of a captured graph is on calibration inputs: extremes, a histogram, means of channels."""
+"""Statistics of every value of a graph on calibration inputs: extremes, a histogram, means of channels."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from mocovit_deploy.quantization.calibration_set import CalibrationSet
 
 BINS = 1024
 DRAWN_PER_RUN = 512
-"""Numbers drawn from a value in each run for its histogram: 128 runs give 65 536."""
+"""How many numbers of a value are drawn in each run for its histogram; 128 runs give 65 536."""
 
 
 @dataclass(frozen=True)
 class Observed:
-    """One value of the graph over all calibration runs."""
+    """The statistics of one value of the graph over all calibration runs."""
 
     lows: Array
     """The smallest number of each run, (runs,)."""
     highs: Array
-    """The largest of each run, (runs,)."""
+    """The largest number of each run, (runs,)."""
     counts: Array
     """A histogram of drawn numbers, (BINS,), over the whole range from the smallest to the largest."""
     channel_means: Array | None
@@ -33,10 +33,12 @@ class Observed:
 
     @property
     def low(self) -> float:
+        """The smallest number of all runs."""
         return float(self.lows.min())
 
     @property
     def high(self) -> float:
+        """The largest number of all runs."""
         return float(self.highs.max())
 
     @property
@@ -51,10 +53,10 @@ def observe(
     calibration: CalibrationSet,
     progress: Callable[[int, int], None] = lambda _done, _all: None,
 ) -> dict[str, Observed]:
-    """Run `graph` on every calibration input; what its floating-point values are, inputs too, by node name.
+    """Run `graph` on every calibration input; returns the statistics of its inputs and values by node name.
 
-    Extremes are exact; the histogram is of numbers drawn at random with a fixed seed. Values that hold NaN or
-    infinity have extremes that are not finite.
+    Only floating-point values are observed. Extremes are exact; the histogram is of numbers drawn with a
+    fixed seed. Values with NaN or infinity have extremes that are not finite.
     """
     placeholders = [node for node in graph.graph.nodes if node.op == "placeholder"]
     channels = channel_axes(graph)
@@ -76,7 +78,7 @@ def observe(
 
 
 def channel_axes(graph: fx.GraphModule) -> dict[fx.Node, int]:
-    """The nodes that layers with weights read, and the axis of their channels: 1 of images, -1 of vectors."""
+    """The nodes that layers with weights read, with the axis of their channels: 1 for images, else -1."""
     axes = {}
     for node in graph.graph.nodes:
         if node.target in CONVOLUTIONS or node.target in LINEARS:

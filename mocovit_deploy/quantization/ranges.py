@@ -1,11 +1,11 @@
-"""From what was observed of a value to the range that is kept; what lies outside is clipped to its ends.
+"""Choose the range of a value from its statistics; numbers outside are clipped to its ends.
 
-minmax       the smallest and the largest number observed: nothing is clipped
+minmax       the smallest and the largest observed number, so that nothing is clipped
 percentile   all but one number in ten thousand, at either end
 mse          the range whose rounding and clipping together have the least squared error on the histogram
 
-No rule is the best for every network: squared error keeps the rare large values of hard-swish networks from
-spoiling the common small ones, and clips large ones that a Ghost network needs.
+No rule is the best for every network. Least squared error sacrifices the rare large values of hard-swish
+networks for the common small ones, but it also clips large values that a Ghost network needs.
 """
 
 from __future__ import annotations
@@ -30,10 +30,12 @@ SHRINKS = np.linspace(0.3, 1.0, 29)
 
 
 def minmax(observed: Observed) -> Range:
+    """The smallest and the largest number."""
     return observed.low, observed.high
 
 
 def percentile(observed: Observed) -> Range:
+    """The range without the share `CLIPPED` of numbers at either end."""
     total = np.cumsum(observed.counts) / max(int(observed.counts.sum()), 1)
     centres = observed.centres
     low = float(centres[int(np.searchsorted(total, CLIPPED))])
@@ -42,7 +44,7 @@ def percentile(observed: Observed) -> Range:
 
 
 def mse(observed: Observed) -> Range:
-    """Of the ranges [low f, high g], f and g in `SHRINKS`, the one with the least squared error."""
+    """The range [low f, high g] with the least squared error, for f and g in `SHRINKS`."""
     low, high = min(observed.low, 0.0), max(observed.high, 0.0)
     if not high > low or not np.isfinite([low, high]).all():
         return low, high
@@ -51,7 +53,7 @@ def mse(observed: Observed) -> Range:
     numbers, weights = observed.centres, observed.counts
     used = weights > 0
     errors = _squared_errors(numbers[used], weights[used], ends)
-    # Of equal ones the widest: it clips least.
+    # Of ranges with equal errors the widest, which clips least.
     best = min(range(len(ends)), key=lambda i: (errors[i], ends[i][0] - ends[i][1]))
     return float(ends[best][0]), float(ends[best][1])
 

@@ -1,14 +1,13 @@
-"""The scheme: a grid for every value of a graph and for every weight, made once; formats write their files
-by it.
+"""The scheme: a grid for every value and every weight of a graph. Formats write quantized files by it.
 
-    conv2d - relu - cat ---- add          relu, its like and cat share one grid: no runtime rescales them
+    conv2d - relu - cat ---- add          both relu and cat share one grid, as no runtime rescales a concat
                    /
     conv2d - relu -
 
-Values that are only moved, cut out or joined have the grid of what they come from (`RANGE_KEEPING`); sigmoid,
-tanh and softmax have the grids that runtimes fix (`FIXED`); a value that only a hard-swish reads needs
-nothing below -3, where the result is 0 (`SATURATING`). Which operators are then quantized depends on the
-format and its runtime, and is decided there.
+Values that are only moved, cut out or joined have the grid of their sources (`RANGE_KEEPING`). Sigmoid, tanh
+and softmax have the grids that runtimes fix (`FIXED`). A value that only a hard-swish reads needs no numbers
+below -3, for which the result is 0 (`SATURATING`). The format decides which operators are then quantized,
+because that depends on its runtime.
 """
 
 from __future__ import annotations
@@ -25,6 +24,7 @@ from mocovit_deploy.graph.edit import (
     LINEARS,
     TRANSPOSED_CONVOLUTIONS,
     argument,
+    argument_or,
     aten,
     constant_tensor,
     returns_view,
@@ -66,7 +66,7 @@ RANGE_KEEPING = (
     aten.repeat.default,
     aten.dropout.default,
 )
-"""Operations whose result has the range of what they read (padding adds zeros, which every range has)."""
+"""Operations whose result has the range of their inputs. Padding adds zeros, which every range contains."""
 
 FIXED: Mapping[object, Range] = {
     aten.sigmoid.default: (0.0, 255 / 256),
@@ -74,7 +74,7 @@ FIXED: Mapping[object, Range] = {
     aten._softmax.default: (0.0, 255 / 256),
     aten.tanh.default: (-1.0, 127 / 128),
 }
-"""Results whose grid TFLite fixes: a scale of 1/256 from 0, or of 1/128 around it."""
+"""The ranges of results whose grid TFLite fixes: a scale of 1/256 from 0, or of 1/128 around 0."""
 
 SATURATING: Mapping[object, Range] = {
     aten.hardswish.default: (-3.0, float("inf")),
@@ -82,7 +82,7 @@ SATURATING: Mapping[object, Range] = {
     aten.relu.default: (0.0, float("inf")),
     aten.relu6.default: (0.0, 6.0),
 }
-"""Operations that give the same for everything beyond these bounds."""
+"""Operations whose result is the same for all inputs beyond these bounds."""
 
 
 @dataclass(frozen=True)
@@ -92,16 +92,16 @@ class Scheme:
     rule: str
     """How ranges were chosen, one of `ranges.RULES`."""
     values: Mapping[str, Grid]
-    """By node name; a value that was not observed to be finite has none."""
+    """By node name. A value without finite observations has none."""
     weights: Mapping[str, Grid]
-    """By the name of the parameter, along its axis of output channels as PyTorch has it."""
+    """By the name of the parameter, along its axis of output channels in PyTorch."""
     input_means: Mapping[str, Array] = field(default_factory=dict)
-    """For bias correction: the mean of each channel (C,) that a layer reads, by the name of its weights."""
+    """For bias correction, the mean of each channel (C,) that a layer reads, by the name of its weights."""
     calibration: CalibrationSet | None = None
-    """What the ranges of `values` were observed on; None if no value has one."""
+    """The inputs that the ranges of `values` were observed on; None if no value has a range."""
 
     def as_json(self) -> dict[str, object]:
-        """What the manifest says of it."""
+        """Its record in the manifest."""
         if self.calibration is None:
             return {}
         return {
@@ -112,7 +112,7 @@ class Scheme:
 
 
 def weights_scheme(graph: fx.GraphModule) -> Scheme:
-    """The scheme of a graph whose weights alone are quantized."""
+    """The scheme of a graph of which only the weights are quantized."""
     return Scheme("", {}, weight_grids(graph))
 
 
@@ -122,7 +122,7 @@ def scheme_of(
     rule: str,
     calibration: CalibrationSet | None = None,
 ) -> Scheme:
-    """The scheme of a graph from what was observed on it; `rule` is one of `ranges.RULES`."""
+    """The scheme of a graph from the statistics of its values; `rule` is one of `ranges.RULES`."""
     ranges = {name: RULES[rule](one) for name, one in observed.items()}
     values: dict[str, Grid] = {}
     for nodes in shared_ranges(graph):
@@ -137,9 +137,9 @@ def scheme_of(
 
 
 def with_input_means(scheme: Scheme, graph: fx.GraphModule, observed: Mapping[str, Observed]) -> Scheme:
-    """The scheme with what bias correction needs: the means of the channels that layers read.
+    """The scheme with the means of the channels that layers read, which bias correction needs.
 
-    Weights that several layers share are left out: each would need a bias of its own.
+    Weights that several layers share are left out, because each layer would need a bias of its own.
     """
     means: dict[str, Array] = {}
     shared: set[str] = set()
@@ -155,7 +155,7 @@ def with_input_means(scheme: Scheme, graph: fx.GraphModule, observed: Mapping[st
 
 
 def weight_grids(graph: fx.GraphModule) -> dict[str, Grid]:
-    """The grid of every layer's weights by the name of the parameter."""
+    """The grid of every layer's stored weights, by the name of the parameter."""
     grids = {}
     for node in graph.graph.nodes:
         axis = weight_axis(node)
@@ -184,9 +184,9 @@ def numbers_of(tensor: torch.Tensor) -> Array:
 
 
 def shared_ranges(graph: fx.GraphModule) -> list[list[fx.Node]]:
-    """The values of a graph in groups that have one range; most groups are of one value.
+    """The values of a graph in groups with one range; most groups hold one value.
 
-    A value with a fixed grid is not joined with others: those would be clipped.
+    A value with a fixed grid is not joined with others, which would be clipped.
     """
     group: dict[fx.Node, list[fx.Node]] = {}
     for node in graph.graph.nodes:
@@ -214,16 +214,8 @@ def _keeps_range(node: fx.Node) -> bool:
     return taken_out or node.target in RANGE_KEEPING or returns_view(node)
 
 
-def argument_or(node: fx.Node, name: str, default: object) -> object:
-    """An argument of an ATen call, or `default` if the operation has none of that name."""
-    try:
-        return argument(node, name)
-    except KeyError:
-        return default
-
-
 def _needed(node: fx.Node, bounds: Range) -> Range:
-    """The part of a range that any reader tells apart from its ends."""
+    """The part of a range in which some reader's result still changes."""
     readers = list(node.users)
     limits = [SATURATING.get(reader.target, (-float("inf"), float("inf"))) for reader in readers]
     if not limits:

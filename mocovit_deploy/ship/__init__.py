@@ -1,5 +1,5 @@
-"""What an app needs beside the numbers: labels, preprocessing, licence.
+"""What an app needs besides the weights: labels, preprocessing, licence, code.
 
-metadata   one description of a file for its users, written by each format in its own place
+metadata   the description of a file inside the file, written by each format in its own place
 app_code   Kotlin, Swift and Python that load a file, generated from its manifest (templates/)
 """

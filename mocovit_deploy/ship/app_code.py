@@ -1,10 +1,10 @@
-"""Code that loads a file, prepares an image and names the classes, generated from the file's manifest.
+"""Generate code that loads a file, prepares an image and names the classes, from the file's manifest.
 
     TFLite    Kotlin for Android, Python
     Core ML   Swift, Python (macOS)
     ONNX      Python
 
-Templates stand in `templates/`; a word between two @ is filled in from the manifest, and none may be left.
+Templates lie in `templates/`. Every word between two @ is replaced by a value from the manifest.
 """
 
 from __future__ import annotations
@@ -30,22 +30,23 @@ TEMPLATES: Mapping[str, Mapping[str, str]] = {
     "coreml_picture": {".swift": "coreml_picture.swift.txt", ".py": "python.py.txt"},
     "onnx": {".py": "python.py.txt"},
 }
-"""Suffix of the code, and its template, by format; Core ML takes pixels as a picture, numbers as an array."""
+"""Suffix and template of the code, by kind of file. Core ML takes pixels as a picture, numbers as an
+array."""
 
 PYTHON_RUNTIMES = {
     "tflite": ("numpy, pillow and ai-edge-litert", "from ai_edge_litert.interpreter import Interpreter\n"),
     "onnx": ("numpy, pillow and onnxruntime", "import onnxruntime\n"),
     "coreml": ("macOS, numpy, pillow and coremltools", "import coremltools\n"),
 }
-"""What the Python code needs, and its import, by format."""
+"""By format, the packages that the Python code needs, and its import."""
 
 JAVA_TYPES = {"float32": "FLOAT32", "uint8": "UINT8"}
 
 
 def app_code(artifact: Artifact, labels: tuple[str, ...] = ()) -> dict[str, str]:
-    """File names and texts for one exported file, its labels among them.
+    """The text of each file to write beside an exported file, by file name, with its labels.
 
-    Raises `UsageError` for a network that is not one image in and one (batch, classes) out, batch 1.
+    Raises `UsageError` unless the network takes one image and returns one (batch, classes), with batch 1.
     """
     words = _words(artifact, labels)
     code = {
@@ -86,9 +87,9 @@ def require_one_classifier(
 
 
 def write_app_code(path: Path) -> tuple[Path, ...]:
-    """Write the code for the exported file at `path` beside it. Returns what was written.
+    """Write the code for the exported file at `path` beside it; returns the paths that were written.
 
-    Raises what `read_manifest` and `app_code` raise.
+    Raises the errors of `read_manifest` and `app_code`, and `OSError` if the folder cannot be written.
     """
     artifact = read_manifest(path)
     written = []
@@ -101,7 +102,7 @@ def write_app_code(path: Path) -> tuple[Path, ...]:
 def _filled(template: str, words: Mapping[str, str]) -> str:
     filled = re.sub(r"@([A-Z_]+)@", lambda found: words[found[1]], _template(template))
     if left := re.search(r"@[A-Z_]+@", filled):
-        raise ConversionError(f"{template}: {left[0]} was not filled in; a defect: report it")
+        raise ConversionError(f"{template}: {left[0]} was not filled in; this is a defect: report it")
     return filled
 
 
@@ -162,7 +163,7 @@ def _words(artifact: Artifact, labels: tuple[str, ...]) -> dict[str, str]:
 
 
 def _kind(artifact: Artifact) -> str:
-    """The templates' own word for a format, and for what its files take."""
+    """The key of `TEMPLATES` for a file."""
     pixels = artifact.format == "coreml" and artifact.inputs[0].dtype == "uint8"
     return "coreml_picture" if pixels else artifact.format
 
@@ -197,7 +198,7 @@ def _formula(how: Preprocessing) -> str:
 
 
 def _class_name(stem: str) -> str:
-    """ "mocovit_1_0_224_fp32" as a type name.
+    """The name of a file without suffix as a type name.
 
     >>> _class_name("mocovit_1_0_224_fp32")
     'Mocovit10224Fp32'

@@ -1,10 +1,10 @@
-"""One description of a file for its users, made once and written by each format in the format's own place.
+"""The description of a file inside the file, made once and written by each format in its own place.
 
     TFLite    the metadata flatbuffer of TensorFlow Lite with labels.txt, and metadata.json, behind the model
     Core ML   author, licence, version and user-defined metadata
     ONNX      metadata_props
 
-`as_json` is what metadata.json and the other formats' entries hold.
+metadata.json and the entries of the other formats hold `FileMetadata.as_json`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ LARGEST_LABELS_BYTES = 4 << 20
 
 @dataclass(frozen=True, kw_only=True)
 class FileMetadata:
-    """What is said of a file inside the file."""
+    """The description of a file inside the file."""
 
     model: str
     recipe: str
@@ -43,7 +43,7 @@ class FileMetadata:
     """Verdict, error and tolerance; empty before the file is judged."""
 
     def as_json(self) -> dict[str, Any]:
-        """Plain data, without what was not given."""
+        """Plain data, without fields that are empty."""
         how = self.preprocessing
         document: dict[str, Any] = {
             "schema_version": SCHEMA_VERSION,
@@ -66,7 +66,7 @@ class FileMetadata:
         return document | {name: value for name, value in given.items() if value}
 
     def strings(self) -> dict[str, str]:
-        """`as_json` as text by key, for formats that hold nothing else; lists and tables as JSON."""
+        """`as_json` with every value as text, for formats that hold only text; lists and tables as JSON."""
         return {
             key: value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, allow_nan=False)
             for key, value in self.as_json().items()
@@ -85,10 +85,11 @@ def _as_json(how: Preprocessing) -> dict[str, Any]:
 
 
 def read_labels(path: Path) -> tuple[str, ...]:
-    """The class names in a text file, one a line, in the order of the network's outputs.
+    """The class names in a text file, one on each line, in the order of the network's outputs.
 
-    A byte-order mark and Windows line ends are taken; empty lines at the end are dropped.
-    Raises `UsageError` for a file that is absent, no text, too large, empty, or has an empty line inside.
+    A byte-order mark and Windows line ends are accepted; empty lines at the end are ignored. Raises
+    `UsageError` for a file that does not exist, is not text, is too large, is empty, or has an empty line
+    inside.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -99,7 +100,9 @@ def read_labels(path: Path) -> tuple[str, ...]:
     """
     try:
         if path.stat().st_size > LARGEST_LABELS_BYTES:
-            raise UsageError(f"labels {path}: larger than {LARGEST_LABELS_BYTES:,} bytes; one name a line")
+            raise UsageError(
+                f"labels {path}: larger than {LARGEST_LABELS_BYTES:,} bytes; write one name on each line"
+            )
         text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         raise UsageError(f"labels {path}: no such file") from None
@@ -107,10 +110,10 @@ def read_labels(path: Path) -> tuple[str, ...]:
         raise UsageError(f"labels {path}: not a text file in UTF-8 ({error})") from None
     names = [line.strip() for line in text.rstrip().splitlines()]
     if not names:
-        raise UsageError(f"labels {path}: holds no name; one name a line is expected")
+        raise UsageError(f"labels {path}: holds no names; write one name on each line")
     for number, name in enumerate(names, 1):
         if not name or not name.isprintable():
-            raise UsageError(f"labels {path}: line {number} is empty or holds characters that do not print")
+            raise UsageError(f"labels {path}: line {number} is empty or holds unprintable characters")
     return tuple(names)
 
 
@@ -132,7 +135,7 @@ def require_printable(labels: Sequence[str]) -> None:
 
 
 def classifier_output(outputs: Sequence[TensorSpec]) -> TensorSpec | None:
-    """The one output (batch, classes) that labels name; None if there is no such output, or several."""
+    """The only output with classes, (batch, classes); None if there is no such output, or several."""
     found = [output for output in outputs if len(output.shape) == 2]
     return found[0] if len(found) == 1 else None
 
@@ -140,9 +143,9 @@ def classifier_output(outputs: Sequence[TensorSpec]) -> TensorSpec | None:
 def require_fitting_labels(
     labels: Sequence[str], outputs: Sequence[TensorSpec], task: Mapping[str, Any] | None = None
 ) -> None:
-    """Raise `UsageError` unless `labels` are empty, or names, as many as the network has classes.
+    """Raise `UsageError` unless `labels` is empty or has one printable name for each class of the network.
 
-    `task` says how many, of a network that does not name one class of an image.
+    `task` describes a network that does not name one class of an image; it has the number of classes.
     """
     if not labels:
         return
@@ -154,6 +157,8 @@ def require_fitting_labels(
     output = classifier_output(outputs)
     if output is None:
         shapes = ", ".join(f"{one.name} {list(one.shape)}" for one in outputs)
-        raise UsageError(f"labels: the network has no single output (batch, classes), it has {shapes}")
+        raise UsageError(
+            f"labels: the network needs one output (batch, classes), but has {shapes}; leave labels out"
+        )
     if output.shape[1] != len(labels):
         raise UsageError(f"labels: {len(labels)} names for the {output.shape[1]} classes of {output.name}")

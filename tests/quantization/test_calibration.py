@@ -109,7 +109,7 @@ def test_functions(tmp_path, monkeypatch):
     assert calibration("mine.py:pictures").sha256 == calibration("mine.py:labelled").sha256
     with pytest.raises(UsageError, match="6 images for 2 labels"):
         calibration("mine.py:mismatched")
-    with pytest.raises(UsageError, match="mine.py:broken: gives no images: ZeroDivisionError"):
+    with pytest.raises(UsageError, match="mine.py:broken: returns no images: ZeroDivisionError"):
         calibration("mine.py:broken")
     with pytest.raises(UsageError, match=r"mine.py:nothing: returns NoneType, not images"):
         calibration("mine.py:nothing")
@@ -117,7 +117,7 @@ def test_functions(tmp_path, monkeypatch):
 
 def test_batches_are_filled_with_images(folder):
     assert calibration(folder, image=InputSpec(size=8, batch=2)).inputs["image"].shape == (3, 2, 3, 8, 8)
-    with pytest.raises(UsageError, match="6 images, and the network takes 7 at a time"):
+    with pytest.raises(UsageError, match="6 images, but the network takes 7 at a time"):
         calibration(folder, image=InputSpec(size=8, batch=7))
 
 
@@ -131,7 +131,7 @@ def test_bad_images_are_refused(tmp_path):
     nan[1, 0, 0, 0] = np.nan
     refused = {
         "image number 1 holds NaN or infinity": {"images": nan},
-        "every image is one colour": {"images": np.full((3, 8, 8, 3), 7, np.uint8)},
+        "every image has a single colour": {"images": np.full((3, 8, 8, 3), 7, np.uint8)},
         r"images are uint8 \[6, 9, 8, 3\], not uint8 \(n, 8, 8, 3\)": {
             "images": np.zeros((6, 9, 8, 3), np.uint8)
         },
@@ -147,7 +147,7 @@ def test_bad_images_are_refused(tmp_path):
 def test_images_of_one_colour_among_others_are_said(tmp_path):
     pixels = PIXELS.copy()
     pixels[2] = 9
-    assert "1 of 6 calibration images are one colour" in calibration(arrays(tmp_path, pixels)).notes
+    assert "1 of 6 calibration images have a single colour" in calibration(arrays(tmp_path, pixels)).notes
 
 
 def test_sources_that_are_not_there(tmp_path):
@@ -156,7 +156,7 @@ def test_sources_that_are_not_there(tmp_path):
     (tmp_path / "only.txt").write_text("x")
     with pytest.raises(UsageError, match="none of its 1 files is an image; the first: only.txt"):
         calibration(tmp_path)
-    with pytest.raises(UsageError, match="no such folder, nor an .npz"):
+    with pytest.raises(UsageError, match="no such folder, .npz"):
         calibration(tmp_path / "absent")
     with pytest.raises(UsageError, match="no such file"):
         calibration(tmp_path / "absent.npz")

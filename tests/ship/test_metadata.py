@@ -32,7 +32,7 @@ def test_label_files_as_editors_write_them(tmp_path, content, names):
         (None, "no such file"),
         (b"", "holds no name"),
         (b"cat\n\ndog", "line 2 is empty"),
-        (b"cat\n\x1b[2J", "line 2 is empty or holds characters that do not print"),
+        (b"cat\n\x1b[2J", "line 2 is empty or holds unprintable characters"),
         (b"\xff\xfe\x00", "not a text file in UTF-8"),
         (b"x" * (5 << 20), "larger than"),
     ],
@@ -50,5 +50,5 @@ def test_labels_fit_the_one_classifier_output():
     require_fitting_labels(("a", "b", "c"), (LOGITS,))
     with pytest.raises(UsageError, match="2 names for the 3 classes of logits"):
         require_fitting_labels(("a", "b"), (LOGITS,))
-    with pytest.raises(UsageError, match=r"no single output \(batch, classes\)"):
+    with pytest.raises(UsageError, match=r"needs one output \(batch, classes\)"):
         require_fitting_labels(("a", "b", "c"), (LOGITS, TensorSpec("aux", (1, 3), "float32")))
