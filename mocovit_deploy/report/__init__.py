@@ -1,11 +1,13 @@
 """Figures as one self-contained page, or as a Markdown card: plain data in, text out.
 
 markup   elements that escape     style   colours: light, dark, print     page     the page around all parts
-svg      scales and drawing       bars    amounts beside two columns      curves   errors over depth
-digits   numbers for people
+svg      scales and drawing       bars    horizontal bars                 curves   errors over depth, Pareto
+plots digits   numbers for people       order   intervals from order statistics
 
-facts    what is known of an export      choice   which file to take, and why
-export   that as a page                  card     and as a model card
+facts    what is known of an export      choice      which file to take, and why
+export   the facts as a page             card        the facts as a model card
+words    text that both share            delegates   what delegates take of each file
+request  what the user asked for         commit      the version of this code
 
 benchmarks/reports/html draws measurements with the same pieces.
 """

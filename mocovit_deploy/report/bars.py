@@ -1,4 +1,4 @@
-"""Bars: amounts under two columns of words, each as long as it is and wrapped where it does not fit."""
+"""Horizontal bars, beside two columns of text that wrap if they do not fit."""
 
 from __future__ import annotations
 
@@ -9,16 +9,19 @@ from mocovit_deploy.report.markup import Html, breakable, join, tag
 
 
 class Bar(NamedTuple):
-    """One amount, its name, what stands beside the name, and the amount in words."""
+    """One amount."""
 
     name: str
     beside: str
+    """Text in the column beside the name."""
     amount: float
+    """Decides the length of the bar."""
     said: str
+    """The amount as text."""
 
 
 def bars(rows: Sequence[Bar], *, kind: str) -> Html:
-    """One row for each bar in the order they come; the longest is as wide as its column."""
+    """One row for each bar, in order. The longest bar is as wide as its column."""
     most = max((row.amount for row in rows), default=0.0) or 1.0
 
     def row(one: Bar) -> Html:
@@ -41,7 +44,7 @@ def block_of(module: str) -> str:
 
 
 def grouped(rows: Iterable[tuple[str, float]]) -> dict[str, tuple[float, int]]:
-    """Sum and number of the amounts of each name, the largest sum first."""
+    """(sum, number) of the amounts of each name, the largest sum first."""
     found: dict[str, tuple[float, int]] = {}
     for name, amount in rows:
         before, count = found.get(name, (0.0, 0))

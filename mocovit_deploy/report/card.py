@@ -1,4 +1,4 @@
-"""The same facts as a model card in Markdown, for the repository that the files lie in."""
+"""The facts of an export as a model card in Markdown, for the repository that holds the files."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~!&])")
 
 
 def plain(words: str) -> str:
-    r"""Words that Markdown must not read as its own: one line, every special character escaped.
+    r"""Text on one line, with every special character of Markdown escaped.
 
     >>> plain("a|b <i>\n# no")
     'a\\|b \\<i\\>\\\\n\\# no'

@@ -1,12 +1,12 @@
-"""Which file to take on which platform, and why: a rule, not a taste.
+"""Choose the file to take on each platform by a fixed rule, and say why.
 
-Of the files of a format that passed, in this order of what is known:
+Among the files of a format that passed, the rule goes in this order:
 
-    accuracy   those whose loss is within the bar, by the upper end of its interval; if none, the least loss
-    time       the fastest, if all of them were counted or timed on one target
-    size       else the smallest; of files within 2 % of it, the one with the smaller error
+    accuracy   keep those whose loss is within the bar, by the upper end of its interval; if none, the least
+    loss time       take the fastest, if all of them were counted or timed on one target size       else take
+    the smallest; among files within 2 % of it, the one with the smallest error
 
-Files with ranges from made-up inputs measure speed alone, and are never recommended.
+Files with ranges from random inputs are only for measuring speed, and are never recommended.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ KEEPS = "loses at most"
 
 @dataclass(frozen=True)
 class Choice:
-    """What to take for one platform; `file` is None if nothing can be."""
+    """The file to take for one platform; `file` is None if no file can be taken."""
 
     platform: str
     file: FileFacts | None
@@ -33,13 +33,13 @@ class Choice:
 
 
 def choices_of(facts: ExportFacts) -> tuple[Choice, ...]:
-    """One for each format that was asked for, in order."""
+    """One choice for each requested format, in order."""
     formats = dict.fromkeys(one.format for one in facts.files)
     return tuple(_choice(facts, name) for name in formats)
 
 
 def caveats_of(facts: ExportFacts) -> tuple[str, ...]:
-    """What every reader of the conclusion must know."""
+    """Warnings that belong to the choices: random weights, no times, no accuracy."""
     found = []
     if not facts.trained:
         found.append(
@@ -68,7 +68,7 @@ def _choice(facts: ExportFacts, format_name: str) -> Choice:
 
 def _why_not(one: FileFacts) -> str:
     if one.usable:
-        return "its ranges are of made-up inputs"
+        return "its ranges come from random inputs"
     return one.error or f"{one.verdict}: {one.reason}"
 
 
@@ -81,7 +81,7 @@ def _only(asked: int, usable: int, by_accuracy: str) -> str:
 
 
 def _by_accuracy(files: Sequence[FileFacts], bar_points: float) -> tuple[list[FileFacts], str]:
-    """The files whose loss is known to be small enough, else those of the least loss; and that in words."""
+    """The files whose loss is known to be small enough, else those with the least loss; and the reason."""
     known = [(one, one.accuracy.high_points) for one in files if one.accuracy is not None]
     if not known:
         return list(files), ""
@@ -94,7 +94,7 @@ def _by_accuracy(files: Sequence[FileFacts], bar_points: float) -> tuple[list[Fi
 
 
 def _by_cost(files: Sequence[FileFacts], asked: int) -> tuple[FileFacts, str]:
-    """The one to take of `files`, which are what is left of `asked`; and why, in words."""
+    """The file to take of `files`, which remain of the `asked` requested ones; and the reason."""
     of = f" of {asked}" if asked > 1 else ""
     timed = [one for one in files if one.cost is not None and one.cost.milliseconds is not None]
     targets = {one.cost.target for one in timed if one.cost}
@@ -114,7 +114,7 @@ def _by_cost(files: Sequence[FileFacts], asked: int) -> tuple[FileFacts, str]:
 
 
 def cost_said(one: FileFacts) -> str:
-    """Milliseconds and where they are from; empty if there are none."""
+    """Milliseconds and their target, as text; empty if there are none."""
     return one.cost.time if one.cost is not None and one.cost.milliseconds is not None else ""
 
 

@@ -1,4 +1,4 @@
-"""Which state of this code wrote a page."""
+"""The commit of the code that wrote a page."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ SOURCES = ("mocovit_deploy", "exporters", "benchmarks")
 
 
 def commit() -> str:
-    """The checkout's commit in short, "+ changes" where files of it are not committed; "" without git.
+    """The checkout's short commit, followed by " + changes" if its files have uncommitted changes.
 
-    Also "" for an installed package that merely lies inside somebody's repository.
+    Empty without git, and for an installed package inside another repository.
     """
     git = shutil.which("git")
     if git is None or not (CHECKOUT / ".git").exists():

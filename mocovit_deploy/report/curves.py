@@ -1,4 +1,4 @@
-"""Errors over depth, and points of which some are beaten by none."""
+"""Plots of errors over depth, and Pareto plots of files."""
 
 from __future__ import annotations
 
@@ -27,25 +27,27 @@ _LEFT, _RIGHT, _TOP, _BOTTOM = 44.0, 10.0, 26.0, 176.0
 _TOUCH = 16.0
 """Points nearer than this would have their numbers on top of each other."""
 _LEAST_ERROR = 1e-9
-"""Smaller errors, and none at all, are drawn at the lower rim."""
+"""Smaller errors, 0 included, are drawn at the lower rim."""
 
 
 @dataclass(frozen=True)
 class Curve:
-    """The error of every layer in the order of execution, relative to its range; None where not finite."""
+    """The errors of all layers of one file."""
 
     name: str
     errors: tuple[float | None, ...]
+    """In the order of execution, relative to each layer's range; None if not finite."""
     bound: float | None = None
+    """The largest error that is allowed, drawn as a dashed line."""
 
 
 def legend(names: Sequence[str]) -> Html:
-    """The colours of the curves, named."""
+    """A list of names, each in the colour of its curve."""
     return tag("ul", join(tag("li", name, class_=_kind(n)) for n, name in enumerate(names)), class_="legend")
 
 
 def errors_over_depth(curves: Sequence[Curve]) -> Html:
-    """One line for each curve on an axis of powers of ten, dashed where its bound lies; NaN at the top."""
+    """One line for each curve on a logarithmic axis, with its bound as a dashed line; NaN is at the top."""
     every = [one for curve in curves for one in curve.errors if one is not None and one > _LEAST_ERROR]
     every += [curve.bound for curve in curves if curve.bound]
     low = 10.0 ** math.floor(math.log10(min(every, default=_LEAST_ERROR)))
@@ -85,7 +87,7 @@ def _kind(n: int) -> str:
 
 @dataclass(frozen=True)
 class Point:
-    """A file in a Pareto plot: less of both amounts is better."""
+    """A file in a Pareto plot. Smaller is better for both amounts."""
 
     name: str
     x: float
@@ -94,7 +96,10 @@ class Point:
 
 
 def pareto(points: Sequence[Point]) -> tuple[Point, ...]:
-    """The points that no other is at least as good as in both amounts and better in one, by `x`."""
+    """The points that no other point beats, sorted by `x`.
+
+    A point beats another if it is at least as good in both amounts, and better in one.
+    """
     front: list[Point] = []
     for one in sorted(points, key=lambda point: (point.x, point.y)):
         if not front or one.y < front[-1].y or (one.x, one.y) == (front[-1].x, front[-1].y):
@@ -103,7 +108,7 @@ def pareto(points: Sequence[Point]) -> tuple[Point, ...]:
 
 
 def pareto_plot(points: Sequence[Point], *, across_title: str, down_title: str) -> Html:
-    """All points on axes of powers of ten, numbered in the order of `pareto` where they are on the front.
+    """All points on logarithmic axes; those of `pareto` are filled and numbered in its order.
 
     Every amount must be above 0.
     """
@@ -161,7 +166,7 @@ def _room(values: Sequence[float]) -> tuple[float, float]:
 
 
 def _log_ticks(low: float, high: float) -> list[float]:
-    """Powers of ten, or where there are fewer than three, 1, 2 and 5 of each."""
+    """Powers of ten; if there are fewer than three, also their multiples by 2 and 5."""
     tens = powers(low, high)
     if len(tens) >= 3:
         return tens

@@ -1,4 +1,4 @@
-"""What delegates take of each file, and what they leave to the CPU."""
+"""The operators of each file that delegates take, and those that they leave to the CPU."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def _why(obstacles: Sequence[Obstacle]) -> str:
 
 
 def delegates_said(found: Sequence[Readiness]) -> str:
-    """How many operators each delegate takes, in a line."""
+    """The number of operators that each delegate takes, in one line."""
     return "; ".join(
         f"{one.delegate}: {one.operators - len(one.outside)} of {one.operators}" for one in found
     )

@@ -1,11 +1,11 @@
-"""Numbers for people: no finer than what is known of them."""
+"""Numbers for people, with no more digits than are known."""
 
 from __future__ import annotations
 
 import math
 
 MOST_DIGITS = 5
-"""Of a figure whose interval is narrower than that."""
+"""The most digits of a figure, however narrow its interval is."""
 SMALLEST = 1e-6
 """Figures below it are written with an exponent."""
 
@@ -29,7 +29,7 @@ def rough(value: float) -> str:
 
 
 def share(part: float, whole: float, *, digits: int = 1) -> str:
-    """`part` of `whole` in per cent; what is not nothing is not called 0.
+    """`part` of `whole` in per cent; a part above 0 is never written as 0.
 
     >>> share(1, 8), share(1, 8, digits=0), share(1, 80000), share(0, 8)
     ('12.5 %', '12 %', '<0.1 %', '0.0 %')
@@ -40,7 +40,7 @@ def share(part: float, whole: float, *, digits: int = 1) -> str:
 
 
 def within(value: float, low: float, high: float) -> str:
-    """`value` to the digit of the interval's width.
+    """`value` rounded to the first digit of the interval's width.
 
     >>> within(7.1234, 7.05, 7.20), within(7.1234, 7.1230, 7.1251), within(1234.5, 1200.0, 1300.0)
     ('7.1', '7.123', '1,200')
@@ -49,7 +49,7 @@ def within(value: float, low: float, high: float) -> str:
 
 
 def between(low: float, high: float) -> str:
-    """Both ends of an interval to that digit, rounded outwards.
+    """Both ends of an interval, rounded outwards to the first digit of its width.
 
     >>> between(7.0512, 7.2031), between(1.2, 1.4)
     ('7.0 to 7.3', '1.2 to 1.4')
@@ -94,7 +94,7 @@ def signed_between(low: float, high: float) -> str:
 
 
 def _place(low: float, high: float) -> int:
-    """The power of ten of the first digit of the width; at least that of the last of `MOST_DIGITS`."""
+    """The power of ten of the first digit of the width, but not beyond `MOST_DIGITS` digits."""
     largest = max(abs(low), abs(high))
     finest = math.floor(math.log10(largest)) - MOST_DIGITS + 1 if largest else 0
     width = high - low

@@ -1,4 +1,4 @@
-"""The page of one export: which file to take and why, then all that this rests on."""
+"""The page of one export: which file to take and why, then the facts behind that."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from mocovit_deploy.terminal.table import megabytes
 _WORST_LAYERS = 8
 _MOST_KINDS = 16
 _LEAST_SHOWN_BYTES = 50
-"""Of the weights of a block; less would be shown as 0.0 kB."""
+"""Blocks with fewer bytes of weights are left out, as they would be shown as 0.0 kB."""
 
 
 def export_page(facts: ExportFacts) -> str:
@@ -194,7 +194,7 @@ def _rewrite_row(one: Rewriting, of: str) -> tuple[str, ...]:
 
 
 def _grouped_changes(changes: Sequence[tuple[str, str]]) -> list[str]:
-    """Modules with the same change in one line."""
+    """One line for each kind of change, with its modules."""
     found: dict[str, list[str]] = {}
     for where, what in changes:
         found.setdefault(what, []).append(where)

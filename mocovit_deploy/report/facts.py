@@ -1,4 +1,4 @@
-"""What is known of one export, as plain data: all that its page and its card show."""
+"""The facts of one export as plain data, for its page and its card."""
 
 from __future__ import annotations
 
@@ -16,63 +16,75 @@ class Rewriting:
 
     name: str
     changes: tuple[tuple[str, str], ...]
-    """Module path, and what was done there."""
+    """(module path, what was done there)."""
     error: float | None
-    """Largest difference in float64, of the output's range; None if nothing was changed."""
+    """Largest difference in float64, relative to the output's range; None if nothing was changed."""
     refusals: tuple[tuple[str, str], ...] = ()
+    """(module path, why it was left unchanged)."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class LayerFacts:
-    """The layers of one file beside the original's; or why they were not compared."""
+    """The comparison of one file's layers with the original's; or why they were not compared."""
 
     curve: Curve
     modules: tuple[str, ...] = ()
-    """Of each error of the curve."""
+    """The module of each error of the curve."""
     verdict: str = "not run"
     reason: str = ""
     without: int = 0
-    """Layers that the file has no value of."""
+    """The number of layers that the file has no value of."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class AccuracyFacts:
-    """One file beside the original on labelled images. Shares from 0 to 1, drops in points."""
+    """One file compared with the original on labelled images.
+
+    Shares are 0 to 1, drops are in percentage points.
+    """
 
     images: int
     right: float
+    """The share of images on which the file is right."""
     original_right: float
+    """The share of images on which the original is right."""
     drop_points: float
     low_points: float
+    """The lower end of the drop's 95 % interval."""
     high_points: float
+    """The upper end of the drop's 95 % interval."""
     agreement: float
+    """The share of images on which both answer the same class."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Cost:
-    """What one inference takes on a target, counted or timed; or why that is not known."""
+    """The cost of one inference on a target, counted or timed; or why it is not known."""
 
     target: str
     runtime: str = ""
     instructions: int | None = None
     modelled_ms: float | None = None
-    """Made of counts, and not measured."""
+    """Modelled from counts, not measured."""
     median_ms: float | None = None
-    """Measured, with its 95 % interval."""
+    """Measured."""
     low_ms: float | None = None
+    """The lower end of the median's 95 % interval."""
     high_ms: float | None = None
+    """The upper end of the median's 95 % interval."""
     why_not: str = ""
+    """Why there is no cost; empty if there is one."""
     exit_status: int = 0
-    """Of a measurement that failed."""
+    """The exit status of a measurement that failed; else 0."""
 
     @property
     def milliseconds(self) -> float | None:
-        """Measured, else modelled."""
+        """The measured milliseconds, else the modelled ones; None without either."""
         return self.modelled_ms if self.median_ms is None else self.median_ms
 
     @property
     def said(self) -> str:
-        """In words, no finer than it is known."""
+        """The cost as text, with no more digits than are known."""
         if self.why_not:
             return f"not measured, {self.why_not}"
         counted = "" if self.instructions is None else f"{self.instructions / 1e6:,.1f} M instructions"
@@ -80,7 +92,7 @@ class Cost:
 
     @property
     def time(self) -> str:
-        """The milliseconds in words, no finer than they are known; empty if there are none."""
+        """The milliseconds as text, with no more digits than are known; empty if there are none."""
         if self.median_ms is None:
             return "" if self.modelled_ms is None else f"{self.modelled_ms:.2g} ms modelled, not measured"
         if self.low_ms is None or self.high_ms is None:
@@ -90,7 +102,7 @@ class Cost:
 
 @dataclass(frozen=True, kw_only=True)
 class FileFacts:
-    """One file that was asked for."""
+    """One requested file."""
 
     name: str
     """Empty if nothing was written."""
@@ -106,7 +118,7 @@ class FileFacts:
     arithmetic: str = ""
     max_error: float | None = None
     own_error: float | None = None
-    """Of the original in float32, against its float64."""
+    """The error of the original's own float32 output against its float64 one."""
     sqnr_db: float | None = None
     top1: float | None = None
     tolerance: float | None = None
@@ -114,32 +126,32 @@ class FileFacts:
     not_run: str = ""
     flips: tuple[str, ...] = ()
     random_ranges: bool = False
-    """Whether ranges of activations were taken from made-up inputs."""
+    """Whether ranges of activations come from random inputs."""
     rewrites: tuple[Rewriting, ...] = ()
     execution: str = ""
-    """How the runtime will share its operators, in words."""
+    """How the runtime will divide its operators, as text."""
     operators: Mapping[str, int] = field(default_factory=dict)
-    """Of the file, by kind."""
+    """The number of operators in the file, by kind."""
     weights_by_block: Mapping[str, int] = field(default_factory=dict)
-    """Bytes of constants in the file; empty if the format does not tell."""
+    """Bytes of constants in the file, by block of the network; empty if the format does not tell."""
     readiness: tuple[Readiness, ...] = ()
     layers: LayerFacts | None = None
     accuracy: AccuracyFacts | None = None
     cost: Cost | None = None
     candidates: tuple[tuple[str, ...], ...] = ()
-    """Rows of what it was chosen from, a header first."""
+    """The rows of the candidates that a search chose it from, a header first."""
     why_chosen: str = ""
     notes: tuple[str, ...] = ()
 
     @property
     def usable(self) -> bool:
-        """Whether it is proven and was not refused."""
+        """Whether it passed its check and was not rejected for another reason."""
         return bool(self.name) and self.verdict == "pass" and not self.error
 
 
 @dataclass(frozen=True, kw_only=True)
 class BlockFacts:
-    """One block of the original network."""
+    """The parameters and MACs of one block of the original network."""
 
     block: str
     parameters: int
@@ -148,7 +160,7 @@ class BlockFacts:
 
 @dataclass(frozen=True, kw_only=True)
 class ExportFacts:
-    """One call of mocovit-export."""
+    """The facts of one call of mocovit-export."""
 
     model: str
     weights: str
@@ -160,12 +172,12 @@ class ExportFacts:
     """Author, licence, version and description, as the user gave them."""
     passes: tuple[Rewriting, ...] = ()
     operations: tuple[Mapping[str, int], Mapping[str, int]] = ({}, {})
-    """Of the graph, by kind, before the passes and after them."""
+    """The number of operations in the graph by kind: (before the passes, after them)."""
     blocks: tuple[BlockFacts, ...] = ()
     files: tuple[FileFacts, ...] = ()
     seconds: Mapping[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     max_drop_points: float = 0.5
-    """Accuracy that a file may lose and still be recommended, by the upper end of its interval."""
+    """The most accuracy that a recommended file may lose, by the upper end of its interval."""
     conditions: Mapping[str, str] = field(default_factory=dict)
     """Command, date, commit, machine, versions."""

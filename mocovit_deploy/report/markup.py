@@ -1,7 +1,7 @@
-"""HTML and SVG elements as text. What is not `Html` is escaped, so no name from a file becomes markup.
+"""HTML and SVG elements as text. Every string that is not `Html` is escaped, so no name becomes markup.
 
-An f-string of two `Html` is a plain string, and is escaped when it is put into an element: a mistake shows as
-visible tags on the page and never as an injected one.
+An f-string of two `Html` is a plain string, so it is escaped when it is put into an element. A mistake is
+thus visible as tags on the page, and never injects markup.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from html import escape
 from mocovit_deploy.terminal.printable import printable
 
 ALONE = ("meta", "br", "wbr")
-"""Elements of HTML that have no end."""
+"""Elements of HTML without an end tag."""
 _BREAKS = re.compile(r"(?<=\w)([_./])(?=\w)")
 
 
@@ -24,7 +24,7 @@ class Html(str):
 
 
 def text(words: str) -> Html:
-    r"""Escaped; what does not print, or turns the reading direction, is spelled out. `Html` stays as it is.
+    r"""`words` escaped; unprintable characters are shown as their escapes. `Html` stays unchanged.
 
     >>> text("<b>\x00")
     '&lt;b&gt;\\x00'
@@ -33,7 +33,7 @@ def text(words: str) -> Html:
 
 
 def breakable(words: str) -> Html:
-    """Escaped, and broken across lines behind its `_`, `.` and `/` alone, if at all.
+    """`words` escaped, with line breaks allowed only after `_`, `.` and `/`.
 
     >>> breakable("net_224.onnx")
     'net_<wbr>224.<wbr>onnx'
@@ -42,12 +42,12 @@ def breakable(words: str) -> Html:
 
 
 def join(parts: Iterable[str]) -> Html:
-    """One after the other."""
+    """All parts, one after the other, escaped unless they are `Html`."""
     return Html("".join(map(text, parts)))
 
 
 def tag(kind: str, /, *children: str, **attributes: str | None) -> Html:
-    """An element; `class_` is the attribute class, and an attribute of None is left out.
+    """An element. `class_` is the attribute class; attributes that are None are left out.
 
     >>> tag("a", "<file>", href="#one", class_="x")
     '<a href="#one" class="x">&lt;file&gt;</a>'
@@ -69,9 +69,10 @@ def table(
     numbers: Iterable[int] = (),
     stacked: bool = False,
 ) -> Html:
-    """A table that scrolls by itself where the page is narrow; columns in `numbers` stand to the right.
+    """A table that scrolls by itself on a narrow page; columns in `numbers` are aligned to the right.
 
-    With `stacked` each row becomes a few lines on a narrow page, its first cell, a name, above the others.
+    With `stacked`, each row becomes a few lines on a narrow page, with its first cell, a name, above the
+    others.
     """
     titles, right = tuple(header), set(numbers)
 
@@ -89,12 +90,12 @@ def table(
 
 
 def note(words: str, *, kind: str = "") -> Html:
-    """A remark that must not be missed; `kind` "bad" for what is wrong, "good" for a conclusion."""
+    """A highlighted remark; `kind` is "bad" for something wrong, "good" for a conclusion."""
     return tag("div", words, class_=f"note {kind}".strip())
 
 
 def figures(found: Iterable[tuple[str, str]]) -> Html:
-    """Large figures beside each other, each over its name."""
+    """Large figures in a row, each above its name."""
     return tag(
         "div",
         join(tag("div", tag("b", big), tag("span", small), class_="figure") for big, small in found),
@@ -103,15 +104,15 @@ def figures(found: Iterable[tuple[str, str]]) -> Html:
 
 
 def drawing(picture: str, caption: str) -> Html:
-    """A picture with the words under it."""
+    """A picture with a caption below it."""
     return tag("figure", picture, tag("figcaption", caption))
 
 
 def listed(lines: Iterable[str]) -> Html:
-    """Many short lines, in two columns where the page is wide enough."""
+    """Many short lines, in two columns if the page is wide enough."""
     return tag("ul", join(tag("li", breakable(one)) for one in lines), class_="lines")
 
 
 def folded(title: str, body: str) -> Html:
-    """What only some readers want: closed on the screen, open on paper."""
+    """A part that a reader can open: closed on the screen, open on paper."""
     return tag("details", tag("summary", title), body)

@@ -1,4 +1,4 @@
-"""Intervals that ask nothing of the distribution: of percentiles, and of shares. Plain Python."""
+"""Confidence intervals of percentiles and shares that hold for any distribution. Plain Python."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ NORMAL_95 = 1.959964
 
 
 def percentile_bounds(samples: Sequence[float], percent: float) -> tuple[float, float] | None:
-    """The 95 % interval of a percentile; None where it would end beyond the samples.
+    """The 95 % interval of a percentile; None if it would end beyond the samples.
 
     The number of samples below the percentile is binomial (David and Nagaraja, Order Statistics, 7.1), here
     by its normal approximation.

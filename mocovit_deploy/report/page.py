@@ -1,4 +1,5 @@
-"""The page around all parts: one file with its style, no script, no font and no picture from elsewhere."""
+"""The page around all parts: one file with its own style, without scripts and without files from
+elsewhere."""
 
 from __future__ import annotations
 
@@ -9,7 +10,7 @@ from mocovit_deploy.report.markup import Html, breakable, join, tag, text
 from mocovit_deploy.report.style import CSS
 
 LEAST_LINKED = 3
-"""Fewer parts than this need no list of them."""
+"""The number of parts from which a page gets a list of links to them."""
 
 
 @dataclass(frozen=True)
@@ -20,11 +21,11 @@ class Part:
     title: str
     body: Html
     listed: bool = True
-    """Whether it is in the list of parts; not where something else on the page links to it."""
+    """Whether it is in the list of links; False if something else on the page links to it."""
 
 
 def page(title: str, lead: Html, parts: Sequence[Part]) -> str:
-    """The whole document: `title`, what must be read first, links to the parts, the parts."""
+    """The whole document: `title`, `lead`, which is read first, links to the parts, and the parts."""
     linked = len(parts) >= LEAST_LINKED
     listed = [part for part in parts if part.listed]
     head = join(

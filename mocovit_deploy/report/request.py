@@ -1,4 +1,4 @@
-"""What to write of an export, beside its files."""
+"""The reports that the user asked for besides the files of an export."""
 
 from __future__ import annotations
 
@@ -10,27 +10,30 @@ from mocovit_deploy.errors import UsageError
 
 @dataclass(frozen=True)
 class ReportRequest:
-    """A page, a card, and what is measured for them."""
+    """A page, a card, and the target that files are measured on."""
 
     page: Path | None = None
+    """The HTML page to write; None for none."""
     card: Path | None = None
+    """The model card to write; None for none."""
     measure: str | None = None
-    """The target that every proven file is measured on."""
+    """The target that every proven file is measured on; None for none."""
     words: tuple[str, ...] = ()
-    """The command, as it was given."""
+    """The words of the command."""
 
     @property
     def paths(self) -> tuple[Path, ...]:
+        """The files to write."""
         return tuple(path for path in (self.page, self.card) if path is not None)
 
     def require_writable(self, output_dir: Path) -> None:
-        """Raise `UsageError` now for a file that could not be written after minutes of work.
+        """Raise `UsageError` for a file that cannot be written, before minutes of work.
 
-        `output_dir` is made by the export.
+        The export creates `output_dir`.
         """
         for path in self.paths:
             if path.is_dir():
                 raise UsageError(f"{path}: is a folder; name a file in it")
             folder = path.absolute().parent
             if not folder.is_dir() and folder != output_dir.absolute():
-                raise UsageError(f"{path}: there is no folder {path.parent}; make it first")
+                raise UsageError(f"{path}: the folder {path.parent} does not exist; create it first")

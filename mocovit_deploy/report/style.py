@@ -1,4 +1,5 @@
-"""The style sheet of all pages. Colours are named once, for light, dark and paper; plots use the names."""
+"""The style sheet of all pages. Colours have names, with values for light, dark and paper; plots use the
+names."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Drawing: scales, ticks and SVG elements. Every text is escaped, every coordinate checked to be one."""
+"""Scales, ticks and SVG elements. Text is escaped, and coordinates must be finite numbers."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from mocovit_deploy.report.markup import Html, join, tag
 
 WIDTH = 480
-"""Of every plot, in its own units; the page scales it to its width, and letters less than the rest."""
+"""The width of every plot in its own units. The page scales it to its width, but letters less."""
 
 
 @dataclass(frozen=True)
 class Scale:
-    """A straight line from data to the page."""
+    """A linear map from data (`low` to `high`) to the drawing (`start` to `end`)."""
 
     low: float
     high: float
@@ -29,7 +29,7 @@ class Scale:
 
 @dataclass(frozen=True)
 class LogScale:
-    """The same of powers of ten; `low` and `high` are above 0, and what lies outside is drawn at the rim."""
+    """A logarithmic `Scale`. `low` and `high` are above 0; values outside are drawn at the rim."""
 
     low: float
     high: float
@@ -56,25 +56,26 @@ def ticks(low: float, high: float, count: int) -> list[float]:
 
 
 def powers(low: float, high: float, most: int = 6) -> list[float]:
-    """Powers of ten from `low` to `high`, evenly left out until there are at most `most`."""
+    """Powers of ten from `low` to `high`, evenly thinned to at most `most`."""
     first, last = math.ceil(math.log10(low) - 1e-9), math.floor(math.log10(high) + 1e-9)
     step = max(1, math.ceil((last - first + 1) / most))
     return [10.0**n for n in range(first, last + 1, step)]
 
 
 def coordinate(value: float) -> str:
-    """A coordinate, with two digits at most."""
+    """A coordinate with at most two decimals. Raises `ValueError` for NaN and infinity."""
     if not math.isfinite(value):
-        raise ValueError(f"{value} is no coordinate")
+        raise ValueError(f"{value} is not a coordinate")
     return f"{value:.2f}".rstrip("0").rstrip(".")
 
 
 def text_element(x: float, y: float, words: str, *, anchor: str = "start", kind: str = "") -> Html:
+    """Text at a place; `kind` is its class."""
     return tag("text", words, x=coordinate(x), y=coordinate(y), text_anchor=anchor, class_=kind or None)
 
 
 def tick_label(x: float, y: float, words: str) -> Html:
-    """A number under an axis: in the middle of its place, unless the rim of the drawing would cut it there.
+    """A number below an axis, centred on its place unless the rim of the drawing would cut it.
 
     The largest letters are 14 units high, on a narrow page (style.py), and their digits 9 wide.
     """
@@ -85,6 +86,7 @@ def tick_label(x: float, y: float, words: str) -> Html:
 
 
 def rect(x: float, y: float, width: float, height: float, kind: str, title: str = "") -> Html:
+    """A rectangle of class `kind`; `title` is shown when the pointer is over it."""
     return tag(
         "rect",
         tag("title", title) if title else "",
@@ -97,23 +99,25 @@ def rect(x: float, y: float, width: float, height: float, kind: str, title: str 
 
 
 def dot(x: float, y: float, kind: str, title: str = "", radius: float = 1.8) -> Html:
+    """A circle of class `kind`; `title` is shown when the pointer is over it."""
     inside = tag("title", title) if title else ""
     return tag("circle", inside, cx=coordinate(x), cy=coordinate(y), r=coordinate(radius), class_=kind)
 
 
 def dots(places: Iterable[tuple[float, float]], kind: str) -> Html:
-    """Many dots as one path, each drawn once where several fall on one place: a fifth of the bytes."""
+    """Many dots as one path, which takes a fifth of the bytes; dots on one place are drawn once."""
     seen = dict.fromkeys((round(2 * x) / 2, round(2 * y) / 2) for x, y in places)
     path = "".join(f"M{coordinate(x)} {coordinate(y)}h0" for x, y in seen)
     return tag("path", d=path, class_=f"dots {kind}") if path else Html("")
 
 
 def line(points: Sequence[tuple[float, float]], kind: str) -> Html:
+    """A line through all points, of class `kind`."""
     joined = " ".join(f"{coordinate(x)},{coordinate(y)}" for x, y in points)
     return tag("polyline", points=joined, class_=kind)
 
 
 def plot(height: float, parts: Sequence[str], label: str) -> Html:
-    """A whole drawing, with words for those who cannot see it."""
+    """A whole drawing; `label` describes it to readers who cannot see it."""
     box = f"0 0 {WIDTH} {coordinate(height)}"
     return tag("svg", join(parts), viewBox=box, role="img", aria_label=label)

@@ -1,4 +1,4 @@
-"""Facts in words that the page and the card share."""
+"""Text and table rows that the page and the card share."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ ACCURACY = ("file", "right", "original", "lost, points", "95 % interval", "same 
 RANGE = (
     "Largest error: the largest difference from the original network in float64, as a share of the span of "
     "its outputs. SQNR: signal to noise of the outputs in decibels, more is better. Same class: on how many "
-    "of the samples file and original name one class."
+    "samples file and original answer the same class."
 )
-DRAWN = "Told from the files by rules; nothing was run on a GPU or a Neural Engine."
+DRAWN = "Derived from the files by known rules; nothing was run on a GPU or a Neural Engine."
 
 
 FORMAT_NAMES = {"tflite": "TFLite", "onnx": "ONNX", "coreml": "Core ML"}
@@ -28,7 +28,7 @@ def title_of(facts: ExportFacts) -> str:
 
 
 def file_row(one: FileFacts) -> tuple[str, ...]:
-    """Under `FILES`."""
+    """The cells of one file under `FILES`."""
     return (
         name_of(one),
         megabytes(one.size_bytes) if one.size_bytes else "-",
@@ -42,19 +42,19 @@ def file_row(one: FileFacts) -> tuple[str, ...]:
 
 
 def name_of(one: FileFacts) -> str:
-    """Its name, or what it would have been."""
+    """The name of a file; "no tflite fp16 file" if it was not written."""
     return one.name or f"no {one.format} {one.recipe} file"
 
 
 def verdict_of(one: FileFacts) -> str:
-    """Verdict, and what stands beside it."""
+    """The verdict on a file, with its error or the arithmetic that was not run."""
     if one.error:
         return f"{one.verdict}; {one.error}" if one.verdict != "pass" else f"rejected; {one.error}"
     return f"{one.verdict}; {one.not_run} not run" if one.not_run else one.verdict
 
 
 def accuracy_row(one: FileFacts) -> tuple[str, ...]:
-    """Under `ACCURACY`."""
+    """The cells of one file under `ACCURACY`."""
     found = one.accuracy
     if found is None:
         return (name_of(one), *("not measured",), *("-",) * 4)

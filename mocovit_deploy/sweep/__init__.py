@@ -1,5 +1,6 @@
-"""Many exports in one table: systems x formats x precisions, each in a child process, kept and not run again.
+"""Many exports in one table: networks x formats x precisions. Results are kept and not computed again.
 
-row   one export and what became of it      run    the rows that are missing, one after the other
-table the rows as text, CSV and JSON        page   as a page with a Pareto plot
+row   one export and its result             run     rows without a result, in child processes
+table the rows as text, CSV and JSON        page    the rows as a page with a Pareto plot
+on_ray   rows on the machines of a Ray cluster
 """

@@ -1,8 +1,8 @@
-"""Networks of a sweep on the machines of a Ray cluster, one on each processor core that Ray has.
+"""Run the networks of a sweep on the machines of a Ray cluster, one on each processor core that Ray has.
 
-The folder of the sweep must be one that all machines see, with this package installed on each. A network on a
-machine that dies is run again on another, up to `TRIES` times; the rows of one that is lost even then are
-failures that the next sweep tries again.
+All machines must share the folder of the sweep, and have this package installed. If a machine dies, its
+network is run again on another, up to `TRIES` times. If it is lost even then, its rows fail, and the next
+sweep runs them again.
 """
 
 from __future__ import annotations
@@ -21,17 +21,16 @@ TRIES = 3
 
 
 def on_ray(address: str) -> Runner:
-    """A runner on the cluster at `address`, "auto" for the one of this machine.
+    """A runner on the cluster at `address`; "auto" for the cluster of this machine.
 
-    Raises `MissingToolError` without Ray, when it is called; the runner raises `DeviceError` where there is
-    no cluster.
+    Raises `MissingToolError` without Ray. The runner raises `DeviceError` if there is no cluster.
     """
     ray = needs_extra("ray", "ray")
 
     def runner(rows: Sequence[Row], folder: Path) -> Iterator[RowResult]:
         try:
             ray.init(address=address, log_to_driver=False, logging_level="ERROR")
-        except Exception as error:  # noqa: BLE001 - Ray has no one error for "no cluster there"
+        except Exception as error:  # noqa: BLE001 - Ray raises many types of errors without a cluster
             raise DeviceError(f"{address}: no Ray cluster there ({first_line(error)})") from None
         try:
             yield from _run(ray, rows, folder.absolute())
@@ -56,5 +55,8 @@ def _run(ray: Any, rows: Sequence[Row], folder: Path) -> Iterator[RowResult]:
 
 
 def _group(rows: list[tuple[Any, ...]], folder: str) -> list[dict[str, Any]]:
-    """On a worker: plain data in and out, so that the versions of both sides need not be the same object."""
+    """On a worker: run a group.
+
+    Arguments and results are plain data, so that they need no classes of this package.
+    """
     return [dataclasses.asdict(one) for one in run_group([Row(*row) for row in rows], Path(folder))]

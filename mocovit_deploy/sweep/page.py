@@ -1,4 +1,4 @@
-"""A sweep as a page: which files are beaten by no other, in a plot and in words, then the whole table."""
+"""A sweep as a page: the files that no other file beats, in a plot and in words, then the whole table."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def sweep_page(results: Sequence[RowResult]) -> str:
 
 
 def _conclusions(passed: Sequence[RowResult]) -> Iterator[Html]:
-    """Of each network, the smallest file and the nearest one."""
+    """For each network, the fastest file, or the smallest if none was timed."""
     for system in dict.fromkeys(one.system for one in passed):
         own = [one for one in passed if one.system == system and one.size_bytes]
         if not own:
@@ -47,7 +47,7 @@ def _conclusions(passed: Sequence[RowResult]) -> Iterator[Html]:
 
 
 def _plots(passed: Sequence[RowResult]) -> Iterator[Part]:
-    """Two of each network: errors are of its own outputs, so two networks share no plot."""
+    """Up to two plots for each network. Errors are relative to its own outputs, so networks share no plot."""
     for n, system in enumerate(dict.fromkeys(one.system for one in passed), 1):
         own = [one for one in passed if one.system == system and one.max_error is not None]
         by_size = [(one, one.size_bytes / MEGA) for one in own if one.size_bytes]

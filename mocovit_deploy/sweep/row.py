@@ -14,32 +14,34 @@ from mocovit_deploy.artifacts.provenance import code_digest
 from mocovit_deploy.files import digest
 
 LASTING = (2, 3, 4, 5, 8)
-"""Exit statuses of failures that a second try would repeat; after any other a row is run again."""
+"""Exit statuses of failures that another try would repeat. After any other failure a row is run again."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """What to run: `words` are those of mocovit-export, without where to write."""
+    """One export to run."""
 
     system: str
+    """The name of the network."""
     format: str
     recipe: str
     words: tuple[str, ...]
+    """The options of mocovit-export, without format, precision and folder."""
 
     @property
     def slug(self) -> str:
-        """Its name in the folder of the sweep."""
+        """The name of its result in the folder of the sweep, without suffix."""
         return _slug(f"{self.system}-{self.format}-{self.recipe}")
 
     @property
     def folder(self) -> str:
-        """Where its files go, with those of the network's other rows."""
+        """The folder for its files and those of the network's other rows."""
         return _slug(self.system)
 
     def key(self) -> str:
-        """Changes with anything that could change the result: the words, the files they name, this code.
+        """A digest of everything that can change the result: the options, the files they name, this code.
 
-        Folders of images are not looked into.
+        Files inside folders of images are not included.
         """
         named = (Path(word.partition("=")[2]) for word in self.words)
         files = {str(path): digest(path) for path in named if path.is_file()}
@@ -53,12 +55,13 @@ def _slug(words: str) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class RowResult:
-    """What became of a row. What is not known is None."""
+    """The result of a row; None stands for what is not known."""
 
     system: str
     format: str
     recipe: str
     key: str
+    """`Row.key` when it was run."""
     exit_status: int
     error: str = ""
     """Why there is no file that passed; empty if there is one."""
@@ -73,25 +76,27 @@ class RowResult:
     """Of the worst output; None where one is not finite."""
     sqnr_db: float | None = None
     drop_points: float | None = None
-    """Accuracy lost on labelled images, with the upper end of its 95 % interval."""
+    """Accuracy lost on labelled images, in percentage points."""
     drop_high_points: float | None = None
+    """The upper end of its 95 % interval."""
     milliseconds: float | None = None
     modelled: bool = False
-    """Whether the milliseconds are modelled from counts, and not measured."""
+    """Whether the milliseconds are modelled from counts instead of measured."""
     instructions: int | None = None
 
     @property
     def passed(self) -> bool:
+        """Whether the row has a file that passed."""
         return self.exit_status == 0
 
     @property
     def lasts(self) -> bool:
-        """Whether running it again would give the same."""
+        """Whether another run would have the same result."""
         return self.passed or self.exit_status in LASTING
 
 
 def failure_of(row: Row, exit_status: int, error: str) -> RowResult:
-    """The result of a row that has no file."""
+    """The result of a row without a file."""
     return RowResult(
         system=row.system,
         format=row.format,
@@ -103,7 +108,7 @@ def failure_of(row: Row, exit_status: int, error: str) -> RowResult:
 
 
 def result_of(row: Row, file: Mapping[str, Any], size_bytes: int | None) -> RowResult:
-    """A row's result from what the JSON of mocovit-export says of its file."""
+    """The result of a row from the entry of its file in the JSON of mocovit-export."""
     common: dict[str, Any] = {
         "system": row.system,
         "format": row.format,

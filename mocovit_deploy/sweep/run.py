@@ -1,11 +1,12 @@
-"""The rows of a sweep, in child processes: one for all rows of a network that are missing.
+"""Run the rows of a sweep in child processes, one for all rows of a network that have no result yet.
 
-    FOLDER/SYSTEM/       the files of a network, and export.json: what mocovit-export said of them
-    FOLDER/SLUG.json     the result of a row, written when complete: a sweep that was killed goes on there
+    FOLDER/SYSTEM/       the files of a network, and export.json, the report of mocovit-export on them
+    FOLDER/SLUG.json     the result of a row, written when it is complete, so that a killed sweep can go on
 
-A network is captured, re-parameterized and run in float64 once for all its rows. Where such a child leaves no
-files, its rows are run again by themselves: what one format cannot do, or a converter that crashes, costs the
-others nothing. A result of other words, another checkpoint or another version of this code is run again.
+A network is captured, re-parameterized and run in float64 once for all its rows. If such a child leaves no
+files, each of its rows is run again by itself, so that a format's error or a converter's crash does not
+affect the other rows. A result with other options, another checkpoint or another version of this code is
+computed again.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from mocovit_deploy.sweep.row import Row, RowResult, failure_of, result_of
 from mocovit_deploy.untrusted.process import run_process
 
 DEADLINE_S = 3600.0
-"""For each row."""
+"""Seconds for each row."""
 CHILD = """
 import sys
 from mocovit_deploy.untrusted.sandbox import end_with_parent
@@ -32,25 +33,25 @@ end_with_parent(int(sys.argv.pop(1)))
 from mocovit_deploy.cli.main import export_main
 sys.exit(export_main())
 """
-"""mocovit-export, which Linux ends with its parent, however that ends."""
+"""mocovit-export in a process that Linux ends when its parent ends."""
 SAID = "export.json"
 CRASHED = 1
 """The exit status of a child that left no report."""
 Say = Callable[[str], None]
 Runner = Callable[[Sequence[Row], Path], Iterable[RowResult]]
-"""Runs rows in a folder and gives each result when it is there, in any order."""
+"""Runs rows in a folder and yields each result when it is complete, in any order."""
 
 
 def run_sweep(rows: Sequence[Row], folder: Path, say: Say, runner: Runner) -> list[RowResult]:
-    """Every row's result, in the order of the rows; those that are there already are not run.
+    """The result of every row, in the order of the rows. Rows that have a result already are not run.
 
-    `say` is told of each in a line; `runner` runs those that are missing.
+    `say` gets a line for each result; `runner` runs the rows without a result.
     """
     folder.mkdir(parents=True, exist_ok=True)
     found = {row.slug: kept for row in rows if (kept := kept_result(row, folder)) is not None}
     missing = [row for row in rows if row.slug not in found]
     if found:
-        say(f"{len(found)} of {len(rows)} rows are there")
+        say(f"{len(found)} of {len(rows)} rows have a result already")
     start = time.perf_counter()
     for result in runner(missing, folder):
         slug = Row(result.system, result.format, result.recipe, ()).slug
@@ -63,7 +64,7 @@ def run_sweep(rows: Sequence[Row], folder: Path, say: Say, runner: Runner) -> li
 
 
 def kept_result(row: Row, folder: Path) -> RowResult | None:
-    """The result of an earlier run; None if there is none, or none that still holds."""
+    """The result of an earlier run; None if there is none, or it is no longer valid."""
     try:
         result = RowResult(**json.loads((folder / f"{row.slug}.json").read_bytes()))
     except (OSError, ValueError, TypeError):
@@ -72,13 +73,13 @@ def kept_result(row: Row, folder: Path) -> RowResult | None:
 
 
 def run_here(rows: Sequence[Row], folder: Path) -> Iterator[RowResult]:
-    """One network after the other, on this machine."""
+    """A runner on this machine, one network after the other."""
     for group in groups_of(rows):
         yield from run_group(group, folder)
 
 
 def groups_of(rows: Sequence[Row]) -> list[tuple[Row, ...]]:
-    """Rows that one export can write: of one network, formats with the same recipes."""
+    """Groups of rows that one export can write: those of one network whose formats have the same recipes."""
     recipes: dict[tuple[str, tuple[str, ...], str], list[str]] = {}
     for row in rows:
         recipes.setdefault((row.system, row.words, row.format), []).append(row.recipe)
@@ -90,7 +91,7 @@ def groups_of(rows: Sequence[Row]) -> list[tuple[Row, ...]]:
 
 
 def run_group(rows: Sequence[Row], folder: Path) -> list[RowResult]:
-    """Export one group in a child process, which ends with this one; row by row if that gives no files."""
+    """Export one group in a child process that ends with this one; row by row if that leaves no files."""
     first = rows[0]
     words = [
         *first.words,

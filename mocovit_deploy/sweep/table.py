@@ -18,21 +18,21 @@ FIELDS = tuple(field.name for field in dataclasses.fields(RowResult) if field.na
 
 
 def as_text(results: Sequence[RowResult]) -> str:
-    """A line for each, without columns in which nothing is known; then why those failed that did."""
+    """A table with a line for each row, and the errors of failed rows. Empty columns are left out."""
     lines = [table(*known_columns(results))]
     lines += [f"{one.system} {one.format} {one.recipe}: {one.error}" for one in results if not one.passed]
     return "\n".join([lines[0], *([""] if lines[1:] else []), *lines[1:]])
 
 
 def known_columns(results: Sequence[RowResult]) -> tuple[list[str], list[list[str]]]:
-    """Header and rows, without columns in which no row has anything."""
+    """The header and the rows, without columns that have no value in any row."""
     rows = [cells(one) for one in results]
     known = [n for n in range(len(HEADER)) if any(row[n] != "-" for row in rows)]
     return [HEADER[n] for n in known], [[row[n] for n in known] for row in rows]
 
 
 def cells(one: RowResult) -> tuple[str, ...]:
-    """Under `HEADER`."""
+    """The cells of one row under `HEADER`."""
     return (
         one.system,
         one.format,
@@ -55,9 +55,9 @@ def _lost(one: RowResult) -> str:
 
 
 def as_csv(results: Sequence[RowResult]) -> str:
-    """Every field but the key, with a header; empty where nothing is known.
+    """Every field except the key, with a header. Unknown values are empty.
 
-    A text that a spreadsheet would take for a formula gets an apostrophe before it.
+    Text that a spreadsheet would read as a formula gets an apostrophe before it.
     """
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
@@ -69,6 +69,6 @@ def as_csv(results: Sequence[RowResult]) -> str:
 
 
 def as_json(results: Sequence[RowResult]) -> str:
-    """Every field but the key."""
+    """A JSON document with every field except the key."""
     rows = [{name: getattr(one, name) for name in FIELDS} for one in results]
     return json.dumps({"schema_version": SCHEMA_VERSION, "rows": rows}, indent=2, allow_nan=False) + "\n"

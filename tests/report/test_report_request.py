@@ -16,7 +16,7 @@ def test_the_folder_that_the_export_makes_need_not_be_there(tmp_path):
 
 
 def test_what_could_not_be_written_is_refused_before_the_work(tmp_path):
-    with pytest.raises(UsageError, match="there is no folder"):
+    with pytest.raises(UsageError, match="does not exist; create it first"):
         ReportRequest(card=tmp_path / "other" / "card.md").require_writable(tmp_path / "out")
     with pytest.raises(UsageError, match="is a folder"):
         ReportRequest(page=tmp_path).require_writable(tmp_path)

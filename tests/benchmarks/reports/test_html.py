@@ -98,7 +98,7 @@ def test_ticks_are_round_and_inside() -> None:
     assert ticks(0, 10, 5) == [0, 2, 4, 6, 8, 10]
     assert ticks(0.32, 0.41, 4) == pytest.approx([0.34, 0.36, 0.38, 0.4]) or len(ticks(0.32, 0.41, 4)) >= 2
     assert ticks(3, 3, 5) == [3]
-    with pytest.raises(ValueError, match="no coordinate"):
+    with pytest.raises(ValueError, match="not a coordinate"):
         coordinate(float("nan"))
 
 
