@@ -104,7 +104,7 @@ class InstructionCount:
 
 @dataclass(frozen=True, kw_only=True)
 class InferenceTimes:
-    """How long one inference takes on hardware, taken many times."""
+    """How long one inference takes on hardware, measured many times."""
 
     samples_ms: tuple[float, ...]
     """One for each inference, in order."""

@@ -17,9 +17,9 @@ class ClassResult:
     label: int
     images: int
     right: int
-    """By the file."""
+    """The number for the file."""
     reference_right: int
-    """By the network."""
+    """The number for the network."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,9 +29,9 @@ class Confusion:
     label: int
     named: int
     images: int
-    """By the file."""
+    """The number for the file."""
     reference_images: int
-    """By the network."""
+    """The number for the network."""
 
 
 @dataclass(frozen=True, kw_only=True)

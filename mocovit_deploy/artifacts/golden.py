@@ -56,7 +56,7 @@ class Golden:
 
     @property
     def first(self) -> Golden:
-        """The first sample alone."""
+        """Only the first sample."""
         return self.some(range(min(1, len(self))))
 
     def exact(self, name: str) -> Array:

@@ -50,7 +50,7 @@ def _export(words: Sequence[str]) -> int:
 
 def _sweep(parser: argparse.ArgumentParser, given: argparse.Namespace) -> int:
     if given.sweep is None:
-        raise UsageError("--ray runs a --sweep; give one, or leave it out")
+        raise UsageError("--ray runs a --sweep; give --sweep too, or leave --ray out")
     said = {name for name, value in vars(given).items() if value != parser.get_default(name)}
     if others := sorted(said - {"sweep", "ray", "output_dir", "json", "verbose"}):
         raise UsageError(f"--{others[0].replace('_', '-')} goes into the file of --sweep; leave it out here")

@@ -54,7 +54,9 @@ def require_honoured(given: argparse.Namespace) -> None:
             )
     for name in ("device", "runtime", "judging_images"):
         if AUTO not in (given.precision or ()) and _is_given(given, name):
-            raise UsageError(f"{_option(name)} goes with --precision auto; give it, or leave it out")
+            raise UsageError(
+                f"{_option(name)} goes with --precision auto; give both, or leave {_option(name)} out"
+            )
     require_labelled(given, searches=AUTO in (given.precision or ()))
     if given.no_verify and given.data is not None:
         raise UsageError("--data compares files that were checked; leave out --no-verify, or --data")
@@ -71,14 +73,16 @@ def require_honoured(given: argparse.Namespace) -> None:
     for name in ("calibration_images", "ranges", "bias_correction", "strict"):
         if given.calibration is None and _is_given(given, name):
             raise UsageError(
-                f"{_option(name)} goes with --calibration; give it, or leave {_option(name)} out"
+                f"{_option(name)} goes with --calibration; give both, or leave {_option(name)} out"
             )
     if given.prefer_ema and given.checkpoint is None:
         raise UsageError(
-            "--prefer-ema chooses among the weights of a --checkpoint; give one, or leave it out"
+            "--prefer-ema chooses among the weights of a --checkpoint; give both, or leave --prefer-ema out"
         )
     if given.unsafe_pickle and given.checkpoint is None and not given.model.endswith(".pt2"):
-        raise UsageError("--unsafe-pickle reads a --checkpoint or a .pt2 file; give one, or leave it out")
+        raise UsageError(
+            "--unsafe-pickle reads a --checkpoint or a .pt2 file; give one, or leave --unsafe-pickle out"
+        )
     for name in ("num_classes", "labels", "data"):
         fits_a_checkpoint = name == "num_classes" and given.checkpoint is not None
         if given.features and _is_given(given, name) and not fits_a_checkpoint:
@@ -97,9 +101,11 @@ def require_labelled(given: argparse.Namespace, *, searches: bool = False) -> No
     if given.data is not None:
         return
     if given.images is not None:
-        raise UsageError("--images goes with --data; give it, or leave --images out")
+        raise UsageError("--images goes with --data; give both, or leave --images out")
     if given.max_drop is not None and not searches:
-        raise UsageError("--max-drop goes with --data or --precision auto; give one, or leave it out")
+        raise UsageError(
+            "--max-drop goes with --data or --precision auto; give one of them, or leave --max-drop out"
+        )
 
 
 def accuracy_request(given: argparse.Namespace) -> AccuracyRequest | None:

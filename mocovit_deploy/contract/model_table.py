@@ -160,7 +160,7 @@ def _calibration(given: Mapping[str, Any], where: str) -> CalibrationRequest | N
     if "calibration" not in given:
         words = ("calibration_images", "strict", "ranges", "bias_correction")
         if alone := [word for word in words if word in given]:
-            raise UsageError(f"{where}: {alone[0]} goes with calibration; give both, or leave it out")
+            raise UsageError(f"{where}: {alone[0]} goes with calibration; give both, or leave {alone[0]} out")
         return None
     return CalibrationRequest(
         given["calibration"],

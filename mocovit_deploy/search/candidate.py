@@ -34,7 +34,7 @@ class Candidate:
     """The reason or the error if it did not pass."""
     modelled_ms: float | None = None
     instructions: float | None = None
-    """Of one inference."""
+    """The instructions of one inference."""
     is_counted: bool = False
     """Whether instructions were counted; else they are estimated from the table of costs."""
     partitions: int | None = None

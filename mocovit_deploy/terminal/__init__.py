@@ -1,4 +1,4 @@
-"""What a person reads while a command runs.
+"""Output for people while a command runs, and interruptions of it.
 
 progress   stages and their seconds        quiet       silence for chatty libraries
 table      text and Markdown tables        printable   control characters made visible

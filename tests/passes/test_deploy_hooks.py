@@ -114,5 +114,5 @@ def test_on_the_command_line_files_are_judged_against_the_network_as_it_was(tmp_
     )
     assert capfd.readouterr().err.count("\n") == 1
     assert cli.run_command("mocovit-export", cli._export, ["--model", "tiny_networks:tiny", *words]) == 2
-    assert "leave it out" in capfd.readouterr().err
+    assert "leave --deploy-hooks out" in capfd.readouterr().err
     assert (tmp_path / "right_32_fp32.onnx").read_bytes() == before
