@@ -48,9 +48,10 @@ if TYPE_CHECKING:
 
 SELDOM = (100_000, 20, 50)
 """Thresholds of the garbage collector's three generations (`gc.set_threshold`)."""
-WORDS = """of range: a share of the span of the original's outputs; torch float32: how far torch itself is off
+HEADER_EXPLAINED = """\
+of range: relative to the range of the original's outputs; torch float32: the error of torch itself
 SQNR: signal to noise of the outputs, more is better; top-1: how often both name the same class"""
-"""What the table's header means, for who sees it for the first time (docs/glossary.md)."""
+"""What the words in the table's header mean (docs/glossary.md)."""
 CHANGES_SHOWN = 3
 """How many members of a list a line names without --verbose."""
 
@@ -164,8 +165,9 @@ def _export_text(
         bound = " and ".join(f"{value:.0e}" for value in sorted(tolerances))
         lines += [
             "",
-            f"{samples} samples beside the original network in float64; tolerance {bound or 'none'}",
-            WORDS,
+            f"compared with the original network in float64 on {samples} samples; "
+            f"tolerance {bound or 'none'}",
+            HEADER_EXPLAINED,
         ]
     measured = [(o.artifact, o.accuracy) for o in written if o.artifact and o.accuracy]
     lines += ["", accuracy_text(measured), ""] if measured else []
@@ -178,7 +180,7 @@ def _export_text(
 
 
 def _next_lines(written: Sequence[Outcome]) -> list[str]:
-    """What one does with a file that passed: its time, where a runtime of the targets reads it."""
+    """How to measure the first file that passed and that a runtime of the targets reads; [] without one."""
     for outcome in written:
         if outcome.artifact is not None and outcome.error is None and RUNTIMES_OF.get(outcome.format):
             path = shlex.quote(str(outcome.artifact.path))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from statistics import median
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from mocovit_deploy.artifacts.artifact import Artifact
 from mocovit_deploy.artifacts.golden import read_golden
@@ -19,13 +19,17 @@ if TYPE_CHECKING:
     from mocovit_deploy.exporting.pipeline import ExportOutcome
 
 
-def measure_files(
-    done: ExportOutcome, target_name: str, stages: Stages
-) -> tuple[dict[Path, Cost], list[DeployError]]:
-    """The cost of every file that passed, by its path, and the errors of files that could not be measured.
+class Measurements(NamedTuple):
+    """What the files of an export cost on a target."""
 
-    The `Cost` of a format that no runtime of the target reads says so; that is not an error.
-    """
+    costs: dict[Path, Cost]
+    """By the file's path, for every file that passed. The cost of a file that was not measured says why."""
+    errors: list[DeployError]
+    """Of files that could not be measured. A format that no runtime of the target reads is not an error."""
+
+
+def measure_files(done: ExportOutcome, target_name: str, stages: Stages) -> Measurements:
+    """Measure every file that passed on the target, one inference each."""
     target = load_target(target_name)
     found: dict[Path, Cost] = {}
     errors: list[DeployError] = []
@@ -43,7 +47,7 @@ def measure_files(
         except DeployError as error:
             found[artifact.path] = Cost(target=target_name, why_not=str(error), exit_status=error.exit_status)
             errors.append(error)
-    return found, errors
+    return Measurements(found, errors)
 
 
 def _measured(target: Target, name: str, artifact: Artifact) -> Cost:

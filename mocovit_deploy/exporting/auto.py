@@ -77,7 +77,7 @@ class _Search:
         self.wanted = context.request.search or SearchRequest()
         self.max_drop = self.wanted.max_drop / 100
         self.can_count = True
-        self.labelled, self.original = judging_of(context)
+        self.judging = judging_of(context)
 
     def run(self) -> Outcome:
         recipes = format_named(self.format_name).RECIPES
@@ -94,7 +94,7 @@ class _Search:
     def _mixed(self, recipe: str) -> Iterator[_Judged]:
         """Mixed files with a rising price of noise, up to the first that keeps the accuracy."""
         told = self._costs(recipe)
-        noise = self._noise(recipe) if self.labelled is not None else {}
+        noise = self._noise(recipe) if self.judging is not None else {}
         written: set[str] = set()
         for price in NOISE_PRICES if noise else (0.0,):
             choice = replace(told, noise=noise, noise_price=price, careful=not noise)
@@ -135,14 +135,14 @@ class _Search:
         return _Judged(found, proven, again)
 
     def _with_accuracy(self, found: Candidate, proven: Proven) -> Candidate:
-        if self.labelled is None or self.original is None:
+        if self.judging is None:
             return found
-        artifact = proven.artifact
+        artifact, (labelled, original) = proven.artifact, self.judging
         with self.context.stages(f"accuracy {artifact.format} {artifact.recipe}"):
-            tensors = self.labelled.tensors(artifact.preprocessing)
+            tensors = labelled.tensors(artifact.preprocessing)
             predictor = format_named(artifact.format).load(artifact)
-            answers = file_answers(artifact, predictor, tensors, len(self.labelled.labels))
-        told = evaluate(self.labelled.labels, self.original, answers)
+            answers = file_answers(artifact, predictor, tensors, len(labelled.labels))
+        told = evaluate(labelled.labels, original, answers)
         return replace(found, agreement=told.agreement, drop=told.drop.value, drop_high=told.drop.high)
 
     def _with_time(self, found: Candidate, proven: Proven) -> Candidate:
@@ -229,7 +229,7 @@ class _Search:
         return replace(outcome, candidates=candidates, why_chosen=choice.reason, notes=notes)
 
     def _none(self, judged: list[_Judged], choice: Choice) -> Outcome:
-        images = None if self.labelled is None else len(self.labelled.labels)
+        images = None if self.judging is None else len(self.judging.original)
         advice = what_would_help(images, self.max_drop)
         error = AccuracyError(f"{self.context.network.name}: {choice.reason}; {advice}")
         candidates = tuple(one.candidate for one in judged)
@@ -243,7 +243,7 @@ class _Search:
             "device": self.wanted.device,
             "runtime": self.wanted.runtime,
             "max_drop_points": self.wanted.max_drop,
-            "judging_images": 0 if self.labelled is None else len(self.labelled.labels),
+            "judging_images": 0 if self.judging is None else len(self.judging.original),
             "counted": self.can_count,
             "reason": choice.reason,
             "candidates": [one.as_json() for one in candidates],
@@ -256,7 +256,7 @@ class _Search:
                 "instructions are estimated from a table of costs for LiteRT; to count them, install the "
                 "emulator (mocovit-bench emulator, mocovit-bench bundle)"
             )
-        if self.labelled is None:
+        if self.judging is None:
             notes.append("accuracy was not judged: there are no calibration images for it")
         elif self.context.schemes.calibration.judging.labels is None:  # type: ignore[union-attr]
             notes.append(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from mocovit_deploy.accuracy.answers import network_answers
@@ -11,14 +13,23 @@ from mocovit_deploy.errors import UsageError
 from mocovit_deploy.exporting.prove import ExportContext
 
 
-def judging_of(context: ExportContext) -> tuple[Labelled | None, Classes | None]:
-    """Images with labels, and the network's answers for them, (images,). Its answers replace missing labels.
+class Judging(NamedTuple):
+    """What candidates are judged on."""
 
-    (None, None) if there are no images. Raises `UsageError` for labels of classes that the network lacks.
+    labelled: Labelled
+    """Images with labels. If the user has no labels, the network's answers stand in for them."""
+    original: Classes
+    """The network's answers, (images,)."""
+
+
+def judging_of(context: ExportContext) -> Judging | None:
+    """The images of the calibration that are set aside for judging; None if there are none.
+
+    Raises `UsageError` for labels of classes that the network lacks.
     """
     calibration = context.schemes.calibration
     if calibration is None or calibration.judging is None:
-        return None, None
+        return None
     judging, network = calibration.judging, context.network
     if judging.labels is not None:
         (logits,) = context.reference.outputs.values()
@@ -33,7 +44,8 @@ def judging_of(context: ExportContext) -> tuple[Labelled | None, Classes | None]
     with context.stages("answers of the network"):
         tensors = unlabelled.tensors(network.input.preprocessing)
         original = network_answers(network.module, tensors, images, network.input.dtype)
-    return Labelled(judging.images, original if judging.labels is None else judging.labels), original
+    labels = original if judging.labels is None else judging.labels
+    return Judging(Labelled(judging.images, labels), original)
 
 
 def what_would_help(images: int | None, max_drop: float) -> str:

@@ -68,13 +68,13 @@ def run_original(network: Network, request: ExportRequest) -> Reference:
             raise ConversionError(
                 f"{network.name}: the network itself computes NaN or infinity in {name}; check its weights"
             )
-    rounding, why_not = rounding_of(network.module, inputs, stacked)
+    rounding = rounding_of(network.module, inputs, stacked)
     return Reference(
         names=names,
         inputs=dict(zip(network.input_names, inputs, strict=True)),
         outputs=dict(zip(network.output_names, stacked, strict=True)),
-        rounding={network.output_names[place]: array for place, array in rounding.items()},
-        no_float64=why_not,
+        rounding={network.output_names[place]: array for place, array in rounding.differences.items()},
+        no_float64=rounding.why_not,
     )
 
 

@@ -13,7 +13,13 @@ from mocovit_deploy.errors import UsageError, first_line
 from mocovit_deploy.extras import needs_extra
 from mocovit_deploy.models import WEIGHT_SUFFIXES
 from mocovit_deploy.models.layouts import layout_of, renamed
-from mocovit_deploy.models.statedict import AVERAGED, find_state_dict, is_average, without_wrappers
+from mocovit_deploy.models.statedict import (
+    AVERAGED,
+    StateDict,
+    find_state_dict,
+    is_average,
+    without_wrappers,
+)
 from mocovit_deploy.terminal.printable import printable
 from mocovit_deploy.untrusted.read import LARGEST_FILE, size_of
 from mocovit_deploy.untrusted.zip import Damaged, open_stored_zip
@@ -71,8 +77,8 @@ def load_checkpoint(
     return f"{f' [{where}]' if where else ''}{f' in the layout of {layout.name}' if layout else ''}"
 
 
-def read_state_dict(path: Path, prefer_ema: bool, unsafe_pickle: bool) -> tuple[Mapping[str, Tensor], str]:
-    """The tensors of a checkpoint file by name, and the key they were under.
+def read_state_dict(path: Path, prefer_ema: bool, unsafe_pickle: bool) -> StateDict:
+    """The state dict in a checkpoint file.
 
     Raises `UsageError` if the file holds no state dict, or no averaged weights although `prefer_ema` is set.
     """
@@ -85,7 +91,7 @@ def read_state_dict(path: Path, prefer_ema: bool, unsafe_pickle: bool) -> tuple[
     if state is None:
         keys = f" with the keys {_named(found)}" if isinstance(found, Mapping) else ""
         raise UsageError(f"{path}: holds a {type(found).__name__}{keys}, not a state dict of tensors by name")
-    if prefer_ema and not is_average(state[1]):
+    if prefer_ema and not is_average(state.key):
         raise UsageError(f"{path}: holds no averaged weights ({', '.join(AVERAGED)}); leave out --prefer-ema")
     return state
 

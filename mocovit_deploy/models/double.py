@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import copy
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -64,31 +64,37 @@ def widened() -> Iterator[None]:
         torch.set_default_dtype(before)
 
 
-def rounding_of(
-    module: nn.Module, inputs: Sequence[Array], outputs: Sequence[Array]
-) -> tuple[dict[int, Array], str]:
-    """The float64 outputs of a network minus its float32 `outputs`, by position, and why there are none.
+class Rounding(NamedTuple):
+    """How far the float32 outputs of a network are from its float64 outputs."""
 
-    `inputs` holds one array (samples, ...) for each input; outputs are (samples, ...). Outputs of integers
-    are left out. If the network does not run in float64, the first is empty and the second the reason.
+    differences: dict[int, Array]
+    """float64 minus float32, (samples, ...), by the output's position. Outputs of integers are left out."""
+    why_not: str
+    """Why the network does not run in float64; then there are no differences. Else empty."""
+
+
+def rounding_of(module: nn.Module, inputs: Sequence[Array], outputs: Sequence[Array]) -> Rounding:
+    """The rounding in the float32 `outputs` of a network, measured by running it in float64.
+
+    `inputs` holds one array (samples, ...) for each input, `outputs` one for each output.
     """
     try:
         wide = copy.deepcopy(module).double()
         with widened():
             runs = [pytree.tree_leaves(wide(*map(_wide, sample))) for sample in zip(*inputs, strict=True)]
     except Exception as error:  # noqa: BLE001 - the user's code, in a precision it was not written for
-        return {}, f"{type(error).__name__}: {first_line(error)}"
-    rounding: dict[int, Array] = {}
+        return Rounding({}, f"{type(error).__name__}: {first_line(error)}")
+    differences: dict[int, Array] = {}
     for place, (single, *column) in enumerate(zip(outputs, *runs, strict=True)):
         if single.dtype.kind != "f":
             continue
         if any(tuple(leaf.shape) != single.shape[1:] for leaf in column):
-            return {}, "its outputs have other shapes in float64"
+            return Rounding({}, "its outputs have other shapes in float64")
         exact = np.stack([leaf.double().numpy() for leaf in column])
         if not np.isfinite(exact).all():
-            return {}, "it computes NaN or infinity in float64"
-        rounding[place] = (exact - single).astype(np.float32)
-    return rounding, ""
+            return Rounding({}, "it computes NaN or infinity in float64")
+        differences[place] = (exact - single).astype(np.float32)
+    return Rounding(differences, "")
 
 
 def _wide(array: Array) -> Tensor:

@@ -11,7 +11,7 @@ import contextlib
 import copy
 import itertools
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, fx, nn
@@ -23,11 +23,19 @@ from mocovit_deploy.graph.edit import in_single
 from mocovit_deploy.parity.compare import compare_output
 
 
-def in_float32(module: nn.Module, example: Sequence[Tensor], name: str) -> tuple[nn.Module, str]:
-    """The network with all its floats in float32, and a remark for the user about it.
+class InFloat32(NamedTuple):
+    """A network with all its floats in float32."""
 
-    Returns the module itself and "" if it is in float32 already. `example` holds its inputs, in float32.
-    Raises `ConversionError` if the copy does not run.
+    module: nn.Module
+    """A converted copy, or the network itself if it was in float32 already."""
+    remark: str
+    """For the user: which type the weights had, and what the conversion changes. Empty without one."""
+
+
+def in_float32(module: nn.Module, example: Sequence[Tensor], name: str) -> InFloat32:
+    """Convert the network called `name` to float32 if it has floats of another type.
+
+    `example` holds its inputs, in float32. Raises `ConversionError` if the copy does not run.
     """
     own = sorted(
         {
@@ -37,7 +45,7 @@ def in_float32(module: nn.Module, example: Sequence[Tensor], name: str) -> tuple
         }
     )
     if not own:
-        return module, ""
+        return InFloat32(module, "")
     dtype = getattr(torch, own[0])
     try:
         single, expected = _copy(module, example, dtype)
@@ -48,7 +56,9 @@ def in_float32(module: nn.Module, example: Sequence[Tensor], name: str) -> tuple
         ) from error
     distance = _distance(module, example, expected, dtype)
     remark = f"{name} has weights in {' and '.join(own)}, but files compute in float32"
-    return single, remark if distance is None else f"{remark}; its outputs differ by {distance:.0e} of range"
+    if distance is not None:
+        remark += f"; its outputs differ by {distance:.0e} of range"
+    return InFloat32(single, remark)
 
 
 def _copy(module: nn.Module, example: Sequence[Tensor], dtype: torch.dtype) -> tuple[nn.Module, Any]:

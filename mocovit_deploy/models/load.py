@@ -155,7 +155,7 @@ def _output_names(spec: ModelSpec, result: Any, inputs: Sequence[str], *, image:
         if not isinstance(leaf, Tensor):
             place = ".".join(map(str, path_of(keys)))
             raise ConversionError(
-                f"{spec.name}: forward returns{f' as {place}' if place else ''} an object of type "
+                f"{spec.name}: what forward returns{f' as {place}' if place else ''} is of type "
                 f"{type(leaf).__name__}; let it return only tensors"
             )
     classifier = image and isinstance(result, Tensor) and result.dim() == 2

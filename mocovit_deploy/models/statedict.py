@@ -7,7 +7,7 @@ running average). Wrapped networks put a prefix before every name.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from torch import Tensor, nn
 
@@ -22,18 +22,27 @@ COUNTERS = ("total_ops", "total_params")
 """Buffers that the MAC counter `thop` leaves in a network."""
 
 
-def find_state_dict(found: object, prefer_ema: bool) -> tuple[dict[str, Tensor], str] | None:
-    """The tensors by name, and the key they were under ("" without one); None if there is no state dict.
+class StateDict(NamedTuple):
+    """A state dict that was found in a checkpoint."""
+
+    tensors: dict[str, Tensor]
+    """By name."""
+    key: str
+    """The key it was under in the checkpoint; empty if it is the whole checkpoint."""
+
+
+def find_state_dict(found: object, prefer_ema: bool) -> StateDict | None:
+    """The state dict in the object that was read from a checkpoint; None if there is none.
 
     The weights are preferred; their average with `prefer_ema`, or if there are no weights.
     """
     if (bare := _as_tensors(found)) is not None:
-        return bare, ""
+        return StateDict(bare, "")
     if not isinstance(found, Mapping):
         return None
     for key in (*AVERAGED, *WEIGHTS) if prefer_ema else (*WEIGHTS, *AVERAGED):
         if key in found and (inner := _within(found[key])) is not None:
-            return inner, key
+            return StateDict(inner, key)
     return None
 
 

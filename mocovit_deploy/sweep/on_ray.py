@@ -1,8 +1,8 @@
 """Run the networks of a sweep on the machines of a Ray cluster, one on each processor core that Ray has.
 
 All machines must share the folder of the sweep, and have this package installed. If a machine dies, its
-network is run again on another, up to `TRIES` times. If it is lost even then, its rows fail, and the next
-sweep runs them again.
+network is run again on another, up to `TRIES` times. If it is lost even then, the result of its rows is a
+failure, and the next sweep runs them again.
 """
 
 from __future__ import annotations
@@ -55,8 +55,8 @@ def _run(ray: Any, rows: Sequence[Row], folder: Path) -> Iterator[RowResult]:
 
 
 def _group(rows: list[tuple[Any, ...]], folder: str) -> list[dict[str, Any]]:
-    """On a worker: run a group.
+    """Run a group, on a worker.
 
-    Arguments and results are plain data, so that they need no classes of this package.
+    Rows and results are passed as plain tuples and dictionaries; Ray sends no classes of this package.
     """
     return [dataclasses.asdict(one) for one in run_group([Row(*row) for row in rows], Path(folder))]

@@ -34,7 +34,8 @@ from mocovit_deploy.cli.main import export_main
 sys.exit(export_main())
 """
 """mocovit-export in a process that Linux ends when its parent ends."""
-SAID = "export.json"
+REPORT = "export.json"
+"""The report of mocovit-export on a network's files, in the network's folder."""
 CRASHED = 1
 """The exit status of a child that left no report."""
 Say = Callable[[str], None]
@@ -108,14 +109,17 @@ def run_group(rows: Sequence[Row], folder: Path) -> list[RowResult]:
     files = {(file["format"], file["recipe"]): file for file in report.get("files", ())}
     if not files and len(rows) > 1:
         return [result for row in rows for result in run_group([row], folder)]
-    if not files:
+    if not files:  # one row is left: it is the row that failed
         return [failure_of(first, done.status or CRASHED, str(report.get("error", "no report")))]
-    write_atomically(folder / first.folder / SAID, done.stdout.encode())
+    write_atomically(folder / first.folder / REPORT, done.stdout.encode())
     return [_result(row, files[row.format, row.recipe], folder) for row in rows]
 
 
 def _result(row: Row, file: Mapping[str, Any], folder: Path) -> RowResult:
-    """The row's result; its error names files within `folder`, or two folders would hold two tables."""
+    """The result of a row from the entry of its file in the report.
+
+    Paths in the error are relative to `folder`, so that the same sweep has the same table in every folder.
+    """
     error = file["error"] and file["error"].replace(f"{folder}{os.sep}", "")
     path = Path(file["path"]) if file["path"] else None
     return result_of(row, {**file, "error": error}, size_bytes(path) if path and path.exists() else None)

@@ -47,7 +47,7 @@ def test_export_prints_the_verdict_and_where_the_weights_are_from(tmp_path, capf
     assert "fold_batchnorm" in out
     assert "tiny_32_fp32.onnx" in out
     assert " pass" in out
-    assert "8 samples beside the original network in float64; tolerance 1e-05" in out
+    assert "compared with the original network in float64 on 8 samples; tolerance 1e-05" in out
     assert "next: mocovit-bench run " in out
     assert out.startswith(f"tiny, weights as {TINY[1]} gives them\n")
     assert err.startswith("note: the scale, mean, std, colour order of its images are assumed: ")

@@ -55,7 +55,7 @@ def test_every_mismatch_is_listed_and_nothing_loaded(tmp_path, network):
     assert caught.value.details == (
         "missing stem.0.weight 4x3x3x3",
         "unexpected extra.weight 2x3",
-        "classifier.weight has shape 7x1280, the network wants 10x1280",
+        "classifier.weight has shape 7x1280, but the network needs 10x1280",
     )
     assert torch.equal(network.classifier.bias, before)
 

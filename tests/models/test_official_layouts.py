@@ -103,7 +103,7 @@ def test_another_width_is_refused_with_names_and_shapes(tmp_path):
     message = str(caught.value)
     assert "names translated from MobileViT (apple/ml-cvnets)" in message
     details = caught.value.details
-    assert "stages.0.0.conv1_1x1.conv.weight has shape 32x16x1x1, the network wants 64x16x1x1" in details
+    assert "stages.0.0.conv1_1x1.conv.weight has shape 32x16x1x1, but the network needs 64x16x1x1" in details
     wanted, given = network.state_dict(), shapes(narrow)
     differing = [
         k for k, old in zip(without_counters(wanted), given, strict=True) if wanted[k].shape != given[old]
