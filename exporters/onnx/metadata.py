@@ -1,4 +1,4 @@
-"""The description in an ONNX file: its `metadata_props`, strings by key.
+"""The description in an ONNX file: its `metadata_props`, strings by key. Each node has its own beside these.
 
 model, weights, recipe, author, licence, version   as given
 labels           the names of the classes, as a JSON list
@@ -17,6 +17,11 @@ from mocovit_deploy.extras import needs_extra
 from mocovit_deploy.files import write_atomically
 from mocovit_deploy.ship.metadata import FileMetadata
 from mocovit_deploy.spec import TensorSpec
+
+MODULE_KEY = "module"
+"""Each node's `metadata_props` entry that names the torch module it came from."""
+OPERATION_KEY = "operation"
+"""The node's entry that names the operation of the re-parameterized graph."""
 
 
 def set_properties(model: Any, metadata: FileMetadata) -> None:

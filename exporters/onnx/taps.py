@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from exporters.onnx.metadata import MODULE_KEY, OPERATION_KEY
 from exporters.onnx.run import OnnxRuntime, session
-from exporters.onnx.write import MODULE_KEY, OPERATION_KEY
 from mocovit_deploy.artifacts.artifact import Array, Artifact
 from mocovit_deploy.artifacts.marks import FileValue, mark
 from mocovit_deploy.errors import ConversionError, first_line

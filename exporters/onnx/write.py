@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from exporters.onnx.metadata import MODULE_KEY, OPERATION_KEY
 from exporters.onnx.pools import refuse_pools_after_wide_pads
 from exporters.onnx.run import import_onnxruntime
 from mocovit_deploy.artifacts.marks import marks_in, modules_of, split_mark
@@ -29,10 +30,6 @@ NATIVE_OPSET = 18
 """The opset that torch's exporter writes; onnx.version_converter makes lower ones from it."""
 OLDEST_OPSET = 14
 """The lowest opset to which onnx.version_converter takes a Relu from opset 18."""
-MODULE_KEY = "module"
-"""Each node's `metadata_props` entry that names the torch module it came from."""
-OPERATION_KEY = "operation"
-"""The entry that names the operation of the re-parameterized graph."""
 
 
 def export(graph: fx.GraphModule, example: Sequence[Tensor], job: ExportJob) -> Written:

@@ -162,11 +162,10 @@ def _export_text(
         tolerances = {report.tolerance.max_error for report in shown if report.tolerance is not None}
         counts = sorted({len(report.samples) for report in shown})
         samples = " or ".join(map(str, counts))
-        bound = " and ".join(f"{value:.0e}" for value in sorted(tolerances))
+        bound = " and ".join(f"{value:.0e}" for value in sorted(tolerances)) or "none"
         lines += [
             "",
-            f"compared with the original network in float64 on {samples} samples; "
-            f"tolerance {bound or 'none'}",
+            f"compared with the original network in float64 on {samples} samples; tolerance {bound}",
             HEADER_EXPLAINED,
         ]
     measured = [(o.artifact, o.accuracy) for o in written if o.artifact and o.accuracy]

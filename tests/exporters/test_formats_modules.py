@@ -9,7 +9,7 @@ from exporters import coreml
 from exporters.coreml.marks import marks_of
 from exporters.coreml.metadata import PREFIX
 from exporters.coreml.read import read_program
-from exporters.onnx.write import MODULE_KEY, OPERATION_KEY
+from exporters.onnx.metadata import MODULE_KEY, OPERATION_KEY
 from mocovit_deploy.exporting.pipeline import export_model
 from mocovit_deploy.models.load import load_network
 from mocovit_deploy.spec import ExportRequest, InputSpec, ModelSpec

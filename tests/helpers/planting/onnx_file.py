@@ -8,7 +8,7 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
-from exporters.onnx.write import MODULE_KEY, OPERATION_KEY
+from exporters.onnx.metadata import MODULE_KEY, OPERATION_KEY
 from mocovit_deploy.artifacts.marks import mark
 from planting.surgery import Constant, Layer, contiguous
 
