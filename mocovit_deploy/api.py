@@ -192,18 +192,21 @@ def export(
 
 
 def _several(name: str, given: Sequence[str]) -> tuple[str, ...]:
-    """A sequence as a tuple. Raises `UsageError` for a single text, whose letters nobody means."""
+    """A sequence as a tuple. Raises `UsageError` for a string, which would be a sequence of letters."""
     if isinstance(given, str):
         raise UsageError(f"{name}={given!r:.60}: give a sequence of names, as in {name}=({given!r:.60},)")
     return tuple(given)
 
 
 def _file_name(module: object, name: str | None) -> str:
-    """What files are called. Raises `UsageError` for a name that a file or an app's code cannot carry."""
+    """The name for the files: `name`, or that of the module's class.
+
+    Raises `UsageError` for a name with characters that the name of a file or an app's code cannot have.
+    """
     if name is None:
         return file_name(type(module).__name__)
     if not isinstance(name, str) or not name or file_name(name) != name:
-        raise UsageError(f"name={name!r:.60}: files are called by letters, digits, '_', '-' and '.'")
+        raise UsageError(f"name={name!r:.60}: use only letters, digits, '_', '-' and '.', for names of files")
     return name
 
 

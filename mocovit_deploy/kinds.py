@@ -1,4 +1,4 @@
-"""What a Python program hands over, held to the types that its fields declare."""
+"""Check values from a Python program against the types that the fields of a dataclass declare."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from mocovit_deploy.errors import UsageError
 
 
 def require_kinds(record: Any, name: str = "") -> None:
-    """Raise `UsageError` for the first field of a dataclass that holds another type than it declares.
+    """Raise `UsageError` for the first field of a dataclass whose value does not have the declared type.
 
-    Records inside it are looked at too; `name` is what the record itself is called.
+    Dataclasses in its fields are checked too. `name` is the dataclass's name in messages.
 
     >>> from mocovit_deploy.spec import AccuracyRequest
     >>> require_kinds(AccuracyRequest("photographs", images="ten"))
@@ -33,7 +33,7 @@ def require_kinds(record: Any, name: str = "") -> None:
 
 
 def _is(value: object, kind: Any) -> bool:
-    """True if `value` is of `kind`: a class, one of several, or a tuple of them. A flag is no number."""
+    """Whether `value` has the type `kind`: a class, a union, or a tuple. A bool is not a number."""
     origin, inside = get_origin(kind), get_args(kind)
     if origin in (Union, UnionType):
         return any(_is(value, one) for one in inside)
@@ -49,6 +49,6 @@ def _is(value: object, kind: Any) -> bool:
 
 
 def _said(kind: Any) -> str:
-    """ "tuple[str, ...]", "AccuracyRequest | None": a type without its modules."""
+    """A type without the names of modules: "tuple[str, ...]", "AccuracyRequest | None"."""
     text = kind.__name__ if isinstance(kind, type) and not get_args(kind) else str(kind)
     return re.sub(r"\b(\w+\.)+(?=\w)", "", text).replace("NoneType", "None")

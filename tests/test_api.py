@@ -135,7 +135,7 @@ def test_a_file_that_fails_is_given_back_and_raises_when_asked(tmp_path, monkeyp
         ({"example": torch.zeros(1, 5)}, ConversionError, "does not run on inputs of 1x5"),
         ({"labels": ("a",)}, UsageError, "labels: "),
         ({"labels": "labels.txt"}, UsageError, "labels='labels.txt': give a sequence of names"),
-        ({"labels": ["a\nb"] * 10}, UsageError, "number 1, 'a.nb', is no name on one printable line"),
+        ({"labels": ["a\nb"] * 10}, UsageError, "number 1, 'a.nb', is not one line of printable text"),
         ({"labels": range(10)}, UsageError, r"labels=\(0, 1, .*expected tuple\[str, \.\.\.\]"),
         ({"formats": "onnx"}, UsageError, r"as in formats=\('onnx',\)"),
         ({"precisions": "fp16"}, UsageError, r"as in precisions=\('fp16',\)"),
@@ -145,8 +145,8 @@ def test_a_file_that_fails_is_given_back_and_raises_when_asked(tmp_path, monkeyp
         ({"without": "fold_scale"}, UsageError, r"without='fold_scale': expected tuple\[str"),
         ({"accuracy": "photographs"}, UsageError, r"expected AccuracyRequest \| None"),
         ({"calibration": "photographs"}, UsageError, r"expected CalibrationRequest \| None"),
-        ({"name": "a/b"}, UsageError, "name='a/b': files are called by letters, digits"),
-        ({"name": 'a"$b'}, UsageError, "files are called by letters, digits"),
+        ({"name": "a/b"}, UsageError, "name='a/b': use only letters, digits"),
+        ({"name": 'a"$b'}, UsageError, "use only letters, digits"),
         ({"example": torch.zeros(0, 3, 32, 32)}, UsageError, r"0 is empty \(0x3x32x32\)"),
         ({"preprocessing": {"mean": 1}}, UsageError, "expected mocovit_deploy.spec.Preprocessing"),
         (
@@ -157,7 +157,7 @@ def test_a_file_that_fails_is_given_back_and_raises_when_asked(tmp_path, monkeyp
         (
             {"preprocessing": Preprocessing(mean=(0.5,) * 2)},
             UsageError,
-            "2 numbers, and the image 3 channels",
+            "2 numbers, but the image has 3 channels",
         ),
         ({"preprocessing": Preprocessing(mean=(float("nan"),) * 3)}, UsageError, "must be finite"),
         ({"preprocessing": Preprocessing(std=(0.0,) * 3)}, UsageError, "must be finite and above 0"),
@@ -182,7 +182,7 @@ def test_what_is_no_module_is_a_mistake(module, hint, tmp_path):
 
 def test_a_preprocessing_that_nothing_would_use_is_refused(tmp_path):
     for module, example in ((Pair(), [torch.randn(2, 6), torch.randn(2, 4)]), (Raw(), Raw.example)):
-        with pytest.raises(UsageError, match="preprocessing: .* leave it out"):
+        with pytest.raises(UsageError, match="preprocessing: .* leave preprocessing out"):
             mocovit_deploy.export(module, example, preprocessing=Preprocessing(), output_dir=tmp_path)
 
 

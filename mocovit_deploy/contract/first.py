@@ -50,11 +50,11 @@ LABELS = "labels.txt"
 
 @dataclass(frozen=True)
 class FirstContract:
-    """A contract, and the files of labels that it names and that do not exist yet."""
+    """A contract, and the label files that it names and that do not exist yet."""
 
     text: str
     labels: Mapping[Path, str]
-    """The text of each file."""
+    """The text for each of these files."""
 
 
 def first_contract(artifacts: Sequence[Artifact], folder: Path) -> FirstContract:
@@ -126,9 +126,10 @@ def _words(artifact: Artifact) -> dict[str, Any]:
 
 
 def _labels(artifact: Artifact, folder: Path, lists: dict[Path, str]) -> dict[str, Any]:
-    """The word for the file that lists this file's classes; a new one is added to `lists`.
+    """The contract's entry for the label file of an artifact; {} if the artifact has no labels.
 
-    One that is there is named if it lists the same classes, and never written over.
+    An existing file is used if it lists the same classes, and is never overwritten. A new file is added to
+    `lists`, by path with its text.
     """
     labels = labels_of(artifact)
     if not labels:
@@ -143,7 +144,7 @@ def _labels(artifact: Artifact, folder: Path, lists: dict[Path, str]) -> dict[st
 
 
 def _may_hold(path: Path, labels: tuple[str, ...]) -> bool:
-    """True if nothing is at `path`, or a list of just these labels."""
+    """Whether `path` does not exist, or lists exactly these labels."""
     if not path.exists():
         return True
     try:
@@ -227,7 +228,7 @@ def _free_name(model: str, taken: set[str]) -> str:
 
 
 def _table_name(model: str) -> str:
-    """The network's name in letters that a bare key of TOML, and a file, may have."""
+    """The network's name in characters that a bare TOML key and the name of a file can have."""
     return re.sub(r"[^A-Za-z0-9_-]+", "_", model).strip("_-") or "model"
 
 

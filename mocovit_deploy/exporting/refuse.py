@@ -90,23 +90,25 @@ def _refuse_unknown_passes(request: ExportRequest) -> None:
 
 
 def _refuse_missing_images(request: ExportRequest) -> None:
-    """Images that are not there, and folders that hold none, or no classes."""
+    """Raise `UsageError` for images that do not exist, and for folders without images or classes."""
     if request.accuracy is not None:
         folder = Path(request.accuracy.source)
         if _is_absent(request.accuracy.source):
-            forms = "a folder of one folder a class, an .npz, or module:function"
+            forms = "a folder with one folder for each class, an .npz, or module:function"
             raise UsageError(f"{folder}: no such folder; --data takes {forms}")
         if folder.is_dir():
             files_by_class(folder)
     if request.calibration is not None:
         source = request.calibration.source
         if source != RANDOM and _is_absent(source):
-            raise UsageError(f"{source}: no such folder, nor an .npz, module:function or the word {RANDOM}")
+            forms = f"a folder of images, an .npz, module:function, or the word {RANDOM}"
+            raise UsageError(f"{source}: no such folder; --calibration takes {forms}")
         if Path(source).is_dir():
             files_in(Path(source))
 
 
 def _is_absent(source: str) -> bool:
+    """Whether a source of images is neither a function nor an existing path."""
     return ":" not in source and not Path(source).exists()
 
 

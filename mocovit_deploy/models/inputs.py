@@ -122,7 +122,7 @@ def inputs_of(network: nn.Module, asked: InputSpec | OwnInput, own: InputSpec) -
     """The network, flattened if its arguments hold lists or dictionaries, and its inputs.
 
     `asked` is the user's choice, `own` the input that the network's source declares. Raises `UsageError` for
-    `example_inputs` that hold no tensor, or something else than tensors, or that contradict `asked`, and for a
+    `example_inputs` that hold no tensor, or other objects, or that contradict `asked`, and for a
     preprocessing that cannot be used.
     """
     declared: Any = getattr(network, "example_inputs", None)
@@ -148,7 +148,9 @@ def inputs_of(network: nn.Module, asked: InputSpec | OwnInput, own: InputSpec) -
     image = _as_image(example)
     _require_agreement(asked, image, example)
     if image is not None:
-        own_way = PIXELS if image.dtype == "uint8" else sound(own.preprocessing, image.channels)
+        own_way = (
+            PIXELS if image.dtype == "uint8" else checked_preprocessing(own.preprocessing, image.channels)
+        )
         return network, Inputs(_prepared(replace(image, preprocessing=own_way), asked), None, paths)
     if isinstance(asked, OwnInput) and asked.said:
         shapes = ", ".join("x".join(map(str, tensor.shape)) for tensor in example)
@@ -208,13 +210,16 @@ def _prepared(image: InputSpec, asked: InputSpec | OwnInput) -> InputSpec:
     return replace(image, preprocessing=replace(own, **said, assumed=still))  # type: ignore[arg-type]
 
 
-def sound(how: Preprocessing, channels: int) -> Preprocessing:
-    """`how` with a number for each channel. Raises `UsageError` for values that would lose the image."""
-    usual = Preprocessing()  # of three channels: its first number is a grey image's
+def checked_preprocessing(how: Preprocessing, channels: int) -> Preprocessing:
+    """`how` with one number for each channel.
+
+    Raises `UsageError` for another count of numbers, for values that are not finite, and for a division by 0.
+    """
+    usual = Preprocessing()  # has three numbers; a grey image takes the first
     for name, numbers in (("mean", how.mean), ("std", how.std)):
         if len(numbers) not in (1, channels) and numbers != getattr(usual, name):
             raise UsageError(
-                f"preprocessing.{name} has {len(numbers)} numbers, and the image {channels} channels"
+                f"preprocessing.{name} has {len(numbers)} numbers, but the image has {channels} channels"
             )
         if not all(map(math.isfinite, numbers)) or (name == "std" and min(numbers) <= 0):
             needed = "finite and above 0" if name == "std" else "finite"

@@ -107,7 +107,7 @@ def live_network(module: object, example: object, spec: ModelSpec, how: Preproce
     and for a preprocessing that cannot be used; `ConversionError` if it does not run on its inputs.
     """
     if not isinstance(module, nn.Module):
-        hint = "; call it, and give what it returns" if callable(module) else ""
+        hint = "; call it, and pass the module that it returns" if callable(module) else ""
         raise UsageError(f"export takes a torch.nn.Module, not a {type(module).__name__}{hint}")
     require_one_mode(spec.name, module)
     try:
@@ -118,8 +118,8 @@ def live_network(module: object, example: object, spec: ModelSpec, how: Preproce
     parameters = parameters_of(original.forward)
     network, inputs = inputs_of(original, spec.input, InputSpec(preprocessing=how))
     if how != ASSUMED and (inputs.example is not None or inputs.image.dtype == "uint8"):
-        what = "pixels in uint8 as they are" if inputs.example is None else "no image"
-        raise UsageError(f"preprocessing: {spec.name} takes {what}; leave it out")
+        what = "takes uint8 pixels" if inputs.example is None else "does not take one image"
+        raise UsageError(f"preprocessing: {spec.name} {what}; leave preprocessing out")
     network.eval()
     input_names = name_inputs(spec.input_names, (), parameters, inputs.paths)
     return _network(spec, spec.name.removeprefix(LIVE), network, inputs, input_names)

@@ -61,9 +61,10 @@ def app_code(artifact: Artifact, labels: tuple[str, ...] = ()) -> dict[str, str]
 def require_one_classifier(
     name: str, inputs: Sequence[TensorSpec], outputs: Sequence[TensorSpec]
 ) -> tuple[TensorSpec, TensorSpec]:
-    """The image and the scores of a network that code can be written for.
+    """The input and the output of a network that code can be written for.
 
-    Raises `UsageError` for a network that is not one image in and one (batch, classes) out, batch 1.
+    Raises `UsageError` unless the network takes one square grey or colour image, and returns one output
+    (1, classes).
     """
     image = inputs[0]
     fits = len(inputs) == 1 and len(image.shape) == 4 and image.dtype in JAVA_TYPES
@@ -173,7 +174,10 @@ def _channels(image: TensorSpec) -> int:
 
 
 def _comment(text: str) -> str:
-    """`text` in one line that ends no comment and no docstring: a checkpoint may be called anything."""
+    """`text` on one line, without characters that end a comment or a docstring.
+
+    A checkpoint can have any name.
+    """
     for ends, instead in (('"', "'"), ("\\", "/"), ("*/", "* /")):
         text = text.replace(ends, instead)
     return " ".join(printable(text, keep="\n").split())

@@ -118,7 +118,7 @@ def read_labels(path: Path) -> tuple[str, ...]:
 
 
 def labels_text(labels: Sequence[str]) -> str:
-    """The text of a file that `read_labels` reads these from. Raises `UsageError` for what no line can hold.
+    """The text of a label file. Raises `UsageError` for a label that `read_labels` would read differently.
 
     >>> labels_text(("tench", "goldfish"))
     'tench\\ngoldfish\\n'
@@ -128,10 +128,10 @@ def labels_text(labels: Sequence[str]) -> str:
 
 
 def require_printable(labels: Sequence[str]) -> None:
-    """Raise `UsageError` for a label that is empty, has spaces at an end, or holds what does not print."""
+    """Raise `UsageError` for a label that is empty, has spaces at an end, or has unprintable characters."""
     for number, label in enumerate(labels, 1):
         if not isinstance(label, str) or not label or label != label.strip() or not label.isprintable():
-            raise UsageError(f"labels: number {number}, {label!r:.60}, is no name on one printable line")
+            raise UsageError(f"labels: number {number}, {label!r:.60}, is not one line of printable text")
 
 
 def classifier_output(outputs: Sequence[TensorSpec]) -> TensorSpec | None:
