@@ -36,6 +36,7 @@ from exporters.semantics.spatial import (
 from mocovit_deploy.artifacts.artifact import Array, Artifact
 from mocovit_deploy.errors import ConversionError, ParityError, first_line
 from mocovit_deploy.extras import needs_extra
+from mocovit_deploy.terminal.table import shortened
 
 RUNTIME = "numpy reference of half precision"
 
@@ -59,10 +60,9 @@ class HalfReference:
         Runtime computes wrongly.
         """
         if wrong := wrong_on_the_core(self._model):
-            more = f" and {len(wrong) - 1} more" if wrong[1:] else ""
             raise ParityError(
                 "ONNX Runtime 1.31.1 computes grouped convolutions wrongly in fp16 on ARM cores "
-                f"(output {wrong[0]}{more}); ship fp32"
+                f"(output {shortened(wrong, 1)}); ship fp32"
             )
         reference = needs_extra("onnx.reference", "onnx")
         names = [output.name for output in self._model.graph.output]

@@ -17,6 +17,7 @@ from mocovit_deploy.accuracy.evaluate import Classes
 from mocovit_deploy.accuracy.pictures import NoImageError, Pictures, files_in, require_picture, spread
 from mocovit_deploy.errors import UsageError
 from mocovit_deploy.spec import InputSpec
+from mocovit_deploy.terminal.table import shortened
 
 SHOWN = 5
 """How many files that were left out a note names."""
@@ -100,7 +101,4 @@ def _index(folder: Path, names: Sequence[str], known: KnownClasses) -> dict[str,
 
 
 def _notes(folder: Path, left_out: Sequence[str]) -> tuple[str, ...]:
-    if not left_out:
-        return ()
-    more = f" and {len(left_out) - SHOWN} more" if len(left_out) > SHOWN else ""
-    return (f"left out of {folder}: {', '.join(left_out[:SHOWN])}{more}",)
+    return (f"left out of {folder}: {shortened(left_out, SHOWN)}",) if left_out else ()

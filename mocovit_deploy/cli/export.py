@@ -39,7 +39,7 @@ from mocovit_deploy.terminal.colour import painted
 from mocovit_deploy.terminal.printable import printable
 from mocovit_deploy.terminal.progress import Stages
 from mocovit_deploy.terminal.quiet import quiet
-from mocovit_deploy.terminal.table import table
+from mocovit_deploy.terminal.table import shortened, table
 
 if TYPE_CHECKING:
     from mocovit_deploy.exporting.pipeline import ExportOutcome
@@ -192,7 +192,7 @@ def _seconds_line(seconds: Mapping[str, float], verbose: bool) -> str:
     if verbose:
         return "   ".join(f"{name} {spent:.1f} s" for name, spent in seconds.items())
     longest = sorted(seconds.items(), key=lambda item: -item[1])
-    shown = _some([f"{name} {spent:.1f} s" for name, spent in longest])
+    shown = shortened([f"{name} {spent:.1f} s" for name, spent in longest], CHANGES_SHOWN)
     return f"{sum(seconds.values()):.0f} s in all: {shown}"
 
 
@@ -208,7 +208,7 @@ def _lowering_lines(outcome: Outcome, verbose: bool) -> list[str]:
         if verbose:
             lines += [f"    {change['where']}: {change['what']}" for change in changes]
         else:
-            lines[-1] += f": {_some([change['where'] for change in changes])}"
+            lines[-1] += f": {shortened([change['where'] for change in changes], CHANGES_SHOWN)}"
     return [f"rewritten for {outcome.format} {outcome.recipe}:", *lines] if lines else []
 
 
@@ -224,13 +224,7 @@ def _execution_lines(outcome: Outcome, verbose: bool) -> list[str]:
     told = [f"{one['kind']} of {one['where']}, as {one['why']}" for one in outside]
     if verbose or not told:
         return [text, *(f"  outside: {line}" for line in told)]
-    return [text, f"  outside: {_some(told)}"]
-
-
-def _some(names: Sequence[str]) -> str:
-    """The first `CHANGES_SHOWN` names, and how many more there are."""
-    more = len(names) - CHANGES_SHOWN
-    return ", ".join(names[:CHANGES_SHOWN]) + (f" and {more} more" if more > 0 else "")
+    return [text, f"  outside: {shortened(told, CHANGES_SHOWN)}"]
 
 
 def _candidate_lines(outcome: Outcome) -> list[str]:

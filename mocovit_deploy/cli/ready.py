@@ -17,6 +17,7 @@ from mocovit_deploy.errors import UsageError
 from mocovit_deploy.formats import format_named
 from mocovit_deploy.terminal.printable import printable
 from mocovit_deploy.terminal.quiet import quiet
+from mocovit_deploy.terminal.table import shortened
 
 NOT_RUN = "Derived from the files by known rules; nothing was run on a GPU or a Neural Engine."
 MOST_NAMED = 3
@@ -70,12 +71,7 @@ def _by_reason(obstacles: Sequence[Obstacle], verbose: bool) -> Iterator[str]:
         groups.setdefault((one.why, one.source), []).append(one)
     for (why, source), found in sorted(groups.items(), key=lambda item: -len(item[1])):
         counts = Counter(one.kind for one in found)
-        kinds = _some([f"{count} {kind}" for kind, count in counts.most_common()], verbose)
-        modules = _some(list(dict.fromkeys(one.where for one in found)), verbose)
-        yield f"{kinds}: {why}, in {modules} [{source}]"
-
-
-def _some(words: Sequence[str], verbose: bool) -> str:
-    shown = words if verbose else words[:MOST_NAMED]
-    rest = f" and {len(words) - len(shown)} more" if len(shown) < len(words) else ""
-    return f"{', '.join(shown)}{rest}"
+        kinds = [f"{count} {kind}" for kind, count in counts.most_common()]
+        modules = list(dict.fromkeys(one.where for one in found))
+        most = len(found) if verbose else MOST_NAMED
+        yield f"{shortened(kinds, most)}: {why}, in {shortened(modules, most)} [{source}]"

@@ -8,7 +8,7 @@ The file runs from its inputs, so the form of the values inside a branch does no
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from mocovit_deploy.artifacts.artifact import Artifact
@@ -21,6 +21,7 @@ from mocovit_deploy.layers.symptoms import MISPLACED
 from mocovit_deploy.layers.taps import LayerReading
 from mocovit_deploy.parity.decide import FAIL, NOT_RUN, PASS, Verdict
 from mocovit_deploy.parity.verdict import HiddenBranch
+from mocovit_deploy.terminal.table import shortened
 
 
 @dataclass(frozen=True)
@@ -77,18 +78,15 @@ def _judged(
         pending += [name for name in layer.reads if name in branch.members]
     if wrong := next((one for one in ends if one.diverges), None):
         return _hidden(
-            branch, FAIL, f"{describe_reading(wrong)}, at the end of a branch of {_names(branch.modules)}"
+            branch,
+            FAIL,
+            f"{describe_reading(wrong)}, at the end of a branch of {shortened(branch.modules, 3)}",
         )
     if unseen or not ends:
         where = ", ".join(unseen or [branch.module])
         return _hidden(branch, NOT_RUN, f"no value in the file can be identified as {where}")
     worst = max(one.carried.max_error for one in ends)
     return _hidden(branch, PASS, f"off by {worst:.1e} of its range")
-
-
-def _names(modules: Sequence[str]) -> str:
-    shown = ", ".join(modules[:3])
-    return f"{shown} and {len(modules) - 3} more" if len(modules) > 3 else shown
 
 
 def _hidden(branch: Branch, verdict: Verdict, reason: str) -> HiddenBranch:

@@ -12,6 +12,7 @@ from collections.abc import Callable
 import numpy as np
 
 from mocovit_deploy.artifacts.artifact import Array
+from mocovit_deploy.terminal.table import shortened
 
 MISPLACED = "the right numbers in wrong places: wrong layout"
 HALF_MAX = 65504.0
@@ -149,9 +150,8 @@ def _same_numbers(e: Array, f: Array, room: float) -> str:
 def _listed(channels: Array, width: int) -> str:
     if len(channels) == width:
         return f"all {width} channels"
-    shown = ", ".join(map(str, channels[:4]))
-    more = f" and {len(channels) - 4} more" if len(channels) > 4 else ""
-    return f"channel{'s' if len(channels) > 1 else ''} {shown}{more} of {width}"
+    shown = shortened([str(channel) for channel in channels], 4)
+    return f"channel{'s' if len(channels) > 1 else ''} {shown} of {width}"
 
 
 DETECTORS: tuple[Callable[[Array, Array, float], str], ...] = (

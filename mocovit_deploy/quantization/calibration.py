@@ -27,6 +27,7 @@ from mocovit_deploy.errors import DeployError, UsageError, first_line
 from mocovit_deploy.parity.samples import preprocess
 from mocovit_deploy.quantization.calibration_set import RANDOM, CalibrationSet, Judging
 from mocovit_deploy.spec import CalibrationRequest, InputSpec
+from mocovit_deploy.terminal.table import shortened
 from mocovit_deploy.user_functions import load_function
 
 FEW_IMAGES = 100
@@ -214,5 +215,4 @@ def _from_folder(
         progress(len(pictures), min(wanted, len(found)))
     if not pictures:
         raise UsageError(f"{folder}: none of its {len(found)} files is an image; the first: {skipped[0]}")
-    named = ", ".join(skipped[:5]) + (f" and {len(skipped) - 5} more" if len(skipped) > 5 else "")
-    return np.stack(pictures), [f"left out of {folder}: {named}"] if skipped else []
+    return np.stack(pictures), [f"left out of {folder}: {shortened(skipped, 5)}"] if skipped else []

@@ -10,6 +10,7 @@ from mocovit_deploy.report.facts import ExportFacts
 from mocovit_deploy.report.markup import folded, join, table, tag
 from mocovit_deploy.report.page import Part
 from mocovit_deploy.report.words import DRAWN, name_of
+from mocovit_deploy.terminal.table import shortened
 
 _MOST_NAMED = 3
 
@@ -49,8 +50,7 @@ def _why(obstacles: Sequence[Obstacle]) -> str:
             f"{count} {kind}" for kind, count in Counter(one.kind for one in those).most_common(3)
         )
         modules = list(dict.fromkeys(one.where for one in those))
-        more = f" and {len(modules) - _MOST_NAMED} more" if len(modules) > _MOST_NAMED else ""
-        lines.append(f"{kinds}: {why} ({', '.join(modules[:_MOST_NAMED])}{more})")
+        lines.append(f"{kinds}: {why} ({shortened(modules, _MOST_NAMED)})")
     return "; ".join(lines) or "nothing"
 
 

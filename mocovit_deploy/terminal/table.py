@@ -1,4 +1,4 @@
-"""Tables as plain text and as Markdown."""
+"""Tables as plain text and as Markdown, and short texts for people."""
 
 from __future__ import annotations
 
@@ -35,6 +35,16 @@ def megabytes(size_bytes: int) -> str:
     ('21.2 MB', '2.1 kB')
     """
     return f"{size_bytes / 1e6:.1f} MB" if size_bytes >= 95_000 else f"{size_bytes / 1e3:.1f} kB"
+
+
+def shortened(names: Sequence[str], most: int) -> str:
+    """The first `most` names, and how many more there are.
+
+    >>> shortened(["stem", "head", "pool"], 2), shortened(["stem"], 2)
+    ('stem, head and 1 more', 'stem')
+    """
+    more = len(names) - most
+    return ", ".join(names[:most]) + (f" and {more} more" if more > 0 else "")
 
 
 def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -40,7 +40,7 @@ class Finished:
         if lines:
             return lines[-1]
         if self.status < 0:
-            return f"it was ended by signal {_signal_name(-self.status)}"
+            return f"it was ended by signal {signal_name(-self.status)}"
         return f"exit status {self.status}, and no message"
 
 
@@ -99,7 +99,8 @@ def _text(raw: bytes) -> str:
     return raw.decode("utf-8", errors="replace")
 
 
-def _signal_name(number: int) -> str:
+def signal_name(number: int) -> str:
+    """The name of a signal, as in SIGSEGV; its number if Python has no name for it."""
     try:
         return signal.Signals(number).name
     except ValueError:

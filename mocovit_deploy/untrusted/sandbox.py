@@ -92,7 +92,7 @@ def call_in_child(
     memory raise `failure` with a message that names `subject`. Any other error is a `RuntimeError`. With
     `verbose`, what the child printed goes to stderr.
     """
-    from mocovit_deploy.untrusted.process import run_process
+    from mocovit_deploy.untrusted.process import run_process, signal_name
 
     with tempfile.TemporaryDirectory(prefix="mocovit-guarded-") as folder:
         answer = Path(folder) / "answer.json"
@@ -114,7 +114,7 @@ def call_in_child(
         slow = wording.slow.format(seconds=limits.seconds)
         raise failure(f"{subject}: {slow}; {wording.advice}")
     if done.status < 0:
-        crash = wording.crash.format(signal=_signal_name(-done.status))
+        crash = wording.crash.format(signal=signal_name(-done.status))
         raise failure(f"{subject}: {crash}; {wording.advice}")
     if done.status or not told:
         raise RuntimeError(f"the child that reads {subject} ended with status {done.status}: {done.reason()}")
@@ -200,13 +200,6 @@ def _limit(limits: SandboxLimits) -> None:
         allowed = value if hard == resource.RLIM_INFINITY else min(value, hard)
         with contextlib.suppress(ValueError, OSError):  # a system without this limit
             resource.setrlimit(kind, (allowed, hard))
-
-
-def _signal_name(number: int) -> str:
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return f"signal {number}"
 
 
 if __name__ == "__main__":
