@@ -20,7 +20,7 @@ def figure(value: float) -> str:
 
 
 def rough(value: float) -> str:
-    """Two digits, of an amount that was measured and whose interval is not known.
+    """A measured amount whose interval is not known, to two digits.
 
     >>> rough(0.5882), rough(207.3), rough(41.32)
     ('0.59', '210', '41')
@@ -60,7 +60,7 @@ def between(low: float, high: float) -> str:
 
 
 def beyond(low: float, high: float, bar: float) -> str:
-    """As `between`, finer where rounding would put the lower end on the `bar` that it lies above.
+    """As `between`, with more digits if the lower end is above `bar` and would be rounded down to it.
 
     >>> beyond(1.04, 1.28, 1.0), beyond(1.13, 1.38, 1.0)
     ('1.04 to 1.28', '1.1 to 1.4')
@@ -102,7 +102,7 @@ def _place(low: float, high: float) -> int:
 
 
 def _ends(low: float, high: float, place: int) -> str:
-    """Both to a power of ten, rounded outwards."""
+    """Both ends of an interval, rounded outwards to 10 to the power `place`."""
     unit = 10.0**place
     lowest = math.floor(low / unit + 1e-6) * unit
     highest = math.ceil(high / unit - 1e-6) * unit

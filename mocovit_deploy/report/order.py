@@ -25,7 +25,7 @@ def percentile_bounds(samples: Sequence[float], percent: float) -> tuple[float, 
 
 
 def share_bounds(count: int, total: int) -> tuple[float, float]:
-    """The 95 % interval of the share that `count` of `total` speak of (Wilson 1927)."""
+    """The 95 % confidence interval of a share that was observed as `count` of `total` (Wilson 1927)."""
     z2 = NORMAL_95**2
     share = count / total
     middle = (share + z2 / (2 * total)) / (1 + z2 / total)

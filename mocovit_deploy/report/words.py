@@ -69,7 +69,7 @@ def accuracy_row(one: FileFacts) -> tuple[str, ...]:
 
 
 def _of_images(share: float, images: int) -> str:
-    """How many, and what that says of other images: "345 of 360, 96 %"."""
+    """How many images, and their share to the digits that its interval allows: "345 of 360, 96 %"."""
     count = round(share * images)
     low, high = share_bounds(count, images)
     return f"{count:,} of {images:,}, {within(100 * share, 100 * low, 100 * high)} %"
