@@ -1,8 +1,9 @@
 """A folder of labelled images, with one folder for each class.
 
-photographs/cat/1.jpg      photographs/dog/2.jpg       the names of --labels photographs/0/1.jpg
-photographs/1/2.jpg         else the numbers of the classes photographs/a/1.jpg        photographs/b/2.jpg
-else any names, one for each class; sorted, they are 0, 1, ...
+photographs/cat/1.jpg      photographs/dog/2.jpg       the names of --labels
+photographs/0/1.jpg        photographs/1/2.jpg         else the numbers of the classes
+photographs/a/1.jpg        photographs/b/2.jpg         else any names, one for each class: sorted, they are
+                                                       0, 1, ...
 """
 
 from __future__ import annotations

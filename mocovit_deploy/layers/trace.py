@@ -1,7 +1,7 @@
 """Run the original network layer by layer, and find which of its layers files can have.
 
-    captured graph         conv2d - batch_norm - relu      computes the values that files are compared with
-    re-parameterized graph conv2d ------------ - relu      files are made from it and carry its marks
+    captured graph            conv2d - batch_norm - relu   computes the values that files are compared with
+    re-parameterized graph    conv2d ------------ - relu   files are made from it and carry its marks
 
 Operations of the two graphs are matched by value, in float64 on random inputs: two operations match if their
 outputs are equal (rounding is 1e-14 there), or if one is a constant factor of the other, as between a folded

@@ -1,8 +1,8 @@
 """Names of a network's inputs and outputs in files.
 
-    inputs     the user's names; else the source's; else the parameters of `forward` outputs    the user's
-    names; else the keys of a dictionary or the fields of a named tuple, joined by "_" if
-               they are nested; else `logits` for the (batch, classes) of an image classifier, `output` for
+    inputs     the user's names; else the source's; else the parameters of `forward`
+    outputs    the user's names; else the keys of a dictionary or the fields of a named tuple, joined by "_"
+               if they are nested; else `logits` for the (batch, classes) of an image classifier, `output` for
                any other single tensor, `output_0`, `output_1`, ... for several
 
 Names are different words of letters, digits and underscores, which all formats take.

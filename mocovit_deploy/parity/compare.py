@@ -2,16 +2,16 @@
 
 All numbers are computed in float64 over all samples together. With e the expected values, f the found ones:
 
-    max_abs   max |e - f|
-    max_error max_abs / (max e - min e)
-    rmse      sqrt(mean (e - f)^2)
-    sqnr_db   10 log10( sum e^2 / sum (e - f)^2 )          infinite if they are equal
-    varying_db  the same for the part that varies with the input: 10 log10( sum (e - m)^2 / sum (e - f)^2 ),
-              where m is the mean of e over the samples; m = 0 for a single sample
-    cosine    <e, f> / (|e| |f|)
-    liveliness  largest spread of one output element over the samples / (max e - min e)
-    own_error   max |e - g| / (max e - min e), where g is the original's own float32 output
-    top1_agreement  the share of rows whose largest element is at the same place (outputs of two axes)
+    max_abs          max |e - f|
+    max_error        max_abs / (max e - min e)
+    rmse             sqrt(mean (e - f)^2)
+    sqnr_db          10 log10( sum e^2 / sum (e - f)^2 )          infinite if they are equal
+    varying_db       10 log10( sum (e - m)^2 / sum (e - f)^2 ), for the part that varies with the input: m is
+                     the mean of e over the samples, 0 for a single sample
+    cosine           <e, f> / (|e| |f|)
+    liveliness       largest spread of one output element over the samples / (max e - min e)
+    own_error        max |e - g| / (max e - min e), where g is the original's own float32 output
+    top1_agreement   the share of rows whose largest element is at the same place (outputs of two axes)
 
 An output that is the same on every sample is a constant: its errors are relative to max |e|.
 """

@@ -1,8 +1,10 @@
 """Decide a verdict from differences: pass, fail, or not run, always with a reason.
 
-    error <= tolerance                          pass error <= multiple of torch's own error      pass, with a
-    note; not run if torch's own error is too large otherwise                                   fail quantized
-    files                             also the error against the part that varies with the input, in dB
+    error <= tolerance                          pass
+    error <= multiple of torch's own error      pass, with a note; not run if torch's own error is too large
+    otherwise                                   fail
+    quantized files                             also the error against the part that varies with the input,
+                                                in dB
 
 Errors are to the float64 original, relative to the output's range. Every output must also vary with the
 input, or be a constant of the network beside outputs that vary.

@@ -26,9 +26,9 @@ permutations, slices, means, pools, resizing. A convolution that pads with zeros
 a convolution that absorbed it pads before. `border` keeps the result right, with padding by one number c if
 s*c + t = 0 in every channel, or with a stored correction.
 
-Shapes    W (Cout, Cin/groups, kH, kW) or (out, in); g, beta, mu, var, s, t (C,) Refuses   a convolution that
-is called twice, or whose output has another reader; BatchNorm in training mode or
-          without running statistics; weights that are computed; a border whose correction would be larger
+Shapes    W (Cout, Cin/groups, kH, kW) or (out, in); g, beta, mu, var, s, t (C,)
+Refuses   a convolution that is called twice, or whose output has another reader; BatchNorm in training mode
+          or without running statistics; weights that are computed; a border whose correction would be larger
           than the map that it replaces; a result that overflows
 Exact     yes (float64)
 Source    arXiv:1502.03167, section 3.1

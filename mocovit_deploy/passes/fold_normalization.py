@@ -12,9 +12,9 @@
 Padded zeros stand for the mean colour, and no single number is the mean of every channel. So the mean is
 still subtracted from the pixels, and zeros still stand for it. A cast of an integer image stays.
 
-Shapes    image (N, C, H, W); s, m (C,); W (Cout, Cin/groups, kH, kW) Refuses   an image that not only
-convolutions read after that; a channel whose scale is 0; weights that are used
-          twice; a new order of channels before a convolution with groups
+Shapes    image (N, C, H, W); s, m (C,); W (Cout, Cin/groups, kH, kW)
+Refuses   an image that other operations than convolutions read after that; a channel whose scale is 0;
+          weights that are used twice; a new order of channels before a convolution with groups
 Exact     yes (float64)
 Source    the linearity of convolutions
 """

@@ -8,9 +8,9 @@
 
 If there is a choice, the weights before the multiplication take the factor; `scales` explains how.
 
-Shapes    c is one positive number; no shape changes Refuses   a factor that is zero, negative or not finite;
-a factor that no weights can take, because operations on
-          both sides fix the scale (a softmax's output, a sigmoid, the network's input)
+Shapes    c is one positive number; no shape changes
+Refuses   a factor that is zero, negative or not finite; a factor that no weights can take, because operations
+          on both sides fix the scale (a softmax's output, a sigmoid, the network's input)
 Exact     yes (float64)
 Source    the linearity of the operations listed in `scales`; ReLU is positively homogeneous
 """

@@ -15,9 +15,8 @@ written. The border stays exact, because all branches see the same zeros there.
 Shapes    V, W (Cout, Cin/groups, kH, kW), each its own kH, kW; a, b, s, t (Cout,); the merged kernel
           spans all taps, with the stride, the groups and the output size of the branches
 Refuses   a branch with another reader; weights that are shared or computed; BatchNorm in training mode;
-branches
-          with different groups or strides; a kernel with more weights than the branches, as for 1x3 and 3x1;
-          padding that differs between two sides; a result that overflows
+          branches with different groups or strides; a kernel with more weights than the branches, as for 1x3
+          and 3x1; padding that differs between two sides; a result that overflows
 Exact     yes (float64)
 Source    arXiv:2101.03697, section 3.3 (RepVGG); arXiv:2206.04040 (MobileOne); arXiv:2211.06088 (RepGhost)
 """

@@ -2,7 +2,7 @@
 
 markup   elements that escape     style   colours: light, dark, print     page     the page around all parts
 svg      scales and drawing       bars    horizontal bars                 curves   errors over depth, Pareto
-plots digits   numbers for people       order   intervals from order statistics
+digits   numbers for people       order   intervals for any distribution
 
 facts    what is known of an export      choice      which file to take, and why
 export   the facts as a page             card        the facts as a model card

@@ -2,9 +2,10 @@
 
 Among the files of a format that passed, the rule goes in this order:
 
-    accuracy   keep those whose loss is within the bar, by the upper end of its interval; if none, the least
-    loss time       take the fastest, if all of them were counted or timed on one target size       else take
-    the smallest; among files within 2 % of it, the one with the smallest error
+    accuracy   keep those whose loss is within the bar, by the upper end of its interval; if there are none,
+               keep the one with the least loss
+    time       take the fastest, if all of them were counted or timed on one target
+    size       else take the smallest; among files within 2 % of it, the one with the smallest error
 
 Files with ranges from random inputs are only for measuring speed, and are never recommended.
 """

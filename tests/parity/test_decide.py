@@ -62,7 +62,7 @@ def test_errors_are_held_against_torchs_own(own, error, expected):
 def test_a_pass_by_torchs_own_error_says_so():
     assert verdict(golden(1.3e-5), off_by(3e-5)).reason == (
         "max error 3.0e-05 of the output range, torch's own float32 1.3e-05, tolerance 1e-05: within 4 times "
-        "of torch's own error"
+        "torch's own error"
     )
     assert "within" not in verdict(golden(1.3e-5), off_by(9e-6)).reason
 

@@ -427,7 +427,7 @@ REFUSED = {
     "correcting the border would take too much": (
         lambda s, x: s.a(s.n(x)),
         {"n": norm2d(), "a": conv(4, 9)},
-        "correcting the border would take 324 numbers",
+        "to correct the border would take 324 numbers",
     ),
     "a pool that counts zeros": (
         lambda s, x: s.a(F.avg_pool2d(s.n(x), 3, 1, 1)),

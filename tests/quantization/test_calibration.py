@@ -96,7 +96,7 @@ def test_a_network_without_an_image_is_calibrated_by_input_names(tmp_path):
         "left": (5, 1, 4),
         "right": (5, 1, 2),
     }
-    with pytest.raises(UsageError, match="takes left, right; calibrate it from an .npz"):
+    with pytest.raises(UsageError, match="takes left, right, not one image; calibrate it from an .npz"):
         calibration(tmp_path, image=None, names=("left", "right"))
     with pytest.raises(UsageError, match="holds no arrays `left` and `middle`"):
         calibration(tmp_path / "c.npz", image=None, names=("left", "middle"))

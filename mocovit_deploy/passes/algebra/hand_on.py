@@ -1,7 +1,7 @@
 """Give a per-channel map to the layers that read its result.
 
-before   x - (s*x + t) - ... - Conv(W, b) - y          ... are operations of `carry`, and padding after    x -
-... - Conv(W*s, b + sum(W*t)) - y         s, t along W's input channels; `border` corrects padding
+before   x - (s*x + t) - ... - Conv(W, b) - y          ... are operations of `carry`, and padding
+after    x - ... - Conv(W*s, b + sum(W*t)) - y         s, t along W's inputs; `border` corrects padding
 """
 
 from __future__ import annotations
