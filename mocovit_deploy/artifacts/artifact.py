@@ -50,7 +50,7 @@ class Artifact:
     lowering: tuple[Mapping[str, Any], ...] = ()
     """Rewrites of the format after the passes, each with name, changes by module path and float64 error."""
     task: Mapping[str, Any] | None = None
-    """What the outputs mean (`task`); None of a network that does not say."""
+    """What the outputs mean (`Task.as_json`); None if the network does not declare it."""
     execution: Mapping[str, Any] | None = None
     """TFLite: partitions of XNNPACK, the operators outside them and why, transposes. None if not known."""
 

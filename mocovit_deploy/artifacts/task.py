@@ -1,9 +1,9 @@
-"""What a network does beyond naming classes, and what each of its outputs means: plain data.
+"""What a network that is not a classifier computes, and what each of its outputs means: plain data.
 
     {"kind": "segmentation", "outputs": {"segmentation": "segmentation"}, "classes": 19, "stride": 8, ...}
 
-A network of this package says it in its attribute `task`; the manifest and the file itself repeat it, so that
-whoever decodes the outputs needs nothing else.
+A network of this package declares it in its attribute `task`. It is copied into the manifest and into the
+file, so that code that decodes the outputs needs nothing else.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ SEGMENTATION = "segmentation"
 
 @dataclass(frozen=True, kw_only=True)
 class Task:
-    """What a network gives. `facts` is what its `kind` needs to be decoded, in words and numbers of JSON."""
+    """What a network computes. `facts` holds what decoding outputs of its `kind` needs, as JSON data."""
 
     kind: str
     roles: tuple[str, ...]
-    """What each output is, in the order of the network's."""
+    """The meaning of each output, in the network's order."""
     facts: Mapping[str, Any]
 
     def as_json(self, outputs: Sequence[str]) -> dict[str, Any]:

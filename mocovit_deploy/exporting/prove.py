@@ -282,7 +282,7 @@ def _job(context: ExportContext, recipe: str, file_name: str, scheme: Scheme | N
         free = (BATCH, *shape[1:]) if request.dynamic_batch else shape
         return TensorSpec(name, free, str(array.dtype), "nchw" if image and len(shape) == 4 else "")
 
-    scored = context.network.task is not None  # its outputs are no images, and say what they are
+    scored = context.network.task is not None  # then no output is an image
 
     return ExportJob(
         path=context.staging.folder / file_name,

@@ -1,9 +1,9 @@
-"""Resizing along one axis as a matrix: bicubic images where a format has no operator for them.
+"""Bicubic resizing as two matrix products, for formats without an operator for it.
 
     y (Ho, Wo) = R x C^T        x (H, W), R (Ho, H), C (Wo, W), each row of R and C at most four numbers
 
 Source    R. Keys, Cubic convolution interpolation for digital image processing, 1981, with a = -0.75; the
-          numbers are PyTorch's own
+          matrices are computed by PyTorch
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ BICUBIC = (aten.upsample_bicubic2d.default, aten.upsample_bicubic2d.vec)
 
 
 def bicubic_matrices(node: fx.Node) -> tuple[Tensor, Tensor]:
-    """(Ho, H) and (Wo, W) float64 of a call of `BICUBIC` on an image (N, C, H, W)."""
+    """R (Ho, H) and C (Wo, W), float64, for a call of `BICUBIC` on an image (N, C, H, W)."""
     out, size = shape_of(node)[2:], shape_of(argument(node, "input"))[2:]
     align_corners = bool(argument(node, "align_corners"))
     if node.target is aten.upsample_bicubic2d.vec:
@@ -31,7 +31,7 @@ def bicubic_matrices(node: fx.Node) -> tuple[Tensor, Tensor]:
 
 
 def bicubic_matrix(size: int, out: int, align_corners: bool, scale: float | None = None) -> Tensor:
-    """(out, size) float64: the bicubic resizing of `size` numbers to `out`.
+    """The matrix (out, size), float64, that resizes `size` numbers to `out`.
 
     >>> [round(weight, 5) for weight in bicubic_matrix(4, 8, False)[3].tolist()]
     [-0.10547, 0.87891, 0.26172, -0.03516]

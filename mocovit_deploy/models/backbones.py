@@ -1,7 +1,7 @@
-"""Backbones under a head, by name: an image in, its maps at strides 8, 16 and 32 out.
+"""Backbones for heads, by name. A backbone turns an image into maps at strides 8, 16 and 32.
 
-mocovit_1_0 and its widths      models/mocovit_network.py
-ghostnet_1_0, efficientvit_b0   and the rest of `OF_TIMM`: timm's `features_only` form
+mocovit_1_0 and its other widths            models/mocovit_network.py
+ghostnet_1_0, efficientvit_b0, ...          the names in `OF_TIMM`, in timm's `features_only` form
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Backbone(NamedTuple):
 
 
 def backbone_named(name: str) -> Backbone:
-    """The backbone `name`, as initialised. Raises `MissingToolError` without the timm that it takes."""
+    """The backbone `name`, with random weights. Raises `MissingToolError` if it needs timm, without timm."""
     if name in OF_TIMM:
         from mocovit_deploy.models.timm import maps_of_timm
 

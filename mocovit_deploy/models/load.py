@@ -55,7 +55,7 @@ class Network:
 
     @property
     def task(self) -> dict[str, Any] | None:
-        """What its outputs mean, under the names they have in files; None if it does not say."""
+        """What its outputs mean, by their names in files; None if the network does not declare it."""
         found = getattr(unwrapped(self.module), "task", None)
         return found.as_json(self.output_names) if isinstance(found, Task) else None
 
@@ -96,7 +96,7 @@ def load_network(spec: ModelSpec) -> Network:
     input_names = name_inputs(spec.input_names, source.INPUT_NAMES, parameters, inputs.paths)
     network = _network(spec, _short(spec), module, inputs, input_names)
     network = replace(network, weights=weights or f"random, seed {spec.seed}", trained=bool(weights))
-    return replace(network, remark=network.remark or _what_maps_reach(network))
+    return replace(network, remark=network.remark or _remark_on_size(network))
 
 
 def live_network(module: object, example: object, spec: ModelSpec, how: Preprocessing) -> Network:
@@ -163,15 +163,15 @@ def _output_names(spec: ModelSpec, result: Any, inputs: Sequence[str], *, image:
     return name_outputs(spec.output_names, paths, classifier=classifier, inputs=inputs)
 
 
-def _what_maps_reach(network: Network) -> str:
-    """What to say of a size that the coarsest stride of a network with a task does not divide."""
+def _remark_on_size(network: Network) -> str:
+    """A remark on an image size that the coarsest stride of a network with a task does not divide."""
     sides, coarsest = network.input.sides, STRIDES[-1]
     if network.task is None or not any(side % coarsest for side in sides):
         return ""
-    reached = sides_text(tuple(-(-side // coarsest) * coarsest for side in sides))  # type: ignore[arg-type]
+    covered = " x ".join(str(-(-side // coarsest) * coarsest) for side in sides)
     return (
-        f"{coarsest} does not divide an image of {' x '.join(map(str, sides))}: the last places of the maps "
-        f"of {network.name} reach past it, to {reached}; nothing is moved or stretched"
+        f"{coarsest} does not divide the sides of an image of {' x '.join(map(str, sides))}: the maps of "
+        f"{network.name} cover {covered}, past the image's edge; nothing is moved or stretched"
     )
 
 

@@ -1,4 +1,4 @@
-"""efficientvit_b0_seg to _b3_seg and mocovit_1_0_seg: a score of each class at every eighth pixel.
+"""efficientvit_b0_seg to _b3_seg and mocovit_1_0_seg: the scores of all classes at every eighth pixel.
 
 The EfficientViT networks are those of the paper's Cityscapes table, at its sizes. The MoCoViT ones have the
 head of `efficientvit_b0_seg`, whose backbone costs about the same.
@@ -58,5 +58,5 @@ def own_input(spec: ModelSpec, _network: nn.Module) -> InputSpec:
 
 
 def weights(_spec: ModelSpec, _network: nn.Module) -> str:
-    """Empty: as initialised."""
+    """Empty: there are no weights to download."""
     return ""

@@ -86,7 +86,7 @@ def own_input(spec: ModelSpec, network: nn.Module) -> InputSpec:
 def feature_maps(spec: ModelSpec, network: nn.Module) -> nn.Module:
     """timm's own `features_only` form of `network`, with its weights, at the strides of `spec`.
 
-    Raises what `maps_of_timm` raises, and `UsageError` where the form has other weights.
+    Raises the errors of `maps_of_timm`, and `UsageError` if the `features_only` form has other weights.
     """
     from mocovit_deploy.models.features import NamedMaps
 
@@ -97,10 +97,11 @@ def feature_maps(spec: ModelSpec, network: nn.Module) -> nn.Module:
 
 
 def maps_of_timm(spec: ModelSpec, strides: Sequence[int]) -> Any:
-    """timm's `features_only` form of a network, as initialised: (N, C, H, W) -> a list of maps at `strides`.
+    """timm's `features_only` form of a network: (N, C, H, W) -> a list of maps at `strides`.
 
-    Its `feature_info.channels()` says how many channels each has. Of several maps at one stride the last is
-    taken. Raises `UsageError` for a network that timm gives no maps of, and for a stride without one.
+    Its weights are random; its `feature_info.channels()` returns the channels of each map. If there are
+    several maps at one stride, the last is used. Raises `UsageError` for a network without this form, and for
+    a stride without a map.
     """
     from mocovit_deploy.models.features import last_at_each, require_strides
 

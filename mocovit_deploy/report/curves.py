@@ -25,7 +25,7 @@ from mocovit_deploy.report.svg import (
 KINDS = "abcd"
 _LEFT, _RIGHT, _TOP, _BOTTOM = 44.0, 10.0, 26.0, 176.0
 _TOUCH = 16.0
-"""Points nearer than this would have their numbers on top of each other."""
+"""If two points are nearer than this in both directions, their numbers would overlap."""
 _LEAST_ERROR = 1e-9
 """Smaller errors, 0 included, are drawn at the lower rim."""
 
@@ -141,7 +141,7 @@ def pareto_plot(points: Sequence[Point], *, across_title: str, down_title: str) 
 
 
 def _numbers(places: Sequence[tuple[float, float]]) -> list[tuple[tuple[float, float], list[int]]]:
-    """Where the numbers of points stand, those of points that touch beside each other."""
+    """The positions of numbers, with the numbers there: points that are too near share a position."""
     found: list[tuple[tuple[float, float], list[int]]] = []
     for n, (x, y) in enumerate(places, 1):
         if n > 1 and abs(x - places[n - 2][0]) < _TOUCH and abs(y - places[n - 2][1]) < _TOUCH:

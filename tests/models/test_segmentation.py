@@ -82,8 +82,8 @@ def test_every_eighth_pixel_has_scores(height, width):
 def test_a_size_that_32_does_not_divide_is_said():
     network = load_network(ModelSpec("mocovit_0_5_seg", input=OwnInput(size=40, width=100)))
     assert network.remark == (
-        "32 does not divide an image of 40 x 100: the last places of the maps of mocovit_0_5_seg reach past "
-        "it, to 64x128; nothing is moved or stretched"
+        "32 does not divide the sides of an image of 40 x 100: the maps of mocovit_0_5_seg cover 64 x 128, "
+        "past the image's edge; nothing is moved or stretched"
     )
 
 

@@ -1,1 +1,1 @@
-"""What is put behind a backbone's maps: a head is one file."""
+"""Heads, which compute a network's outputs from the maps of its backbone. Each head is one file."""

@@ -4,13 +4,13 @@
     stride_16 - 1x1 - up x2 -+- depth x (x + MBConv(x)) - 1x1, wider - 1x1 - (N, H/8, W/8, classes)
     stride_8  - 1x1 ---------'
 
-Upsampling is bicubic, as in the paper's code. `upsampling="bilinear"` is another network, with other scores,
-whose weights are the same; docs/tasks.md says how far apart the two are.
+Upsampling is bicubic, as in the paper's code. `upsampling="bilinear"` gives a network with the same weights
+but other scores; docs/tasks.md says how far apart the two are.
 
-Sizes that 32 does not divide: a map has ceil(size / stride) rows and columns. What is enlarged is cut to the
-map at stride 8, so that every place of it stays where it is in the image.
+A map has ceil(size / stride) rows and columns, also for sizes that 32 does not divide. Enlarged maps are cut
+to the size of the map at stride 8, so that every position stays where it is in the image.
 
-The scores of one place lie side by side: MediaPipe wants them so, and so does a search for the best class.
+The scores of a position are the last axis: MediaPipe requires it, and it is fast for finding the best class.
 
 Source    arXiv:2205.14756, section 3.3, and mit-han-lab/efficientvit, models/efficientvit/seg.py
 """
@@ -35,7 +35,7 @@ class SegmentationConfig:
     """The options of the head."""
 
     num_classes: int = 19
-    """Those of Cityscapes."""
+    """The default is that of Cityscapes."""
     width: int = 32
     """Channels of the maps that are added."""
     depth: int = 1
@@ -43,7 +43,7 @@ class SegmentationConfig:
     expand: int = 4
     """How many times wider a bottleneck is inside."""
     final_expand: int = 4
-    """How many times wider the last layer's input is; 1 for none, as the paper's ADE20K networks."""
+    """How many times wider the last layer's input is; 1 adds no layer, as in the paper's ADE20K networks."""
     upsampling: str = "bicubic"
 
     def __post_init__(self) -> None:
