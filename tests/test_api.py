@@ -173,7 +173,7 @@ def test_mistakes(tmp_path, options, error, message):
 
 
 @pytest.mark.parametrize(
-    ("module", "hint"), [(tiny, "; call it, and give what it returns"), ("net.py:tiny", "")]
+    ("module", "hint"), [(tiny, "; call it, and pass the module that it returns"), ("net.py:tiny", "")]
 )
 def test_what_is_no_module_is_a_mistake(module, hint, tmp_path):
     with pytest.raises(UsageError, match=f"takes a torch.nn.Module, not a (function|str){hint}$"):
