@@ -145,10 +145,14 @@ def _export_text(
     done: ExportOutcome, stages: Stages, request: ExportRequest, costs: Mapping[Path, Cost], verbose: bool
 ) -> list[str]:
     lines = [f"{done.network.name}, weights {done.network.weights}"]
+    idle = [proof.name for proof in done.passes.proofs if not proof.changes and not proof.refusals]
     for proof in done.passes.proofs:
+        if proof.name in idle:
+            continue
         error = "nothing to prove" if proof.error is None else f"float64 error {proof.error:.1e}"
         refused = f", {len(proof.refusals)} refused" if proof.refusals else ""
         lines.append(f"  {proof.name:<18} {len(proof.changes):>4} changed{refused}, {error}")
+    lines += [f"  nothing to do: {', '.join(idle)}"] if idle else []
     lines += [f"  refused: {refusal.where}: {refusal.why}" for refusal in done.passes.refusals]
     for outcome in done.outcomes:
         lines += _candidate_lines(outcome)
