@@ -1,18 +1,20 @@
-"""What each precision is worth: accuracy of trained networks, cost of full-size ones, stock beside ours.
+"""What each precision costs: accuracy of trained networks, time of full-size ones, our files and stock ones.
 
     python -m benchmarks.studies.precision [--only PATTERN] [--folder DIR] [--keep]
 
-    digits    the networks of examples/digits that are trained, in every format: ranges from 128 training
-              images, judged on all held-out ones; TFLite files counted on the emulated Cortex-A76, and what
-              computes in fp16 asked again in half precision
-    count     networks at full size with random weights: the search counts every recipe and the mixture
-    stock     litert-torch and ai-edge-quantizer on the same networks, the same images, the same core
+    digits    the trained networks of examples/digits, in every format. Ranges come from 128 training images;
+              accuracy is measured on all held-out images. TFLite files are counted on the emulated
+              Cortex-A76, and fp16 files are run in half precision too
+    count     networks at full size with random weights: the search for the fastest file counts every recipe
+              and the mixture of recipes
+    stock     files of litert-torch and ai-edge-quantizer, of the same networks, with the same images, counted
+              on the same core
 
-As in `fast`, a row is kept in `--folder` and not run again, a count is taken once for a file's bytes, and
-a run that was stopped goes on where it was. docs/accuracy.md is written after every run, and names the rows
-that are missing. It needs `mocovit-bench emulator` and `mocovit-bench bundle`.
+As in `fast`, results are kept in `--folder`, and a run that was stopped continues. A file is counted once for
+the same bytes. docs/accuracy.md is written after every run, and names the rows that are missing. The study
+needs what `mocovit-bench emulator` and `mocovit-bench bundle` make.
 
-Expect 5 hours of one core for all of it.
+All rows take 5 hours of one core.
 """
 
 from __future__ import annotations
@@ -43,7 +45,9 @@ from benchmarks.studies.study import (
     finished,
     parser_of,
     product_digest,
+    progress,
     rows_like,
+    run_study,
     tools,
 )
 from examples.digits.networks import NETWORKS, Trained
@@ -59,10 +63,10 @@ RECIPES = {
     "coreml": "fp32,fp16,static_wi8_ai8_fp16,weight_only_wi8_afp16,weight_only_wp6_afp16",
 }
 AUTO = "auto"
-"""The search: TFLite only, for it needs counts."""
+"""The search for the fastest file. It needs counts, which only TFLite files have."""
 STOCK = "stock"
 FEWER = {"coreml": 400}
-"""Core ML files are executed by a numpy reference where there is no macOS: right, and slow."""
+"""By format: the number of images. Without macOS a slow numpy reference executes Core ML files."""
 FULL_SIZE = (
     ("mocovit_1_0", None),
     ("timm/ghostnet_100", None),
@@ -76,16 +80,18 @@ FULL_SIZE = (
 
 @dataclass(frozen=True)
 class Row:
-    """A network, and what of it is made: a format, `AUTO` or `STOCK`."""
+    """A network, and the files to make of it: those of a format, of the search, or of stock tools."""
 
     model: str
     size: int | None
     made: str
+    """A format, `AUTO` or `STOCK`."""
     trained: Trained | None = None
+    """The trained network of examples/digits; None for random weights."""
 
     @property
     def kind(self) -> str:
-        """The table that it stands in."""
+        """The table with this row."""
         return "count" if self.trained is None else "digits"
 
     @property
@@ -110,7 +116,7 @@ def main() -> int:
     failed = False
     for row in rows_like(ROWS, given.only):
         if row.trained is not None and not row.trained.checkpoint.exists():
-            sys.stderr.write(f"{row.slug}: not trained\n")
+            progress(f"{row.slug}: not trained\n")
             continue
         result = finished(given.folder, row, wanted)
         if result is None or result["error"]:
@@ -123,9 +129,8 @@ def main() -> int:
 
 
 def _run(folder: Path, row: Row, sources: str) -> dict[str, Any]:
-    """One row, its result kept; one that fails is run again next time."""
-    sys.stderr.write(f"{row.slug} ...")
-    sys.stderr.flush()
+    """Run one row and keep its result. A failure becomes its `error`, and the row is run again next time."""
+    progress(f"{row.slug} ...")
     start = time.monotonic()
     result: dict[str, Any] = {"error": None, "files": []}
     with tempfile.TemporaryDirectory(dir=folder, prefix="files-") as scratch:
@@ -136,14 +141,14 @@ def _run(folder: Path, row: Row, sources: str) -> dict[str, Any]:
         except (RowError, DeployError) as failure:
             result["error"] = str(failure).replace(f"{scratch}/", "")
     seconds = time.monotonic() - start
-    sys.stderr.write(f" {seconds:.0f} s, {result['error'] or 'done'}\n")
+    progress(f" {seconds:.0f} s, {result['error'] or 'done'}\n")
     result |= {"sources": sources, "commit": commit(), "tools": tools(), "row_s": round(seconds, 1)}
     write_atomically(folder / f"{row.slug}.json", json.dumps(result, indent=1).encode())
     return result
 
 
 def digits_ours(row: Row, folder: Path, scratch: Path) -> dict[str, Any]:
-    """The files of one format, or the one that the search chose."""
+    """The accuracy of our files of one format, or of the file that the search chose."""
     assert row.trained is not None
     held = held_out(row.trained, folder)
     searched = row.made == AUTO
@@ -171,7 +176,7 @@ def digits_ours(row: Row, folder: Path, scratch: Path) -> dict[str, Any]:
 
 
 def digits_stock(row: Row, folder: Path, scratch: Path) -> dict[str, Any]:
-    """Stock's files on the held-out images."""
+    """The accuracy of the stock files on the held-out images."""
     assert row.trained is not None
     held = held_out(row.trained, folder)
     files = _stock(row, folder, scratch)
@@ -183,7 +188,7 @@ def digits_stock(row: Row, folder: Path, scratch: Path) -> dict[str, Any]:
 
 
 def count_ours(row: Row, _folder: Path, scratch: Path) -> dict[str, Any]:
-    """Every recipe that the search counted, the chosen mixture among them."""
+    """The counts of every recipe that the search tried, with the mixture that it chose."""
     report = export_full_size(row.model, row.size, scratch)
     (one,) = report["files"]
     told = {"files": one["candidates"], "why": one["why_chosen"], "chosen": one["recipe"]}
@@ -191,12 +196,13 @@ def count_ours(row: Row, _folder: Path, scratch: Path) -> dict[str, Any]:
 
 
 def count_stock(row: Row, folder: Path, scratch: Path) -> dict[str, Any]:
-    """Stock's files, counted."""
+    """The counts of the stock files."""
     files = _stock(row, folder, scratch)
     return {"files": [{name: value for name, value in one.items() if name != "path"} for one in files]}
 
 
 def _stock(row: Row, folder: Path, scratch: Path) -> list[dict[str, Any]]:
+    """Write the stock files of a row to `scratch` and count each. Errors stand in the results."""
     failed = write_stock(row.trained, row.model, row.size, scratch)
     found: list[dict[str, Any]] = [
         {"recipe": name, "error": why.replace(f"{scratch}/", "")} for name, why in failed.items()
@@ -222,8 +228,4 @@ WORK = {
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except KeyboardInterrupt:
-        sys.stderr.write("\nprecision: stopped; run it again to go on\n")
-        sys.exit(130)
+    run_study("precision", main)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
+from benchmarks.studies.study import table_lines
 from mocovit_deploy.quantization.recipes import RECIPES
 from mocovit_deploy.terminal.table import megabytes
 
 BARS = {"fp16": 0.3, "auto": 0.7, "static_wi8_ai8": 1.0, "static_wi8_ai8_fp16": 1.0}
-"""Points that the upper end of the 95 % interval of the drop may reach, of TFLite files."""
+"""By recipe of TFLite files: the most percentage points that the drop's 95 % interval may reach."""
 BARS_MS = {
     "mocovit_1_0": 6.0,
     "ghostnet_100": 5.6,
@@ -19,7 +20,7 @@ BARS_MS = {
     "efficientvit_b1": 14.5,
     "efficientnet_b0": 11.4,
 }
-"""Modelled milliseconds that the chosen file of a full-size network may take."""
+"""By full-size network: the most modelled milliseconds that its chosen file may take."""
 TITLES = {"tflite": "TFLite", "onnx": "ONNX", "coreml": "Core ML", "auto": "TFLite", "stock": "stock TFLite"}
 ACCURACY = ("network", "file", "right", "drop, 95 %", "agreement", "SQNR", "modelled", "partitions", "size")
 COUNTS = ("network", *(recipe for recipe in ("fp32", "fp16", "static_wi8_ai8", "static_wi8_ai8_fp16")))
@@ -47,7 +48,7 @@ that moved.
 
 
 class Row(Protocol):
-    """What the document knows of a row."""
+    """The parts of a row that the document uses."""
 
     @property
     def model(self) -> str: ...
@@ -65,22 +66,17 @@ Results = Mapping[Any, Mapping[str, Any]]
 
 
 def document(rows: Sequence[Row], done: Results) -> str:
-    """The document; rows that are missing, failures and bars that are missed are named in it."""
+    """The document. It names missing rows, rows that failed, and limits that are exceeded."""
     lines = [INTRODUCTION, *_missing(rows, done)]
-    lines += ["## Trained networks, our files", "", *_table(ACCURACY, _accuracy(done, stock=False)), ""]
-    lines += ["## The same, stock", "", STOCK_TEXT, *_table(ACCURACY, _accuracy(done, stock=True)), ""]
+    lines += ["## Trained networks, our files", "", *table_lines(ACCURACY, _accuracy(done, stock=False)), ""]
+    lines += ["## The same, stock", "", STOCK_TEXT, *table_lines(ACCURACY, _accuracy(done, stock=True)), ""]
     lines += [*_chosen(done), *_half(done)]
     lines += ["## Full size, random weights", "", "Modelled milliseconds, and partitions in brackets.", ""]
     header = (*COUNTS, "mixed", "bar", "stock fp32", "stock fp16", "stock int8")
-    lines += [*_table(header, _counts(rows, done)), ""]
+    lines += [*table_lines(header, _counts(rows, done)), ""]
     lines += ["## What falls short", "", *_short(done), ""]
     commits = ", ".join(sorted({str(one["commit"]) for one in done.values()})) or "none"
     return "\n".join([*lines, f"Rows of {commits}.", ""])
-
-
-def _table(header: Sequence[str], cells: Iterator[Sequence[str]]) -> list[str]:
-    lines = ["| " + " | ".join(header) + " |", "|" + "---|" * len(header)]
-    return [*lines, *("| " + " | ".join(one) + " |" for one in cells)]
 
 
 def _missing(rows: Sequence[Row], done: Results) -> list[str]:
@@ -130,7 +126,7 @@ def _time(counted: Mapping[str, Any], refused: str | None) -> tuple[str, str]:
 
 
 def _chosen(done: Results) -> list[str]:
-    """What the search says, network by network."""
+    """By network: the search's own explanation of its choice."""
     lines = ["## Why the search chose them", ""]
     for row, file in _files(done, "digits"):
         if row.made == "auto" and not file["error"]:
@@ -142,7 +138,7 @@ def _chosen(done: Results) -> list[str]:
 
 
 def _half(done: Results) -> list[str]:
-    """fp16 files asked again in half precision."""
+    """The accuracy of fp16 files in half precision."""
     lines = ["## fp16 in half precision", ""]
     lines += [HALF_TEXT]
     header = (
@@ -168,7 +164,7 @@ def _half(done: Results) -> list[str]:
                     "-" if other is None else f"{other:.3f}",
                 )
 
-    return [*lines, *_table(header, cells()), ""]
+    return [*lines, *table_lines(header, cells()), ""]
 
 
 def _counts(rows: Sequence[Row], done: Results) -> Iterator[Sequence[str]]:
@@ -202,7 +198,7 @@ def _counted(file: Mapping[str, Any] | None) -> str:
 
 
 def _short(done: Results) -> list[str]:
-    """Bars that are missed, of files that were judged."""
+    """Rows that failed, and measured files beyond their limits."""
     lines = []
     for row, result in done.items():
         if result["error"]:

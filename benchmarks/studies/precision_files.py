@@ -1,4 +1,4 @@
-"""The files of the study `precision`: written by child processes, ours and stock's on the same images."""
+"""The files of the study `precision`, ours and stock, written by child processes with the same images."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ reference = answers(network.module, data.held_out(), picture, len(labels))
 np.savez(output, images=images, labels=labels, reference=reference)
 print(json.dumps({"accuracy": float((reference == labels).mean())}))
 """
-"""Held-out images, labels and the network's own answers."""
+"""A program that writes the held-out images, their labels and the classes that the float network gives."""
 
 STOCK = """
 import json, os, sys
@@ -84,8 +84,9 @@ for name, algorithm in (("minmax", AlgorithmName.MIN_MAX_UNIFORM_QUANT), ("mse",
         failed["int8_" + name] = f"{type(error).__name__}: {error}"[:200]
 report.write(json.dumps(failed))
 """
-"""The network by litert-torch with its own defaults, and that file by ai-edge-quantizer's static recipe with
-each rule for weights that takes activations too; they are calibrated on the images that ours are.
+"""A program that converts a network with litert-torch's defaults, and that file with ai-edge-quantizer's
+static recipe, once for each of its algorithms for weights that quantize activations too. The calibration
+images are those of our files.
 """
 
 ANSWERS = """
@@ -115,26 +116,28 @@ for one in images:
 np.save(output, top_1(np.array(found)))
 print(json.dumps({"refused": refused}))
 """
-"""A stock file on the held-out images; in TFLite's own kernels where XNNPACK refuses it."""
+"""A program that runs a stock file on the held-out images, by TFLite's own kernels if XNNPACK refuses it."""
 
 
 @dataclass(frozen=True)
 class HeldOut:
-    """Images with what they show and what the network says they show."""
+    """Held-out images, their true classes, and the classes that the float network gives."""
 
     path: Path
     images: Array
     """(n, S, S, 3) uint8."""
     labels: Array
+    """(n,)."""
     reference: Array
-    """The network's own answers, (n,)."""
+    """The classes that the float network gives, (n,)."""
 
     def judge(self, answers: Array) -> Evaluation:
+        """Compare the classes (n,) that a file gives with the true ones and the float network's."""
         return evaluate(self.labels, self.reference, answers)
 
 
 def held_out(network: Trained, folder: Path) -> HeldOut:
-    """The held-out images of a network, made once. Raises `RowError`."""
+    """The held-out images of a network, kept in `folder`. Raises `RowError` where its child process fails."""
     path = folder / f"held-out-{network.name}-{network.size}-{network.checkpoint.stat().st_size}.npz"
     if not path.exists():
         fresh = path.with_name("new-" + path.name)
@@ -155,8 +158,10 @@ def words_of(network: Trained) -> list[str]:
 def export_digits(
     network: Trained, format_name: str, recipes: str, folder: Path, held: Path, images: int | None
 ) -> dict[str, Any]:
-    """What `mocovit-export` says of files that were calibrated on training images and asked about the first
-    `images` held-out ones (None: all). Raises `RowError`.
+    """Export a trained network, calibrated on training images, and measure the files' accuracy.
+
+    Accuracy is measured on the first `images` held-out images of `held` (None: all). Returns the report of
+    `mocovit-export --json`. Raises `RowError` where that fails.
     """
     words = ["--format", format_name, "--precision", recipes, "--data", str(held), "--json"]
     words += ["--calibration", CALIBRATION, "--calibration-images", str(CALIBRATION_IMAGES)]
@@ -165,7 +170,10 @@ def export_digits(
 
 
 def export_full_size(model: str, size: int | None, folder: Path) -> dict[str, Any]:
-    """What the search for the fastest file says of a network with random weights. Raises `RowError`."""
+    """Search the fastest file of a network with random weights.
+
+    Returns the report of `mocovit-export --json`. Raises `RowError` where that fails.
+    """
     words = ["--model", model, "--format", "tflite", "--precision", "auto", "--json"]
     words += ["--calibration", "random", "--output-dir", str(folder)]
     words += [] if size is None else ["--image-size", str(size)]
@@ -173,9 +181,9 @@ def export_full_size(model: str, size: int | None, folder: Path) -> dict[str, An
 
 
 def write_stock(network: Trained | None, model: str, size: int | None, folder: Path) -> dict[str, str]:
-    """Write stock's files to `folder`; what could not be written is returned by name, with the reason.
+    """Write the stock files to `folder`. Returns, by name, why some could not be written.
 
-    Raises `RowError` where nothing was.
+    Raises `RowError` where none was written.
     """
     trained = (
         [network.arguments, network.size, str(network.checkpoint), 10, CALIBRATION]
@@ -187,18 +195,19 @@ def write_stock(network: Trained | None, model: str, size: int | None, folder: P
 
 
 def stock_answers(path: Path, held: HeldOut, scratch: Path) -> tuple[Array, str | None]:
-    """The class a stock file names for each held-out image, and why XNNPACK refuses it, if it does."""
+    """The class that a stock file gives for each held-out image, (n,), and XNNPACK's reason to refuse it."""
     output = scratch / f"{path.stem}.npy"
     told = child_report(["-c", ANSWERS, json.dumps([str(path), str(held.path), str(output)])])
     return np.load(output), told["refused"]
 
 
 def judge_in_half(path: Path, held: HeldOut) -> dict[str, Any]:
-    """A TFLite file of ours in half precision, where it could matter.
+    """The accuracy of a TFLite file of ours in half precision.
 
-    All images are run in the arithmetic here; the `IN_HALF` with the smallest margin between the two largest
-    logits again in the numpy reference of half precision. The others keep their answers: their margins are
-    larger than what half precision was seen to move (`moved` beside `smallest_other`).
+    All images are run in this machine's arithmetic. The `IN_HALF` images whose two largest logits are nearest
+    are run again in the numpy reference of half precision. The others keep their classes: compare `moved`, by
+    how much half precision changed the difference of two logits at most, with `smallest_other`, the smallest
+    difference among the others. Raises `RowError` where half precision gives NaN or infinity.
     """
     artifact = read_manifest(path)
     exporter = format_named(artifact.format)
@@ -230,7 +239,7 @@ def judge_in_half(path: Path, held: HeldOut) -> dict[str, Any]:
 
 
 def as_row(told: Evaluation) -> dict[str, Any]:
-    """Of an evaluation, what the tables say."""
+    """The figures of an evaluation that the tables show."""
     return {
         "images": told.images,
         "accuracy": told.accuracy,

@@ -37,11 +37,10 @@ LEAST_TARGET = "iOS17"
 def int8_activations(
     grids: Mapping[str, Grid], marks: Mapping[str, str], in_half: str, counts: dict[str, int]
 ) -> Any:
-    """The pass of coremltools that puts activations into int8; `counts` gets how many operations of each kind
-    read them.
+    """A coremltools pass that quantizes activations to int8, and counts operations by kind in `counts`.
 
-    `grids` is by operation of the graph and by input; `marks` has the mark of each MIL value that is the
-    value of an operation. Values in float16 are called the same with `in_half` behind.
+    `grids` are by the name of an operation of the graph or of an input. `marks` are by the name of a MIL
+    value that an operation of the graph computes. A value in float16 has that name with `in_half` appended.
     """
     from coremltools.converters.mil.mil.passes.graph_pass import AbstractGraphPass
 

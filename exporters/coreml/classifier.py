@@ -34,7 +34,7 @@ HEAD = "classify"
 def labelled_output(labels: Sequence[str], outputs: Sequence[TensorSpec]) -> TensorSpec | None:
     """The output whose classes `labels` name: float32, of shape (1, labels). None if there is none.
 
-    None too if a label stands twice: `PROBABILITIES` is a dictionary by label, and would keep one of them.
+    None too if two classes have the same label: `PROBABILITIES` is a dictionary by label, and would keep one.
     """
     found = classifier_output(outputs) if labels and not _twice(labels) else None
     if found is None or found.shape != (1, len(labels)) or found.name in (LABEL, PROBABILITIES):
@@ -43,16 +43,16 @@ def labelled_output(labels: Sequence[str], outputs: Sequence[TensorSpec]) -> Ten
 
 
 def unlabelled_note(labels: Sequence[str], outputs: Sequence[TensorSpec]) -> tuple[str, ...]:
-    """Why `labels` stay in the metadata alone; nothing where they do not, and where there are none."""
+    """A note on why the file has labels in its metadata only. Empty where it has a head, or no labels."""
     if not labels or labelled_output(labels, outputs) is not None:
         return ()
     twice = _twice(labels)
-    why = f"{twice!r} is the label of several classes" if twice else "Core ML labels one image's scores alone"
-    return (f"no classifier to Vision: {why}; the labels are in the metadata",)
+    why = f"{twice!r} is the label of several classes" if twice else "it needs float32 scores of one image"
+    return (f"Vision will not take the file as a classifier: {why}; the labels are in the metadata",)
 
 
 def _twice(labels: Sequence[str]) -> str:
-    """The most frequent label, if it stands more than once, else nothing."""
+    """The most frequent label, if several classes have it, else an empty string."""
     label, count = Counter(labels).most_common(1)[0]
     return label if count > 1 else ""
 

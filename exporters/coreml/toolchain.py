@@ -90,7 +90,10 @@ def uncollected() -> Iterator[None]:
 
 @contextlib.contextmanager
 def ending_with(pipeline: Any, own: Any) -> Iterator[None]:
-    """Let a pipeline end with a pass of ours, which coremltools finds in its registry inside the block."""
+    """Append the pass `own` to a coremltools pipeline, and register it inside the block.
+
+    coremltools looks passes up in its registry when it runs the pipeline, so run that inside the block.
+    """
     from coremltools.converters.mil.mil.passes.pass_registry import PASS_REGISTRY
 
     name = f"mocovit::{type(own).__name__}"

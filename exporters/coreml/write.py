@@ -78,7 +78,7 @@ variance 1 and epsilon 1e-5, which divides by sqrt(1.00001): each group norm wit
 Other passes fold an `x * scale + shift` behind a convolution into it."""
 
 FOR_A_DEBUGGER = "executorch_debug_handle_mapping.json"
-"""coremltools leaves ExecuTorch's own numbers of operations beside the program: 0.4 MB that no app reads."""
+"""A file that coremltools writes beside the program for ExecuTorch's debugger: 0.4 MB that no app reads."""
 
 
 @dataclass(frozen=True)
@@ -136,7 +136,9 @@ def write_package(
                 assert scheme is not None
                 grids = _by_name(graph, scheme, inputs)
                 passes.enter_context(ending_with(pipeline, int8_activations(grids, marks, IN_HALF, counts)))
-                pipeline.append_pass("common::remove_redundant_ops")  # what several read is rounded once
+                pipeline.append_pass(
+                    "common::remove_redundant_ops"
+                )  # round a value with several readers once
                 target = max(target, ct.target[LEAST_TARGET])
             if known.quantizes:
                 compress_weights(pipeline, known.weights)

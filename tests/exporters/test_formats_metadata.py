@@ -178,9 +178,11 @@ def test_a_file_that_is_no_classifier_to_vision_says_why():
     spec = TensorSpec("logits", (1, 10), "float32")
     assert unlabelled_note(LABELS, [spec]) == unlabelled_note((), [spec]) == ()
     (twice,) = unlabelled_note((*LABELS[:9], "class 3"), [spec])
-    assert twice.startswith("no classifier to Vision: 'class 3' is the label of several classes")
+    assert twice.startswith(
+        "Vision will not take the file as a classifier: 'class 3' is the label of several classes"
+    )
     (batch,) = unlabelled_note(LABELS, [dataclasses.replace(spec, shape=(2, 10))])
-    assert "one image's scores alone" in batch
+    assert "it needs float32 scores of one image" in batch
 
 
 @pytest.mark.parametrize("name", FORMATS)

@@ -1,1 +1,1 @@
-"""Rewrites of the captured graph for Core ML: what coremltools cannot translate, in what it can."""
+"""Rewrites of the captured graph for Core ML: operators that coremltools cannot translate, by others."""

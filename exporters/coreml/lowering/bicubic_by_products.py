@@ -5,7 +5,7 @@
 
 Core ML has no bicubic operator, and torch's decomposition is sixteen gathers.
 
-Refuses   nothing: nearest and bilinear resizing have operators of their own
+Refuses   nothing. Nearest and bilinear resizing are not matched: Core ML has operators for them
 Exact     yes (float64)
 Source    graph/resize.py
 """
@@ -40,6 +40,6 @@ def _products_at(graph: fx.GraphModule, resize: fx.Node) -> Change:
 
 
 def _precision(graph: fx.GraphModule) -> torch.dtype:
-    """float64 on the copies that rewrites are proven on."""
+    """The dtype of the network's numbers. Proofs of rewrites run on copies in float64."""
     held = [one.dtype for one in (*graph.parameters(), *graph.buffers()) if one.is_floating_point()]
     return held[0] if held else torch.float32

@@ -86,7 +86,7 @@ def bicubic(w: Writer, x: Value, *_: Any) -> Value:
 
 
 def _product_along(w: Writer, matrix: Array, x: Value, dim: int) -> Value:
-    """`matrix` (out, size) times the numbers of x (N, C, H, W) along a dimension, 2 or 3."""
+    """`matrix` (out, size) times x (N, C, H, W) along dimension `dim`, 2 or 3, whose size becomes `out`."""
     n, c, h, width = x.logical
     rest = flat((n, width, c) if dim == 2 else (n, h, c))
     held = w.constant(matrix, name="bicubic")

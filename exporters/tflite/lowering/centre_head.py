@@ -1,20 +1,20 @@
-"""A long sum in half precision that starts near zero: the input of a layer on one pixel, around zero.
+"""Centre the input of a layer on one pixel, so that its long sums in half precision start near zero.
 
-XNNPACK's kernels add the products to the bias one by one, each sum rounded to fp16. The layer behind the
-global pooling reads means of activations, which all have one sign, and its bias takes back what they add
-up to: the sum begins far from where it ends, and is rounded at that distance.
+XNNPACK's kernels add the products to the bias one by one and round each sum to fp16. The layer after the
+global pooling reads means of activations, which all have one sign, and its bias cancels what they add up to.
+So the sum begins at a large number, and is rounded to the coarse steps of fp16 there.
 
     before   x - Conv 1x1 (W, b) - y
     after    x - ADD -c - Conv 1x1 (W, b + W c) - y        c such that b + W c is small
 
-No data is asked: if W c is nearly -b for some c, that c is what x is like.
+This needs no data: if W c is nearly -b for some c, then x is probably near c.
 
 Shapes    x (N, K, 1, 1), or (N, K) before a linear layer; W (M, K, 1, 1) or (M, K); c (K,)
-Refuses   sums of fewer than `LONG` terms; layers with no more outputs than inputs, where some c fits any
-          bias; a bias of which no c takes three quarters
+Refuses   sums of fewer than `LONG` terms; layers with at most as many outputs as inputs, where some c fits
+          any bias; a bias of which no c cancels three quarters
 Exact     yes (float64)
-Source    least squares; mobilenetv4_conv_small, 960 terms: the layer's own rounding in fp16 is 2.3e-2 of the
-          deviation of its output before, 4.0e-3 after
+Source    least squares. On mobilenetv4_conv_small (960 terms) the layer's rounding error in fp16 is 2.3e-2 of
+          its output's standard deviation before, 4.0e-3 after
 """
 
 from __future__ import annotations
@@ -36,14 +36,15 @@ from mocovit_deploy.passes.at_each import at_each
 from mocovit_deploy.passes.result import Change, PassResult
 
 LONG = 512
-"""Terms of a sum."""
+"""The fewest terms of a long sum."""
 LEFT = 0.25
-"""The largest part of the bias that may be left."""
+"""The largest share of the bias (by norm) that may be left."""
 _RIDGE = 1e-6
-"""Keeps c finite where inputs are not independent, relative to the largest square of a filter."""
+"""Keeps c finite where the columns of W depend on each other. Relative to the largest square of a column."""
 
 
 def centre_head(graph: fx.GraphModule) -> PassResult:
+    """Return a new graph in which the inputs of such layers are centred."""
     return at_each(graph, (aten.conv2d.default, aten.linear.default), _centre_at)
 
 
@@ -77,7 +78,7 @@ def _is_one_pixel(layer: fx.Node) -> bool:
 
 
 def _centre(weight: Tensor, bias: Tensor) -> Tensor:
-    """The c for which bias + weight c is least, as fp16 has it."""
+    """The c (K,) for which the norm of bias (M,) + weight (M, K) c is least, rounded to fp16."""
     square = weight.T @ weight
     square.diagonal().add_(_RIDGE * square.diagonal().max())
     centre: Tensor = torch.linalg.solve(square, -(weight.T @ bias))

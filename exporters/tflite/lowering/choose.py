@@ -31,7 +31,7 @@ class Lowering:
     decided: dict[str, str]
     """By arithmetic: `NEEDED` (always used) or `COUNTED` (used if it saves instructions). Else never used."""
     mixed: bool = True
-    """Whether files whose operators are partly int8 and partly float get it."""
+    """Is it used in files with both int8 and float operators?"""
 
     @property
     def module(self) -> str:
@@ -50,7 +50,7 @@ LOWERINGS = (
     Lowering("silu_by_tanh", HERE, {"fp32": COUNTED}),  # fails parity in fp16
     Lowering("pool_global_mean", HERE, {"fp32": COUNTED, "fp16": COUNTED}),
     Lowering("split_last_row", HERE, {"fp32": COUNTED, "fp16": COUNTED}, mixed=False),
-    Lowering("centre_head", HERE, {"fp16": NEEDED}, mixed=False),  # else fails parity, as does the next
+    Lowering("centre_head", HERE, {"fp16": NEEDED}, mixed=False),  # this and the next: fails parity else
     Lowering("split_sums", HERE, {"fp16": NEEDED}, mixed=False),
     Lowering("pad_rows", HERE, {"fp32": COUNTED, "fp16": COUNTED}),
 )
@@ -60,8 +60,8 @@ LOWERINGS = (
 def lowerings(recipe: str, runtime: str = RUNTIME) -> tuple[str, ...]:
     """Modules of the rewrites for files of `recipe`, in order.
 
-    Mixed files get the rewrites of the arithmetic of their float operators, but for those with `mixed` False,
-    which were not counted on them. Other quantized files get only those that are needed, for the same reason.
+    Mixed files get the rewrites of their float operators' arithmetic, except those with `mixed` False, which
+    were not counted on such files. Other quantized files get only those that are needed, for the same reason.
     """
     arithmetic = recipe_named(recipe).islands
     if recipe in FLOATING:

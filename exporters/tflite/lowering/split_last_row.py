@@ -1,18 +1,18 @@
-"""The pixel that does not fill a tile of XNNPACK's matrix product, computed by the kernel for one row.
+"""Compute the one pixel that is left over from XNNPACK's tiles by itself, with the kernel for one row.
 
-XNNPACK multiplies six rows at a time, a row being a pixel. Of the 49 pixels of a 7x7 image the ninth tile
-holds one, and costs as much as six. A product of one row has a kernel of its own.
+XNNPACK multiplies six rows (pixels) at a time. The 49 pixels of a 7x7 image fill eight tiles, and the ninth
+holds one pixel but costs as much as six. A product of a single row has its own kernel.
 
     before   x (N, C, 7, 7) - Conv 1x1 - ReLU - y (N, K, 7, 7)
     after    x - (N, C, 49, 1) -+- 48 - Conv 1x1 - ReLU -+- concat - y (N, K, 7, 7)
                                 +-  1 - Conv 1x1 - ReLU -+
 
-What computes each pixel by itself is done to both pieces: activations, sums and products of such values. They
-are put together only where something reads the whole image. Both convolutions read the same weights.
+Operations that compute each pixel by itself (activations, sums and products) are applied to both pieces. The
+pieces are joined only where an operation reads the whole image. Both convolutions read the same weights.
 
 Shapes    x (1, C, H, W) with H * W one more than a multiple of six; y as before
-Refuses   layers where the copies cost more than five rows of the product (`_pays`); batches; sizes left to
-          the caller
+Refuses   layers where the copies cost more than five rows of the product (`_pays`); batches; sizes that the
+          caller of the file chooses
 Exact     yes (float64)
 Source    xnn_compute_gemm: one kernel for all tiles of an operator; the 6x8 (fp32) and 6x16 (fp16) kernels of
           a Cortex-A76. Four blocks of 128 - 512 - 128 channels on 7x7, instructions: 10.01 M become 9.42 M in
@@ -41,10 +41,10 @@ from mocovit_deploy.graph.insert import insert_call, is_pointwise
 from mocovit_deploy.passes.result import Change, PassResult
 
 TILE = 6
-"""Rows of one tile, fp32 and fp16."""
+"""Rows of one tile, in fp32 and in fp16."""
 
 _COPIED = 1.25
-"""Multiply-accumulates of a row that cost what it costs to copy one number into a piece or out of one."""
+"""The cost of copying one number into a piece or out of one, in multiply-accumulates of a row."""
 
 UNARY = (
     aten.relu.default,
@@ -61,9 +61,11 @@ UNARY = (
 BINARY = (aten.add.Tensor, aten.sub.Tensor, aten.mul.Tensor)
 
 Pieces = tuple[fx.Node, fx.Node]
+"""All pixels but the last, and the last."""
 
 
 def split_last_row(graph: fx.GraphModule) -> PassResult:
+    """Return a new graph in which such layers are computed in two pieces."""
     if not count_calls(graph, aten.conv2d.default):
         return PassResult(graph)
     split = _Split(share_graph(graph))
@@ -77,14 +79,16 @@ def split_last_row(graph: fx.GraphModule) -> PassResult:
 
 @dataclass
 class _Split:
-    """A graph, the values of it that are held in pieces, and the others that were cut into pieces."""
+    """A graph while its layers are split."""
 
     graph: fx.GraphModule
     held: dict[fx.Node, Pieces] = field(default_factory=dict)
+    """By value: the two pieces that are computed in its place."""
     cut: dict[fx.Node, Pieces] = field(default_factory=dict)
+    """By value: the two pieces that are cut out of it."""
 
     def take(self, node: fx.Node) -> Change | None:
-        """Compute `node` in pieces, if it is a layer that gains by it or its operands are in pieces."""
+        """Compute `node` in pieces if it is a layer that gains by it, or if its operands are in pieces."""
         if node.target is aten.conv2d.default:
             x = argument(node, "input")
             if not is_pointwise(self.graph, node) or not self._pays(node, x):
@@ -98,7 +102,7 @@ class _Split:
         return None
 
     def _pays(self, layer: fx.Node, x: fx.Node) -> bool:
-        """Is a row of the product more work than copying what goes in and comes out?"""
+        """Does the product save more than the copies of its input and output cost?"""
         if not _one_over(layer):
             return False
         wide, narrow = shape_of(argument(layer, "weight"))[:2]
@@ -106,6 +110,7 @@ class _Split:
         return wide * narrow >= _COPIED * math.prod(shape_of(layer)[2:]) * copied
 
     def _pieces(self, x: fx.Node, reader: fx.Node) -> Pieces:
+        """The pieces of x. If there are none yet, x is cut before `reader`."""
         if x in self.held:
             return self.held[x]
         if x not in self.cut:
@@ -118,6 +123,8 @@ class _Split:
         return self.cut[x]
 
     def _compute(self, node: fx.Node, operands: dict[fx.Node, Pieces]) -> None:
+        """Insert `node` twice, with the first and with the second pieces of its operands."""
+
         def piece(number: int) -> fx.Node:
             def of(one: fx.Node) -> fx.Node:
                 return operands[one][number] if one in operands else one
@@ -128,7 +135,7 @@ class _Split:
         self.held[node] = (piece(0), piece(1))
 
     def join(self) -> None:
-        """Put together what is read as an image."""
+        """Join the pieces of values that an operation reads as whole images."""
         for node, pieces in self.held.items():
             readers = [one for one in node.users if one not in self.held]
             if not readers:
@@ -140,7 +147,7 @@ class _Split:
 
 
 def _one_over(node: fx.Node) -> bool:
-    """One image whose pixels fill all tiles but the last, which holds one?"""
+    """Is the value one image with one pixel more than fills its tiles?"""
     shape = shape_of(node)
     if len(shape) != 4 or not all(isinstance(one, int) for one in shape) or shape[0] != 1:
         return False
@@ -148,5 +155,5 @@ def _one_over(node: fx.Node) -> bool:
 
 
 def _same_size(node: fx.Node, operands: dict[fx.Node, Pieces]) -> bool:
-    """Is nothing broadcast?"""
+    """Do all operands have the shape of the result, so that none is broadcast?"""
     return all(shape_of(one) == shape_of(node) for one in operands)

@@ -1,22 +1,22 @@
-"""A dense convolution near the image as the sum of two with some of its rows: shorter sums, nearer to zero.
+"""Write an early dense convolution as the sum of two with fewer rows: shorter sums, nearer to zero.
 
-XNNPACK's kernels add products to the bias one by one, each sum rounded to fp16: of K terms the error grows
-as the square root of K, and the bias, which takes back the mean of the terms, keeps the sums away from zero.
-Near the image neighbouring pixels are alike and rounded alike, so that the mean at the network's end does not
-take such errors out, as it does those of later layers.
+XNNPACK's kernels add products to the bias one by one and round each sum to fp16. The error grows as the
+square root of the number of terms, and with the size of the sums: the bias, which cancels the mean of the
+terms, starts them far from zero. In early layers neighbouring pixels are similar and are rounded alike. So
+the pooling at the network's end does not average their errors out, as it does those of later layers.
 
     before   x - PAD - Conv 3x3 (W, b), stride 2 - y
     after    x - PAD -+---------- Conv 2x3 (rows 0 and 1 of W, s) -+- + r - y        s + t + r = b
                       +- [2:] - Conv 1x3 (row 2 of W, t) ----------+
 
-s and t begin each sum at minus half of what its terms will likely add up to (`_likely_means`); r is left.
+s and t start each sum at minus half of what its terms probably add up to (`_likely_means`); r is the rest.
 
 Shapes    x (N, C, H, W), W (M, C, 3, 3), y (N, M, H', W'); PAD is made by rows of W * C numbers
 Refuses   sums of fewer than `LONG` terms; outputs smaller than `NEAR` pixels on a side; other kernels,
-          strides and dilations; an image that the windows do not read to its end
+          strides and dilations; an image whose last rows or columns no window reads
 Exact     yes (float64)
-Source    mobilenetv4_conv_small, where two such layers made three fifths of the error's variance; their own
-          rounding falls to three tenths, for 2.0 % more instructions
+Source    mobilenetv4_conv_small, where two such layers caused three fifths of the error's variance. Their
+          rounding error falls to three tenths, for 2.0 % more instructions
 """
 
 from __future__ import annotations
@@ -36,13 +36,13 @@ from mocovit_deploy.passes.at_each import at_each
 from mocovit_deploy.passes.result import Change, PassResult
 
 LONG = 256
-"""Terms of a sum."""
+"""The fewest terms of a long sum."""
 NEAR = 28
-"""Pixels on a side of the output."""
+"""The smallest height and width, in pixels, of an early layer's output."""
 KERNEL, STRIDE, TOP = 3, 2, 2
-"""Rows of the kernel, their stride, and how many of them the first sum takes."""
+"""Height and width of the kernel, its stride, and the number of its rows in the first convolution."""
 _RIDGE = 0.3
-"""How much the likely means of channels are alike, relative to the mean square of a filter."""
+"""How strongly the means of channels are held to one value, relative to the mean square of W's columns."""
 
 
 def split_sums(graph: fx.GraphModule) -> PassResult:
@@ -93,7 +93,7 @@ def _is_long(graph: fx.GraphModule, layer: fx.Node) -> bool:
 
 
 def _pads(layer: fx.Node) -> list[int] | None:
-    """Columns before and after, rows before and after; None if windows leave some of the image unread."""
+    """Padding: columns before and after, rows before and after. None if windows do not read all pixels."""
     pads: list[int] = []
     padding = argument(layer, "padding")
     for axis in (3, 2):
@@ -121,9 +121,9 @@ def _by_rows(layer: fx.Node, x: fx.Node, pads: list[int]) -> fx.Node:
 
 
 def _likely_means(weight: Tensor, bias: Tensor) -> Tensor:
-    """Means of the input's channels (K,) under which outputs (M,) have mean zero, as far as alike ones do.
+    """Means of the input's channels (K,) that bring the means of outputs (M,) near zero, and are similar.
 
-    No data is asked: BatchNorm, which became this bias, took out what the mean input gave.
+    This needs no data: the bias comes from a BatchNorm, which subtracted the mean of the layer's outputs.
     """
     together = weight.sum(1)
     alike = -(together @ bias) / (together @ together).clamp_min(torch.finfo(torch.float64).tiny)
