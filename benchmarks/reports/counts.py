@@ -93,6 +93,7 @@ class Counts:
 
     @property
     def total_macs(self) -> int:
+        """The multiply-accumulates of all operators together."""
         return sum(self.macs.values())
 
     def cycle_bound(self, core: str) -> float:

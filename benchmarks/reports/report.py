@@ -35,6 +35,7 @@ class Subject:
 
     @classmethod
     def of(cls, artifact: Artifact) -> Subject:
+        """The subject that `artifact` describes."""
         return cls(
             file=artifact.path.name,
             sha256=artifact.sha256,

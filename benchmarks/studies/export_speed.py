@@ -55,6 +55,7 @@ print(json.dumps([time.perf_counter() - start, time.process_time() - start_cpu])
 
 
 def main() -> int:
+    """Run the study on the options of the command line. Returns the exit status."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else None)
     parser.add_argument("--rounds", type=int, default=3, metavar="N", help="exports to time (default: 3)")
     parser.add_argument(

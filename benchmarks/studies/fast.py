@@ -69,6 +69,7 @@ STEPS = (MOCOVIT, EFFICIENTVIT)
 
 
 def main() -> int:
+    """Run the stages that the options select and write the document. Returns the exit status."""
     parser = parser_of("fast", __doc__)
     parser.add_argument("--stage", choices=tuple(STAGES), help="only this one")
     given = begun(parser, [row for stage in STAGES.values() for row in stage.rows])

@@ -60,6 +60,7 @@ def rows() -> tuple[Row, ...]:
 
 
 def main() -> int:
+    """Run the missing rows that the options select and write the document. Returns the exit status."""
     parser = parser_of("half", __doc__, f"Expected: {MINUTES} minutes on two idle cores.", unfinished=True)
     given = begun(parser, rows())
     done = run_missing(given, rows(), run_row, lambda row, result: " | ".join(cells(row, result)))

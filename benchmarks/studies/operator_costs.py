@@ -17,7 +17,7 @@ import json
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -127,6 +127,7 @@ print(json.dumps(found))
 
 
 def main() -> int:
+    """Run the missing rows that the options select and write the table. Returns the exit status."""
     given = begun(parser_of("operator_costs", __doc__), ROWS)
     wanted = None if given.keep else product_digest()
     counted = {row: _counted(row, given.folder, wanted) for row in rows_like(ROWS, given.only)}
@@ -169,25 +170,35 @@ def table(networks: Iterable[Mapping[str, Any]]) -> str:
     for arithmetic in ("fp32", "fp16", "int8", CONVERSION):
         lines += ["", f"[{arithmetic}]"]
         for (_, kind), some in sorted(item for item in points.items() if item[0][0] == arithmetic):
-            factors, error = fitted(some)
-            words = ", ".join(f"{name} = {value:.4g}" for name, value in zip(FACTORS, factors, strict=True))
-            lines.append(f"{kind} = {{ {words} }}  # n {len(some)}, error {error:.0%}")
+            fit = fitted(some)
+            pairs = zip(FACTORS, fit.factors, strict=True)
+            words = ", ".join(f"{name} = {value:.4g}" for name, value in pairs)
+            lines.append(f"{kind} = {{ {words} }}  # n {len(some)}, error {fit.error:.0%}")
     return "\n".join(lines) + "\n"
 
 
-def fitted(points: Sequence[tuple[float, ...]]) -> tuple[list[float], float]:
-    """The `FACTORS` fitted to points (macs, read, made, instructions), and their error.
+class Fit(NamedTuple):
+    """The model of one kind of operator in one arithmetic."""
 
-    The error is the root of the mean squared relative error. Operators with no instructions were fused into
-    others, and are left out; if all of a kind were, its factors are 0.
+    factors: list[float]
+    """The values of `FACTORS`."""
+    error: float
+    """The root of the mean squared relative error."""
+
+
+def fitted(points: Sequence[tuple[float, ...]]) -> Fit:
+    """The factors that fit the points (macs, read, made, instructions) best.
+
+    Operators with no instructions were fused into others, and are left out; if all of a kind were, its
+    factors are 0.
     """
     rows = np.array([one for one in points if one[3]], np.float64)
     if not len(rows):
-        return [0.0] * len(FACTORS), 0.0
+        return Fit([0.0] * len(FACTORS), 0.0)
     work = np.column_stack([rows[:, :3], np.ones(len(rows))])
     spent = np.maximum(rows[:, 3], 1.0)
     found, left = needs_extra("scipy.optimize", "export").nnls(work / spent[:, None], np.ones(len(rows)))
-    return [float(one) for one in found], float(left / np.sqrt(len(rows)))
+    return Fit([float(one) for one in found], float(left / np.sqrt(len(rows))))
 
 
 if __name__ == "__main__":

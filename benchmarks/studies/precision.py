@@ -96,10 +96,12 @@ class Row:
 
     @property
     def title(self) -> str:
+        """Its name in the document."""
         return self.model.removeprefix("timm/")
 
     @property
     def slug(self) -> str:
+        """Its name in file names."""
         return f"{self.kind}-{self.model.rpartition('/')[2]}-{self.made}"
 
 
@@ -110,6 +112,7 @@ ROWS = (
 
 
 def main() -> int:
+    """Run the missing rows that the options select and write the document. Returns the exit status."""
     given = begun(parser_of("precision", __doc__), ROWS)
     sources = product_digest()
     wanted = None if given.keep else sources
@@ -182,8 +185,8 @@ def digits_stock(row: Row, folder: Path, scratch: Path) -> dict[str, Any]:
     files = _stock(row, folder, scratch)
     for one in files:
         if "path" in one:
-            answers, refused = stock_answers(scratch / one.pop("path"), held, scratch)
-            one |= {**as_row(held.judge(answers)), "refused": refused}
+            found = stock_answers(scratch / one.pop("path"), held, scratch)
+            one |= {**as_row(held.judge(found.classes)), "refused": found.refused}
     return {"files": files}
 
 

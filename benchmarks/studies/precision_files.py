@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -194,11 +194,20 @@ def write_stock(network: Trained | None, model: str, size: int | None, folder: P
     return child_report(["-c", STOCK, json.dumps(asked)], timeout_s=TIMEOUT_S)
 
 
-def stock_answers(path: Path, held: HeldOut, scratch: Path) -> tuple[Array, str | None]:
-    """The class that a stock file gives for each held-out image, (n,), and XNNPACK's reason to refuse it."""
+class StockAnswers(NamedTuple):
+    """What a stock file computed."""
+
+    classes: Array
+    """The class that it gives for each held-out image, (n,)."""
+    refused: str | None
+    """XNNPACK's reason to refuse it; None if XNNPACK computed the classes."""
+
+
+def stock_answers(path: Path, held: HeldOut, scratch: Path) -> StockAnswers:
+    """Run a stock file on the held-out images. Raises `RowError` where its child process fails."""
     output = scratch / f"{path.stem}.npy"
     told = child_report(["-c", ANSWERS, json.dumps([str(path), str(held.path), str(output)])])
-    return np.load(output), told["refused"]
+    return StockAnswers(np.load(output), told["refused"])
 
 
 def judge_in_half(path: Path, held: HeldOut) -> dict[str, Any]:

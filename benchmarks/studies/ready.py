@@ -59,6 +59,7 @@ ASKED = tuple(dict.fromkeys(file for _, file, _ in COLUMNS))
 
 
 def main() -> int:
+    """Run the missing rows that the options select and write the document. Returns the exit status."""
     parser = parser_of("ready", __doc__, f"Expected: {MINUTES} minutes on two idle cores.", unfinished=True)
     given = begun(parser, ROWS)
     done = run_missing(given, ROWS, run_row, lambda row, result: " | ".join(cells(row, result)))

@@ -31,6 +31,7 @@ TIMEOUT_S = 600
 
 
 def main() -> int:
+    """Run the study on the options of the command line. Returns the exit status."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else None)
     told = "default: mocovit_1_0 in fp32, fp16 and fp16_weights, exported into build/"
     parser.add_argument("files", type=Path, nargs="*", metavar="FILE", help=told)

@@ -65,6 +65,7 @@ SWEEP = "sweep"
 
 
 def main() -> int:
+    """Run the missing rows that the options select and write the document. Returns the exit status."""
     expected = f"Expected: {MINUTES} minutes in all, at most {DISK_CAP_GB} GB of disk."
     parser = parser_of("zoo", __doc__, expected, unfinished=True)
     parser.add_argument(

@@ -29,6 +29,7 @@ class Row:
 
     @property
     def title(self) -> str:
+        """Its name in the tables."""
         return self.model.removeprefix("timm/") + (f" at {self.size}" if self.size else "")
 
     @property

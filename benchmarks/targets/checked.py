@@ -65,10 +65,12 @@ class CheckedFile:
 
     @property
     def subject(self) -> Subject:
+        """The file, as reports describe it."""
         return Subject.of(self.ready.artifact)
 
     @property
     def operators_by_kind(self) -> Mapping[str, int]:
+        """The number of operators of each kind in the file."""
         return by_kind(self.ready.operators)
 
     @property

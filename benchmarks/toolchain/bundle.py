@@ -64,6 +64,7 @@ class Bundle:
 
     @property
     def size_bytes(self) -> int:
+        """The size of all files of the bundle together."""
         return sum((self.path / name).stat().st_size for name in self.files)
 
     def command(self, at: Path, *, preload_clock: bool = False) -> list[str]:

@@ -79,9 +79,11 @@ class _Steps:
         self._end_s = self._begun_s + deadline_s
 
     def taken_s(self) -> float:
+        """Seconds since the first step began."""
         return time.monotonic() - self._begun_s
 
     def left_s(self) -> float:
+        """Seconds until the deadline. Raises `TransientDeviceError` if it has passed."""
         left = self._end_s - time.monotonic()
         if left <= 0:
             raise TransientDeviceError(
@@ -92,6 +94,7 @@ class _Steps:
     def run(
         self, argv: Sequence[str | Path], environment: Mapping[str, str], cwd: Path | None = None
     ) -> None:
+        """Run one program. Raises `DeployError` if it fails, with the path of its log."""
         done = run_process(argv, deadline_s=self.left_s(), cwd=cwd, environment=environment)
         if done.ok:
             return

@@ -40,6 +40,7 @@ class Operation:
 
     @property
     def name(self) -> str:
+        """The name of its first output, which names the operation in messages."""
         return self.outputs[0].name if self.outputs else "(no output)"
 
     def reads(self) -> tuple[str, ...]:

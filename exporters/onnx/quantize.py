@@ -72,6 +72,7 @@ class _Quantizer:
         """By the name of a rounded value: the name of its dequantized form."""
 
     def rewrite(self) -> None:
+        """Insert QuantizeLinear and DequantizeLinear for the operators that fit, in place."""
         chosen = {id(node) for node in self.graph.node if self._fits(node)}
         outputs = {one.name for one in self.graph.output}
         wanted = set() if self.weights_only else self._values(chosen) - outputs

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 from mocovit_deploy.artifacts.artifact import Array, Artifact
 from mocovit_deploy.errors import ConversionError, first_line
@@ -23,8 +23,17 @@ def import_onnxruntime(module: str = "onnxruntime") -> ModuleType:
     return needs_extra(module, "onnx")
 
 
-def session(model: str | bytes, named: object) -> tuple[Any, str]:
-    """A session on ONNX Runtime's CPU provider, and the name and version of the runtime.
+class Opened(NamedTuple):
+    """A file in ONNX Runtime."""
+
+    session: Any
+    """The `InferenceSession`."""
+    runtime: str
+    """The name and version of the runtime."""
+
+
+def session(model: str | bytes, named: object) -> Opened:
+    """Open a file on ONNX Runtime's CPU provider.
 
     `model` is a path or the file's bytes. Raises `ConversionError`, with `named` for the file, if ONNX
     Runtime cannot load it.
@@ -34,9 +43,10 @@ def session(model: str | bytes, named: object) -> tuple[Any, str]:
     options.log_severity_level = 3
     runtime = f"onnxruntime {onnxruntime.__version__}"
     try:
-        return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"]), runtime
+        found = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     except Exception as error:
         raise ConversionError(f"{named}: {runtime} cannot load it: {first_line(error)}") from error
+    return Opened(found, runtime)
 
 
 class OnnxRuntime:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -82,8 +82,16 @@ def probe(interpreter_class: Any, data: bytes) -> list[Array]:
     return [interpreter.get_tensor(details["index"]) for details in interpreter.get_output_details()]
 
 
-def interpreter() -> tuple[Any, str]:
-    """The interpreter class, and the name and version of its package: ai-edge-litert, else tflite-runtime.
+class Installed(NamedTuple):
+    """An installed TFLite runtime."""
+
+    interpreter_class: Any
+    runtime: str
+    """The name and version of its package."""
+
+
+def interpreter() -> Installed:
+    """The installed runtime: ai-edge-litert, else tflite-runtime.
 
     Raises `MissingToolError` if neither is installed.
     """
@@ -96,7 +104,7 @@ def interpreter() -> tuple[Any, str]:
             if error.name != module:
                 raise
             continue
-        return found.Interpreter, f"{package} {version(package)}"
+        return Installed(found.Interpreter, f"{package} {version(package)}")
     raise MissingToolError("no TFLite runtime is installed; run: pip install ai-edge-litert")
 
 

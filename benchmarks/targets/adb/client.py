@@ -56,10 +56,12 @@ class Answer:
 
     @property
     def ok(self) -> bool:
+        """Did the command end with status 0?"""
         return self.status == 0
 
     @property
     def text(self) -> str:
+        """Its standard output as text."""
         return self.stdout.decode("utf-8", errors="replace")
 
     def reason(self) -> str:

@@ -62,6 +62,7 @@ class _Walk:
 
     @property
     def held(self) -> Held:
+        """The phone, held and bound to the chosen cores. Raises like `Session.hold`."""
         return self.session.hold(self.cores)
 
     @property

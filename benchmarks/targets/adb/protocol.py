@@ -117,7 +117,7 @@ def verdict(
         return f"it ran on cpu{cpu}, which is not among the cores asked for ({cores.name})"
     for state in (before, after):
         for core in cores.numbers:
-            top, limit = state.khz_limit_of(core)
+            top, limit = state.top_khz.get(core), state.limit_khz.get(core)
             if top and limit and limit < (1 - limits.clock_drop) * top:
                 return f"cpu{core} was limited to {limit / 1e6:.2f} of {top / 1e6:.2f} GHz"
     clocks = [reading.khz for reading in readings if reading.khz]

@@ -33,10 +33,6 @@ class State:
     battery_c: float | None
     battery_percent: int | None
 
-    def khz_limit_of(self, core: int) -> tuple[int, int]:
-        """The highest clock of a core, and the highest that is allowed now; 0 if not reported."""
-        return self.top_khz.get(core, 0), self.limit_khz.get(core, 0)
-
     def flat(self) -> dict[str, str | float]:
         """The state as the flat mapping that a report holds."""
         found: dict[str, str | float] = {}

@@ -31,6 +31,7 @@ def attention(
     scale: float | None = None,
     grouped: bool = False,
 ) -> Value:
+    """softmax(scale q k^T + mask) v; q (..., L, E), k (..., S, E), v (..., S, Ev) -> (..., L, Ev)."""
     if grouped and q.shape[-3] != k.shape[-3]:
         raise UnsupportedError("several queries to one key (enable_gqa)")
     factor = q.shape[-1] ** -0.5 if scale is None else scale

@@ -61,6 +61,7 @@ class Value:
 
     @property
     def rank(self) -> int:
+        """The number of PyTorch's dimensions."""
         return len(self.logical)
 
     @property

@@ -88,6 +88,7 @@ def convolution(
     output_padding: Sequence[int],
     groups: int,
 ) -> Value:
+    """`aten.convolution`: in one or two dimensions, transposed or not."""
     flat = weight.rank == 3
     if transposed:
         write = conv_transpose1d if flat else conv_transpose2d

@@ -109,9 +109,11 @@ class File:
         self._names: Counter[str] = Counter()
 
     def shape(self, tensor: int) -> tuple[int, ...]:
+        """The shape of a tensor of the file."""
         return tuple(map(int, self.graph.tensors[tensor].shape))
 
     def dtype(self, tensor: int) -> np.dtype[Any]:
+        """The dtype of a tensor of the file."""
         kind = self.graph.tensors[tensor].type
         return np.dtype(next(k for k, v in _TYPES.items() if getattr(self.schema.TensorType, v) == kind))
 

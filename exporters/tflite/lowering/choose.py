@@ -35,6 +35,7 @@ class Lowering:
 
     @property
     def module(self) -> str:
+        """The module with the rewrite."""
         return f"{self.package}.{self.name}"
 
 

@@ -46,6 +46,7 @@ _RIDGE = 0.3
 
 
 def split_sums(graph: fx.GraphModule) -> PassResult:
+    """Return a new graph with two convolutions for each such layer."""
     return at_each(graph, (aten.conv2d.default,), _split_at)
 
 

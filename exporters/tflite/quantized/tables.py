@@ -30,6 +30,7 @@ class Operator:
 
     @property
     def result(self) -> int:
+        """The index of its first output."""
         return self.outputs[0]
 
     @property
@@ -64,10 +65,12 @@ class Tables:
                     self.readers[tensor].append(operator)
 
     def name(self, tensor: int) -> str:
+        """The name of a tensor; empty if it has none."""
         name = self.graph.tensors[tensor].name or b""
         return name.decode(errors="replace") if isinstance(name, bytes) else str(name)
 
     def shape(self, tensor: int) -> tuple[int, ...]:
+        """The shape of a tensor; empty if the file gives none."""
         shape = self.graph.tensors[tensor].shape
         return () if shape is None else tuple(map(int, shape))
 
@@ -76,12 +79,14 @@ class Tables:
         return prod(self.shape(tensor))
 
     def is_constant(self, tensor: int) -> bool:
+        """Is a tensor absent, or are its numbers in the file?"""
         if tensor == ABSENT:
             return True
         data = self.model.buffers[self.graph.tensors[tensor].buffer].data
         return data is not None and len(data) > 0
 
     def is_float(self, tensor: int) -> bool:
+        """Is a tensor present, and float32?"""
         return tensor != ABSENT and self.graph.tensors[tensor].type == self.schema.TensorType.FLOAT32
 
     def array(self, tensor: int) -> Array:
@@ -99,6 +104,7 @@ class Tables:
         return [one for one in (*map(int, self.graph.inputs), *made) if self.is_float(one)]
 
     def outputs(self) -> Sequence[int]:
+        """The indices of the graph's outputs."""
         return [int(one) for one in self.graph.outputs]
 
     def _code(self, operator: Any) -> int:

@@ -46,6 +46,7 @@ class _Storing:
         self.widened: dict[tuple[int, Grid], int] = {}
 
     def written(self) -> Any:
+        """The model with the chosen weights of all operators stored as integers."""
         for operator in self.tables.operators:
             if self._has_weights(operator):
                 self._store(operator)

@@ -60,6 +60,7 @@ class _Quantizer:
         """By tensor of the float file: the grid on which an int8 operator made it."""
 
     def written(self) -> Any:
+        """The model with the chosen operators in int8 and all others in float."""
         for operator in self.tables.operators:
             if operator.index in self.chosen:
                 self._in_int8(operator, self.support[operator.kind])

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -51,14 +51,21 @@ def _known(dtype: str) -> bool:
     return dtype in (*FLOATS, "int32", "int64", "bool")
 
 
-def macs_in_half(program: Program, arithmetics: Sequence[str]) -> tuple[int, int]:
-    """The numbers of multiply-accumulates in fp16, and of all."""
+class Macs(NamedTuple):
+    """Numbers of multiply-accumulates."""
+
+    in_half: int
+    total: int
+
+
+def macs_in_half(program: Program, arithmetics: Sequence[str]) -> Macs:
+    """The multiply-accumulates of a program; `arithmetics` is that of each step."""
     totals = {True: 0, False: 0}
     for step, arithmetic in zip(program.steps, arithmetics, strict=True):
         if step.kind in _DENSE:
             shapes = [program.tensors[index].shape for index in step.inputs if index >= 0]
             totals[arithmetic == FP16] += dense.macs(step, shapes)
-    return totals[True], sum(totals.values())
+    return Macs(totals[True], sum(totals.values()))
 
 
 def execute(program: Program, inputs: Mapping[str, Array], arithmetics: Sequence[str]) -> dict[str, Array]:

@@ -43,11 +43,11 @@ def load_half(artifact: Artifact) -> HalfReference:
     """
     program = read_program(artifact.path)
     steps = arithmetics(program)
-    in_half, all_macs = macs_in_half(program, steps)
+    macs = macs_in_half(program, steps)
     arithmetic = FP32 if FP16 not in steps else MIXED
-    if in_half and in_half >= NEARLY_ALL * all_macs:
+    if macs.in_half and macs.in_half >= NEARLY_ALL * macs.total:
         arithmetic = FP16
-    return HalfReference(program, steps, arithmetic, all_macs)
+    return HalfReference(program, steps, arithmetic, macs.total)
 
 
 def require_executable(program: Program) -> None:
