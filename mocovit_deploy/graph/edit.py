@@ -162,8 +162,9 @@ def set_parameter(graph: fx.GraphModule, node: fx.Node, value: Tensor) -> None:
     if isinstance(old, nn.Parameter):
         value = nn.Parameter(value, requires_grad=old.requires_grad)
     setattr(graph.get_submodule(owner_path), name, value)
-    if "val" in node.meta:
-        node.meta["val"] = node.meta["val"].new_empty(value.shape)
+    recorded = node.meta.get("val")
+    if recorded is not None and recorded.shape != value.shape:  # a new fake tensor costs half a millisecond
+        node.meta["val"] = recorded.new_empty(value.shape)
 
 
 def add_parameter(graph: fx.GraphModule, beside: fx.Node, name: str, value: Tensor) -> fx.Node:

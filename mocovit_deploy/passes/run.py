@@ -173,7 +173,10 @@ def random_like(example: Sequence[Tensor], seed: int) -> list[Tensor]:
 
 
 def outputs_of(graph: fx.GraphModule, inputs: Sequence[Tensor]) -> list[Tensor]:
-    """Every tensor that `graph` returns, in order."""
+    """Every tensor that `graph` returns, in order.
+
+    It is interpreted: a graph that runs once is not worth generating Python code for.
+    """
     with torch.no_grad():
-        result: Any = graph(*inputs)
+        result: Any = fx.Interpreter(graph).run(*inputs)
     return [leaf for leaf in torch.utils._pytree.tree_leaves(result) if isinstance(leaf, Tensor)]
