@@ -16,13 +16,13 @@ from __future__ import annotations
 import io
 import json
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from exporters.tflite.flatbuffer import buffers, model_bytes, read_model, set_metadata
 from exporters.tflite.mark import place_of
-from exporters.tflite.mediapipe import custom_metadata, labelled_output
+from exporters.tflite.mediapipe import content, custom_metadata, labelled_output, name_told
 from exporters.tflite.packing import Table, packed
 from mocovit_deploy.errors import ConversionError
 from mocovit_deploy.files import write_atomically
@@ -86,7 +86,7 @@ def description(metadata: FileMetadata, inputs: Sequence[TensorSpec], outputs: S
     classes = _labelled(metadata, outputs) if metadata.labels else None
     parts: dict[int, Any] = {
         2: [_input(one, metadata.preprocessing) for one in inputs],
-        3: [_output(one, labelled=one.name == classes) for one in outputs],
+        3: [_output(metadata.task, one.name, labelled=one.name == classes) for one in outputs],
     }
     if custom := custom_metadata(metadata.task):
         parts[9] = custom
@@ -131,8 +131,9 @@ def _input(spec: TensorSpec, how: Preprocessing) -> Table:
     return Table(7, fields)
 
 
-def _output(spec: TensorSpec, *, labelled: bool) -> Table:
-    fields: dict[int, Any] = {0: spec.name, 3: Table(3, {0: FEATURE, 1: Table(0, {})})}
+def _output(task: Mapping[str, Any], output: str, *, labelled: bool) -> Table:
+    told = content(task, output) or Table(3, {0: FEATURE, 1: Table(0, {})})
+    fields: dict[int, Any] = {0: name_told(task, output), 3: told}
     if labelled:
         fields[6] = [Table(5, {0: LABELS, 1: "names of the classes", 2: AXIS_LABELS})]
     return Table(7, fields)

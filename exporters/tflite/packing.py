@@ -16,8 +16,8 @@ BLOCK_BYTES = 16
 class Table:
     """A flatbuffer table.
 
-    A field, by slot, is a table, a string, bytes, a list of tables or floats, a small number of one byte, an
-    `Int32` or a `Float32`.
+    A field, by slot, is a table, a string, bytes, a list of tables, floats or whole numbers, a small number
+    of one byte, an `Int32` or a `Float32`.
     """
 
     slots: int
@@ -80,6 +80,11 @@ def _reference(builder: Any, value: Table | str | bytes | list[Any]) -> int:
         builder.StartVector(4, len(value), 4)
         for one in reversed(value):
             builder.PrependFloat32(one)
+        return int(builder.EndVector())
+    if all(isinstance(one, int) for one in value):
+        builder.StartVector(4, len(value), 4)
+        for one in reversed(value):
+            builder.PrependUint32(one)
         return int(builder.EndVector())
     members = [_place(builder, one) for one in value]
     builder.StartVector(4, len(members), 4)

@@ -151,6 +151,7 @@ def model_from_json(document: Mapping[str, Any]) -> ModelSpec:
         pretrained=_of(bool, document["pretrained"]),
         prefer_ema=_of(bool, document["prefer_ema"]),
         normalize=_of(bool, document.get("normalize", False)),
+        boxes=_of(str, document.get("boxes", "")),
         features=tuple(_of(int, stride) for stride in document.get("features", ())),
         input_names=tuple(_of(str, name) for name in document["input_names"]),
         output_names=tuple(_of(str, name) for name in document["output_names"]),

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-SEGMENTATION = "segmentation"
+SEGMENTATION, DETECTION = "segmentation", "detection"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,8 @@ Those of mocovit-bench are in benchmarks/cli/completion.py.
 
 from __future__ import annotations
 
-from mocovit_deploy.choices import DEVICES, FORMATS, RUNTIMES, TARGETS
+from mocovit_deploy.choices import BOXES, DEVICES, FORMATS, RUNTIMES, TARGETS
+from mocovit_deploy.models.detection import NAMES as DETECTORS
 from mocovit_deploy.models.mocovit import NAMES as MOCOVITS
 from mocovit_deploy.models.segmentation import NAMES as SEGMENTERS
 from mocovit_deploy.passes import PASSES
@@ -20,7 +21,8 @@ from mocovit_deploy.terminal.completion import FILES, Values
 VALUES: Values = {
     "format": FORMATS,
     "precision": (*(recipe.name for recipe in RECIPES), AUTO),
-    "model": (*MOCOVITS, *SEGMENTERS),
+    "model": (*MOCOVITS, *SEGMENTERS, *DETECTORS),
+    "boxes": BOXES,
     "layout": LAYOUTS,
     "converter": CONVERTERS,
     "ranges": RANGE_RULES,

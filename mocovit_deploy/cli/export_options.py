@@ -39,7 +39,7 @@ def _network(group: Options) -> None:
         default="mocovit_1_0",
         metavar="NAME",
         help="which network: mocovit_1_0 (default; also _0_5, _0_75, _1_3, _1_5), mocovit_1_0_seg, "
-        "efficientvit_b0_seg (to _b3_seg), timm/NAME, "
+        "efficientvit_b0_seg (to _b3_seg), mocovit_1_0_retinanet, ghostnet_1_0_retinanet, timm/NAME, "
         "package.module:function, path/to/file.py:function, or a program.pt2 of torch.export.save",
     )
     add(
@@ -73,6 +73,13 @@ def _network(group: Options) -> None:
         metavar="STRIDES",
         help="return the backbone's feature maps at these strides (default: "
         f"{','.join(map(str, STRIDES))}) as stride_8, ... instead of classes; for mocovit_* and timm/NAME",
+    )
+    add(
+        "--boxes",
+        type=str.lower,
+        metavar="FORM",
+        help="of detectors: raw (default; logits, and locations told from anchors), or decoded (shares, and "
+        "boxes in parts of the image)",
     )
     add(
         "--deploy-hooks",

@@ -178,6 +178,7 @@ def _model(given: argparse.Namespace) -> ModelSpec:
         prefer_ema=given.prefer_ema,
         normalize=given.normalize,
         features=given.features,
+        boxes=given.boxes or "",
         unsafe_pickle=given.unsafe_pickle,
         input_names=given.input_names,
         output_names=given.output_names,

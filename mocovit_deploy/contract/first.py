@@ -104,7 +104,7 @@ def _words(artifact: Artifact) -> dict[str, Any]:
         words["model_arg"] = dict(spec.arguments)
     if spec.checkpoint is not None:
         words["checkpoint"] = str(spec.checkpoint)
-    names = ("prefer_ema", "normalize", "pretrained", "num_classes", "features", "seed")
+    names = ("prefer_ema", "normalize", "pretrained", "num_classes", "features", "boxes", "seed")
     named = ("input_names", "output_names")
     words |= {n: getattr(spec, n) for n in (*names, *named) if getattr(spec, n) != getattr(usual, n)}
     image = {

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from mocovit_deploy.choices import STRIDES
+from mocovit_deploy.choices import BOXES, STRIDES
 from mocovit_deploy.contract.toml import choice, flag, number, numbers, positive, text, texts, whole
 from mocovit_deploy.errors import UsageError
 from mocovit_deploy.ship.metadata import read_labels
@@ -86,6 +86,7 @@ MODEL_WORDS: Mapping[str, Callable[[object, str], Any]] = {
     "pretrained": flag,
     "num_classes": positive,
     "features": _strides,
+    "boxes": lambda value, where: choice(value, where, BOXES),
     "image_size": _image_size,
     "batch": positive,
     "scale": _scale,
@@ -140,7 +141,7 @@ def request_of(words: Mapping[str, Any], only: tuple[tuple[str, str], ...], wher
         ),
         **{
             word: given[word]
-            for word in (*same, "normalize", "features", "input_names", "output_names")
+            for word in (*same, "normalize", "features", "boxes", "input_names", "output_names")
             if word in given
         },
     )

@@ -11,6 +11,7 @@ from mocovit_deploy.accuracy.evaluate import Classes, images_for
 from mocovit_deploy.accuracy.labelled import Labelled
 from mocovit_deploy.errors import UsageError
 from mocovit_deploy.exporting.prove import ExportContext
+from mocovit_deploy.ship.metadata import classifier_output
 
 
 class Judging(NamedTuple):
@@ -25,12 +26,19 @@ class Judging(NamedTuple):
 def judging_of(context: ExportContext) -> Judging | None:
     """The images of the calibration that are set aside for judging; None if there are none.
 
-    Raises `UsageError` for labels of classes that the network lacks.
+    Raises `UsageError` for a network that names no class, and for labels of classes that it lacks.
     """
     calibration = context.schemes.calibration
     if calibration is None or calibration.judging is None:
         return None
     judging, network = calibration.judging, context.network
+    outputs = context.reference.output_specs
+    if len(outputs) != 1 or classifier_output(outputs) is None:
+        given = ", ".join(f"{one.name} {list(one.shape)}" for one in outputs)
+        raise UsageError(
+            f"--precision auto judges files by the classes they name, and {network.name} gives {given}; name "
+            "the precisions, and judge the files by your own measure"
+        )
     if judging.labels is not None:
         (logits,) = context.reference.outputs.values()
         largest, classes = int(judging.labels.max()), logits.shape[-1]

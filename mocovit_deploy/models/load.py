@@ -15,10 +15,11 @@ from torch.utils import _pytree as pytree
 
 from mocovit_deploy.artifacts.provenance import LIVE
 from mocovit_deploy.artifacts.task import Task
-from mocovit_deploy.choices import STRIDES
-from mocovit_deploy.errors import ConversionError, UsageError, first_line
+from mocovit_deploy.choices import BOXES, STRIDES
+from mocovit_deploy.errors import ConversionError, UsageError, first_line, unknown_choice
 from mocovit_deploy.files import digest
 from mocovit_deploy.graph.wrapper import unwrapped
+from mocovit_deploy.models import detection
 from mocovit_deploy.models.checkpoint import load_checkpoint
 from mocovit_deploy.models.features import require_backbones, with_maps
 from mocovit_deploy.models.floats import in_float32
@@ -77,6 +78,7 @@ def load_network(spec: ModelSpec) -> Network:
     """
     source = source_for(spec.name)
     require_backbones(spec, source)
+    _require_detector(spec)
     with seeded(spec.seed):
         built = source.build(spec)
         own = source.own_input(spec, built)
@@ -161,6 +163,16 @@ def _output_names(spec: ModelSpec, result: Any, inputs: Sequence[str], *, image:
     classifier = image and isinstance(result, Tensor) and result.dim() == 2
     paths = [path_of(keys) for keys, _ in keyed]
     return name_outputs(spec.output_names, paths, classifier=classifier, inputs=inputs)
+
+
+def _require_detector(spec: ModelSpec) -> None:
+    """Raise `UsageError` where a form of boxes is asked for that is none, or of another network."""
+    if spec.boxes and spec.boxes not in BOXES:
+        raise unknown_choice("form of boxes", spec.boxes, BOXES)
+    if spec.boxes and not detection.knows(spec.name):
+        raise UsageError(
+            f"--boxes: works for {', '.join(detection.NAMES)}, not for {spec.name}; leave out --boxes"
+        )
 
 
 def _remark_on_size(network: Network) -> str:

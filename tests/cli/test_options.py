@@ -19,12 +19,14 @@ from mocovit_deploy.cli.requests import ONE_FORMAT, export_request, require_hono
 from mocovit_deploy.errors import MissingToolError, UsageError
 from mocovit_deploy.models import SOURCES
 from mocovit_deploy.models.load import load_network
+from mocovit_deploy.models.timm import import_timm
 from mocovit_deploy.spec import AccuracyRequest, CalibrationRequest, ExportRequest, SearchRequest
 
 TINY = "tiny_networks:tiny"
 NETWORKS = {
     "mocovit": "mocovit_0_5",
     "segmentation": "mocovit_0_5_seg",
+    "detection": "mocovit_0_5_retinanet",
     "timm": "timm/test_efficientnet",
     "program": "small.pt2",
     "user": TINY,
@@ -41,6 +43,7 @@ MODEL_OPTIONS = {
     "pretrained": [],
     "num_classes": ["7"],
     "features": ["8"],
+    "boxes": ["decoded"],
     "image_size": ["64"],
     "batch": ["2"],
     "seed": ["3"],
@@ -51,6 +54,7 @@ MODEL_OPTIONS = {
 ARGUMENTS = {
     "mocovit": "dropout=0.5",
     "segmentation": "upsampling=bilinear",
+    "detection": "depth=1",
     "timm": "global_pool=max",
     "program": "width=2",
     "user": "classes=4",
@@ -239,9 +243,7 @@ ALIKE = ("scale", "std", "colour_order", "output_names", "prefer_ema", "unsafe_p
         pytest.param(
             name,
             source,
-            marks=[pytest.mark.slow]
-            if name in ALIKE and source in ("mocovit", "segmentation", "timm")
-            else [],
+            marks=[pytest.mark.slow] if name in ALIKE and source not in ("program", "user") else [],
         )
         for name in MODEL_OPTIONS
         for source in SOURCES
@@ -258,7 +260,7 @@ def test_every_source_honours_or_refuses(name, source, folder, monkeypatch):
         given = [] if name == "checkpoint" else [option(name)]
         words += ["--checkpoint", MODEL_OPTIONS[name][0], *given]
     elif name == "pretrained":
-        monkeypatch.setattr("timm.create_model", refuse_to_download)
+        monkeypatch.setattr(import_timm(), "create_model", refuse_to_download)
         words += ["--pretrained"]
     else:
         words += [option(name), *MODEL_OPTIONS[name]]
@@ -275,7 +277,9 @@ def test_every_source_honours_or_refuses(name, source, folder, monkeypatch):
 REFUSED = {
     *(("pretrained", source) for source in SOURCES),  # timm's for want of a network to download from
     *((name, "program") for name in ("model_arg", "num_classes", "image_size", "batch")),
-    *(("features", source) for source in ("segmentation", "program", "user")),
+    *(("features", source) for source in ("segmentation", "detection", "program", "user")),
+    ("output_names", "detection"),  # one name for two outputs
+    *(("boxes", source) for source in SOURCES if source != "detection"),
     ("num_classes", "user"),  # this one has no such parameter; see tests/models/test_user.py
 }
 
@@ -320,6 +324,7 @@ SHOWS = {
     "unsafe_pickle": halved,
     "normalize": lambda new, _: new.input.dtype == "uint8",
     "num_classes": lambda new, _: classes(new) == 7,
+    "boxes": lambda new, _: new.task["boxes"] == "decoded",
     "features": lambda new, _: new.output_names == ("stride_8",),
     "image_size": lambda new, _: new.input.size == 64,
     "batch": lambda new, old: new.input.batch == 2 and new.stem == f"{old.stem}_b2",

@@ -3,6 +3,7 @@
 import json
 import zipfile
 
+import numpy as np
 import pytest
 
 from mocovit_deploy.artifacts.manifest import read_manifest
@@ -11,7 +12,7 @@ from mocovit_deploy.exporting.pipeline import export_model
 from mocovit_deploy.parity.decide import PASS
 from mocovit_deploy.ship.app_code import write_app_code
 from mocovit_deploy.ship.metadata import require_fitting_labels
-from mocovit_deploy.spec import ExportRequest, ModelSpec, OwnInput
+from mocovit_deploy.spec import CalibrationRequest, ExportRequest, ModelSpec, OwnInput
 from mocovit_deploy.terminal.progress import Stages
 
 FORMATS = ("onnx", "coreml", "tflite")
@@ -64,6 +65,26 @@ def test_labels_must_be_as_many_as_classes():
     require_fitting_labels(LABELS, (), task)
     with pytest.raises(UsageError, match="labels: 2 names for the 3 classes of the network"):
         require_fitting_labels(LABELS[:2], (), task)
+
+
+def test_a_search_by_classes_is_refused_by_name(tmp_path):
+    np.savez(
+        tmp_path / "images.npz", images=np.random.default_rng(0).integers(0, 256, (12, 32, 64, 3), np.uint8)
+    )
+    calibration = CalibrationRequest(str(tmp_path / "images.npz"), 8, judging_images=4)
+    spec = ModelSpec("tiny_tasks:segmenter", input=SIZE)
+    request = ExportRequest(spec, ("tflite",), ("auto",), output_dir=tmp_path, calibration=calibration)
+    (outcome,) = export_model(request, Stages()).outcomes
+    assert "--precision auto judges files by the classes they name, and segmenter gives" in str(outcome.error)
+
+
+@pytest.mark.parametrize("name", ["onnx", "tflite"])
+def test_int8_files_pass(name, tmp_path):
+    calibration = CalibrationRequest("random")
+    spec = ModelSpec("tiny_tasks:segmenter", input=SIZE)
+    request = ExportRequest(spec, (name,), ("static_wi8_ai8",), output_dir=tmp_path, calibration=calibration)
+    (outcome,) = export_model(request, Stages()).outcomes
+    assert outcome.report.verdict == PASS, outcome.report.reason
 
 
 def test_code_for_apps_is_refused_by_name(exported):

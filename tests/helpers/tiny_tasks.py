@@ -6,6 +6,7 @@ import torch
 from tiny_networks import alive
 from torch import Tensor, nn
 
+from mocovit_deploy.models.heads.detection import DetectionConfig, Detector
 from mocovit_deploy.models.heads.segmentation import SegmentationConfig, Segmenter
 from mocovit_deploy.models.mocovit_network import conv_bn
 
@@ -37,3 +38,14 @@ def segmenter(num_classes: int = 3, upsampling: str = "bicubic") -> nn.Module:
         torch.manual_seed(0)
         config = SegmentationConfig(num_classes, width=8, upsampling=upsampling)
         return alive(Segmenter(Backbone(), CHANNELS, config), torch.randn(8, 3, 64, 96))
+
+
+def detector(num_classes: int = 3, boxes: str = "raw", image_size: object = (64, 96)) -> nn.Module:
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        sides = (image_size, image_size) if isinstance(image_size, int) else image_size
+        config = DetectionConfig(num_classes, width=8, depth=1)
+        made = Detector(Backbone(), CHANNELS, config, sides, boxes)  # type: ignore[arg-type]
+        with torch.no_grad():
+            made.scores.last.bias.add_(3.0)  # so that some anchors hold something
+        return alive(made, torch.randn(8, 3, *sides))  # type: ignore[misc]

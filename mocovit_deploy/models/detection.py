@@ -1,0 +1,55 @@
+"""mocovit_1_0_retinanet, ghostnet_1_0_retinanet and other widths: scores and boxes at every anchor.
+
+The detector of MoCoViT's comparison with GhostNet, small enough for a phone: both backbones under the same
+pyramid and heads. The paper's own heads and weights were not published.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mocovit_deploy.choices import BOXES
+from mocovit_deploy.errors import UsageError
+from mocovit_deploy.models import mocovit
+from mocovit_deploy.models.arguments import parse_arguments
+from mocovit_deploy.spec import ASSUMED, InputSpec, ModelSpec
+
+if TYPE_CHECKING:
+    from torch import nn
+
+SUFFIX = "_retinanet"
+NAMES = tuple(f"{name}{SUFFIX}" for name in (*mocovit.NAMES, "ghostnet_0_5", "ghostnet_1_0"))
+INPUT_NAMES = ("image",)
+SIZE = 320
+"""Pixels, height and width; 640 is the other size of such detectors."""
+
+
+def knows(name: str) -> bool:
+    """True for the names of this source."""
+    return name in NAMES
+
+
+def build(spec: ModelSpec) -> nn.Module:
+    """The network a `ModelSpec` names. Raises `UsageError` for an argument that it does not have."""
+    if spec.channels != InputSpec.channels:
+        raise UsageError(f"{spec.name} takes 3 channels, not {spec.channels}")
+    if spec.pretrained:
+        raise UsageError(f"{spec.name}: there are no weights to download; give yours with --checkpoint")
+    from mocovit_deploy.models.backbones import backbone_named
+    from mocovit_deploy.models.heads.detection import DetectionConfig, Detector
+
+    given = parse_arguments(DetectionConfig, dict(spec.arguments))
+    classes = {} if spec.num_classes is None else {"num_classes": spec.num_classes}
+    backbone, channels = backbone_named(spec.name.removesuffix(SUFFIX))
+    config = DetectionConfig(**{**classes, **given})
+    return Detector(backbone, channels, config, spec.input.sides or (SIZE, SIZE), spec.boxes or BOXES[0])
+
+
+def own_input(_spec: ModelSpec, _network: nn.Module) -> InputSpec:
+    """320 x 320 pixels."""
+    return InputSpec(size=SIZE, preprocessing=ASSUMED)
+
+
+def weights(_spec: ModelSpec, _network: nn.Module) -> str:
+    """Empty: as initialised."""
+    return ""

@@ -1,0 +1,156 @@
+"""A small RetinaNet: a feature pyramid, and a head for scores and one for boxes that all its maps share.
+
+    stride_32 - 1x1 -------.- smooth - P32 - stride 2 - P64
+                           | x2
+    stride_16 - 1x1 ------ + - smooth - P16
+                           | x2
+    stride_8  - 1x1 ------ + - smooth - P8
+
+    each P - 2 x separable - 1x1 - scores     (N, anchors, classes)      logits
+           - 2 x separable - 1x1 - boxes      (N, anchors, 4)            locations told from the anchors
+
+A separable layer is a depthwise 3x3 and a 1x1 convolution, each with BatchNorm and ReLU behind it. Scores and
+boxes leave by outputs of their own, so that no int8 grid has to hold both. With boxes="decoded" the file
+gives shares and boxes in parts of the image instead. Nothing here suppresses boxes: boxes/decode.py does,
+outside the file.
+
+Source    arXiv:1708.02002; pyramid arXiv:1612.03144
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from mocovit_deploy.artifacts.task import DETECTION, Task
+from mocovit_deploy.boxes.anchors import RATIOS, SIDE, STRIDES, anchors
+from mocovit_deploy.boxes.decode import DECODED, RAW, SCALES
+from mocovit_deploy.errors import UsageError
+from mocovit_deploy.models.mocovit_network import conv_bn
+
+RARE = 0.01
+"""How likely an untrained detector holds an object at an anchor."""
+
+
+@dataclass(frozen=True)
+class DetectionConfig:
+    """The options of the detector."""
+
+    num_classes: int = 80
+    """Those of COCO."""
+    width: int = 64
+    """Channels of the pyramid."""
+    depth: int = 2
+    """Separable layers of each head."""
+
+    def __post_init__(self) -> None:
+        for name in ("num_classes", "width"):
+            if getattr(self, name) < 1:
+                raise UsageError(f"model argument {name}: {getattr(self, name)} is not above 0")
+        if self.depth < 0:
+            raise UsageError(f"model argument depth: {self.depth} is below 0")
+
+
+def _separable(channels: int, stride: int = 1) -> nn.Sequential:
+    """Depthwise 3x3 and 1x1 convolution; (N, C, H, W) -> (N, C, ceil(H / stride), ceil(W / stride))."""
+    return nn.Sequential(
+        conv_bn(channels, channels, 3, stride, groups=channels, relu=True),
+        conv_bn(channels, channels, 1, relu=True),
+    )
+
+
+class Pyramid(nn.Module):
+    """Maps at strides 8, 16 and 32 -> maps of one width at `STRIDES`."""
+
+    def __init__(self, channels: Sequence[int], width: int) -> None:
+        super().__init__()
+        self.narrow = nn.ModuleList(conv_bn(one, width, 1) for one in channels)
+        self.smooth = nn.ModuleList(_separable(width) for _ in channels)
+        self.coarsest = _separable(width, 2)
+
+    def forward(self, maps: Sequence[Tensor]) -> list[Tensor]:
+        narrow = [one(x) for one, x in zip(self.narrow, maps, strict=True)]
+        for fine in reversed(range(len(narrow) - 1)):
+            narrow[fine] = narrow[fine] + _twice(narrow[fine + 1], narrow[fine])
+        smooth = [one(x) for one, x in zip(self.smooth, narrow, strict=True)]
+        return [*smooth, self.coarsest(smooth[-1])]
+
+
+def _twice(x: Tensor, like: Tensor) -> Tensor:
+    """`x` enlarged twice, each number repeated, and cut to the size of `like`."""
+    large = F.interpolate(x, scale_factor=2, mode="nearest")
+    height, width = like.shape[-2:]
+    return large if large.shape[-2:] == like.shape[-2:] else large[..., :height, :width]
+
+
+class Head(nn.Module):
+    """Numbers for each anchor, from every map of a pyramid with the same weights: (N, anchors, numbers)."""
+
+    def __init__(self, width: int, depth: int, numbers: int) -> None:
+        super().__init__()
+        self.numbers = numbers
+        self.layers = nn.Sequential(*(_separable(width) for _ in range(depth)))
+        self.last = nn.Conv2d(width, len(RATIOS) * numbers, 1)
+
+    def forward(self, maps: Sequence[Tensor]) -> Tensor:
+        made = [self.last(self.layers(x)).permute(0, 2, 3, 1) for x in maps]
+        return torch.cat([x.reshape(x.shape[0], -1, self.numbers) for x in made], dim=1)
+
+
+class Detector(nn.Module):
+    """A backbone, a pyramid and two heads, for images of `sides` (height, width).
+
+    (N, 3, H, W) -> {"scores": (N, anchors, classes), "boxes": (N, anchors, 4)}
+    """
+
+    priors: Tensor
+
+    def __init__(
+        self,
+        backbone: nn.Module,
+        channels: Sequence[int],
+        config: DetectionConfig,
+        sides: tuple[int, int],
+        boxes: str = RAW,
+    ) -> None:
+        super().__init__()
+        self.backbone, self.pyramid = backbone, Pyramid(channels, config.width)
+        self.scores = Head(config.width, config.depth, config.num_classes)
+        self.boxes = Head(config.width, config.depth, 4)
+        nn.init.constant_(self.scores.last.bias, -math.log(1 / RARE - 1))  # type: ignore[arg-type]
+        self.decodes = boxes == DECODED
+        # Not of the state dict: a checkpoint fits at every size.
+        priors = torch.tensor(anchors(sides), dtype=torch.float32)
+        self.register_buffer("priors", priors, persistent=False)
+        self.task = Task(
+            kind=DETECTION,
+            roles=("scores", "boxes"),
+            facts={
+                "classes": config.num_classes,
+                "boxes": boxes,
+                "image_size": list(sides),
+                "strides": list(STRIDES),
+                "ratios": list(RATIOS),
+                "anchor_side": SIDE,
+                "scales": list(SCALES),
+                "anchors": len(priors),
+            },
+        )
+
+    def forward(self, image: Tensor) -> dict[str, Tensor]:
+        maps = self.pyramid(self.backbone(image))
+        scores, locations = self.scores(maps), self.boxes(maps)
+        if not self.decodes:
+            return {"scores": scores, "boxes": locations}
+        return {"scores": scores.sigmoid(), "boxes": self._decoded(locations)}
+
+    def _decoded(self, locations: Tensor) -> Tensor:
+        """(N, anchors, 4): top, left, bottom, right in parts of the image."""
+        middle = self.priors[:, :2] + locations[..., :2] * (self.priors[:, 2:] / SCALES[0])
+        half = (locations[..., 2:] * (1 / SCALES[2])).exp() * (self.priors[:, 2:] / 2)
+        return torch.cat([middle - half, middle + half], dim=-1)
