@@ -21,7 +21,7 @@ CALIBRATION = "examples.digits.data:training_pictures"
 CALIBRATION_IMAGES = 128
 TIMEOUT_S = 4 * 3600.0
 
-IN_HALF = 400
+IN_HALF = 200
 """Held-out images that a file is asked about in half precision: those with the smallest margins."""
 
 HELD_OUT = """
