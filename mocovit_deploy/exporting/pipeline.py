@@ -11,7 +11,7 @@ from mocovit_deploy.exporting.answers import ask_original
 from mocovit_deploy.exporting.auto import search
 from mocovit_deploy.exporting.inside import look_inside
 from mocovit_deploy.exporting.prove import ExportContext, Outcome, write_and_prove
-from mocovit_deploy.exporting.reference import run_original
+from mocovit_deploy.exporting.reference import calibration_samples, run_original
 from mocovit_deploy.exporting.refuse import refuse_impossible
 from mocovit_deploy.exporting.schemes import Schemes
 from mocovit_deploy.exporting.staging import staged
@@ -77,12 +77,18 @@ def export_model(request: ExportRequest, stages: Stages, live: Network | None = 
             passes = run_passes(graph, example, standard_passes(request.without))
             passes = replace(passes, proofs=(*hooks, *passes.proofs))
         calibration = _calibration(request, network, stages)
+        calibrated = reference
+        if calibration is not None and not calibration.is_random and len(calibration) > 1:
+            with stages("reference"):
+                chosen = calibration_samples(calibration, network.input_names)
+                calibrated = run_original(network, request, chosen)
         with stages("sensitivity"):
             inside = look_inside(network, reference.inputs, original, passes, request)
         context = ExportContext(
             request=request,
             network=network,
             reference=reference,
+            calibrated=calibrated,
             captured=original,
             passes=passes,
             example=example,

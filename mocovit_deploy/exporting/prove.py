@@ -69,6 +69,8 @@ class ExportContext:
     request: ExportRequest
     network: Network
     reference: Reference
+    calibrated: Reference
+    """The same on calibration images, for files with fixed ranges; `reference` if there are none."""
     captured: fx.GraphModule
     """The network before the passes."""
     passes: PassResult
@@ -80,6 +82,10 @@ class ExportContext:
     """None if files are not compared on labelled images."""
     schemes: Schemes
     """How graphs are quantized, for recipes that quantize."""
+
+    def reference_of(self, recipe: str) -> Reference:
+        """What files of a recipe are judged against."""
+        return self.calibrated if recipe_named(recipe).is_static else self.reference
 
 
 @dataclass(frozen=True)
@@ -144,7 +150,7 @@ def prove(
         written = exporter.export(lowered.graph, context.example, job)
         exporter.describe(job.path, _metadata(context, recipe), written.inputs, written.outputs)
     with context.stages(f"parity {format_name} {recipe}"):
-        golden = golden_of(context.reference, written)
+        golden = golden_of(context.reference_of(recipe), written)
         write_golden(job.path, golden)
         artifact = _artifact(context, job, format_name, written, lowered)
         report = check_file(exporter, artifact, golden) if verify else not_run("--no-verify")
@@ -181,7 +187,7 @@ def publish(context: ExportContext, proven: Proven, *, accepted: bool) -> Outcom
     failure: DeployError | None = lost and _lost(context, placed, accuracy)
     if not accepted:
         failure = ParityError(f"{placed}: parity {report.verdict}: {report.reason}")
-    notes = (*written.notes, *yardstick_note(context.reference))
+    notes = (*written.notes, *yardstick_note(context.reference_of(recipe)))
     outcome = Outcome(format_name, recipe, replace(artifact, path=placed), report, failure, notes, accuracy)
     return _with_app_code(outcome, placed) if context.request.app_code and failure is None else outcome
 
