@@ -18,7 +18,7 @@ import numpy as np
 from exporters.tflite.flatbuffer import model_bytes, read_model
 from exporters.tflite.run import arithmetic_of, interpreter
 from mocovit_deploy.artifacts.artifact import Array, Artifact
-from mocovit_deploy.artifacts.marks import FileValue, marks_in
+from mocovit_deploy.artifacts.marks import FileValue, Levels, marks_in
 from mocovit_deploy.errors import ConversionError, first_line
 from mocovit_deploy.extras import needs_extra
 
@@ -27,7 +27,7 @@ MOVES = ("RESHAPE", "TRANSPOSE", "EXPAND_DIMS", "SQUEEZE", "PAD", "PADV2", "MIRR
 
 
 def values(artifact: Artifact) -> tuple[FileValue, ...]:
-    """The marked values of the file and its outputs, in order.
+    """The marked values of the file and its outputs, in order; quantized inputs are among them, unmarked.
 
     Raises `ConversionError` for a file that is not TFLite.
     """
@@ -37,6 +37,11 @@ def values(artifact: Artifact) -> tuple[FileValue, ...]:
     varying = {int(index) for index in graph.inputs}
     conversions = _codes(model, "QUANTIZE", "DEQUANTIZE")
     computed = _last_computed(model)
+    quantized_later = {
+        int(operator.inputs[0]): _levels(graph.tensors[int(operator.outputs[0])])
+        for operator in graph.operators
+        if operator.opcodeIndex in _codes(model, "QUANTIZE")
+    }
     found = []
     for place, operator in enumerate(graph.operators):
         if not varying.intersection(map(int, operator.inputs)):
@@ -47,10 +52,26 @@ def values(artifact: Artifact) -> tuple[FileValue, ...]:
             first = {} if index in graph.outputs else computed
             marks = tuple(mark for mark in _marks(tensor) if place >= first.get(mark, 0))
             copied = operator.opcodeIndex in conversions  # the value itself is listed where it is computed
-            if (marks and not copied) or index in graph.outputs:
+            quantized_input = copied and operator.inputs[0] in graph.inputs
+            if (marks and not copied) or quantized_input or index in graph.outputs:
+                marks = () if quantized_input else marks
                 shape = tuple(map(int, tensor.shape))
-                found.append(FileValue(names[index], marks, shape, "nhwc" if len(shape) == 4 else ""))
+                layout = "nhwc" if len(shape) == 4 else ""
+                levels = _levels(tensor) or quantized_later.get(index)
+                found.append(FileValue(names[index], marks, shape, layout, levels))
     return tuple(found)
+
+
+def _levels(tensor: Any) -> Levels | None:
+    """What a value that is stored in whole numbers with one scale can be; None for any other."""
+    grid = tensor.quantization
+    scales = [] if grid is None or grid.scale is None else list(grid.scale)
+    types = needs_extra("ai_edge_litert.schema_py_generated", "tflite").TensorType
+    limits = {types.INT8: (-128, 127), types.UINT8: (0, 255), types.INT16: (-32768, 32767)}
+    if len(scales) != 1 or tensor.type not in limits:
+        return None
+    step, zero, (low, high) = float(scales[0]), int(grid.zeroPoint[0]), limits[tensor.type]
+    return Levels((low - zero) * step, (high - zero) * step, step)
 
 
 def _marks(tensor: Any) -> tuple[str, ...]:
@@ -64,7 +85,7 @@ def _last_computed(model: Any) -> dict[str, int]:
 
     An operator before that place prepares an operand: its result is not the value of the layer.
     """
-    moves = _codes(model, *MOVES)
+    moves = _codes(model, *MOVES, "QUANTIZE", "DEQUANTIZE")
     graph = model.subgraphs[0]
     found: dict[str, int] = {}
     for place, operator in enumerate(graph.operators):

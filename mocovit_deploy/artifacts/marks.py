@@ -16,6 +16,15 @@ _MARK = re.compile(r"[^;:]*:[A-Za-z_]\w*")
 
 
 @dataclass(frozen=True)
+class Levels:
+    """The real numbers that a quantized value can be: `low` to `high` in steps of `step`."""
+
+    low: float
+    high: float
+    step: float
+
+
+@dataclass(frozen=True)
 class FileValue:
     """An intermediate value or an output of a file."""
 
@@ -26,6 +35,8 @@ class FileValue:
     shape: tuple[int, ...]
     layout: str = ""
     """The format's usual layout for values of this rank, as in "nhwc"; a hint if the shape fits several."""
+    levels: Levels | None = None
+    """Of a value in whole numbers, or one that is rounded to them before it is read; None for others."""
 
 
 def mark(module: str, operation: str) -> str:

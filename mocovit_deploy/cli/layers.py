@@ -79,8 +79,8 @@ def layers_text(report: LayerReport) -> str:
     how = "alone, from the original's values before it" if bisected else "with the errors before it"
     samples = " and ".join(report.samples)
     lines.append(
-        f"{len(report.readings)} layers, on {samples}; an error over {report.bound:.0e} of a layer's range, "
-        f"{how}, is a divergence"
+        f"{len(report.readings)} layers, on {samples}; a layer that is off by more than {report.limit}, "
+        f"{how}, diverges"
     )
     unproven = f"; {report.not_run} not run" if report.not_run else ""
     lines.append(f"{report.verdict}: {report.reason}{unproven}")

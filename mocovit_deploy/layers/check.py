@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -20,14 +20,16 @@ from mocovit_deploy.graph.capture import capture
 from mocovit_deploy.layers.farthest import with_farthest, worst_output
 from mocovit_deploy.layers.order import in_known_order
 from mocovit_deploy.layers.original import Missing, Trace
+from mocovit_deploy.layers.steps import rounding_errors
 from mocovit_deploy.layers.taps import LayerReading, find_taps, first_divergence, missing_after, read_taps
-from mocovit_deploy.layers.trace import trace
+from mocovit_deploy.layers.trace import graph_after, trace
 from mocovit_deploy.models.load import Network, load_network
 from mocovit_deploy.parity.compare import compare_output
 from mocovit_deploy.parity.decide import FAIL, PASS, Verdict
 from mocovit_deploy.parity.tolerance import LAYER_TOLERANCES, SAME_NETWORK
 from mocovit_deploy.parity.verdict import not_computed, without_nan
 from mocovit_deploy.passes.run import Pass, rewrite
+from mocovit_deploy.quantization.recipes import recipe_named
 
 SAMPLES = 2
 """How many golden samples layers are compared on: the first, a photograph, and the last, random numbers.
@@ -55,6 +57,15 @@ class LayerReport:
     """The layers that the file has no values of."""
     not_run: str = ""
     """The arithmetic that the file is made for and this machine did not run, as in "fp16 arithmetic"."""
+    steps: float | None = None
+    """Of quantized files: how many times what rounding adds to it a layer may be off alone."""
+
+    @property
+    def limit(self) -> str:
+        """What a layer may be off by, in words."""
+        if self.steps is None:
+            return f"{self.bound:.0e} of the layer's range"
+        return f"{self.steps:g} times what rounding adds to the layer"
 
     def as_json(self) -> dict[str, Any]:
         """Plain data; infinities and NaN become None."""
@@ -66,6 +77,7 @@ class LayerReport:
             "arithmetic": self.arithmetic,
             "not_run": self.not_run,
             "bound": self.bound,
+            "steps": self.steps,
             "samples": self.samples,
             "first_divergence": divergence and _reading_as_json(divergence),
             "layers": [_reading_as_json(reading) for reading in self.readings],
@@ -83,13 +95,18 @@ class LayerReference:
     """The numbers of those samples in the golden file."""
     lowered: tuple[str, ...] = ()
     """The rewrites of the files that it can be compared with (`lowered_by`)."""
+    inputs: tuple[tuple[Array, ...], ...] = ()
+    """The network's inputs for each of the samples."""
+    graph: Callable[[], fx.GraphModule] | None = None
+    """Makes the graph of the operations of `inside`, in float64."""
 
 
 def check_layers(artifact: Artifact, golden: Golden, *, bisect: bool) -> LayerReport:
     """Compare every layer of a file with the original network's, on two of the golden inputs.
 
     With `bisect` each layer is also run alone, from the original's values at the layers before it, and its
-    error alone decides. Needs torch, and runs the code that defines the network, so use it for trusted files.
+    error alone decides; so it is for quantized files in any case, because their errors of rounding add up.
+    Needs torch, and runs the code that defines the network, so use it for trusted files.
     Raises `UsageError` if the network cannot be built again from the manifest, `ParityError` if the file
     holds no marks or its arithmetic has no bound; then nothing was checked.
     """
@@ -150,7 +167,13 @@ def look(
     chosen = sorted({0, count - 1})[:SAMPLES] if samples is None else samples
     runs = [{name: array[i] for name, array in inputs.items()} for i in chosen]
     inside = trace(network, captured, runs, without, lowerings)
-    return LayerReference(inside, tuple(chosen), tuple(run.__name__ for run in lowerings))
+    return LayerReference(
+        inside,
+        tuple(chosen),
+        tuple(run.__name__ for run in lowerings),
+        tuple(tuple(run[name] for name in network.input_names) for run in runs),
+        lambda: graph_after(captured, without, lowerings),
+    )
 
 
 def lowered_by(artifact: Artifact) -> tuple[str, ...]:
@@ -195,6 +218,7 @@ def _check(
     *,
     bisect: bool,
 ) -> LayerReport:
+    bisect = bisect or recipe_named(artifact.recipe).quantizes
     report, plain = _looked_into(artifact, golden, values, reference, bisect=bisect)
     worst = worst_output(artifact, golden, plain) if bisect and report.verdict == PASS else None
     if worst is None:
@@ -208,7 +232,7 @@ def _check(
     farthest = first_divergence(readings)
     assert farthest is not None, "no readings"
     reason = (
-        f"{worst.output} is wrong, but no layer alone is off by more than {report.bound:.0e} of its range; "
+        f"{worst.output} is wrong, but no layer alone is off by more than {report.limit}; "
         f"the farthest off: {describe_reading(farthest)}"
     )
     return dataclasses.replace(report, verdict=FAIL, reason=reason, readings=readings)
@@ -242,15 +266,17 @@ def _looked_into(
     names = [tap.value.name for tap in taps]
     stand_ins = [tap.value.name for tap in taps if not inside.is_output(tap.layer)]
     forced = exporter.load_inside(artifact, names, stand_ins) if bisect else None
-    readings = read_taps(inside, taps, inputs, carried, forced, bound)
+    bounds: dict[str, float] = {}
+    if tolerance.steps is not None:
+        assert reference.graph is not None, "a reference that `look` did not make"
+        errors = rounding_errors(reference.graph(), inside, taps, values, reference.inputs)
+        bounds = {name: max(error * tolerance.steps, bound) for name, error in errors.items()}
+    readings = read_taps(inside, taps, inputs, carried, forced, bound, bounds)
     divergence = first_divergence(readings)
-    verdict, reason = PASS, f"{len(readings)} layers within {bound:.0e} of their range"
-    if divergence is not None:
-        verdict, reason = FAIL, f"first divergence: {describe_reading(divergence)}"
     samples = tuple(golden.names[i] for i in reference.samples)
     report = LayerReport(
-        verdict,
-        reason,
+        PASS,
+        "",
         plain.runtime,
         plain.arithmetic,
         bound,
@@ -258,8 +284,12 @@ def _looked_into(
         readings,
         missing_after((*missing, *in_another), taps, readings),
         not_computed(artifact.recipe, plain.arithmetic),
+        tolerance.steps,
     )
-    return report, plain
+    if divergence is None:
+        return dataclasses.replace(report, reason=f"{len(readings)} layers within {report.limit}"), plain
+    reason = f"first divergence: {describe_reading(divergence)}"
+    return dataclasses.replace(report, verdict=FAIL, reason=reason), plain
 
 
 def describe_reading(reading: LayerReading) -> str:
@@ -285,6 +315,7 @@ def _reading_as_json(reading: LayerReading) -> dict[str, Any]:
         "arrangement": tap.form,
         "carried": dataclasses.asdict(reading.carried),
         "alone": reading.alone and dataclasses.asdict(reading.alone),
+        "allowed": reading.allowed,
         "diverges": reading.diverges,
         "what": reading.kind,
     }

@@ -35,8 +35,13 @@ def worst_output(artifact: Artifact, golden: Golden, predictor: Predictor) -> Di
 
 
 def with_farthest(readings: Sequence[LayerReading]) -> tuple[LayerReading, ...]:
-    """`readings` of layers that were run alone, with `diverges` set for the layer that is farthest off."""
-    errors = [reading.alone.max_error if reading.alone else 0.0 for reading in readings]
+    """`readings` of layers that were run alone, with `diverges` set for the layer that is farthest off.
+
+    Farthest relative to what is allowed: steps of quantized layers differ.
+    """
+    errors = [
+        reading.alone.max_error / (reading.allowed or 1.0) if reading.alone else 0.0 for reading in readings
+    ]
     place = errors.index(max(errors))
     return tuple(
         replace(reading, diverges=True) if number == place else reading

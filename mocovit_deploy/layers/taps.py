@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
@@ -64,6 +65,8 @@ class LayerReading:
     kind: str
     """A description of what is wrong with the value; empty if it does not diverge."""
     diverges: bool
+    allowed: float = 0.0
+    """The largest error, relative to the layer's range, that is no divergence."""
 
 
 class TapsFound(NamedTuple):
@@ -150,13 +153,15 @@ def read_taps(
     carried: Sequence[Mapping[str, Array]],
     forced: Predictor | None,
     bound: float,
+    bounds: Mapping[str, float] = MappingProxyType({}),
 ) -> tuple[LayerReading, ...]:
     """Compare every tap.
 
     `carried` holds the taps' values that the file computes from its inputs, run by run. `forced` also takes
     the original's values for all taps that are not outputs, and returns what the file computes from them;
     None without `bisect`. `bound` is the largest error, relative to a layer's range, that is not a
-    divergence. Without `bisect` a layer may also be off by a multiple of torch's own float32 error there.
+    divergence; `bounds` has another one for some operations. Without `bisect` a layer may also be off
+    by a multiple of torch's own float32 error there.
     """
     expected = {name: np.stack(arrays) for name, arrays in trace.values.items()}
     taps = [_arranged(tap, expected[tap.layer.operation], carried) for tap in taps]
@@ -178,14 +183,15 @@ def read_taps(
         own = min(trace.rounding.get(operation, 0.0), OWN_ROUNDING.uncertain)
         difference, allowed = None, max(bound, OWN_ROUNDING.multiple * own)
         if alone is not None:
-            allowed = bound
+            allowed = bounds.get(tap.layer.operation, bound)
             judged = _stack(tap, alone)
             decisive = difference = compare_output(operation, wanted, judged)
         diverges = not (decisive.finite and decisive.max_error <= allowed)
         kind = ""
         if diverges:
-            kind = _as_another_output(trace, tap, expected, judged, bound) or kind_of(wanted, judged, bound)
-        readings.append(LayerReading(tap, spans[operation], carried_difference, difference, kind, diverges))
+            kind = _as_another_output(trace, tap, expected, judged, bound) or kind_of(wanted, judged, allowed)
+        span = spans[operation]
+        readings.append(LayerReading(tap, span, carried_difference, difference, kind, diverges, allowed))
     return tuple(readings)
 
 

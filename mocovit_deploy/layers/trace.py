@@ -71,6 +71,13 @@ def trace(
     return Trace(layers, values, _missing(captured, kept, changes), outputs, rounding)
 
 
+def graph_after(
+    captured: fx.GraphModule, without: Sequence[str] = (), lowerings: Sequence[Pass] = ()
+) -> fx.GraphModule:
+    """The graph that the operations of a trace are of, in float64."""
+    return _passed(in_double(captured), [*standard_passes(without), *lowerings])[0]
+
+
 def _rounding(
     wide: fx.GraphModule,
     network: Network,

@@ -113,7 +113,14 @@ class LayerTolerance:
     measured: tuple[float, float]
     """The largest (carried, alone) of the layers of mocovit_0_5, ghostnet_050, mobilevit_xxs,
     efficientvit_b0."""
+    steps: float | None = None
+    """Of quantized files, whose layers are judged alone: an error may be so many times what rounding adds to
+    the layer (layers/steps.py), and `alone` in any case; `carried` is not judged by. None for others."""
+    measured_steps: float | None = None
+    """The largest such multiple over the layers of mocovit_0_5 and mobilenetv3_small_075 on digits."""
 
+
+_IN_STEPS = LayerTolerance(carried=0.5, alone=1e-3, measured=(0.0, 0.0), steps=4.0, measured_steps=2.4)
 
 LAYER_TOLERANCES = {
     # (format, recipe, arithmetic)
@@ -124,6 +131,12 @@ LAYER_TOLERANCES = {
     ("tflite", "fp32", "fp32"): LayerTolerance(carried=5e-5, alone=1e-5, measured=(4.1e-6, 1.7e-6)),
     ("tflite", "fp16", "fp32"): LayerTolerance(carried=5e-5, alone=1e-5, measured=(4.1e-6, 1.7e-6)),
     ("tflite", "fp16_weights", "fp32"): LayerTolerance(carried=3e-2, alone=3e-3, measured=(6.7e-3, 4.9e-4)),
+    ("tflite", "static_wi8_ai8", "int8"): _IN_STEPS,
+    ("tflite", "static_wi8_ai8_fp16", "int8"): _IN_STEPS,
+    ("tflite", "static_wi8_ai16", "int8"): _IN_STEPS,
+    ("tflite", "mixed_wi8_ai8", "int8"): _IN_STEPS,
+    ("tflite", "mixed_wi8_ai8_fp16", "int8"): _IN_STEPS,
+    ("tflite", "weight_only_wi8_afp32", "fp32"): _IN_STEPS,
 }
 SAME_NETWORK = 1e-5
 """The largest error of a rebuilt network's outputs against the golden file; measured: 0 to 5e-7."""
