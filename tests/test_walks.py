@@ -136,8 +136,8 @@ def test_commands_of_the_reference_do_what_they_say(page, small_files):
 
 def _require_apps(folder):
     """MediaPipe and the Python beside each file name every photograph rightly; the Kotlin compiles."""
-    files = sorted(folder.glob("build/*.tflite"))
-    assert len(files) == 3, files  # fp32, fp16, and what `auto` chose
+    files = sorted(folder.glob("build/*.tflite"))  # what `auto` chose among them
+    assert {"classifier_224_fp16.tflite", "classifier_224_fp32.tflite"} <= {file.name for file in files}
     photographs = sorted(folder.glob("held_out/*/*.jpg"))
     images = [np.asarray(Image.open(path).convert("RGB")) for path in photographs]
     python = mediapipe_python()

@@ -96,6 +96,22 @@ def _head(ct: Any, labels: Sequence[str], output: TensorSpec, target: Any) -> An
     ).get_spec()
 
 
+def without_head(specification: Any) -> None:
+    """Take the operation that makes labels, and its outputs, out of a program that is to be read.
+
+    Labels are no tensors. And coremltools' reader makes a constant of them, which it names by a count of its
+    own: that name may be one of the file's.
+    """
+    for function in specification.mlProgram.functions.values():
+        for block in function.block_specializations.values():
+            made = {one.name for step in block.operations if step.type == HEAD for one in step.outputs}
+            kept = [step for step in block.operations if step.type != HEAD]
+            outputs = [name for name in block.outputs if name not in made]
+            del block.operations[:], block.outputs[:]
+            block.operations.extend(kept)
+            block.outputs.extend(outputs)
+
+
 def _main(specification: Any) -> Any:
     """The one block of a specification's one function."""
     (block,) = specification.mlProgram.functions["main"].block_specializations.values()

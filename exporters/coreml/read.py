@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from exporters.coreml.classifier import HEAD
+from exporters.coreml.classifier import without_head
 from exporters.coreml.package import require_contained
 from exporters.coreml.program import Constant, Operand, Operation, Program, Value
 from exporters.coreml.toolchain import coremltools, quiet_coremltools
@@ -44,6 +44,7 @@ def _main_function(ct: Any, path: Path) -> tuple[Any, dict[str, str]]:
 
     model = ct.models.MLModel(str(path), skip_model_load=True)
     spec = model.get_spec()
+    without_head(spec)
     program = milproto.load(spec, spec.specificationVersion, model.weights_dir)
     if list(program.functions) != ["main"]:
         raise ValueError(f"functions {', '.join(program.functions)}; only a single 'main' is read")
@@ -55,8 +56,6 @@ def _transcribe(function: Any, metadata: dict[str, str]) -> Program:
     operations: list[Operation] = []
     defined = set(function.inputs)
     for operation in function.operations:
-        if operation.op_type == HEAD:  # makes labels, which are no tensors
-            continue
         names = [variable.name for variable in operation.outputs]
         if clash := defined.intersection(names):
             raise UsageError(f"a Core ML program defines {sorted(clash)[0]!r} twice; it is damaged")
@@ -70,9 +69,7 @@ def _transcribe(function: Any, metadata: dict[str, str]) -> Program:
             operations.append(_operation(operation))
     return Program(
         inputs=tuple(_value(variable) for variable in function.inputs.values()),
-        outputs=tuple(
-            variable.name for variable in function.outputs if getattr(variable.op, "op_type", "") != HEAD
-        ),
+        outputs=tuple(variable.name for variable in function.outputs),
         operations=tuple(operations),
         constants=constants,
         metadata=metadata,

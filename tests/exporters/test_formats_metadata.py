@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from exporters.coreml.classifier import labelled_output, unlabelled_note
+from exporters.coreml.read import read_program
 from exporters.tflite.metadata import normalization, without_archive
 from mocovit_deploy.artifacts.manifest import read_manifest
 from mocovit_deploy.choices import FORMATS
@@ -160,6 +161,32 @@ def test_core_ml_takes_it_for_a_classifier_by_apples_own_protobuf_classes(packag
     assert list(axis.immediateValue.tensor.ints.values) == [-1]
     (scores,) = [output for step in block.operations for output in step.outputs if output.name == "logits"]
     assert scores.type.tensorType.dataType == MIL_pb2.FLOAT32
+
+
+def test_labels_are_read_beside_constants_of_any_name(packages, tmp_path):
+    """coremltools' reader counts constants without a name, and the file may hold the next one's."""
+    import shutil
+
+    from coremltools.converters.mil import Builder
+    from coremltools.proto import Model_pb2
+
+    copy = tmp_path / "labelled.mlpackage"
+    shutil.copytree(packages["fp32"], copy)
+    file = copy / "Data" / "com.apple.CoreML" / "model.mlmodel"
+    model = Model_pb2.Model.FromString(file.read_bytes())
+    (block,) = model.mlProgram.functions["main"].block_specializations.values()
+    first = Builder.name_count["const"]
+    taken = (f"const_{first + one}" for one in range(1000))
+    renamed = {step.outputs[0].name: next(taken) for step in block.operations if step.type == "const"}
+    for step in block.operations:
+        for output in step.outputs:
+            output.name = renamed.get(output.name, output.name)
+        for argument in [one for given in step.inputs.values() for one in given.arguments]:
+            argument.name = renamed.get(argument.name, argument.name) if argument.name else ""
+    file.write_bytes(model.SerializeToString())
+    program = read_program(copy)
+    assert program.outputs == ("logits",)
+    assert set(renamed.values()) == set(program.constants)
 
 
 def test_core_ml_labels_one_image_in_floats_alone():
