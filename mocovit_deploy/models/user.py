@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 NAMES = ("package.module:function", "path/to/file.py:function")
 INPUT_NAMES = ()
+TORCHVISION = "torchvision.models:"
 
 
 def knows(name: str) -> bool:
@@ -46,9 +47,9 @@ def build(spec: ModelSpec) -> nn.Module:
     Raises `UsageError` for a function that does not exist, fails, or does not return a module.
     """
     if spec.pretrained:
-        raise UsageError(
-            f"{spec.name}: --pretrained is for timm; load the weights in the function, or give --checkpoint"
-        )
+        of_torchvision = spec.name.startswith(TORCHVISION)
+        way = "give --model-arg weights=DEFAULT" if of_torchvision else "load the weights in the function"
+        raise UsageError(f"{spec.name}: --pretrained is for timm; {way}, or give --checkpoint")
     return with_operators(lambda: _built(spec))
 
 

@@ -106,6 +106,8 @@ def read_labels(path: Path) -> tuple[str, ...]:
         text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         raise UsageError(f"labels {path}: no such file") from None
+    except IsADirectoryError:
+        raise UsageError(f"labels {path}: is a folder; name a text file, one label a line") from None
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"labels {path}: not a text file in UTF-8 ({error})") from None
     names = [line.strip() for line in text.rstrip().splitlines()]

@@ -13,6 +13,7 @@ import pytest
 import torch
 from torch import nn
 
+import mocovit_deploy
 from mocovit_deploy.cli import main as cli
 from mocovit_deploy.cli.parsers import export_parser, parity_parser
 from mocovit_deploy.cli.requests import ONE_FORMAT, export_request, require_honoured
@@ -30,8 +31,9 @@ NETWORKS = {
     "timm": "timm/test_efficientnet",
     "program": "small.pt2",
     "user": TINY,
+    "torchvision": "torchvision.models:squeezenet1_1",
 }
-"""One network of each source."""
+"""One network of each source; torchvision's are functions of a package, as the user's own."""
 
 HOW = {"scale": "1/128", "mean": "0.1,0.2,0.3", "std": "2", "colour_order": "BGR"}
 MODEL_OPTIONS = {
@@ -58,6 +60,7 @@ ARGUMENTS = {
     "timm": "global_pool=max",
     "program": "width=2",
     "user": "classes=4",
+    "torchvision": "dropout=0.25",
 }
 """A --model-arg that each source's network takes, but for the program, which takes none."""
 
@@ -166,7 +169,7 @@ def option(name):
 def test_every_option_stands_in_a_table():
     there = {action.dest for action in export_parser()._actions}
     assert there == {*MODEL_OPTIONS, *REQUEST_OPTIONS, *ELSEWHERE}
-    assert set(NETWORKS) == set(SOURCES)
+    assert set(NETWORKS) == {*SOURCES, "torchvision"}
 
 
 @pytest.mark.parametrize("name", REQUEST_OPTIONS)
@@ -246,7 +249,7 @@ ALIKE = ("scale", "std", "colour_order", "output_names", "prefer_ema", "unsafe_p
             marks=[pytest.mark.slow] if name in ALIKE and source not in ("program", "user") else [],
         )
         for name in MODEL_OPTIONS
-        for source in SOURCES
+        for source in NETWORKS
     ],
 )
 def test_every_source_honours_or_refuses(name, source, folder, monkeypatch):
@@ -275,11 +278,11 @@ def test_every_source_honours_or_refuses(name, source, folder, monkeypatch):
 
 
 REFUSED = {
-    *(("pretrained", source) for source in SOURCES),  # timm's for want of a network to download from
+    *(("pretrained", source) for source in NETWORKS),  # timm's for want of a network to download from
     *((name, "program") for name in ("model_arg", "num_classes", "image_size", "batch")),
-    *(("features", source) for source in ("segmentation", "detection", "program", "user")),
+    *(("features", source) for source in ("segmentation", "detection", "program", "user", "torchvision")),
     ("output_names", "detection"),  # one name for two outputs
-    *(("boxes", source) for source in SOURCES if source != "detection"),
+    *(("boxes", source) for source in NETWORKS if source != "detection"),
     ("num_classes", "user"),  # this one has no such parameter; see tests/models/test_user.py
 }
 
@@ -366,6 +369,34 @@ def refuse_to_download(*_given, pretrained=False, **_named):
     if pretrained:
         raise MissingToolError("no network here")
     raise AssertionError("--pretrained did not arrive")
+
+
+def test_a_live_module_honours_every_option_of_files(folder, monkeypatch):
+    """`mocovit_deploy.export` hands them to the pipeline, and refuses what the module brings along."""
+    monkeypatch.chdir(folder)
+    asked = {}
+
+    class StoppedError(Exception):
+        pass
+
+    def stop(request, *_):
+        asked["request"] = request
+        raise StoppedError
+
+    monkeypatch.setattr("mocovit_deploy.exporting.pipeline.export_model", stop)
+    for words, field, _ in REQUEST_OPTIONS.values():
+        value = getattr(request_of(*words), field)
+        given = list(value) if isinstance(value, tuple) else value
+        with pytest.raises(StoppedError):
+            mocovit_deploy.export(Small(), torch.zeros(1, 3, 32, 32), **{field: given})
+        assert getattr(asked["request"], field) == value
+    said = {"seed": 3, "normalize": True}
+    with pytest.raises(StoppedError):
+        mocovit_deploy.export(Small(), torch.zeros(1, 3, 32, 32), **said)
+    assert {name: getattr(asked["request"].model, name) for name in said} == said
+    for name in MODEL_OPTIONS.keys() - said.keys():
+        with pytest.raises(UsageError, match=f"unexpected keyword argument '{name}'"):
+            mocovit_deploy.export(Small(), torch.zeros(1, 3, 32, 32), **{name: 1})
 
 
 def test_parity_options_that_do_not_go_together():

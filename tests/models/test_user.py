@@ -121,3 +121,16 @@ def test_torchvision_beside_a_torch_that_its_library_does_not_fit(tmp_path):
     )
     assert done.stdout.splitlines()[:2] == ["small 7", "net 5"], done.stderr
     assert "did you mean torchvision.models:small?" in done.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_a_network_of_the_torchvision_of_this_machine_in_all_formats(tmp_path):
+    """Whether its library fits torch or not, as beside a CPU build of torch."""
+    pytest.importorskip("coremltools", reason="coremltools is not installed")
+    words = ["--model", "torchvision.models:mobilenet_v3_small", "--image-size", "64", "--num-classes", "5"]
+    command = [sys.executable, "-m", "mocovit_deploy", *words, "--output-dir", str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=580)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("  pass") == 3, done.stdout
+    assert (tmp_path / "mobilenet_v3_small_64_fp32.tflite").exists()

@@ -4,6 +4,7 @@ from mocovit_deploy.errors import UsageError
 from mocovit_deploy.ship.metadata import FileMetadata, read_labels, require_fitting_labels
 from mocovit_deploy.spec import Preprocessing, TensorSpec
 
+FOLDER = object()
 LOGITS = TensorSpec("logits", (1, 3), "float32")
 
 
@@ -30,6 +31,7 @@ def test_label_files_as_editors_write_them(tmp_path, content, names):
     ("content", "message"),
     [
         (None, "no such file"),
+        (FOLDER, "is a folder; name a text file, one label a line"),
         (b"", "holds no name"),
         (b"cat\n\ndog", "line 2 is empty"),
         (b"cat\n\x1b[2J", "line 2 is empty or holds unprintable characters"),
@@ -39,7 +41,9 @@ def test_label_files_as_editors_write_them(tmp_path, content, names):
 )
 def test_label_files_that_are_none(tmp_path, content, message):
     path = tmp_path / "labels.txt"
-    if content is not None:
+    if content is FOLDER:
+        path.mkdir()
+    elif content is not None:
         path.write_bytes(content)
     with pytest.raises(UsageError, match=message):
         read_labels(path)
