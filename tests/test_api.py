@@ -80,7 +80,7 @@ def test_the_check_again(done):
     assert repr(report).startswith("<pass in onnxruntime ")
     assert len(repr(report)) < 200
     for nothing in (".", "..", "/"):
-        with pytest.raises(UsageError, match="no manifest beside the file"):
+        with pytest.raises(UsageError, match="is a folder with no manifest beside it"):
             mocovit_deploy.check(nothing)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -30,8 +31,8 @@ def run_first_contract(files: Sequence[Path], path: Path, *, verbose: bool) -> i
         except OSError as error:
             raise OutputError(f"{place}: cannot be written ({error.strerror})") from None
     folders = dict.fromkeys(file.parent for file in files)
-    where = f" --output-dir {next(iter(folders))}" if len(folders) == 1 else ""
+    where = f" --output-dir {shlex.quote(str(next(iter(folders))))}" if len(folders) == 1 else ""
     said = "".join(f"{place}: written, the labels of its files\n" for place in contract.labels)
-    said += f"{path}: written; check it with: mocovit-parity --contract {path}{where}\n"
+    said += f"{path}: written; check it with: mocovit-parity --contract {shlex.quote(str(path))}{where}\n"
     sys.stdout.write(printable(said, keep="\n"))
     return 0

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
+from mocovit_deploy.artifacts.manifest import manifest_path
 from mocovit_deploy.files import size_bytes
 from mocovit_deploy.parity.decide import NOT_RUN, PASS, by_own_rounding
 from mocovit_deploy.parity.verdict import ParityReport
@@ -20,10 +21,11 @@ HEADER = ("file", "size", "runtime", "max error", "torch float32", "SQNR", "top-
 
 def verdict_row(path: Path, report: ParityReport) -> tuple[str, ...]:
     """The cells of one file under `HEADER`."""
-    size = megabytes(size_bytes(path)) if path.exists() else "-"
+    ours = path.is_file() or (path.is_dir() and manifest_path(path).exists())
+    size = megabytes(size_bytes(path)) if ours else "-"
     shown = report.decisive
     if not shown.outputs:
-        return (path.name, size, shown.runtime or "-", "-", "-", "-", "-", report.verdict)
+        return (path.name or str(path), size, shown.runtime or "-", "-", "-", "-", "-", report.verdict)
     worst = max(shown.outputs, key=lambda one: (not one.finite, one.max_error))
     top1 = worst.top1_agreement
     verdict: str = report.verdict

@@ -77,8 +77,9 @@ def run_parity(
         if compared:
             sys.stdout.write(printable(f"\n{accuracy_text(compared)}\n", keep="\n"))
     errors += lost
-    for error in errors[1:]:
-        say(str(error))
+    for text in dict.fromkeys(map(str, errors)):  # images that fit no file are told of once
+        if text != str(errors[0]):
+            say(text)
     if errors:
         raise errors[0]
     return 0

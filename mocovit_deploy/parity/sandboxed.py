@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from mocovit_deploy.artifacts.golden import golden_path, read_golden
-from mocovit_deploy.artifacts.manifest import read_manifest
-from mocovit_deploy.errors import MissingToolError, ParityError
+from mocovit_deploy.artifacts.install import finish
+from mocovit_deploy.artifacts.manifest import manifest_path, read_manifest
+from mocovit_deploy.errors import MissingToolError, ParityError, UsageError
 from mocovit_deploy.files import digest
 from mocovit_deploy.formats import format_named
 from mocovit_deploy.parity.compare import Difference
@@ -41,8 +42,13 @@ def check_here(path: Path, *, verbose: bool, deadline_s: float | None) -> Checke
     that is installed, else in the numpy reference, in another child.
 
     `deadline_s` replaces the time limit that depends on the file's size. Raises the errors of `check_file`,
-    and `ParityError` for a crash, a hang or too much memory.
+    and `ParityError` for a crash, a hang or too much memory. A folder without a manifest is not read.
     """
+    finish(path)
+    if path.is_dir() and not manifest_path(path).exists():
+        raise UsageError(
+            f"{path}: is a folder with no manifest beside it; name a file that mocovit-export wrote"
+        )
     limits = sandbox.limits_for(path, golden_path(path), deadline_s=deadline_s)
 
     def call(check: str) -> dict[str, Any]:

@@ -266,17 +266,19 @@ def test_labels_go_beside_a_first_contract(folder, tmp_path, monkeypatch, capfd)
     names = [f"Kühlschrank {number}" for number in range(10)]
     Path("own names.txt").write_text("\r\n".join(names), encoding="utf-8-sig")
     export_words = ("--model", "tiny_networks:tiny", "--image-size", "32", "--format", "onnx")
-    made = cli.run_command("mocovit-export", cli._export, [*export_words, "--labels", "own names.txt"])
-    file = Path("build", "tiny_32_fp32.onnx")
+    export_words += ("--output-dir", "my build", "--labels", "own names.txt")
+    made = cli.run_command("mocovit-export", cli._export, list(export_words))
+    file = Path("my build", "tiny_32_fp32.onnx")
     assert made == 0
     capfd.readouterr()
     status, out, err = run(capfd, file, "--init")
     assert status == 0, err
     assert "labels.txt: written, the labels of its files\nparity.toml: written" in out
+    assert out.endswith("mocovit-parity --contract parity.toml --output-dir 'my build'\n")
     assert Path("labels.txt").read_text(encoding="utf-8").splitlines() == names
     assert 'labels = "labels.txt"' in Path("parity.toml").read_text()
-    status, out, err = run(capfd, "--contract", "parity.toml", "--output-dir", "build")
-    assert (status, err.count(" found (build/")) == (0, 1), err
+    status, out, err = run(capfd, "--contract", "parity.toml", "--output-dir", "my build")
+    assert (status, err.count(" found (my build/")) == (0, 1), err
 
     status, out, _ = run(capfd, file, "--init", "--contract", "second.toml")
     assert (status, "labels.txt" in out) == (0, False)  # it lists these classes already
@@ -286,4 +288,4 @@ def test_labels_go_beside_a_first_contract(folder, tmp_path, monkeypatch, capfd)
     assert status == 0, err
     assert Path("labels.txt").read_text() == "of another network\n"
     assert 'labels = "tiny.labels.txt"' in Path("third.toml").read_text()
-    assert run(capfd, "--contract", "third.toml", "--output-dir", "build")[0] == 0
+    assert run(capfd, "--contract", "third.toml", "--output-dir", "my build")[0] == 0

@@ -35,6 +35,8 @@ MISTAKES = [
     ("export", "--precison fp16", "unrecognized arguments"),
     ("parity", "", "give a FILE, or --contract"),
     ("parity", "no.tflite", "no.tflite: no such file"),
+    ("parity", ".", ".: is a folder with no manifest beside it; name a file that mocovit-export wrote"),
+    ("parity", "/", "/: is a folder with no manifest beside it"),
     ("parity", "--fresh a.onnx", "--fresh goes with --contract"),
     ("parity", "--contract no.toml", "no.toml: no such file"),
     ("parity", "a.onnx --target nowhere", "unknown target"),

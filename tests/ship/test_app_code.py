@@ -3,6 +3,7 @@
 import ast
 import dataclasses
 import importlib.util
+import runpy
 
 import numpy as np
 import pytest
@@ -85,6 +86,22 @@ def test_the_python_gives_the_golden_outputs(exported, name):
     assert len(best) == 3
     assert best[0][1] >= best[1][1] >= best[2][1]
     assert {name for name, _ in best} <= set(LABELS)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ([], "usage: python tiny_32_fp32.onnx.py photograph.jpg"),
+        (["nowhere.jpg"], "nowhere.jpg: [Errno 2] No such file"),
+        ([__file__], f"{__file__}: cannot identify image file"),
+    ],
+)
+def test_the_python_as_a_program_tells_mistakes_in_a_line(exported, words, message, monkeypatch):
+    path = exported["onnx"].artifact.path
+    monkeypatch.setattr("sys.argv", [f"{path}.py", *words])
+    with pytest.raises(SystemExit) as end:
+        runpy.run_path(f"{path}.py", run_name="__main__")
+    assert str(end.value).startswith(message)
 
 
 @pytest.mark.parametrize("name", ["tflite", "onnx"])
