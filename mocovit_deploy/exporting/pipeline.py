@@ -23,7 +23,7 @@ from mocovit_deploy.passes.run import run_passes, standard_passes
 from mocovit_deploy.quantization.calibration import read_calibration
 from mocovit_deploy.quantization.calibration_set import CalibrationSet
 from mocovit_deploy.quantization.recipes import recipe_named
-from mocovit_deploy.ship.app_code import require_one_classifier
+from mocovit_deploy.ship.app_code import require_codable
 from mocovit_deploy.ship.metadata import require_fitting_labels
 from mocovit_deploy.spec import AUTO, ExportRequest
 from mocovit_deploy.terminal.progress import Stages
@@ -64,7 +64,7 @@ def export_model(request: ExportRequest, stages: Stages, live: Network | None = 
             require_fitting_labels(request.labels, reference.output_specs, network.task)
             if request.app_code:
                 inputs = reference.input_specs(request.dynamic_batch)
-                require_one_classifier(network.name, inputs, reference.output_specs)
+                require_codable(network.name, inputs, reference.output_specs, network.task)
         answers = None
         if request.accuracy is not None:
             with stages("labelled images"):

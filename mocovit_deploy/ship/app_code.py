@@ -14,6 +14,7 @@ import re
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 from mocovit_deploy.artifacts.artifact import Artifact
 from mocovit_deploy.artifacts.manifest import read_manifest
@@ -21,6 +22,7 @@ from mocovit_deploy.artifacts.provenance import labels_of
 from mocovit_deploy.errors import ConversionError, UsageError
 from mocovit_deploy.files import write_atomically
 from mocovit_deploy.ship.metadata import classifier_output
+from mocovit_deploy.ship.task_code import is_coded, require_one_image, task_code
 from mocovit_deploy.spec import Preprocessing, TensorSpec
 from mocovit_deploy.terminal.printable import printable
 
@@ -46,16 +48,30 @@ JAVA_TYPES = {"float32": "FLOAT32", "uint8": "UINT8"}
 def app_code(artifact: Artifact, labels: tuple[str, ...] = ()) -> dict[str, str]:
     """The text of each file to write beside an exported file, by file name, with its labels.
 
-    Raises `UsageError` unless the network takes one image and returns one (batch, classes), with batch 1.
+    Raises `UsageError` unless the network takes one image, with batch 1, and returns one (batch, classes), or
+    is a segmenter or detector of this package.
     """
     words = _words(artifact, labels)
-    code = {
-        f"{artifact.path.name}{suffix}": _filled(template, words)
-        for suffix, template in TEMPLATES[_kind(artifact)].items()
-    }
+    if is_coded(artifact.task):
+        code = {f"{artifact.path.name}.py": task_code(artifact, words, _template, _filled)}
+    else:
+        code = {
+            f"{artifact.path.name}{suffix}": _filled(template, words)
+            for suffix, template in TEMPLATES[_kind(artifact)].items()
+        }
     if labels:
         code[_labels_file(artifact)] = "\n".join(labels) + "\n"
     return code
+
+
+def require_codable(
+    name: str, inputs: Sequence[TensorSpec], outputs: Sequence[TensorSpec], task: Mapping[str, Any] | None
+) -> None:
+    """Raise `UsageError` unless code can be written for a network with these inputs, outputs and task."""
+    if is_coded(task):
+        require_one_image(name, inputs)
+    else:
+        require_one_classifier(name, inputs, outputs)
 
 
 def require_one_classifier(
@@ -112,7 +128,8 @@ def _template(name: str) -> str:
 
 
 def _words(artifact: Artifact, labels: tuple[str, ...]) -> dict[str, str]:
-    image, output = require_one_classifier(artifact.path.name, artifact.inputs, artifact.outputs)
+    require_codable(artifact.path.name, artifact.inputs, artifact.outputs, artifact.task)
+    image, output = artifact.inputs[0], artifact.outputs[0]
     size, channels = int(image.shape[-2]), _channels(image)
     how, raw = artifact.preprocessing, image.dtype == "uint8"
     bgr = how.colour_order == "BGR"

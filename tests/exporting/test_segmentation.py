@@ -10,7 +10,6 @@ from mocovit_deploy.artifacts.manifest import read_manifest
 from mocovit_deploy.errors import UsageError
 from mocovit_deploy.exporting.pipeline import export_model
 from mocovit_deploy.parity.decide import PASS
-from mocovit_deploy.ship.app_code import write_app_code
 from mocovit_deploy.ship.metadata import require_fitting_labels
 from mocovit_deploy.spec import CalibrationRequest, ExportRequest, ModelSpec, OwnInput
 from mocovit_deploy.terminal.progress import Stages
@@ -85,9 +84,3 @@ def test_int8_files_pass(name, tmp_path):
     request = ExportRequest(spec, (name,), ("static_wi8_ai8",), output_dir=tmp_path, calibration=calibration)
     (outcome,) = export_model(request, Stages()).outcomes
     assert outcome.report.verdict == PASS, outcome.report.reason
-
-
-def test_code_for_apps_is_refused_by_name(exported):
-    artifact = next(one.artifact for one in exported if one.format == "tflite")
-    with pytest.raises(UsageError, match=r"code \(--app-code\) is written for"):
-        write_app_code(artifact.path)

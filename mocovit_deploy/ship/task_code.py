@@ -1,0 +1,82 @@
+"""Python that loads a segmenter's or a detector's file, prepares an image and decodes what comes out.
+
+    segmentation    segment(image): the class of each pixel
+    detection       detect(image): name, score and box of each object, suppressed here and not in the file
+
+For Android and iOS, MediaPipe Tasks reads the TFLite files as they are (docs/tasks.md). Templates stand in
+`templates/`, as those of `app_code`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from mocovit_deploy.artifacts.artifact import Artifact
+from mocovit_deploy.artifacts.task import DETECTION, SEGMENTATION
+from mocovit_deploy.errors import UsageError
+from mocovit_deploy.spec import TensorSpec
+
+DECODES = {SEGMENTATION: "segment.py.txt", DETECTION: "detect.py.txt"}
+"""The template that decodes the outputs, by the kind of task."""
+
+Fill = Callable[[str, Mapping[str, str]], str]
+
+
+def is_coded(task: Mapping[str, Any] | None) -> bool:
+    """Is it a task that code is written for?"""
+    return bool(task) and (task or {}).get("kind") in DECODES
+
+
+def require_one_image(name: str, inputs: Sequence[TensorSpec]) -> None:
+    """Raise `UsageError` unless a network takes one colour image, with batch 1."""
+    image = inputs[0]
+    channels = image.shape[-1 if image.layout == "nhwc" else 1] if len(image.shape) == 4 else 0
+    fits = len(inputs) == 1 and image.dtype in ("float32", "uint8")
+    if not fits or channels != 3 or image.shape[0] != 1:
+        raise UsageError(
+            f"{name}: code (--app-code) is written for networks of one colour image, batch 1; this one takes "
+            f"{', '.join(f'{one.name} {list(one.shape)} {one.dtype}' for one in inputs)}"
+        )
+
+
+def task_code(
+    artifact: Artifact, words: Mapping[str, str], template: Callable[[str], str], fill: Fill
+) -> str:
+    """The Python of one file that fits `require_one_image`.
+
+    `words` are those of every template; `template` reads one by its name, and `fill` fills it in.
+    """
+    task: Mapping[str, Any] = artifact.task or {}
+    image = artifact.inputs[0]
+    height, width = image.shape[1:3] if image.layout == "nhwc" else image.shape[2:]
+    pixels = artifact.format == "coreml" and image.dtype == "uint8"
+    kind = "coreml_picture" if pixels else artifact.format
+    own = {
+        "HEIGHT": str(height),
+        "WIDTH": str(width),
+        "OUTPUTS": ", ".join(f'"{one.name}": {tuple(one.shape)}' for one in artifact.outputs),
+        "CONSTANTS": _constants(task),
+        "RUN_PYTHON": template(f"outputs_{kind}.py.txt").strip(),
+        **_names(task),
+    }
+    decode = fill(DECODES[task["kind"]], own)
+    return fill("task.py.txt", {**words, **own, "DECODE": decode.strip()})
+
+
+def _names(task: Mapping[str, Any]) -> dict[str, str]:
+    outputs: Mapping[str, str] = task["outputs"]
+    if task["kind"] == SEGMENTATION:
+        return {"SEGMENTATION": outputs["segmentation"]}
+    return {"SCORES": outputs["scores"], "BOXES_OUTPUT": outputs["boxes"]}
+
+
+def _constants(task: Mapping[str, Any]) -> str:
+    """What decoding needs, as assignments."""
+    if task["kind"] == SEGMENTATION:
+        return f"STRIDE = {int(task['stride'])}\n"
+    strides, ratios, scales = (tuple(task[name]) for name in ("strides", "ratios", "scales"))
+    return (
+        f'BOXES, ANCHOR_SIDE = "{task["boxes"]}", {float(task["anchor_side"])}\n'
+        f"STRIDES, RATIOS, BOX_SCALES = {strides}, {ratios}, {scales}\n"
+    )

@@ -1,0 +1,111 @@
+"""The Python written for segmenters and detectors runs, and says what this package says of the same file."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from mocovit_deploy.artifacts.manifest import read_manifest
+from mocovit_deploy.boxes.decode import detections
+from mocovit_deploy.errors import UsageError
+from mocovit_deploy.exporting.pipeline import export_model
+from mocovit_deploy.formats import format_named
+from mocovit_deploy.parity.samples import preprocess
+from mocovit_deploy.ship.task_code import require_one_image
+from mocovit_deploy.spec import ExportRequest, ModelSpec, OwnInput, TensorSpec
+from mocovit_deploy.terminal.progress import Stages
+
+LABELS = ("zero", "one", "two")
+SIZE = OwnInput(size=64, width=96)
+
+
+def exported(folder, network, arguments=(), normalize=False, formats=("tflite", "onnx")):
+    spec = ModelSpec(f"tiny_tasks:{network}", arguments, input=SIZE, normalize=normalize)
+    request = ExportRequest(spec, formats, output_dir=folder, labels=LABELS, app_code=True)
+    outcomes = export_model(request, Stages()).outcomes
+    assert [one.error for one in outcomes] == [None] * len(outcomes)
+    return [read_manifest(one.artifact.path) for one in outcomes]
+
+
+@pytest.fixture(scope="module")
+def picture(tmp_path_factory):
+    """An image of the size that the networks take, so that nothing is resized."""
+    path = tmp_path_factory.mktemp("picture") / "picture.png"
+    pixels = np.random.default_rng(2).integers(0, 256, (64, 96, 3), np.uint8)
+    Image.fromarray(pixels).save(path)
+    return path
+
+
+def said(artifact, picture):
+    """The lines that the written Python prints."""
+    script = artifact.path.with_name(f"{artifact.path.name}.py")
+    done = subprocess.run([sys.executable, script, picture], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr[-2000:]
+    return done.stdout.splitlines()
+
+
+def outputs_of(artifact, picture):
+    pixels, (spec,) = np.asarray(Image.open(picture)), artifact.inputs
+    tensor = (
+        pixels.transpose(2, 0, 1) if spec.dtype == "uint8" else preprocess(pixels, artifact.preprocessing)
+    )
+    tensor = tensor.transpose(1, 2, 0) if spec.layout == "nhwc" else tensor
+    return format_named(artifact.format).load(artifact)({spec.name: np.ascontiguousarray(tensor[np.newaxis])})
+
+
+@pytest.mark.parametrize(("boxes", "normalize"), [("raw", True), ("decoded", False)])
+def test_a_detectors_code_finds_the_objects(boxes, normalize, picture, tmp_path):
+    for artifact in exported(tmp_path, "detector", (("boxes", boxes),), normalize):
+        wanted = detections(artifact.task, outputs_of(artifact, picture))
+        assert len(wanted) > 5
+        lines = said(artifact, picture)
+        assert len(lines) == len(wanted)
+        for line, one in zip(lines, wanted, strict=True):
+            score, left, top, right, bottom, name = line.split()
+            assert name == LABELS[one.label]
+            assert float(score) == pytest.approx(one.score, abs=2e-3)
+            box = [float(top), float(left), float(bottom), float(right)]
+            assert box == pytest.approx(
+                [side * one.box[i] for i, side in enumerate((64, 96, 64, 96))], abs=0.1
+            )
+
+
+def test_a_segmenters_code_names_the_pixels(picture, tmp_path):
+    for artifact in exported(tmp_path, "segmenter", normalize=True):
+        scores = outputs_of(artifact, picture)["segmentation"][0]
+        shares = {
+            line.split()[1]: float(line.split()[0].rstrip("%")) / 100 for line in said(artifact, picture)
+        }
+        assert sum(shares.values()) == pytest.approx(1, abs=1e-3)
+        enlarged = torch.from_numpy(scores).softmax(-1).permute(2, 0, 1)[None]
+        fine = torch.nn.functional.interpolate(enlarged, (64, 96), mode="bilinear")[0].argmax(0)
+        wanted = [float((fine == label).float().mean()) for label in range(3)]
+        assert [shares.get(label, 0.0) for label in LABELS] == pytest.approx(wanted, abs=0.01)
+
+
+@pytest.mark.parametrize("normalize", [True, False])
+def test_code_for_core_ml_is_python(normalize, tmp_path):
+    (artifact,) = exported(tmp_path, "detector", normalize=normalize, formats=("coreml",))
+    text = Path(f"{artifact.path}.py").read_text()
+    names = [one.name for one in ast.parse(text).body if isinstance(one, ast.FunctionDef)]
+    assert {"prepare", "run", "detect"} <= set(names)
+    assert "import coremltools" in text
+
+
+def test_only_one_colour_image_is_taken():
+    require_one_image("net", [TensorSpec("image", (1, 64, 96, 3), "uint8", "nhwc")])
+    for shape, dtype in (
+        ((1, 64, 96, 1), "uint8"),
+        ((2, 64, 96, 3), "uint8"),
+        ((1, 64, 96, 3), "int32"),
+        ((1, 9), "uint8"),
+    ):
+        with pytest.raises(
+            UsageError, match=r"net: code \(--app-code\) is written for networks of one colour"
+        ):
+            require_one_image("net", [TensorSpec("image", shape, dtype, "nhwc")])
