@@ -38,7 +38,7 @@ STRIDES = (8, 16, 32)
 """The default strides of --features: those of the maps that detectors and segmenters read."""
 
 BOXES = ("raw", "decoded")
-"""What a detector's file gives: logits and locations, or shares and boxes. The first is the default."""
+"""Outputs of a detector: logits and locations, or probabilities and boxes. The first is the default."""
 
 MAX_THREADS = 64
 """The most threads that a measured runtime may be given."""

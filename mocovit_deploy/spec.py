@@ -124,7 +124,7 @@ class ModelSpec:
     """Return the feature maps of the backbone at these strides instead of the head's outputs; empty: the
     head's."""
     boxes: str = ""
-    """Of a detector: "raw" for logits and locations, "decoded" for shares and boxes; empty: its own, raw."""
+    """Outputs of a detector: one of `choices.BOXES`; empty for the default."""
     unsafe_pickle: bool = False
     """Read files that hold pickled objects. Reading them runs the code they hold."""
     input_names: tuple[str, ...] = ()

@@ -1,1 +1,1 @@
-"""Boxes of a detector: anchors, what its outputs mean in them, and which boxes are kept. Numpy only."""
+"""Boxes of a detector: its anchors, its outputs into boxes, and the choice of boxes to keep. Numpy only."""

@@ -1,16 +1,16 @@
-"""Anchors: the boxes that a detector's locations are told from. All of them are in this file.
+"""Anchors: the boxes that a detector's locations are relative to. They are defined only in this file.
 
-A map at stride s has ceil(H / s) rows and ceil(W / s) columns. Around the middle of each place, in the order
-stride, row, column, ratio, stands
+A map at stride s has ceil(H / s) rows and ceil(W / s) columns. Each position has one anchor for each ratio r,
+centred on it:
 
-    one box for each ratio r      height  4 s sqrt(r),   width  4 s / sqrt(r)
+    height  4 s sqrt(r),   width  4 s / sqrt(r)          order: stride, row, column, ratio
 
     stride          8    16    32    64
     side, r = 1    32    64   128   256 pixels
 
-Where the stride does not divide the image the last places reach past it, and so do their anchors.
+If the stride does not divide the image's sides, the last positions and their anchors lie partly outside it.
 
-Source    RetinaNet, arXiv:1708.02002, section 4, with one scale a stride in place of three
+Source    RetinaNet, arXiv:1708.02002, section 4, with one scale for each stride instead of three
 """
 
 from __future__ import annotations
@@ -33,7 +33,9 @@ Boxes = npt.NDArray[np.float64]
 def anchors(
     sides: tuple[int, int], strides: Sequence[int] = STRIDES, ratios: Sequence[float] = RATIOS
 ) -> Boxes:
-    """(boxes, 4): middle y, middle x, height and width, in parts of an image of `sides` (height, width).
+    """The anchors, (boxes, 4): centre y, centre x, height and width, relative to an image of `sides`.
+
+    `sides` is (height, width) in pixels.
 
     >>> anchors((64, 64), (32,), (1.0,))[0].tolist()
     [0.25, 0.25, 2.0, 2.0]
@@ -51,6 +53,6 @@ def _of_stride(sides: tuple[int, int], stride: int, ratios: Sequence[float]) -> 
 
 
 def anchors_of(task: Any) -> Boxes:
-    """The anchors of a detector by what its manifest says of it (`task`)."""
+    """The anchors of a detector, from the `task` in its manifest."""
     height, width = task["image_size"]
     return anchors((int(height), int(width)), tuple(task["strides"]), tuple(task["ratios"]))

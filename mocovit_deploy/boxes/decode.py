@@ -1,12 +1,12 @@
-"""Scores and locations of a detector into boxes, and the boxes worth keeping.
+"""Decode the scores and locations of a detector into boxes, and choose the boxes to keep.
 
     y = anchor y + anchor height * location[0] / 10        h = anchor height * exp(location[2] / 5)
     x = anchor x + anchor width  * location[1] / 10        w = anchor width  * exp(location[3] / 5)
 
-Then, class by class, the best box stays and those that overlap it by more than a share go (non-maximum
-suppression), outside the file: what does it in a file keeps GPU delegates and the Neural Engine away.
+Then non-maximum suppression keeps the best box of each class and removes those that overlap it too much, and
+so on. It is not in the file, because its operators run neither on GPU delegates nor on the Neural Engine.
 
-Source    SSD's box coder, arXiv:1512.02325, as MediaPipe and TFLite_Detection_PostProcess read it
+Source    SSD's box coder, arXiv:1512.02325, as in MediaPipe and TFLite_Detection_PostProcess
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from mocovit_deploy.choices import BOXES
 from mocovit_deploy.errors import UsageError
 
 SCALES = (10.0, 10.0, 5.0, 5.0)
-"""What locations are divided by: middle y, middle x, height, width."""
+"""Divisors of the four location numbers: centre y, centre x, height, width."""
 RAW, DECODED = BOXES
 
 
@@ -36,17 +36,17 @@ class Detection:
     score: float
     """From 0 to 1."""
     box: tuple[float, float, float, float]
-    """Top, left, bottom and right, in parts of the image; an object at its edge may reach past 0 or 1."""
+    """Top, left, bottom and right, from 0 to 1 within the image; an object at its edge can exceed that."""
 
 
 def decode_locations(locations: Array, priors: Boxes) -> Boxes:
-    """(boxes, 4) locations told from anchors -> (boxes, 4): top, left, bottom, right.
+    """Locations (boxes, 4), relative to the anchors `priors` -> (boxes, 4): top, left, bottom, right.
 
     Raises `UsageError` unless there is an anchor for each location.
     """
     if locations.shape != priors.shape:
         raise UsageError(
-            f"{len(locations)} locations for {len(priors)} anchors: the detector is of another image size"
+            f"{len(locations)} locations, but {len(priors)} anchors: the detector has another image size"
         )
     told = locations.astype(np.float64) / SCALES
     middle = priors[:, :2] + told[:, :2] * priors[:, 2:]
@@ -65,14 +65,15 @@ def detections(
 ) -> tuple[Detection, ...]:
     """The objects in one image, the best first, from a file's outputs by name, batch 1.
 
-    `task` is what the manifest says (`Artifact.task`). At most `most` are kept, of scores of at least
-    `least_score`; no two of a class overlap by more than `most_overlap`, intersection over union. With
-    `across_classes` an anchor has its best class alone and boxes of different classes suppress each other:
-    so does MediaPipe, from an overlap of 0.3. An image without objects gives none.
-    Raises `UsageError` for a task that is no detection, and for outputs of another image size.
+    `task` is that of the manifest (`Artifact.task`). At most `most` objects are kept, with scores of at least
+    `least_score`. No two objects of a class overlap by more than `most_overlap`, as intersection over union.
+    With `across_classes` an anchor only has its best class, and boxes of different classes suppress each
+    other. MediaPipe does that, from an overlap of 0.3.
+
+    Raises `UsageError` for another kind of task, and for outputs of another image size.
     """
     if task.get("kind") != DETECTION:
-        raise UsageError(f"the file is no detector: what it does is {task.get('kind', 'not said')}")
+        raise UsageError(f"the file is not a detector; its task is {task.get('kind', 'unknown')}")
     names = task["outputs"]
     scores = np.asarray(outputs[names["scores"]], np.float64)[0]
     boxes = np.asarray(outputs[names["boxes"]], np.float64)[0]
@@ -90,7 +91,7 @@ def detections(
 
 
 def suppressed(boxes: Boxes, scores: Boxes, least_score: float, most_overlap: float, most: int) -> list[int]:
-    """Which of (boxes, 4) stay, the best first; scores are (boxes,), NaN never stays."""
+    """Positions of the boxes (boxes, 4) to keep, the best first. A box whose score is NaN is not kept."""
     order = np.flatnonzero(scores >= least_score)
     order = order[np.argsort(-scores[order], kind="stable")]
     kept: list[int] = []
@@ -102,7 +103,7 @@ def suppressed(boxes: Boxes, scores: Boxes, least_score: float, most_overlap: fl
 
 
 def overlaps(one: Boxes, others: Boxes) -> Boxes:
-    """Intersection over union of a box (4,) with each of (n, 4), (n,).
+    """Intersection over union, (n,), of a box (4,) with each of the `others` (n, 4).
 
     >>> overlaps(np.array([0.0, 0.0, 2.0, 2.0]), np.array([[0.0, 1.0, 2.0, 2.0]])).tolist()
     [0.5]

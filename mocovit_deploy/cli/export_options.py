@@ -78,8 +78,8 @@ def _network(group: Options) -> None:
         "--boxes",
         type=str.lower,
         metavar="FORM",
-        help="of detectors: raw (default; logits, and locations told from anchors), or decoded (shares, and "
-        "boxes in parts of the image)",
+        help="outputs of detectors: raw (default; logits, and locations relative to anchors), or decoded "
+        "(probabilities, and boxes from 0 to 1 within the image)",
     )
     add(
         "--deploy-hooks",

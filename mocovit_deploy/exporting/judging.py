@@ -26,7 +26,7 @@ class Judging(NamedTuple):
 def judging_of(context: ExportContext) -> Judging | None:
     """The images of the calibration that are set aside for judging; None if there are none.
 
-    Raises `UsageError` for a network that names no class, and for labels of classes that it lacks.
+    Raises `UsageError` for a network that is not a classifier, and for labels of classes that it lacks.
     """
     calibration = context.schemes.calibration
     if calibration is None or calibration.judging is None:
@@ -36,8 +36,8 @@ def judging_of(context: ExportContext) -> Judging | None:
     if len(outputs) != 1 or classifier_output(outputs) is None:
         given = ", ".join(f"{one.name} {list(one.shape)}" for one in outputs)
         raise UsageError(
-            f"--precision auto judges files by the classes they name, and {network.name} gives {given}; name "
-            "the precisions, and judge the files by your own measure"
+            f"--precision auto judges files by their classes, but {network.name} returns {given}; give the "
+            "precisions by name, and judge the files yourself"
         )
     if judging.labels is not None:
         (logits,) = context.reference.outputs.values()

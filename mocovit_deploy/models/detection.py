@@ -1,6 +1,6 @@
-"""mocovit_1_0_retinanet, ghostnet_1_0_retinanet and other widths: scores and boxes at every anchor.
+"""mocovit_1_0_retinanet, ghostnet_1_0_retinanet and other widths: scores and a box for every anchor.
 
-The detector of MoCoViT's comparison with GhostNet, small enough for a phone: both backbones under the same
+They compare MoCoViT with GhostNet as in the paper, but at a size for phones: both backbones have the same
 pyramid and heads. The paper's own heads and weights were not published.
 """
 
@@ -21,7 +21,7 @@ SUFFIX = "_retinanet"
 NAMES = tuple(f"{name}{SUFFIX}" for name in (*mocovit.NAMES, "ghostnet_0_5", "ghostnet_1_0"))
 INPUT_NAMES = ("image",)
 SIZE = 320
-"""Pixels, height and width; 640 is the other size of such detectors."""
+"""Height and width in pixels; 640 is usual too."""
 
 
 def knows(name: str) -> bool:
@@ -51,5 +51,5 @@ def own_input(_spec: ModelSpec, _network: nn.Module) -> InputSpec:
 
 
 def weights(_spec: ModelSpec, _network: nn.Module) -> str:
-    """Empty: as initialised."""
+    """Empty: there are no weights to download."""
     return ""

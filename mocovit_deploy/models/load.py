@@ -166,7 +166,7 @@ def _output_names(spec: ModelSpec, result: Any, inputs: Sequence[str], *, image:
 
 
 def _require_detector(spec: ModelSpec) -> None:
-    """Raise `UsageError` where a form of boxes is asked for that is none, or of another network."""
+    """Raise `UsageError` for an unknown form of boxes, and for boxes of a network that is not a detector."""
     if spec.boxes and spec.boxes not in BOXES:
         raise unknown_choice("form of boxes", spec.boxes, BOXES)
     if spec.boxes and not detection.knows(spec.name):

@@ -175,7 +175,7 @@ def random_like(example: Sequence[Tensor], seed: int) -> list[Tensor]:
 def outputs_of(graph: fx.GraphModule, inputs: Sequence[Tensor]) -> list[Tensor]:
     """Every tensor that `graph` returns, in order.
 
-    It is interpreted: a graph that runs once is not worth generating Python code for.
+    The graph is interpreted, because generating Python code for a graph that runs once takes longer.
     """
     with torch.no_grad():
         result: Any = fx.Interpreter(graph).run(*inputs)

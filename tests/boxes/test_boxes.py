@@ -58,9 +58,7 @@ def test_locations_are_told_from_anchors():
 
 
 def test_anchors_of_another_size_are_refused():
-    with pytest.raises(
-        UsageError, match="3 locations for 384 anchors: the detector is of another image size"
-    ):
+    with pytest.raises(UsageError, match="3 locations, but 384 anchors: the detector has another image size"):
         decode_locations(np.zeros((3, 4)), anchors_of({**TASK, "image_size": [64, 96]}))
 
 
@@ -113,5 +111,5 @@ def test_a_decoded_file_says_the_same():
 
 @pytest.mark.parametrize("task", [{}, {"kind": "segmentation"}])
 def test_a_file_that_is_no_detector_is_refused(task):
-    with pytest.raises(UsageError, match="the file is no detector"):
+    with pytest.raises(UsageError, match="the file is not a detector"):
         detections(task, {})

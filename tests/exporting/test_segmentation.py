@@ -74,7 +74,7 @@ def test_a_search_by_classes_is_refused_by_name(tmp_path):
     spec = ModelSpec("tiny_tasks:segmenter", input=SIZE)
     request = ExportRequest(spec, ("tflite",), ("auto",), output_dir=tmp_path, calibration=calibration)
     (outcome,) = export_model(request, Stages()).outcomes
-    assert "--precision auto judges files by the classes they name, and segmenter gives" in str(outcome.error)
+    assert "--precision auto judges files by their classes, but segmenter returns" in str(outcome.error)
 
 
 @pytest.mark.parametrize("name", ["onnx", "tflite"])

@@ -1,4 +1,4 @@
-"""A small RetinaNet: a feature pyramid, and a head for scores and one for boxes that all its maps share.
+"""A small RetinaNet: a feature pyramid, and a head for scores and one for boxes, both shared by all its maps.
 
     stride_32 - 1x1 -------.- smooth - P32 - stride 2 - P64
                            | x2
@@ -7,12 +7,11 @@
     stride_8  - 1x1 ------ + - smooth - P8
 
     each P - 2 x separable - 1x1 - scores     (N, anchors, classes)      logits
-           - 2 x separable - 1x1 - boxes      (N, anchors, 4)            locations told from the anchors
+           - 2 x separable - 1x1 - boxes      (N, anchors, 4)            locations relative to the anchors
 
-A separable layer is a depthwise 3x3 and a 1x1 convolution, each with BatchNorm and ReLU behind it. Scores and
-boxes leave by outputs of their own, so that no int8 grid has to hold both. With boxes="decoded" the file
-gives shares and boxes in parts of the image instead. Nothing here suppresses boxes: boxes/decode.py does,
-outside the file.
+A separable layer is a depthwise 3x3 and a 1x1 convolution, each followed by BatchNorm and ReLU. Scores and
+boxes are separate outputs, so that they do not share an int8 grid. With boxes="decoded" the outputs are
+probabilities and boxes from 0 to 1 within the image. The network suppresses no boxes; boxes/decode.py does.
 
 Source    arXiv:1708.02002; pyramid arXiv:1612.03144
 """
@@ -34,7 +33,7 @@ from mocovit_deploy.errors import UsageError
 from mocovit_deploy.models.mocovit_network import conv_bn
 
 RARE = 0.01
-"""How likely an untrained detector holds an object at an anchor."""
+"""The probability of an object at an anchor that an untrained detector starts from."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +41,7 @@ class DetectionConfig:
     """The options of the detector."""
 
     num_classes: int = 80
-    """Those of COCO."""
+    """The default is that of COCO."""
     width: int = 64
     """Channels of the pyramid."""
     depth: int = 2
@@ -82,14 +81,14 @@ class Pyramid(nn.Module):
 
 
 def _twice(x: Tensor, like: Tensor) -> Tensor:
-    """`x` enlarged twice, each number repeated, and cut to the size of `like`."""
+    """`x` at twice its size, each number repeated, and cut to the size of `like`."""
     large = F.interpolate(x, scale_factor=2, mode="nearest")
     height, width = like.shape[-2:]
     return large if large.shape[-2:] == like.shape[-2:] else large[..., :height, :width]
 
 
 class Head(nn.Module):
-    """Numbers for each anchor, from every map of a pyramid with the same weights: (N, anchors, numbers)."""
+    """`numbers` numbers for each anchor, (N, anchors, numbers); all maps of the pyramid use its weights."""
 
     def __init__(self, width: int, depth: int, numbers: int) -> None:
         super().__init__()
@@ -124,7 +123,7 @@ class Detector(nn.Module):
         self.boxes = Head(config.width, config.depth, 4)
         nn.init.constant_(self.scores.last.bias, -math.log(1 / RARE - 1))  # type: ignore[arg-type]
         self.decodes = boxes == DECODED
-        # Not of the state dict: a checkpoint fits at every size.
+        # Not in the state dict, so that a checkpoint fits every image size.
         priors = torch.tensor(anchors(sides), dtype=torch.float32)
         self.register_buffer("priors", priors, persistent=False)
         self.task = Task(
@@ -150,7 +149,7 @@ class Detector(nn.Module):
         return {"scores": scores.sigmoid(), "boxes": self._decoded(locations)}
 
     def _decoded(self, locations: Tensor) -> Tensor:
-        """(N, anchors, 4): top, left, bottom, right in parts of the image."""
+        """(N, anchors, 4): top, left, bottom, right, from 0 to 1 within the image."""
         middle = self.priors[:, :2] + locations[..., :2] * (self.priors[:, 2:] / SCALES[0])
         half = (locations[..., 2:] * (1 / SCALES[2])).exp() * (self.priors[:, 2:] / 2)
         return torch.cat([middle - half, middle + half], dim=-1)
