@@ -41,6 +41,6 @@ def test_layers_are_compared(exported):
     assert any(one.tap.layer.module.startswith("blocks.2") for one in report.readings)
 
 
-def test_a_contract_remembers_the_strides(exported):
+def test_a_contract_remembers_the_strides(exported, tmp_path):
     artifacts = [one.artifact for one in exported if one.format == "tflite"]
-    assert "features = [2, 4]" in first_contract(artifacts)
+    assert "features = [2, 4]" in first_contract(artifacts, tmp_path).text
