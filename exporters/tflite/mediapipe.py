@@ -1,8 +1,8 @@
-"""What MediaPipe Tasks must be told of a file that does more than name classes.
+"""Metadata that MediaPipe Tasks needs in files for segmentation and detection.
 
-    segmentation    SEGMENTER_METADATA: its scores are logits, of which MediaPipe takes the softmax
-    detection       DETECTOR_METADATA: the anchors one by one, and how locations are told from them; its
-                    outputs are called location and score. Of boxes="raw" alone: MediaPipe decodes by itself
+    segmentation    SEGMENTER_METADATA: the scores are logits, and MediaPipe takes their softmax
+    detection       DETECTOR_METADATA: every anchor, and how boxes are decoded from them. The outputs are
+                    named location and score. Only for boxes="raw", which MediaPipe decodes by itself
 
 Tables and slots are those of image_segmenter_metadata_schema.fbs and object_detector_metadata_schema.fbs
 (google-ai-edge/mediapipe, mediapipe/tasks/metadata).
@@ -21,13 +21,13 @@ from mocovit_deploy.boxes.decode import RAW
 IDENTIFIER = b"V001"
 PARSER_VERSION = "1.0.0"
 SOFTMAX = 2
-"""Of the enumeration Activation."""
+"""A value of the enumeration Activation."""
 BOUNDING_BOX, BOUNDARIES, RATIO = 3, 1, 0
-"""Of ContentProperties, BoundingBoxType and CoordinateType: corners in parts of the image."""
+"""Values of ContentProperties, BoundingBoxType and CoordinateType: corners, as shares of the image."""
 
 
 def custom_metadata(task: Mapping[str, Any]) -> list[Table]:
-    """The CustomMetadata tables for a file that does `task`; none of one that says nothing."""
+    """The CustomMetadata tables for `task`, the task in the file's manifest; empty for classifiers."""
     if task.get("kind") == SEGMENTATION:
         options = packed(Table(2, {0: SOFTMAX, 1: PARSER_VERSION}), IDENTIFIER)
         return [Table(2, {0: "SEGMENTER_METADATA", 1: options})]
@@ -37,7 +37,7 @@ def custom_metadata(task: Mapping[str, Any]) -> list[Table]:
 
 
 def decodes_itself(task: Mapping[str, Any]) -> bool:
-    """Is it a detector whose boxes MediaPipe decodes?"""
+    """Is `task` a detection whose boxes MediaPipe decodes?"""
     return task.get("kind") == DETECTION and task.get("boxes") == RAW
 
 
@@ -52,7 +52,7 @@ def _detector(task: Mapping[str, Any]) -> bytes:
         0: Int32(task["classes"]),
         1: Int32(len(fixed)),
         2: Int32(4),
-        5: Int32(2),  # numbers of a keypoint: there are none, but MediaPipe insists on two
+        5: Int32(2),  # coordinates of a keypoint: MediaPipe requires 2, even without keypoints
         6: Float32(x_scale),
         7: Float32(y_scale),
         8: Float32(w_scale),
@@ -65,7 +65,7 @@ def _detector(task: Mapping[str, Any]) -> bytes:
 
 
 def content(task: Mapping[str, Any], output: str) -> Table | None:
-    """What the schema calls the content of an output: boxes of a detector; None of anything else."""
+    """The table Content (in the schema's words) of a detector's boxes; None for all other outputs."""
     if name_told(task, output) != "location" or not decodes_itself(task):
         return None
     corners = Table(3, {0: [1, 0, 3, 2], 1: BOUNDARIES, 2: RATIO})
@@ -73,7 +73,7 @@ def content(task: Mapping[str, Any], output: str) -> Table | None:
 
 
 def name_told(task: Mapping[str, Any], output: str) -> str:
-    """What MediaPipe is to call an output: location or score of a detector, its own name elsewhere."""
+    """The name of an output in the metadata: location or score for a detector, else its own name."""
     if not decodes_itself(task):
         return output
     words = {task["outputs"]["boxes"]: "location", task["outputs"]["scores"]: "score"}
@@ -81,7 +81,7 @@ def name_told(task: Mapping[str, Any], output: str) -> str:
 
 
 def labelled_output(task: Mapping[str, Any]) -> str | None:
-    """The output whose classes labels name, if it is no classifier's."""
+    """The name of the output that labels belong to; None for classifiers (see `metadata`)."""
     role = {SEGMENTATION: "segmentation", DETECTION: "scores"}.get(str(task.get("kind")))
     outputs: Mapping[str, str] = task.get("outputs", {})
     return None if role is None else outputs.get(role)

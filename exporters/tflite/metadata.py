@@ -103,7 +103,7 @@ def description(metadata: FileMetadata, inputs: Sequence[TensorSpec], outputs: S
 
 
 def _labelled(metadata: FileMetadata, outputs: Sequence[TensorSpec]) -> str | None:
-    """The output that labels name the classes of."""
+    """The name of the output whose classes the labels name; None if there is none."""
     classifier = classifier_output(outputs)
     return labelled_output(metadata.task) or (None if classifier is None else classifier.name)
 

@@ -1,4 +1,4 @@
-"""Small flatbuffers, packed table by table: the descriptions that stand inside a TFLite file."""
+"""Write small flatbuffers table by table, for the metadata in a TFLite file."""
 
 from __future__ import annotations
 
@@ -9,20 +9,21 @@ from typing import Any
 from mocovit_deploy.extras import needs_extra
 
 BLOCK_BYTES = 16
-"""Where vectors of bytes begin (`force_align` of the schema)."""
+"""Vectors of bytes begin at a multiple of this (`force_align` in the schema)."""
 
 
 @dataclass(frozen=True)
 class Table:
     """A flatbuffer table.
 
-    A field, by slot, is a table, a string, bytes, a list of tables, floats or whole numbers, a small number
-    of one byte, an `Int32` or a `Float32`.
+    A field is a table, a string, bytes, a list of tables, of floats or of whole numbers, a number of one byte
+    (an int), an `Int32` or a `Float32`.
     """
 
     slots: int
     """The number of slots that the schema gives this table."""
     fields: Mapping[int, Any]
+    """By slot."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class Float32:
 
 
 def packed(root: Table, identifier: bytes) -> bytes:
-    """The flatbuffer whose root is a table."""
+    """The flatbuffer with `root` as its root table, and a file identifier of four bytes."""
     builder = needs_extra("flatbuffers", "tflite").Builder(1024)
     builder.Finish(_place(builder, root), identifier)
     return bytes(builder.Output())

@@ -27,7 +27,7 @@ MOVES = ("RESHAPE", "TRANSPOSE", "EXPAND_DIMS", "SQUEEZE", "PAD", "PADV2", "MIRR
 
 
 def values(artifact: Artifact) -> tuple[FileValue, ...]:
-    """The marked values of the file and its outputs, in order; quantized inputs are among them, unmarked.
+    """The marked values of the file, its quantized inputs (without marks) and its outputs, in order.
 
     Raises `ConversionError` for a file that is not TFLite.
     """
@@ -63,7 +63,7 @@ def values(artifact: Artifact) -> tuple[FileValue, ...]:
 
 
 def _levels(tensor: Any) -> Levels | None:
-    """What a value that is stored in whole numbers with one scale can be; None for any other."""
+    """The range and step of a tensor that is stored as integers with one scale; None for any other."""
     grid = tensor.quantization
     scales = [] if grid is None or grid.scale is None else list(grid.scale)
     types = needs_extra("ai_edge_litert.schema_py_generated", "tflite").TensorType
