@@ -117,7 +117,7 @@ class LayerTolerance:
     """Of quantized files, whose layers are judged alone: an error may be so many times what rounding adds to
     the layer (layers/steps.py), and `alone` in any case; `carried` is not judged by. None for others."""
     measured_steps: float | None = None
-    """The largest such multiple over the layers of mocovit_0_5 and mobilenetv3_small_075 on digits."""
+    """The largest such multiple over the layers of the networks trained in examples/digits."""
 
 
 _IN_STEPS = LayerTolerance(carried=0.5, alone=1e-3, measured=(0.0, 0.0), steps=4.0, measured_steps=2.4)
