@@ -77,7 +77,7 @@ def run_parity(
         if compared:
             sys.stdout.write(printable(f"\n{accuracy_text(compared)}\n", keep="\n"))
     errors += lost
-    for text in dict.fromkeys(map(str, errors)):  # images that fit no file are told of once
+    for text in dict.fromkeys(map(str, errors)):  # an error that several files share is printed once
         if text != str(errors[0]):
             say(text)
     if errors:

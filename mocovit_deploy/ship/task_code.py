@@ -1,10 +1,10 @@
-"""Python that loads a segmenter's or a detector's file, prepares an image and decodes what comes out.
+"""Write Python that loads the file of a segmenter or a detector, prepares an image and decodes the outputs.
 
     segmentation    segment(image): the class of each pixel
-    detection       detect(image): name, score and box of each object, suppressed here and not in the file
+    detection       detect(image): name, score and box of each object; this code also suppresses boxes
 
-For Android and iOS, MediaPipe Tasks reads the TFLite files as they are (docs/tasks.md). Templates stand in
-`templates/`, as those of `app_code`.
+On Android and iOS, MediaPipe Tasks reads the TFLite files unchanged (docs/tasks.md). The templates are in
+`templates/`, beside those of `app_code`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Fill = Callable[[str, Mapping[str, str]], str]
 
 
 def is_coded(task: Mapping[str, Any] | None) -> bool:
-    """Is it a task that code is written for?"""
+    """Whether this module writes code for the task."""
     return bool(task) and (task or {}).get("kind") in DECODES
 
 
@@ -43,9 +43,9 @@ def require_one_image(name: str, inputs: Sequence[TensorSpec]) -> None:
 def task_code(
     artifact: Artifact, words: Mapping[str, str], template: Callable[[str], str], fill: Fill
 ) -> str:
-    """The Python of one file that fits `require_one_image`.
+    """The Python code for one file, whose network fits `require_one_image`.
 
-    `words` are those of every template; `template` reads one by its name, and `fill` fills it in.
+    `words` replace placeholders, by name; `template` reads a template by its name, and `fill` fills it in.
     """
     task: Mapping[str, Any] = artifact.task or {}
     image = artifact.inputs[0]
@@ -72,7 +72,7 @@ def _names(task: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _constants(task: Mapping[str, Any]) -> str:
-    """What decoding needs, as assignments."""
+    """The constants that decoding needs, as Python assignments."""
     if task["kind"] == SEGMENTATION:
         return f"STRIDE = {int(task['stride'])}\n"
     strides, ratios, scales = (tuple(task[name]) for name in ("strides", "ratios", "scales"))
