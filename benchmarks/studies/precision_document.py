@@ -153,7 +153,7 @@ def _half(done: Results) -> list[str]:
     def cells() -> Iterator[Sequence[str]]:
         for row, file in _files(done, "digits"):
             half = file.get("half")
-            if half:
+            if half and row.made == "tflite":
                 other = half["smallest_other"]
                 yield (
                     row.title,
