@@ -264,6 +264,7 @@ def test_the_page_is_whole_and_escapes():
     require_whole_page(sweep_page(found[2:]))
     assert as_csv([result(Row("=cmd()", "onnx", "fp32", ()))]).splitlines()[1].startswith("'=cmd()")
     assert next(csv.reader([as_csv(found).splitlines()[0]])) == list(FIELDS)
+    assert as_csv([result(rows[0], sha256="a")]) == as_csv([result(rows[0], sha256="b")])
 
 
 @pytest.mark.slow

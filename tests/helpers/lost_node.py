@@ -14,7 +14,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-DEADLINE_S = 1800.0
+DEADLINE_S = 7200.0
 
 
 def main(words: Sequence[str]) -> int:
