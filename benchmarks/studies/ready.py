@@ -126,14 +126,14 @@ def document(done: Mapping[Row, Mapping[str, Any]]) -> str:
     header = ("network", *(title for title, _, _ in COLUMNS))
     missing = [row.title for row in ROWS if row not in done]
     failed = [f"- {row.title}: {one['error']}" for row, one in done.items() if one.get("error")]
-    commits = ", ".join(sorted({result["commit"] for result in done.values()}))
     lines = [
         "# What delegates would leave to the CPU, network by network",
         "",
-        f"Made by `make ready` at {commits}, from files with random weights: operators that break a rule",
-        "of a delegate, of all operators of the file; *slow* are those that it takes, but computes slowly or",
-        "in another arithmetic. The rules, and who says so, are in [delegates.md](delegates.md). **Nothing",
-        "was run on a GPU or a Neural Engine**, and a file without such operators may still not run there.",
+        f"Made by `make ready` at {_commits(done)}, from files with random weights:",
+        "operators that break a rule of a delegate, of all operators of the file; *slow* are those that it",
+        "takes, but computes slowly or in another arithmetic. The rules, and who says so, are in",
+        "[delegates.md](delegates.md). **Nothing was run on a GPU or a Neural Engine**, and a file without",
+        "such operators may still not run there.",
         f"int8 is `{INT8}`; Core ML files in fp32 stay outside the Neural Engine as a whole.",
         "",
         *table_lines(header, [cells(row, result) for row, result in done.items()]),
@@ -146,6 +146,15 @@ def document(done: Mapping[Row, Mapping[str, Any]]) -> str:
             told = list(_reasons(done, file, delegate, part))
             lines += [f"## {column}: {title}", "", *told, ""] if told else []
     return "\n".join(lines)
+
+
+def _commits(done: Mapping[Row, Mapping[str, Any]]) -> str:
+    """The commit of all rows; if there are several, the rows of each but the most frequent."""
+    found: dict[str, list[str]] = {}
+    for row, result in done.items():
+        found.setdefault(result["commit"], []).append(row.title)
+    usual, *others = sorted(found, key=lambda commit: (-len(found[commit]), commit)) or [""]
+    return usual + "".join(f" ({', '.join(found[commit])} at {commit})" for commit in others)
 
 
 def _reasons(done: Mapping[Row, Mapping[str, Any]], file: str, delegate: str, part: str) -> Iterable[str]:

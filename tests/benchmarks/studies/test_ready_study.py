@@ -37,6 +37,11 @@ def test_the_document_names_reasons_modules_failures_and_what_did_not_run():
     assert "## GPU" not in text  # nothing is outside it
 
 
+def test_rows_of_another_commit_are_named():
+    text = document({ROWS[0]: RESULT, ROWS[1]: RESULT, ROWS[2]: {**RESULT, "commit": "abcdef"}})
+    assert f"`make ready` at 0123456789 ({ROWS[2].title} at abcdef), from files" in text
+
+
 def test_a_row_that_fails_says_why():
     assert "did you mean 'mocovit_1_0'" in run_row(Row("mocovit_10"))["error"]
 
