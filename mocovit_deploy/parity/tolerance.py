@@ -115,12 +115,13 @@ class LayerTolerance:
     efficientvit_b0."""
     steps: float | None = None
     """Of quantized files, whose layers are judged alone: an error may be so many times what rounding adds to
-    the layer (layers/steps.py), and `alone` in any case; `carried` is not judged by. None for others."""
+    the layer (layers/steps.py), and `alone` in any case; `carried` only tells values in an order
+    of their own (layers/order.py). None for others."""
     measured_steps: float | None = None
     """The largest such multiple over the layers of the networks trained in examples/digits."""
 
 
-_IN_STEPS = LayerTolerance(carried=0.5, alone=1e-3, measured=(0.0, 0.0), steps=4.0, measured_steps=2.4)
+_IN_STEPS = LayerTolerance(carried=0.05, alone=1e-3, measured=(0.0, 0.0), steps=4.0, measured_steps=2.4)
 
 LAYER_TOLERANCES = {
     # (format, recipe, arithmetic)
