@@ -69,10 +69,10 @@ def add_labels(ct: Any, package: Path, labels: Sequence[str], output: TensorSpec
             argument.name = output.name
     block.operations.extend(added.operations)
     block.outputs.extend(added.outputs)
-    description, told = specification.description, head.description
-    description.output.extend(told.output)
-    description.predictedFeatureName = told.predictedFeatureName
-    description.predictedProbabilitiesName = told.predictedProbabilitiesName
+    description, added_description = specification.description, head.description
+    description.output.extend(added_description.output)
+    description.predictedFeatureName = added_description.predictedFeatureName
+    description.predictedProbabilitiesName = added_description.predictedProbabilitiesName
     write_atomically(file, specification.SerializeToString(deterministic=True))
 
 

@@ -87,16 +87,17 @@ class Layout:
         mixed = any(0 < len(wanted.intersection(dim)) < len(dim) for wanted in sets for dim in value.physical)
         return self.moved(value, joined(value.order, axes)) if mixed else value
 
-    def in_one(self, value: Value, index: int) -> tuple[Value, int]:
+    def in_one(self, value: Value, index: int, least_rank: int = 1) -> tuple[Value, int]:
         """`alone` for a single dimension."""
-        value, (place,) = self.alone(value, [index])
+        value, (place,) = self.alone(value, [index], least_rank)
         return value, place
 
-    def alone(self, value: Value, indices: Sequence[int]) -> tuple[Value, list[int]]:
+    def alone(self, value: Value, indices: Sequence[int], least_rank: int = 1) -> tuple[Value, list[int]]:
         """The same value with each of these logical dimensions as a physical dimension of its own.
 
         Also returns the indices of those physical dimensions. A dimension of size one has no axes: the n-th
-        of them in the view is the n-th of them in the tensor.
+        of them in the view is the n-th of them in the tensor. A tensor of less than `least_rank` dimensions
+        gets ones in front.
         """
         indices = [index % value.rank for index in indices]
         wanted = [value.logical[index] for index in indices]
@@ -107,7 +108,10 @@ class Layout:
                 value.physical.index(axes) if axes else free[ones.index(index)]
                 for axes, index in zip(wanted, indices, strict=True)
             ]
-            return value, places
+            more = max(0, least_rank - len(value.physical))
+            if not more:
+                return value, places
+            return self.moved(value, ((),) * more + value.physical), [more + place for place in places]
         if not all(wanted):
             return self.moved(value, value.logical), indices
         order: list[Axis] = []
@@ -115,6 +119,7 @@ class Layout:
             mine = next((axes for axes in wanted if axis in axes), (axis,))
             order += mine if axis not in order else ()
         dims = joined(order, wanted)
+        dims = ((),) * (least_rank - len(dims)) + dims
         return self.moved(value, dims), [dims.index(axes) for axes in wanted]
 
     def reshape_view(self, value: Value, shape: Sequence[int]) -> Value:

@@ -24,6 +24,8 @@ from exporters.tflite.direct.unsupported import UnsupportedError
 from exporters.tflite.direct.writer import Operations, Writer, aten
 
 MOST_PIECES = 10
+GPU_RANK = 3
+"""The GPU delegate cuts tensors of 3 or 4 dimensions (exporters/tflite/gpu.py)."""
 
 
 def sliced(w: Writer, x: Value, dim: int, start: int, stop: int) -> Value:
@@ -36,7 +38,7 @@ def sliced(w: Writer, x: Value, dim: int, start: int, stop: int) -> Value:
         raise UnsupportedError("an empty slice")
     if set(x.logical[dim]) & set(x.broadcast):
         x = w.layout.straight(x)
-    x, place = w.layout.in_one(x, dim)
+    x, place = w.layout.in_one(x, dim, least_rank=GPU_RANK)
     held, shape = w.layout.tensor(x), list(sizes(x.physical))
     begin = [0] * len(shape)
     begin[place], shape[place] = start, stop - start

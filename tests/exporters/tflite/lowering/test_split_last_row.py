@@ -83,9 +83,24 @@ def test_a_size_that_is_left_to_the_caller_stays():
     assert not split_last_row(program.module()).changes
 
 
-def test_both_pieces_read_the_same_weights():
+def file_of_a_layer():
     graph = changed(lambda s, x: s.first(x)).graph
     sides = TensorSpec("x", (1, 7, 7, 3), "float32", "nhwc"), TensorSpec("y", (1, WIDE, 7, 7), "float32")
-    model = written(graph, [sides[0]], [sides[1]])
+    return written(graph, [sides[0]], [sides[1]])
+
+
+def test_the_gpu_delegate_takes_the_pieces():
+    """It cuts tensors of 3 or 4 dimensions alone."""
+    from ai_edge_litert import schema_py_generated as schema
+
+    model = file_of_a_layer()
+    graph = model.subgraphs[0]
+    codes = [one.builtinCode for one in model.operatorCodes]
+    cut = [one for one in graph.operators if codes[one.opcodeIndex] == schema.BuiltinOperator.SLICE]
+    assert [list(graph.tensors[one.inputs[0]].shape) for one in cut] == [[1, 49, WIDE]] * 2
+
+
+def test_both_pieces_read_the_same_weights():
+    model = file_of_a_layer()
     stored = [len(one.data) for one in model.buffers if one.data is not None]
     assert stored.count(WIDE * WIDE * 4) == 1
