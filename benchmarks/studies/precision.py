@@ -19,10 +19,8 @@ All rows take 5 hours of one core.
 
 from __future__ import annotations
 
-import json
 import sys
 import tempfile
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -42,18 +40,15 @@ from benchmarks.studies.study import (
     CHECKOUT,
     RowError,
     begun,
-    finished,
     parser_of,
     product_digest,
-    progress,
     rows_like,
+    run_missing,
     run_study,
-    tools,
 )
 from examples.digits.networks import NETWORKS, Trained
 from mocovit_deploy.errors import DeployError
 from mocovit_deploy.files import size_bytes, write_atomically
-from mocovit_deploy.report.commit import commit
 
 DOCUMENT = CHECKOUT / "docs" / "accuracy.md"
 
@@ -114,27 +109,24 @@ ROWS = (
 def main() -> int:
     """Run the missing rows that the options select and write the document. Returns the exit status."""
     given = begun(parser_of("precision", __doc__), ROWS)
-    sources = product_digest()
-    wanted = None if given.keep else sources
-    failed = False
-    for row in rows_like(ROWS, given.only):
-        if row.trained is not None and not row.trained.checkpoint.exists():
-            progress(f"{row.slug}: not trained\n")
-            continue
-        result = finished(given.folder, row, wanted)
-        if result is None or result["error"]:
-            result = _run(given.folder, row, sources)
-        failed = failed or bool(result["error"])
-    done = {row: one for row in ROWS if (one := finished(given.folder, row, wanted)) is not None}
+    done = run_missing(given, ROWS, lambda row: run_row(row, given.folder), brief, sources_of)
     write_atomically(DOCUMENT, document(ROWS, done).encode())
     sys.stdout.write(f"written: {DOCUMENT}\n")
-    return 4 if failed else 0
+    return 4 if any(one["error"] for row, one in done.items() if row in rows_like(ROWS, given.only)) else 0
 
 
-def _run(folder: Path, row: Row, sources: str) -> dict[str, Any]:
-    """Run one row and keep its result. A failure becomes its `error`, and the row is run again next time."""
-    progress(f"{row.slug} ...")
-    start = time.monotonic()
+def sources_of(row: Row) -> str:
+    """The digest of all that could change a row: of a trained row its checkpoint and its images too."""
+    return product_digest(*(() if row.trained is None else row.trained.sources))
+
+
+def brief(_row: Row, result: dict[str, Any]) -> str:
+    """What the terminal says of a row: its error, or how many files it has."""
+    return result["error"] or f"{len(result['files'])} files"
+
+
+def run_row(row: Row, folder: Path) -> dict[str, Any]:
+    """The result of one row. A failure becomes its `error`, and the row is run again next time."""
     result: dict[str, Any] = {"error": None, "files": []}
     with tempfile.TemporaryDirectory(dir=folder, prefix="files-") as scratch:
         try:
@@ -142,11 +134,9 @@ def _run(folder: Path, row: Row, sources: str) -> dict[str, Any]:
                 row, folder, Path(scratch)
             )
         except (RowError, DeployError) as failure:
-            result["error"] = str(failure).replace(f"{scratch}/", "")
-    seconds = time.monotonic() - start
-    progress(f" {seconds:.0f} s, {result['error'] or 'done'}\n")
-    result |= {"sources": sources, "commit": commit(), "tools": tools(), "row_s": round(seconds, 1)}
-    write_atomically(folder / f"{row.slug}.json", json.dumps(result, indent=1).encode())
+            result["error"] = str(failure)
+        if result["error"]:
+            result["error"] = str(result["error"]).replace(f"{scratch}/", "")
     return result
 
 
@@ -195,6 +185,7 @@ def count_ours(row: Row, _folder: Path, scratch: Path) -> dict[str, Any]:
     report = export_full_size(row.model, row.size, scratch)
     (one,) = report["files"]
     told = {"files": one["candidates"], "why": one["why_chosen"], "chosen": one["recipe"]}
+    told["error"] = one["error"]
     return told | {"seconds": report["seconds"], "cpu_seconds": report["cpu_seconds"]}
 
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from benchmarks.studies.study import EXPORT, RowError, child_report
+from benchmarks.studies.study import EXPORT, RowError, child_report, product_digest
 from examples.digits.networks import Trained
 from mocovit_deploy.accuracy.evaluate import Evaluation, evaluate
 from mocovit_deploy.artifacts.artifact import Array, as_taken
@@ -138,7 +138,7 @@ class HeldOut:
 
 def held_out(network: Trained, folder: Path) -> HeldOut:
     """The held-out images of a network, kept in `folder`. Raises `RowError` where its child process fails."""
-    path = folder / f"held-out-{network.name}-{network.size}-{network.checkpoint.stat().st_size}.npz"
+    path = folder / f"held-out-{network.name}-{product_digest(*network.sources)}.npz"
     if not path.exists():
         fresh = path.with_name("new-" + path.name)
         child_report(["-c", HELD_OUT, json.dumps([network.name, str(fresh)])])

@@ -86,14 +86,14 @@ def rows_like(rows: Sequence[AnyRow], pattern: str) -> list[AnyRow]:
     return [row for row in rows if fnmatch.fnmatch(row.slug, pattern)]
 
 
-def product_digest() -> str:
-    """A digest that changes with any file that could change a row."""
+def product_digest(*others: Path) -> str:
+    """A digest that changes with any file of the product, and with `others`, files of the checkout."""
     total = hashlib.sha256()
-    for package in ("mocovit_deploy", "exporters"):
-        for path in sorted((CHECKOUT / package).rglob("*.*")):
-            if path.suffix not in (".py", ".toml"):
-                continue
-            total.update(f"{path.relative_to(CHECKOUT)}\0".encode() + path.read_bytes())
+    inside = [
+        path for package in ("mocovit_deploy", "exporters") for path in (CHECKOUT / package).rglob("*.*")
+    ]
+    for path in [*sorted(one for one in inside if one.suffix in (".py", ".toml")), *others]:
+        total.update(f"{path.relative_to(CHECKOUT)}\0".encode() + path.read_bytes())
     return total.hexdigest()[:16]
 
 
@@ -122,24 +122,33 @@ def run_missing(
     rows: Sequence[AnyRow],
     run_row: Callable[[AnyRow], dict[str, Any]],
     brief: Callable[[AnyRow, dict[str, Any]], str],
+    sources_of: Callable[[AnyRow], str] | None = None,
 ) -> dict[AnyRow, dict[str, Any]]:
     """Run those of the rows that the options select and that have no result, or failed; return all results.
 
-    `given` are the options of `begun`. Each result is kept with its sources and its commit. `brief` is the
-    text that is printed behind the row when it is done.
+    `given` are the options of `begun`. Each result is kept with its sources, its commit and its seconds.
+    `brief` is the text that is printed behind the row when it is done. `sources_of` gives the digest of all
+    that could change a row; without it that is `product_digest()` for every row.
     """
-    sources = product_digest()
-    wanted = None if given.keep else sources
+    product = product_digest()
+
+    def sources(row: AnyRow) -> str:
+        return product if sources_of is None else sources_of(row)
+
+    def known_result(row: AnyRow) -> dict[str, Any] | None:
+        return finished(given.folder, row, None if given.keep else sources(row))
+
     selected = rows_like(rows, given.only)
     for number, row in enumerate(selected, 1):
-        known = finished(given.folder, row, wanted)
+        known = known_result(row)
         if known is None or known.get("error"):
             progress(f"[{number}/{len(selected)}] {row.slug} ...")
             start = time.monotonic()
-            result = {**run_row(row), "sources": sources, "commit": commit()}
+            result = {**run_row(row), "sources": sources(row), "commit": commit(), "tools": tools()}
+            result["row_s"] = round(time.monotonic() - start, 1)
             write_atomically(given.folder / f"{row.slug}.json", json.dumps(result, indent=1).encode())
-            progress(f" {time.monotonic() - start:.0f} s, {brief(row, result)}\n")
-    results = {row: finished(given.folder, row, wanted) for row in rows}
+            progress(f" {result['row_s']:.0f} s, {brief(row, result)}\n")
+    results = {row: known_result(row) for row in rows}
     return {row: result for row, result in results.items() if result is not None}
 
 

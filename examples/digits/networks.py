@@ -28,6 +28,11 @@ class Trained:
         """The file in this folder that the trained network is written to."""
         return FOLDER / f"{self.name}_{self.size}.safetensors"
 
+    @property
+    def sources(self) -> tuple[Path, ...]:
+        """The files that decide what it answers, and on which images: checkpoint, networks and images."""
+        return (self.checkpoint, FOLDER / "networks.py", FOLDER / "data.py")
+
 
 NETWORKS = (
     Trained("mocovit_0_5", 96, 1600),

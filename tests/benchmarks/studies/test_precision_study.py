@@ -1,4 +1,5 @@
 import json
+import sys
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ from benchmarks.studies.precision import ROWS, Row
 from benchmarks.studies.precision_document import BARS_MS, document
 from benchmarks.studies.precision_files import HeldOut, as_row, held_out, judge_in_half, words_of
 from benchmarks.studies.study import RowError
-from examples.digits.networks import NETWORKS
+from examples.digits.networks import NETWORKS, Trained
 from mocovit_deploy.spec import Preprocessing
 
 JUDGED = {
@@ -84,16 +85,37 @@ def test_counts_stand_beside_stock_and_a_missed_bar_is_said():
     assert "- mocovit_1_0, full size: 6.20 ms, of 6.0" in text
 
 
+def _study(monkeypatch, folder, work):
+    monkeypatch.setitem(precision.WORK, ("digits", "ours"), work)
+    monkeypatch.setattr(precision, "DOCUMENT", folder / "accuracy.md")
+    monkeypatch.setattr(sys, "argv", ["precision", "--folder", str(folder), "--only", OURS.slug])
+    return precision.main(), json.loads((folder / f"{OURS.slug}.json").read_text())
+
+
 def test_a_row_that_fails_is_kept_with_its_error_and_run_again(tmp_path, monkeypatch):
     def fail(*_):
-        raise RowError(f"{tmp_path}: no room")
+        raise RowError("no room")
 
-    monkeypatch.setitem(precision.WORK, ("digits", "ours"), fail)
-    result = precision._run(tmp_path, OURS, "sources")
-    assert "no room" in result["error"]
-    assert json.loads((tmp_path / f"{OURS.slug}.json").read_text())["sources"] == "sources"
-    monkeypatch.setitem(precision.WORK, ("digits", "ours"), lambda *_: {"files": [FILE]})
-    assert precision._run(tmp_path, OURS, "sources")["error"] is None
+    status, result = _study(monkeypatch, tmp_path, fail)
+    assert (status, result["error"]) == (4, "no room")
+    status, result = _study(monkeypatch, tmp_path, lambda *_: {"files": [FILE]})
+    assert (status, result["error"]) == (0, None)
+    assert _study(monkeypatch, tmp_path, fail)[0] == 0, "a finished row is not run again"
+
+
+def test_a_new_checkpoint_runs_the_rows_of_its_network_again(tmp_path, monkeypatch):
+    _study(monkeypatch, tmp_path, lambda *_: {"files": [FILE]})
+    monkeypatch.setattr(Trained, "sources", (precision.CHECKOUT / "README.md",))
+    assert _study(monkeypatch, tmp_path, lambda *_: {"files": [FILE, FILE]})[1]["files"] == [FILE, FILE]
+
+
+def test_a_search_that_accepts_no_file_is_an_error_with_its_candidates(tmp_path, monkeypatch):
+    refused = {"candidates": [FILE], "why_chosen": None, "recipe": "auto", "error": "none passes"}
+    report = {"files": [refused], "seconds": 1.0, "cpu_seconds": 1.0}
+    monkeypatch.setattr(precision, "export_full_size", lambda *_: report)
+    result = precision.run_row(SEARCHED, tmp_path)
+    assert result["error"] == "none passes"
+    assert result["files"] == [FILE]
 
 
 def test_a_network_is_named_as_the_exporter_wants_it():
