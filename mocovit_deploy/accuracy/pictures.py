@@ -97,7 +97,8 @@ def read_pixels(path: Path, image: InputSpec) -> Array:
         raise NoImageError(f"not an image: {first_line(error)}") from None
     height, width = image.sides
     shrink = min(picture.width / width, picture.height / height)
-    wide, high = width * shrink, height * shrink
+    # A product may exceed the picture by a rounding error, and PIL refuses a box with a negative corner.
+    wide, high = min(width * shrink, picture.width), min(height * shrink, picture.height)
     left, top = (picture.width - wide) / 2, (picture.height - high) / 2
     box = (left, top, min(left + wide, picture.width), min(top + high, picture.height))
     scaled = picture.resize((width, height), box=box)

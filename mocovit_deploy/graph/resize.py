@@ -20,7 +20,7 @@ BICUBIC = (aten.upsample_bicubic2d.default, aten.upsample_bicubic2d.vec)
 
 def bicubic_matrices(node: fx.Node) -> tuple[Tensor, Tensor]:
     """R (Ho, H) and C (Wo, W), float64, for a call of `BICUBIC` on an image (N, C, H, W)."""
-    out, size = shape_of(node)[2:], shape_of(argument(node, "input"))[2:]
+    out, size = shape_of(node)[2:], shape_of(node.all_input_nodes[0])[2:]
     align_corners = bool(argument(node, "align_corners"))
     if node.target is aten.upsample_bicubic2d.vec:
         scales: Sequence[float | None] = argument(node, "scale_factors") or (None, None)
