@@ -108,15 +108,21 @@ except RuntimeError as error:
     interpreter = Interpreter(path, experimental_op_resolver_type=resolver)
     interpreter.allocate_tensors()
 (taken,), (given,) = interpreter.get_input_details(), interpreter.get_output_details()
-found = []
+(scale, zero), found = taken["quantization"], []
 for one in images:
-    interpreter.set_tensor(taken["index"], preprocess(one, Preprocessing())[None])
+    batch = preprocess(one, Preprocessing())[None]
+    if scale:
+        batch = np.clip(np.round(batch / scale) + zero, -128, 127).astype(taken["dtype"])
+    interpreter.set_tensor(taken["index"], batch)
     interpreter.invoke()
     found.append(interpreter.get_tensor(given["index"])[0].copy())
 np.save(output, top_1(np.array(found)))
 print(json.dumps({"refused": refused}))
 """
-"""A program that runs a stock file on the held-out images, by TFLite's own kernels if XNNPACK refuses it."""
+"""A program that runs a stock file on the held-out images, by TFLite's own kernels if XNNPACK refuses it.
+
+ai-edge-quantizer gives some files an input in int8, others one in float.
+"""
 
 
 @dataclass(frozen=True)

@@ -113,3 +113,14 @@ def metadata(model: Any, name: str) -> bytes | None:
 
 def _name(entry: Any) -> str:
     return entry.name.decode() if isinstance(entry.name, bytes) else str(entry.name)
+
+
+def codes_of(model: Any, *kinds: str) -> set[int]:
+    """The indices of operator codes of these kinds."""
+    builtin = needs_extra("ai_edge_litert.schema_py_generated", "tflite").BuiltinOperator
+    wanted = {getattr(builtin, kind) for kind in kinds}
+    return {
+        index
+        for index, code in enumerate(model.operatorCodes)
+        if max(code.builtinCode, code.deprecatedBuiltinCode) in wanted
+    }

@@ -15,19 +15,16 @@ from typing import Any
 
 import numpy as np
 
-from exporters.tflite.flatbuffer import model_bytes, read_model
+from exporters.tflite.flatbuffer import codes_of, model_bytes, read_model
+from exporters.tflite.rounding import CONVERSIONS, MOVES, levels_of, marks_of, roundings
 from exporters.tflite.run import arithmetic_of, interpreter
 from mocovit_deploy.artifacts.artifact import Array, Artifact
-from mocovit_deploy.artifacts.marks import FileValue, Levels, marks_in
+from mocovit_deploy.artifacts.marks import FileValue
 from mocovit_deploy.errors import ConversionError, first_line
-from mocovit_deploy.extras import needs_extra
-
-MOVES = ("RESHAPE", "TRANSPOSE", "EXPAND_DIMS", "SQUEEZE", "PAD", "PADV2", "MIRROR_PAD")
-"""Operators that only rearrange a value for the operator that reads it."""
 
 
 def values(artifact: Artifact) -> tuple[FileValue, ...]:
-    """The marked values of the file, its quantized inputs (without marks) and its outputs, in order.
+    """The marked values of the file and its outputs, in order.
 
     Raises `ConversionError` for a file that is not TFLite.
     """
@@ -35,13 +32,8 @@ def values(artifact: Artifact) -> tuple[FileValue, ...]:
     graph = model.subgraphs[0]
     names = _names(model)
     varying = {int(index) for index in graph.inputs}
-    conversions = _codes(model, "QUANTIZE", "DEQUANTIZE")
-    computed = _last_computed(model)
-    quantized_later = {
-        int(operator.inputs[0]): _levels(graph.tensors[int(operator.outputs[0])])
-        for operator in graph.operators
-        if operator.opcodeIndex in _codes(model, "QUANTIZE")
-    }
+    conversions = codes_of(model, *CONVERSIONS)
+    computed, rounded = _last_computed(model), roundings(model, names)
     found = []
     for place, operator in enumerate(graph.operators):
         if not varying.intersection(map(int, operator.inputs)):
@@ -50,32 +42,18 @@ def values(artifact: Artifact) -> tuple[FileValue, ...]:
             varying.add(index)
             tensor = graph.tensors[index]
             first = {} if index in graph.outputs else computed
-            marks = tuple(mark for mark in _marks(tensor) if place >= first.get(mark, 0))
+            marks = tuple(mark for mark in marks_of(tensor) if place >= first.get(mark, 0))
             copied = operator.opcodeIndex in conversions  # the value itself is listed where it is computed
-            quantized_input = copied and operator.inputs[0] in graph.inputs
-            if (marks and not copied) or quantized_input or index in graph.outputs:
-                marks = () if quantized_input else marks
+            if (marks and not copied) or index in graph.outputs:
                 shape = tuple(map(int, tensor.shape))
                 layout = "nhwc" if len(shape) == 4 else ""
-                levels = _levels(tensor) or quantized_later.get(index)
-                found.append(FileValue(names[index], marks, shape, layout, levels))
+                source = graph.tensors[int(operator.inputs[0])] if copied else tensor
+                levels = levels_of(tensor) or levels_of(source)
+                own = [rounded[mark] for mark in marks_of(tensor) if mark in rounded]
+                reads = tuple(dict.fromkeys(read for one in own for read in one.reads))
+                whole = any(one.whole_weights for one in own)
+                found.append(FileValue(names[index], marks, shape, layout, levels, reads, whole))
     return tuple(found)
-
-
-def _levels(tensor: Any) -> Levels | None:
-    """The range and step of a tensor that is stored as integers with one scale; None for any other."""
-    grid = tensor.quantization
-    scales = [] if grid is None or grid.scale is None else list(grid.scale)
-    types = needs_extra("ai_edge_litert.schema_py_generated", "tflite").TensorType
-    limits = {types.INT8: (-128, 127), types.UINT8: (0, 255), types.INT16: (-32768, 32767)}
-    if len(scales) != 1 or tensor.type not in limits:
-        return None
-    step, zero, (low, high) = float(scales[0]), int(grid.zeroPoint[0]), limits[tensor.type]
-    return Levels((low - zero) * step, (high - zero) * step, step)
-
-
-def _marks(tensor: Any) -> tuple[str, ...]:
-    return marks_in(tensor.name.decode(errors="replace"))
 
 
 def _last_computed(model: Any) -> dict[str, int]:
@@ -85,12 +63,14 @@ def _last_computed(model: Any) -> dict[str, int]:
 
     An operator before that place prepares an operand: its result is not the value of the layer.
     """
-    moves = _codes(model, *MOVES, "QUANTIZE", "DEQUANTIZE")
+    moves = codes_of(model, *MOVES, *CONVERSIONS)
     graph = model.subgraphs[0]
     found: dict[str, int] = {}
     for place, operator in enumerate(graph.operators):
         if operator.opcodeIndex not in moves:
-            found |= {mark: place for index in operator.outputs for mark in _marks(graph.tensors[int(index)])}
+            found |= {
+                mark: place for index in operator.outputs for mark in marks_of(graph.tensors[int(index)])
+            }
     return found
 
 
@@ -173,17 +153,6 @@ def _tables(artifact: Artifact) -> Any:
     if any(signature.subgraphIndex for signature in model.signatureDefs or []):
         raise ConversionError(f"{artifact.path}: its inputs are not those of its first subgraph")
     return model
-
-
-def _codes(model: Any, *kinds: str) -> set[int]:
-    """The indices of operator codes of these kinds."""
-    builtin = needs_extra("ai_edge_litert.schema_py_generated", "tflite").BuiltinOperator
-    wanted = {getattr(builtin, kind) for kind in kinds}
-    return {
-        index
-        for index, code in enumerate(model.operatorCodes)
-        if max(code.builtinCode, code.deprecatedBuiltinCode) in wanted
-    }
 
 
 def _names(model: Any) -> dict[int, str]:

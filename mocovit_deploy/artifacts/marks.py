@@ -25,6 +25,16 @@ class Levels:
 
 
 @dataclass(frozen=True)
+class RoundedRead:
+    """An operand that operators of a file read in whole numbers, though the value is not stored in them."""
+
+    source: tuple[str, ...]
+    """The marks of the value; of an input of the file, its name."""
+    levels: Levels | None
+    """None if they are chosen at each run, from the range of the value (dynamic quantization)."""
+
+
+@dataclass(frozen=True)
 class FileValue:
     """An intermediate value or an output of a file."""
 
@@ -36,7 +46,11 @@ class FileValue:
     layout: str = ""
     """The format's usual layout for values of this rank, as in "nhwc"; a hint if the shape fits several."""
     levels: Levels | None = None
-    """Of a value in whole numbers, or one that is rounded to them before it is read; None for others."""
+    """Of a value in whole numbers; None for others."""
+    reads: tuple[RoundedRead, ...] = ()
+    """What the operators with these marks round before they read it."""
+    whole_weights: bool = False
+    """Whether the weights that it is computed with are stored in whole numbers."""
 
 
 def mark(module: str, operation: str) -> str:

@@ -12,7 +12,8 @@ from mocovit_deploy.artifacts.golden import Golden, read_golden
 from mocovit_deploy.artifacts.manifest import read_manifest
 from mocovit_deploy.cli.output import REPORT_SCHEMA_VERSION, print_json
 from mocovit_deploy.errors import DeployError, ParityError
-from mocovit_deploy.layers.check import LayerReference, LayerReport, check_against, lowered_by, original
+from mocovit_deploy.layers.check import LayerReference, check_against, lowered_by, original
+from mocovit_deploy.layers.report import LayerReport
 from mocovit_deploy.layers.taps import LayerReading
 from mocovit_deploy.parity.compare import Difference
 from mocovit_deploy.parity.decide import PASS

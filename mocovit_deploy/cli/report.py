@@ -230,9 +230,14 @@ def _layers(artifact: Artifact, layers: LayersOfFiles) -> LayerFacts:
         report = layers.check(artifact, read_golden(artifact), bisect=False)
     except DeployError as error:
         return LayerFacts(curve=Curve(name, ()), reason=str(error).removeprefix(f"{artifact.path}: "))
-    errors = tuple(one.carried.max_error if one.carried.finite else None for one in report.readings)
+    # Layers of a quantized file are judged alone, each by a bound of its own, so no line can show it.
+    decisive = [
+        one.carried if report.steps is None or one.alone is None else one.alone for one in report.readings
+    ]
+    errors = tuple(one.max_error if one.finite else None for one in decisive)
+    alone, bound = ("", report.bound) if report.steps is None else (", each alone", None)
     return LayerFacts(
-        curve=Curve(f"{name}, computed in {report.arithmetic}", errors, report.bound),
+        curve=Curve(f"{name}, computed in {report.arithmetic}{alone}", errors, bound),
         modules=tuple(one.tap.layer.module or "(network)" for one in report.readings),
         verdict=str(report.verdict),
         reason=report.reason,

@@ -32,7 +32,7 @@ def judging_of(context: ExportContext) -> Judging | None:
     if calibration is None or calibration.judging is None:
         return None
     judging, network = calibration.judging, context.network
-    outputs = context.reference.output_specs
+    outputs = context.reference.output_specs()
     if len(outputs) != 1 or classifier_output(outputs) is None:
         given = ", ".join(f"{one.name} {list(one.shape)}" for one in outputs)
         raise UsageError(

@@ -61,14 +61,14 @@ def export_model(request: ExportRequest, stages: Stages, live: Network | None = 
             network = load_network(request.model) if live is None else live
         with stages("reference"):
             reference = run_original(network, request)
-            require_fitting_labels(request.labels, reference.output_specs, network.task)
+            require_fitting_labels(request.labels, reference.output_specs(), network.task)
             if request.app_code:
-                inputs = reference.input_specs(request.dynamic_batch)
-                require_codable(network.name, inputs, reference.output_specs, network.task)
+                inputs = reference.input_specs(free_batch=request.dynamic_batch)
+                require_codable(network.name, inputs, reference.output_specs(), network.task)
         answers = None
         if request.accuracy is not None:
             with stages("labelled images"):
-                answers = ask_original(network, request.accuracy, request.labels, reference.output_specs)
+                answers = ask_original(network, request.accuracy, request.labels, reference.output_specs())
         with stages("capture"):
             example = network.inputs.for_capture(request.model.seed, request.dynamic_batch)
             original = capture(network.module, example, request.dynamic_batch)

@@ -12,7 +12,7 @@ from torch import Tensor, fx
 
 from mocovit_deploy.accuracy.breakdown import Breakdown
 from mocovit_deploy.accuracy.judge import compare_answers, drop_error
-from mocovit_deploy.artifacts.artifact import Array, Artifact
+from mocovit_deploy.artifacts.artifact import Artifact
 from mocovit_deploy.artifacts.golden import Golden, golden_path, write_golden
 from mocovit_deploy.artifacts.manifest import write_manifest
 from mocovit_deploy.artifacts.provenance import provenance_of
@@ -38,7 +38,7 @@ from mocovit_deploy.quantization.scheme import Scheme
 from mocovit_deploy.search.candidate import Candidate
 from mocovit_deploy.ship.app_code import write_app_code
 from mocovit_deploy.ship.metadata import FileMetadata
-from mocovit_deploy.spec import BATCH, ExportRequest, TensorSpec
+from mocovit_deploy.spec import ExportRequest
 from mocovit_deploy.terminal.progress import Stages
 
 
@@ -281,22 +281,13 @@ def _artifact(
 
 
 def _job(context: ExportContext, recipe: str, file_name: str, scheme: Scheme | None) -> ExportJob:
-    request = context.request
-
-    def described(name: str, array: Array, *, image: bool = True) -> TensorSpec:
-        shape: tuple[int | str, ...] = array.shape[1:]
-        free = (BATCH, *shape[1:]) if request.dynamic_batch else shape
-        return TensorSpec(name, free, str(array.dtype), "nchw" if image and len(shape) == 4 else "")
-
+    request, reference = context.request, context.reference
     scored = context.network.task is not None  # then no output is an image
-
     return ExportJob(
         path=context.staging.folder / file_name,
         recipe=recipe,
-        inputs=tuple(described(name, array) for name, array in context.reference.inputs.items()),
-        outputs=tuple(
-            described(name, array, image=not scored) for name, array in context.reference.outputs.items()
-        ),
+        inputs=reference.input_specs(free_batch=request.dynamic_batch, layout="nchw"),
+        outputs=reference.output_specs(free_batch=request.dynamic_batch, layout="" if scored else "nchw"),
         layout=request.layout,
         opset=request.opset,
         simplify=request.simplify,

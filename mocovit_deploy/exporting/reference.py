@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -36,18 +36,25 @@ class Reference:
     no_float64: str
     """Why the network could not be run in float64, so that files are judged against `outputs`; else empty."""
 
-    @property
-    def output_specs(self) -> tuple[TensorSpec, ...]:
-        """The outputs of one run, in PyTorch's layout."""
-        return tuple(
-            TensorSpec(name, array.shape[1:], str(array.dtype)) for name, array in self.outputs.items()
-        )
+    def output_specs(self, *, free_batch: bool = False, layout: str = "") -> tuple[TensorSpec, ...]:
+        """The outputs of one run, as PyTorch has them; the first dimension is `BATCH` if it is free.
 
-    def input_specs(self, free_batch: bool) -> tuple[TensorSpec, ...]:
-        """The inputs of one run, as PyTorch has them; the first dimension is `BATCH` if it is free."""
-        runs = {name: array.shape[1:] for name, array in self.inputs.items()}
-        shapes = {name: (BATCH, *shape[1:]) if free_batch else shape for name, shape in runs.items()}
-        return tuple(TensorSpec(name, shape, str(self.inputs[name].dtype)) for name, shape in shapes.items())
+        `layout` is that of outputs with four dimensions.
+        """
+        return _specs(self.outputs, free_batch, layout)
+
+    def input_specs(self, *, free_batch: bool = False, layout: str = "") -> tuple[TensorSpec, ...]:
+        """The inputs of one run, likewise."""
+        return _specs(self.inputs, free_batch, layout)
+
+
+def _specs(samples: Mapping[str, Array], free_batch: bool, layout: str) -> tuple[TensorSpec, ...]:
+    specs = []
+    for name, array in samples.items():
+        shape: tuple[int | str, ...] = array.shape[1:]
+        free = (BATCH, *shape[1:]) if free_batch else shape
+        specs.append(TensorSpec(name, free, str(array.dtype), layout if len(shape) == 4 else ""))
+    return tuple(specs)
 
 
 def run_original(
@@ -97,7 +104,7 @@ def calibration_samples(
     """
     places = sorted({int(place) for place in np.linspace(0, len(calibration) - 1, SAMPLES).round()})
     inputs = [np.ascontiguousarray(calibration.inputs[name][places]) for name in names]
-    return tuple(f"calibration image {place}" for place in places), inputs
+    return tuple(f"calibration run {place}" for place in places), inputs
 
 
 def golden_of(reference: Reference, written: Written) -> Golden:

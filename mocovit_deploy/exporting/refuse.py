@@ -95,14 +95,14 @@ def _refuse_missing_images(request: ExportRequest) -> None:
         folder = Path(request.accuracy.source)
         if _is_absent(request.accuracy.source):
             forms = "a folder with one folder for each class, an .npz, or module:function"
-            raise UsageError(f"{folder}: no such folder; --data takes {forms}")
+            raise UsageError(f"{folder}: no such file or folder; --data takes {forms}")
         if folder.is_dir():
             files_by_class(folder)
     if request.calibration is not None:
         source = request.calibration.source
         if source != RANDOM and _is_absent(source):
             forms = f"a folder of images, an .npz, module:function, or the word {RANDOM}"
-            raise UsageError(f"{source}: no such folder; --calibration takes {forms}")
+            raise UsageError(f"{source}: no such file or folder; --calibration takes {forms}")
         if Path(source).is_dir():
             files_in(Path(source))
 

@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from mocovit_deploy.artifacts.artifact import Artifact
 from mocovit_deploy.artifacts.golden import Golden
 from mocovit_deploy.errors import DeployError, ParityError
-from mocovit_deploy.layers.check import LayerReference, check_against, describe_reading
+from mocovit_deploy.layers.check import LayerReference, check_against
 from mocovit_deploy.layers.original import Layer
+from mocovit_deploy.layers.report import describe_reading
 from mocovit_deploy.layers.sensitivity import Branch
 from mocovit_deploy.layers.symptoms import MISPLACED
 from mocovit_deploy.layers.taps import LayerReading

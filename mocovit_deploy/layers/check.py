@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, cast
+from dataclasses import dataclass, field
+from functools import cache
 
 import numpy as np
 from torch import fx
@@ -19,15 +19,16 @@ from mocovit_deploy.formats import Predictor, format_named
 from mocovit_deploy.graph.capture import capture
 from mocovit_deploy.layers.farthest import with_farthest, worst_output
 from mocovit_deploy.layers.order import in_known_order
-from mocovit_deploy.layers.original import Missing, Trace
+from mocovit_deploy.layers.original import Trace
+from mocovit_deploy.layers.report import LayerReport, describe_reading
 from mocovit_deploy.layers.steps import rounding_errors
-from mocovit_deploy.layers.taps import LayerReading, find_taps, first_divergence, missing_after, read_taps
+from mocovit_deploy.layers.taps import Tap, find_taps, first_divergence, missing_after, read_taps
 from mocovit_deploy.layers.trace import graph_after, trace
 from mocovit_deploy.models.load import Network, load_network
 from mocovit_deploy.parity.compare import compare_output
-from mocovit_deploy.parity.decide import FAIL, PASS, Verdict
+from mocovit_deploy.parity.decide import FAIL, PASS
 from mocovit_deploy.parity.tolerance import LAYER_TOLERANCES, SAME_NETWORK
-from mocovit_deploy.parity.verdict import not_computed, without_nan
+from mocovit_deploy.parity.verdict import not_computed
 from mocovit_deploy.passes.run import Pass, rewrite
 from mocovit_deploy.quantization.recipes import recipe_named
 
@@ -40,53 +41,6 @@ output.
 
 
 @dataclass(frozen=True)
-class LayerReport:
-    """The comparison of every layer of one file with the original network's."""
-
-    verdict: Verdict
-    reason: str
-    runtime: str
-    arithmetic: str
-    bound: float
-    """The largest error of a layer, relative to its range, that is not a divergence."""
-    samples: tuple[str, ...]
-    """Names of the golden samples that layers were compared on."""
-    readings: tuple[LayerReading, ...]
-    """The layers that the file has values of, in the order of execution."""
-    missing: tuple[Missing, ...]
-    """The layers that the file has no values of."""
-    not_run: str = ""
-    """The arithmetic that the file is made for and this machine did not run, as in "fp16 arithmetic"."""
-    steps: float | None = None
-    """Of quantized files: how many times what rounding adds to it a layer may be off alone."""
-
-    @property
-    def limit(self) -> str:
-        """What a layer may be off by, in words."""
-        if self.steps is None:
-            return f"{self.bound:.0e} of the layer's range"
-        return f"{self.steps:g} times what rounding adds to the layer"
-
-    def as_json(self) -> dict[str, Any]:
-        """Plain data; infinities and NaN become None."""
-        divergence = first_divergence(self.readings)
-        document = {
-            "verdict": self.verdict,
-            "reason": self.reason,
-            "runtime": self.runtime,
-            "arithmetic": self.arithmetic,
-            "not_run": self.not_run,
-            "bound": self.bound,
-            "steps": self.steps,
-            "samples": self.samples,
-            "first_divergence": divergence and _reading_as_json(divergence),
-            "layers": [_reading_as_json(reading) for reading in self.readings],
-            "without_counterpart": [dataclasses.asdict(one) for one in self.missing],
-        }
-        return cast("dict[str, Any]", without_nan(document))
-
-
-@dataclass(frozen=True)
 class LayerReference:
     """The layers of a file's original network, with their values for some golden samples."""
 
@@ -95,8 +49,8 @@ class LayerReference:
     """The numbers of those samples in the golden file."""
     lowered: tuple[str, ...] = ()
     """The rewrites of the files that it can be compared with (`lowered_by`)."""
-    inputs: tuple[tuple[Array, ...], ...] = ()
-    """The network's inputs for each of the samples."""
+    inputs: Mapping[str, tuple[Array, ...]] = field(default_factory=dict)
+    """By name, the network's inputs for each of the samples, in the order that the graph takes them."""
     graph: Callable[[], fx.GraphModule] | None = None
     """Makes the graph of the operations of `inside`, in float64."""
 
@@ -171,8 +125,8 @@ def look(
         inside,
         tuple(chosen),
         tuple(run.__name__ for run in lowerings),
-        tuple(tuple(run[name] for name in network.input_names) for run in runs),
-        lambda: graph_after(captured, without, lowerings),
+        {name: tuple(run[name] for run in runs) for name in network.input_names},
+        cache(lambda: graph_after(captured, without, lowerings)),
     )
 
 
@@ -262,16 +216,20 @@ def _looked_into(
     bound = tolerance.alone if bisect else tolerance.carried
     inputs = [{name: array[i] for name, array in golden.inputs.items()} for i in reference.samples]
     carried = [plain(sample) for sample in inputs]
-    taps, in_another = in_known_order(inside, taps, carried, tolerance.carried)
+    rounded = tolerance.steps is not None
+    taps, in_another = in_known_order(inside, taps, carried, tolerance.carried, rounded=rounded)
     names = [tap.value.name for tap in taps]
     stand_ins = [tap.value.name for tap in taps if not inside.is_output(tap.layer)]
     forced = exporter.load_inside(artifact, names, stand_ins) if bisect else None
-    bounds: dict[str, float] = {}
-    if tolerance.steps is not None:
+
+    def bounds_of(settled: Sequence[Tap]) -> dict[str, float]:
+        if tolerance.steps is None:
+            return {}
         assert reference.graph is not None, "a reference that `look` did not make"
-        errors = rounding_errors(reference.graph(), inside, taps, values, reference.inputs)
-        bounds = {name: max(error * tolerance.steps, bound) for name, error in errors.items()}
-    readings = read_taps(inside, taps, inputs, carried, forced, bound, bounds)
+        errors = rounding_errors(reference.graph(), inside, settled, values, reference.inputs)
+        return {name: max(error * tolerance.steps, bound) for name, error in errors.items()}
+
+    readings = read_taps(inside, taps, inputs, carried, forced, bound, bounds_of)
     divergence = first_divergence(readings)
     samples = tuple(golden.names[i] for i in reference.samples)
     report = LayerReport(
@@ -290,32 +248,3 @@ def _looked_into(
         return dataclasses.replace(report, reason=f"{len(readings)} layers within {report.limit}"), plain
     reason = f"first divergence: {describe_reading(divergence)}"
     return dataclasses.replace(report, verdict=FAIL, reason=reason), plain
-
-
-def describe_reading(reading: LayerReading) -> str:
-    """A reading in one sentence that begins with the torch module."""
-    decisive = reading.alone or reading.carried
-    error = f"off by {decisive.max_error:.1e} of its range" if decisive.finite else "not finite"
-    how = " alone" if reading.alone is not None else ""
-    module, *others = reading.span
-    along = f", with {', '.join(one or 'the network' for one in others)} in one piece" if others else ""
-    kind = f": {reading.kind}" if reading.kind else ""
-    return f"{module or 'the network'} ({reading.tap.layer.kind}{along}) is {error}{how}{kind}"
-
-
-def _reading_as_json(reading: LayerReading) -> dict[str, Any]:
-    tap = reading.tap
-    return {
-        "module": tap.layer.module,
-        "operation": tap.layer.operation,
-        "kind": tap.layer.kind,
-        "original": tap.layer.original,
-        "span": reading.span,
-        "file_value": tap.value.name,
-        "arrangement": tap.form,
-        "carried": dataclasses.asdict(reading.carried),
-        "alone": reading.alone and dataclasses.asdict(reading.alone),
-        "allowed": reading.allowed,
-        "diverges": reading.diverges,
-        "what": reading.kind,
-    }

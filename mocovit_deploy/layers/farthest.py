@@ -39,9 +39,7 @@ def with_farthest(readings: Sequence[LayerReading]) -> tuple[LayerReading, ...]:
 
     Farthest relative to what is allowed: steps of quantized layers differ.
     """
-    errors = [
-        reading.alone.max_error / (reading.allowed or 1.0) if reading.alone else 0.0 for reading in readings
-    ]
+    errors = [reading.alone.max_error / reading.allowed if reading.alone else 0.0 for reading in readings]
     place = errors.index(max(errors))
     return tuple(
         replace(reading, diverges=True) if number == place else reading

@@ -15,18 +15,31 @@ from collections.abc import Mapping, Sequence
 
 from mocovit_deploy.artifacts.artifact import Array
 from mocovit_deploy.layers.original import Layer, Missing, Trace
-from mocovit_deploy.layers.symptoms import misplaced
+from mocovit_deploy.layers.symptoms import gain_of_sorting, misplaced
 from mocovit_deploy.layers.taps import Tap, TapsFound, arranged_values
 from mocovit_deploy.parity.compare import compare_output
 
+GAIN = 8.0
+"""A quantized value is in another order if its largest error is this many times smaller when both are sorted.
+
+Over the layers of the networks of examples/digits, static and mixed: at least 11.7 in another order, at most
+6.3 in the network's.
+"""
+
 
 def in_known_order(
-    trace: Trace, taps: Sequence[Tap], carried: Sequence[Mapping[str, Array]], bound: float
+    trace: Trace,
+    taps: Sequence[Tap],
+    carried: Sequence[Mapping[str, Array]],
+    bound: float,
+    *,
+    rounded: bool = False,
 ) -> TapsFound:
     """The taps without those in an order of the file's own, which become missing layers.
 
     `carried` holds the file's values for each run from its inputs; `bound` is the largest error of a right
-    value, relative to its range.
+    value, relative to its range. With `rounded`, as of quantized files, errors of rounding may hide that a
+    value is in another order, or add up beyond the bound in the right one; so what sorting gains decides.
     """
     operations = {tap.layer.operation for tap in taps}
     readers = _readers(trace.layers, operations)
@@ -37,16 +50,16 @@ def in_known_order(
         operation = tap.layer.operation
         expected, found = arranged_values(trace, tap, carried)
         difference = compare_output(operation, expected, found)
-        if difference.finite and difference.max_error <= bound:
-            fine.add(operation)
-        elif (
-            not trace.is_output(tap.layer)  # an output's order matters to the user
-            and readers[operation]
-            and readers[operation] <= fine
-            and misplaced(expected, found, bound)
-        ):
-            fine.add(operation)
+        right = difference.finite and difference.max_error <= bound
+        if rounded:
+            moved = gain_of_sorting(expected, found) >= GAIN
+        else:
+            moved = not right and misplaced(expected, found, bound)
+        # An output's order matters to the user.
+        if moved and not trace.is_output(tap.layer) and readers[operation] and readers[operation] <= fine:
             left_out[operation] = tap
+        if right or operation in left_out:
+            fine.add(operation)
     kept = tuple(tap for tap in taps if tap.layer.operation not in left_out)
     why = "the file has it in an order of its own"
     missing = [Missing(tap.layer.module, tap.layer.kind, why) for tap in taps if tap not in kept]

@@ -44,6 +44,14 @@ def misplaced(expected: Array, found: Array, bound: float) -> bool:
     return bool(_same_numbers(e, f, bound * spread))
 
 
+def gain_of_sorting(expected: Array, found: Array) -> float:
+    """How many times the largest error shrinks if both arrays are sorted first; 1 if there is no error."""
+    e, f = expected.astype(np.float64), found.astype(np.float64)
+    error = float(np.abs(e - f).max(initial=0.0))
+    left = float(np.abs(np.sort(e, axis=None) - np.sort(f, axis=None)).max(initial=0.0))
+    return error / left if left else float("inf") if error else 1.0
+
+
 def _near(a: Array, b: Array, room: float) -> bool:
     return bool(np.abs(a - b).max(initial=0.0) <= room)
 

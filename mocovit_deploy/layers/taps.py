@@ -9,9 +9,8 @@ the error alone decides, so that no layer is blamed for errors of earlier ones. 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
@@ -65,7 +64,7 @@ class LayerReading:
     kind: str
     """A description of what is wrong with the value; empty if it does not diverge."""
     diverges: bool
-    allowed: float = 0.0
+    allowed: float
     """The largest error, relative to the layer's range, that is no divergence."""
 
 
@@ -153,15 +152,16 @@ def read_taps(
     carried: Sequence[Mapping[str, Array]],
     forced: Predictor | None,
     bound: float,
-    bounds: Mapping[str, float] = MappingProxyType({}),
+    bounds_of: Callable[[Sequence[Tap]], Mapping[str, float]] = lambda _: {},
 ) -> tuple[LayerReading, ...]:
     """Compare every tap.
 
     `carried` holds the taps' values that the file computes from its inputs, run by run. `forced` also takes
     the original's values for all taps that are not outputs, and returns what the file computes from them;
     None without `bisect`. `bound` is the largest error, relative to a layer's range, that is not a
-    divergence; `bounds` has another one for some operations. Without `bisect` a layer may also be off
-    by a multiple of torch's own float32 error there.
+    divergence; `bounds_of` gives another one for some operations, from the taps with the layers whose
+    values they turned out to hold. Without `bisect` a layer may also be off by a multiple of torch's own
+    float32 error there.
     """
     expected = {name: np.stack(arrays) for name, arrays in trace.values.items()}
     taps = [_arranged(tap, expected[tap.layer.operation], carried) for tap in taps]
@@ -174,7 +174,7 @@ def read_taps(
             settled, alone = again, _forced(trace, again, inputs, forced)
     place = {layer.operation: number for number, layer in enumerate(trace.layers)}
     taps = sorted(settled, key=lambda tap: place[tap.layer.operation])
-    spans = _spans(trace.layers, taps)
+    spans, bounds = _spans(trace.layers, taps), {} if alone is None else bounds_of(taps)
     readings = []
     for tap in taps:
         operation, wanted = tap.layer.operation, expected[tap.layer.operation]
@@ -183,13 +183,14 @@ def read_taps(
         own = min(trace.rounding.get(operation, 0.0), OWN_ROUNDING.uncertain)
         difference, allowed = None, max(bound, OWN_ROUNDING.multiple * own)
         if alone is not None:
-            allowed = bounds.get(tap.layer.operation, bound)
+            allowed = bounds.get(operation, bound)
             judged = _stack(tap, alone)
             decisive = difference = compare_output(operation, wanted, judged)
         diverges = not (decisive.finite and decisive.max_error <= allowed)
         kind = ""
         if diverges:
-            kind = _as_another_output(trace, tap, expected, judged, bound) or kind_of(wanted, judged, allowed)
+            another = _as_another_output(trace, tap, expected, judged, allowed)
+            kind = another or kind_of(wanted, judged, allowed)
         span = spans[operation]
         readings.append(LayerReading(tap, span, carried_difference, difference, kind, diverges, allowed))
     return tuple(readings)
@@ -242,14 +243,14 @@ def _forced(
 
 
 def _as_another_output(
-    trace: Trace, tap: Tap, expected: Mapping[str, Array], found: Array, bound: float
+    trace: Trace, tap: Tap, expected: Mapping[str, Array], found: Array, allowed: float
 ) -> str:
     """A description if an output holds the values of another output; else empty."""
     for name, operation in trace.outputs.items() if trace.is_output(tap.layer) else ():
         wanted = expected.get(operation)
         if operation != tap.layer.operation and wanted is not None and wanted.shape == found.shape:
             difference = compare_output(name, wanted, found)
-            if difference.finite and difference.max_error <= bound:
+            if difference.finite and difference.max_error <= allowed:
                 return f"these are the values of output {name}: outputs swapped"
     return ""
 

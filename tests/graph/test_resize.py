@@ -1,6 +1,8 @@
 import pytest
 
-torch = pytest.importorskip("torch", reason="torch is not installed")
+pytest.importorskip("torch", reason="torch is not installed")
+
+import torch
 
 from mocovit_deploy.graph.edit import aten
 from mocovit_deploy.graph.resize import BICUBIC, bicubic_matrices

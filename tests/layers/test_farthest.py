@@ -39,7 +39,7 @@ def test_right_outputs_have_no_worst():
 
 def reading(error):
     alone = compare_output("layer", GIVEN, GIVEN + np.float32(error))
-    return LayerReading(None, (), alone, alone, "", False)
+    return LayerReading(None, (), alone, alone, "", False, 1e-5)
 
 
 def test_the_farthest_alone_diverges():

@@ -25,14 +25,22 @@ TURNED = np.ascontiguousarray((E + 1).reshape(2, 2, 2, 4).swapaxes(0, 1)).reshap
 LOGITS = E.reshape(1, 32) * 2
 
 
-def kept(relu, logits):
+def kept(relu, logits, **how):
     taps, _ = find_taps(TRACE, VALUES)
-    left, missing = in_known_order(TRACE, taps, [{"t": relu, "logits": logits}], 1e-5)
+    left, missing = in_known_order(TRACE, taps, [{"t": relu, "logits": logits}], 1e-5, **how)
     return [tap.value.name for tap in left], [one.why for one in missing]
 
 
 def test_a_value_in_an_order_of_its_own_is_left_out_where_its_reader_is_right():
     assert kept(TURNED, LOGITS) == (["logits"], ["the file has it in an order of its own"])
+
+
+def test_rounding_does_not_hide_an_order_nor_make_one():
+    noise = np.random.default_rng(0).uniform(-0.5, 0.5, E.shape).astype(np.float32)
+    assert kept(TURNED + noise, LOGITS) == (["t", "logits"], []), "too far off for the bound"
+    assert kept(TURNED + noise, LOGITS, rounded=True)[0] == ["logits"]
+    assert kept(E + 1 + 4 * noise, LOGITS, rounded=True) == (["t", "logits"], [])
+    assert kept(E + 1, LOGITS, rounded=True) == (["t", "logits"], []), "no error at all"
 
 
 def test_one_whose_reader_is_wrong_stays():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ import torch
 from exporters.tflite.flatbuffer import model_bytes, read_model
 from mocovit_deploy.artifacts.golden import read_golden
 from mocovit_deploy.artifacts.manifest import read_manifest
-from mocovit_deploy.artifacts.marks import FileValue, Levels
+from mocovit_deploy.artifacts.marks import FileValue, Levels, RoundedRead
 from mocovit_deploy.exporting.pipeline import export_model
 from mocovit_deploy.files import digest
 from mocovit_deploy.graph.capture import capture
@@ -29,7 +30,13 @@ from mocovit_deploy.parity.tolerance import LAYER_TOLERANCES
 from mocovit_deploy.spec import CalibrationRequest, ExportRequest, InputSpec, ModelSpec, OwnInput
 from mocovit_deploy.terminal.progress import Stages
 
-RECIPES = ("static_wi8_ai8", "mixed_wi8_ai8", "static_wi8_ai16", "weight_only_wi8_afp32")
+RECIPES = (
+    "static_wi8_ai8",
+    "mixed_wi8_ai8",
+    "static_wi8_ai16",
+    "dynamic_wi8_afp32",
+    "weight_only_wi8_afp32",
+)
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +72,7 @@ def test_a_healthy_file_is_not_accused(files, recipe):
 
 def test_static_files_are_judged_on_calibration_images(files):
     golden = read_golden(read_manifest(files["static_wi8_ai8"]))
-    assert golden.names == tuple(f"calibration image {place}" for place in (0, 2, 4, 6, 9, 11, 13, 15))
+    assert golden.names == tuple(f"calibration run {place}" for place in (0, 2, 4, 6, 9, 11, 13, 15))
     assert "random 0" in read_golden(read_manifest(files["weight_only_wi8_afp32"])).names
 
 
@@ -78,8 +85,9 @@ def test_static_files_are_judged_on_calibration_images(files):
         ("classifier", lambda weights: -weights),
     ],
 )
-def test_damaged_weights_are_found(files, tmp_path, module, damage):
-    path = damaged(files["static_wi8_ai8"], tmp_path, module, damage)
+@pytest.mark.parametrize("recipe", ["static_wi8_ai8", "dynamic_wi8_afp32"])
+def test_damaged_weights_are_found(files, tmp_path, recipe, module, damage):
+    path = damaged(files[recipe], tmp_path, module, damage)
     artifact = read_manifest(path)
     report = check_layers(artifact, read_golden(artifact), bisect=True)
     assert report.verdict == "fail"
@@ -112,35 +120,71 @@ def damaged(path: Path, folder: Path, module: str, damage) -> Path:
     return copy
 
 
-def test_rounding_is_counted_where_it_happens():
-    """Coarse levels of one value add to the layer that reads it, and fine ones to none."""
-    torch.manual_seed(0)
-    spec = ModelSpec("tiny_networks:tiny", input=InputSpec(size=32))
-    network = load_network(spec)
-    captured = capture(network.module, network.inputs.for_capture(0, False))
-    _, inputs = network.inputs.for_parity(0)
-    sample = {name: array[0] for name, array in zip(network.input_names, inputs, strict=True)}
-    inside: Trace = trace(network, captured, [sample])
-    layers = [layer for layer in inside.layers if layer.operation in inside.values]
-    names = [layer.operation for layer in layers]
-    place = names.index(next(name for name in names if name.startswith("conv2d")))
-    reader = next(layer for layer in layers if names[place] in layer.reads)
+class Measured:
+    """The tiny network with its trace, and what rounding adds to each of its operations."""
 
-    def errors(step: float) -> dict[str, float]:
+    def __init__(self) -> None:
+        torch.manual_seed(0)
+        network = load_network(ModelSpec("tiny_networks:tiny", input=InputSpec(size=32)))
+        captured = capture(network.module, network.inputs.for_capture(0, False))
+        _, inputs = network.inputs.for_parity(0)
+        sample = {name: array[0] for name, array in zip(network.input_names, inputs, strict=True)}
+        self.trace: Trace = trace(network, captured, [sample])
+        self.inputs = {name: [array] for name, array in sample.items()}
+        self.graph = graph_after(captured)
+        layers = [layer for layer in self.trace.layers if layer.operation in self.trace.values]
+        self.names = [layer.operation for layer in layers]
+        self.first = next(name for name in self.names if name.startswith("conv2d"))
+        self.reader = next(layer.operation for layer in layers if self.first in layer.reads)
+
+    def errors(self, **changes: dict[str, Any]) -> dict[str, float]:
+        """`changes` are fields of the values of some operations; the others are not rounded."""
         values = [
-            FileValue(
-                one,
-                (f":{one}",),
-                inside.values[one][0].shape,
-                "",
-                Levels(-9.0, 9.0, step if one == names[place] else 1e-6),
-            )
-            for one in names
+            FileValue(one, (f":{one}",), self.trace.values[one][0].shape, **changes.get(one, {}))
+            for one in self.names
         ]
-        taps = find_taps(inside, values).taps
-        graph = graph_after(captured)
-        return rounding_errors(graph, inside, taps, values, [list(sample.values())])
+        taps = find_taps(self.trace, values).taps
+        return rounding_errors(self.graph, self.trace, taps, values, self.inputs)
 
-    fine, coarse = errors(1e-6), errors(0.5)
-    assert coarse[names[place]] > 10 * fine[names[place]]
-    assert coarse[reader.operation] > fine[reader.operation]
+
+@pytest.fixture(scope="module")
+def measured():
+    return Measured()
+
+
+COARSE = Levels(-9.0, 9.0, 0.5)
+
+
+def test_coarse_levels_add_to_their_value_and_to_what_reads_it(measured):
+    plain = measured.errors()
+    assert max(plain.values()) < 1e-6, "nothing is rounded"
+    found = measured.errors(**{measured.first: {"levels": COARSE}})
+    assert found[measured.first] > 0.01
+    assert found[measured.reader] > 0.01
+
+
+def test_an_operand_that_one_operation_rounds_adds_to_that_operation_alone(measured):
+    read = RoundedRead((f":{measured.first}",), COARSE)
+    found = measured.errors(**{measured.reader: {"reads": (read,)}})
+    assert found.pop(measured.reader) > 0.01
+    assert max(found.values()) < 1e-6
+
+
+@pytest.mark.parametrize("levels", [COARSE, None], ids=["static", "dynamic"])
+def test_a_rounded_input_adds_to_what_reads_it(measured, levels):
+    read = RoundedRead(tuple(measured.inputs), levels)
+    found = measured.errors(**{measured.first: {"reads": (read,)}})
+    assert found[measured.first] > 1e-4
+    other = RoundedRead(("another",), levels)
+    assert measured.errors(**{measured.first: {"reads": (other,)}})[measured.first] < 1e-6
+
+
+def test_only_weights_in_whole_numbers_are_rounded(measured):
+    found = measured.errors(**{measured.first: {"whole_weights": True}})
+    assert found.pop(measured.first) > 1e-4
+    assert max(found.values()) < 1e-6
+
+
+def test_an_error_without_bound_allows_nothing(measured):
+    levels = Levels(-9.0, 9.0, float("inf"))
+    assert measured.errors(**{measured.first: {"levels": levels}}).get(measured.first, 0.0) == 0.0
