@@ -1,9 +1,7 @@
 """The walks of the documentation, typed as they stand, with two classes of made-up photographs."""
 
 import os
-import re
 import runpy
-import shlex
 import shutil
 import subprocess
 import sys
@@ -12,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from documents import blocks, commands
 from kotlin_compiler import compile_kotlin, missing_for_kotlin
 from mediapipe_tasks import classified, mediapipe_python
 from PIL import Image
@@ -19,7 +18,6 @@ from PIL import Image
 from mocovit_deploy.contract.read import read_contract
 from mocovit_deploy.spec import Preprocessing
 
-DOCS = Path(__file__).parents[1] / "docs"
 PHOTOGRAPHS = {"photographs": 920, "held_out": 20}
 """As many as `auto` needs to show a drop of half a point, and those it calibrates with."""
 
@@ -31,7 +29,7 @@ REFERENCE = ("counting.md", "delegates.md", "layers.md", "measuring.md", "precis
 def desk(tmp_path):
     """A folder with what the walks say that you have."""
     folder = tmp_path
-    (folder / "net.py").write_text(_blocks("your-app.md", "python")[0])
+    (folder / "net.py").write_text(blocks("your-app.md", "python")[0])
     names = {}
     exec((folder / "net.py").read_text(), names)  # noqa: S102 - the document's own words
     torch.manual_seed(0)
@@ -67,31 +65,19 @@ def _pixels(generator, number):
     return generator.integers(0, 255, (48, 64, 3), dtype=np.uint8) // (1 + number % 2)
 
 
-def _blocks(page, language=""):
-    fences = re.findall(r"^```(\w*)\n(.*?)^```$", (DOCS / page).read_text(), re.DOTALL | re.MULTILINE)
-    return [text for kind, text in fences if kind == language]
-
-
 def _type(command, folder):
-    program, *words = shlex.split(command)
+    program, *words = command
     found = [str(path) for word in words for path in (sorted(folder.glob(word)) if "*" in word else [word])]
     command = [str(Path(sys.executable).with_name(program)), *found]
     environment = {**os.environ, "NO_COLOR": "1"}
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=900, env=environment)
 
 
-def _commands(page):
-    """What is typed, without the remarks behind it."""
-    lines = [line for block in _blocks(page) for line in block.splitlines()]
-    typed = [re.split(r"#|   ", line)[0].strip() for line in lines if line.startswith("mocovit-")]
-    return [line for line in typed if line]
-
-
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("page", ["your-app.md", "guard.md"])
 def test_a_walk_can_be_walked(page, desk):
-    for command in _commands(page):
+    for command in commands(page):
         done = _type(command, desk)
         assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
         assert "Traceback" not in done.stderr
@@ -105,7 +91,7 @@ def small_files(desk):
     small = (
         "--model mocovit_0_5 --num-classes 10 --image-size 64 --format tflite,coreml --precision fp32,fp16"
     )
-    done = _type(f"mocovit-export {small} --output-dir made", desk)
+    done = _type(["mocovit-export", *small.split(), "--output-dir", "made"], desk)
     assert done.returncode == 0, done.stderr
     (desk / "build").mkdir()
     for named, made in (
@@ -116,7 +102,7 @@ def small_files(desk):
         for part in (desk / "made").glob(f"mocovit_0_5_64_{made}*"):
             to = desk / f"{named}{part.name.partition(made)[2]}"
             (shutil.copytree if part.is_dir() else shutil.copy)(part, to)
-    done = _type("mocovit-bench run net.tflite --target emulated --output old.json", desk)
+    done = _type(["mocovit-bench", "run", "net.tflite", "--target", "emulated", "--output", "old.json"], desk)
     assert done.returncode == 0, done.stderr
     shutil.copy(desk / "old.json", desk / "new.json")
     return desk
@@ -127,9 +113,9 @@ def small_files(desk):
 @pytest.mark.parametrize("page", [*REFERENCE, "choose.md"])
 def test_commands_of_the_reference_do_what_they_say(page, small_files):
     """As they stand, but that networks of 224 pixels are exported at 64."""
-    for command in _commands(page):
-        large = command.startswith("mocovit-export") and "net.py" not in command
-        done = _type(f"{command} --image-size 64" if large else command, small_files)
+    for command in commands(page):
+        large = command[0] == "mocovit-export" and not any("net.py" in word for word in command)
+        done = _type([*command, "--image-size", "64"] if large else command, small_files)
         assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
         assert "Traceback" not in done.stderr
 
@@ -155,13 +141,13 @@ def _require_apps(folder):
 def test_the_contract_of_the_walk_is_one(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "weights.pt").touch()
-    (shown,) = _blocks("guard.md", "toml")
+    (shown,) = blocks("guard.md", "toml")
     (tmp_path / "parity.toml").write_text(shown)
     (model,) = read_contract(tmp_path / "parity.toml").models
     assert [(file.format, file.precision) for file in model.files] == [("tflite", "fp32"), ("tflite", "fp16")]
 
 
 def test_the_walks_have_commands():
-    assert len(_commands("your-app.md")) >= 5
-    assert len(_commands("guard.md")) >= 3
-    assert all(_commands(page) for page in REFERENCE)
+    assert len(commands("your-app.md")) >= 5
+    assert len(commands("guard.md")) >= 3
+    assert all(commands(page) for page in REFERENCE)

@@ -3,29 +3,21 @@
 from __future__ import annotations
 
 import re
-import shlex
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from documents import commands
 from pages import require_whole_page
 from phone.desk import QUICK, Desk
 
 from mocovit_deploy.terminal.printable import printable
 
-DOCS = Path(__file__).parents[4] / "docs"
 WALKS = {
     "measure.md": ("bundle", "emulator", "run", "doctor", "run", "ab", "compare"),
     "phones.md": ("doctor", "run", "ab"),
 }
-
-
-def commands(page: str) -> list[list[str]]:
-    """What is typed, without the remarks behind it."""
-    blocks = re.findall(r"^```\n(.*?)^```$", (DOCS / page).read_text(), re.DOTALL | re.MULTILINE)
-    lines = [line.partition("#")[0] for block in blocks for line in block.splitlines()]
-    return [shlex.split(line) for line in lines if line.startswith("mocovit-")]
 
 
 @pytest.mark.slow
