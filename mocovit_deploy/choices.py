@@ -40,5 +40,8 @@ STRIDES = (8, 16, 32)
 BOXES = ("raw", "decoded")
 """Outputs of a detector: logits and locations, or probabilities and boxes. The first is the default."""
 
+SHELLS = ("bash", "zsh", "fish")
+"""Shells that --completion prints a script for."""
+
 MAX_THREADS = 64
 """The most threads that a measured runtime may be given."""

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from mocovit_deploy.choices import CPUS, MAX_THREADS, RUNTIMES, TARGETS
+from mocovit_deploy.choices import CPUS, MAX_THREADS, RUNTIMES, SHELLS, TARGETS
 from mocovit_deploy.cli.parsers import Parser, Version
 from mocovit_deploy.errors import UsageError, unknown_choice
 
@@ -68,7 +68,7 @@ def build_parser(program: str) -> argparse.ArgumentParser:
     parser.add_argument(
         "--completion",
         action=_Completion,
-        choices=("bash", "zsh", "fish"),
+        choices=SHELLS,
         help="print a script for the shell, for eval or its folder of completions, and stop",
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")

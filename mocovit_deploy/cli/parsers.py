@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import NoReturn
 
-from mocovit_deploy.choices import TARGETS
+from mocovit_deploy.choices import SHELLS, TARGETS
 from mocovit_deploy.cli.export_options import add_accuracy, add_export_options
 from mocovit_deploy.cli.option_value import positive
 from mocovit_deploy.errors import UsageError
@@ -98,7 +98,7 @@ def export_parser() -> Parser:
     )
     parser.add_argument(
         "--completion",
-        choices=("bash", "zsh", "fish"),
+        choices=SHELLS,
         help="print a script that completes these options in the shell, and stop",
     )
     add_export_options(parser)

@@ -37,11 +37,10 @@ class Command(NamedTuple):
 Values = Mapping[str, Sequence[str]]
 """The values that options take, by their names in the parser; `FILES` for an option that takes files."""
 FILES = ("",)
-SHELLS = ("bash", "zsh", "fish")
 
 
 def script(shell: str, parsers: Sequence[argparse.ArgumentParser], values: Values) -> str:
-    """The completion script of all `parsers` for `shell`, one of `SHELLS`.
+    """The completion script of all `parsers` for `shell`, one of `mocovit_deploy.choices.SHELLS`.
 
     `values` lists the values of options for which neither `choices` nor the type `Path` does.
     """
@@ -137,11 +136,10 @@ def _zsh_function(name: str, command: Command) -> Iterator[str]:
         elif not one.bare:
             value = ":file:_files" if one.files else ":value: "
         for word in one.words:
-            yield f"    '{word}[{_zsh_said(one.help)}]{value}' \\"
+            yield f"    {_zsh_quoted(f'{word}[{_zsh_escaped(one.help)}]{value}')} \\"
     if command.commands:
-        told = " ".join(f"{one.name}\\:'{_zsh_said(one.help)}'" for one in command.commands)
-        told = told.replace("'", '"')
-        yield f"    '1:command:(({told}))' \\"
+        told = " ".join(f'{one.name}\\:"{_zsh_escaped(one.help)}"' for one in command.commands)
+        yield f"    {_zsh_quoted(f'1:command:(({told}))')} \\"
         yield "    '*::words:->words'"
         yield "  [[ $state == words ]] && case $words[1] in"
         yield from (f"    {one.name}) {name}_{one.name} ;;" for one in command.commands)
@@ -151,8 +149,13 @@ def _zsh_function(name: str, command: Command) -> Iterator[str]:
     yield "}"
 
 
-def _zsh_said(words: str) -> str:
-    return re.sub(r"([\\\[\]:'\"`$])", r"\\\1", words).replace("\\'", "'\\''")
+def _zsh_escaped(help_text: str) -> str:
+    """A help text for brackets or double quotes in a word of _arguments, which takes the escapes off."""
+    return re.sub(r'([\\\[\]:"`$])', r"\\\1", help_text)
+
+
+def _zsh_quoted(word: str) -> str:
+    return "'" + word.replace("'", "'\\''") + "'"
 
 
 def _fish(program: Command) -> Iterator[str]:

@@ -1,5 +1,6 @@
 """Completion as shells do it: in a real bash, and in zsh and fish where they are installed."""
 
+import argparse
 import shutil
 import subprocess
 
@@ -8,18 +9,18 @@ import pytest
 from benchmarks.cli import completion as of_the_bench
 from benchmarks.cli.main import main as bench
 from benchmarks.cli.parser import build_parser
-from mocovit_deploy.choices import CPUS, TARGETS
+from mocovit_deploy.choices import CPUS, SHELLS, TARGETS
 from mocovit_deploy.cli.completion import VALUES
 from mocovit_deploy.cli.parsers import export_parser, parity_parser
 from mocovit_deploy.terminal.completion import script
 
-SHELLS = [shell for shell in ("bash", "zsh", "fish") if shutil.which(shell)]
+INSTALLED = [shell for shell in SHELLS if shutil.which(shell)]
 
 
 @pytest.fixture(scope="module")
 def scripts(tmp_path_factory):
     folder = tmp_path_factory.mktemp("completion")
-    for shell in ("bash", "zsh", "fish"):
+    for shell in SHELLS:
         of_exports = script(shell, (export_parser(), parity_parser()), VALUES)
         of_bench = script(shell, (build_parser("mocovit-bench"),), of_the_bench.VALUES)
         (folder / shell).write_text(of_exports + of_bench)
@@ -78,7 +79,7 @@ def test_bash_completes_the_commands_of_the_bench(words, completions, scripts, t
     assert said("bash", code).strip() == completions
 
 
-@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+@pytest.mark.parametrize("shell", SHELLS)
 def test_the_bench_prints_its_own(shell, capsys):
     with pytest.raises(SystemExit) as end:
         bench(["--completion", shell])
@@ -86,7 +87,7 @@ def test_the_bench_prints_its_own(shell, capsys):
     assert capsys.readouterr().out == script(shell, (build_parser("mocovit-bench"),), of_the_bench.VALUES)
 
 
-@pytest.mark.parametrize("shell", SHELLS)
+@pytest.mark.parametrize("shell", INSTALLED)
 def test_scripts_are_of_their_shell(shell, scripts):
     assert said(shell, f"{shell} -n {scripts}/{shell}") == ""
     if shell == "fish":
@@ -102,6 +103,29 @@ def test_scripts_are_of_their_shell(shell, scripts):
         assert _completed_by_zsh(scripts, "mocovit-bench run a.tflite --fp") == (
             "mocovit-bench run a.tflite --fp16"
         )
+
+
+@pytest.mark.parametrize("shell", INSTALLED)
+def test_quotes_in_help_are_told_as_they_are(shell, tmp_path):
+    parser = argparse.ArgumentParser(prog="tool", add_help=False)
+    parser.add_argument("--own", help='the file\'s own [name]: "it", `it` or $it')
+    commands = parser.add_subparsers()
+    commands.add_parser("run", help='don\'t "stop": `go` or $go')
+    (tmp_path / shell).write_text(script(shell, (parser,), {}))
+    assert said(shell, f"{shell} -n {tmp_path}/{shell}") == ""
+    if shell == "fish":
+        told = said(shell, f"source {tmp_path}/fish; complete -C 'tool r'; complete -C 'tool --o'")
+    elif shell == "zsh":
+        # as the real _arguments does: it evaluates what is between the brackets
+        printed = (
+            "_arguments() { print -r -- $@; local of=${@[(r)1:*]}; "
+            'eval "of=( ${${of#1:command:\\(\\(}%\\)\\)} )"; print -rl -- $of }'
+        )
+        told = said(shell, f"compdef() {{ }}; {printed}; source {tmp_path}/zsh; _tool || true")
+    else:
+        return  # bash shows no help
+    assert "don't" in told
+    assert "the file's own" in told
 
 
 def _completed_by_zsh(scripts, typed):
