@@ -43,8 +43,8 @@ def labelled_output(labels: Sequence[str], outputs: Sequence[TensorSpec]) -> Ten
 
 
 def unlabelled_note(labels: Sequence[str], outputs: Sequence[TensorSpec]) -> tuple[str, ...]:
-    """A note on why the file has labels in its metadata only. Empty where it has a head, or no labels."""
-    if not labels or labelled_output(labels, outputs) is not None:
+    """A note on why a classifier has its labels in the metadata only. Empty for any other file."""
+    if not labels or classifier_output(outputs) is None or labelled_output(labels, outputs) is not None:
         return ()
     twice = _twice(labels)
     why = f"{twice!r} is the label of several classes" if twice else "it needs float32 scores of one image"

@@ -210,6 +210,7 @@ def test_a_file_that_is_no_classifier_to_vision_says_why():
     )
     (batch,) = unlabelled_note(LABELS, [dataclasses.replace(spec, shape=(2, 10))])
     assert "it needs float32 scores of one image" in batch
+    assert unlabelled_note(LABELS, [dataclasses.replace(spec, shape=(1, 10, 8, 8))]) == (), "a segmenter"
 
 
 @pytest.mark.parametrize("name", FORMATS)
