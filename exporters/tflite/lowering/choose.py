@@ -16,8 +16,6 @@ from mocovit_deploy.quantization.recipes import recipe_named
 MEASURED = Path(__file__).with_name("measured.toml")
 RUNTIME = "litert 2.3.0"
 """The runtime that files are made for."""
-FLOATING = ("fp32", "fp16", "fp16_weights")
-"""Recipes that are not quantized."""
 NEEDED, COUNTED = "needed", "counted"
 HERE, PASSES = "exporters.tflite.lowering", "mocovit_deploy.passes"
 
@@ -30,8 +28,8 @@ class Lowering:
     package: str
     decided: dict[str, str]
     """By arithmetic: `NEEDED` (always used) or `COUNTED` (used if it saves instructions). Else never used."""
-    mixed: bool = True
-    """Is it used in files with both int8 and float operators?"""
+    quantized: bool = True
+    """Is it used in the float operators of quantized files?"""
 
     @property
     def module(self) -> str:
@@ -50,9 +48,9 @@ LOWERINGS = (
     Lowering("sink_concat", HERE, {"fp32": COUNTED, "fp16": COUNTED}),
     Lowering("silu_by_tanh", HERE, {"fp32": COUNTED}),  # fails parity in fp16
     Lowering("pool_global_mean", HERE, {"fp32": COUNTED, "fp16": COUNTED}),
-    Lowering("split_last_row", HERE, {"fp32": COUNTED, "fp16": COUNTED}, mixed=False),
-    Lowering("centre_head", HERE, {"fp16": NEEDED}, mixed=False),  # this and the next: fails parity else
-    Lowering("split_sums", HERE, {"fp16": NEEDED}, mixed=False),
+    Lowering("split_last_row", HERE, {"fp32": COUNTED, "fp16": COUNTED}, quantized=False),
+    Lowering("centre_head", HERE, {"fp16": NEEDED}, quantized=False),  # this and the next: fails parity else
+    Lowering("split_sums", HERE, {"fp16": NEEDED}, quantized=False),
     Lowering("pad_rows", HERE, {"fp32": COUNTED, "fp16": COUNTED}),
 )
 """In order of application: a later rewrite may match the result of an earlier one."""
@@ -61,16 +59,15 @@ LOWERINGS = (
 def lowerings(recipe: str, runtime: str = RUNTIME) -> tuple[str, ...]:
     """Modules of the rewrites for files of `recipe`, in order.
 
-    Mixed files get the rewrites of their float operators' arithmetic, except those with `mixed` False, which
-    were not counted on such files. Other quantized files get only those that are needed, for the same reason.
+    Float and mixed files get those that their float operators need, and those that save instructions. Other
+    quantized files get only those that are needed: what the others save was not counted on such files. Nor
+    was it, for any quantized file, of rewrites with `quantized` False.
     """
-    arithmetic = recipe_named(recipe).islands
-    if recipe in FLOATING:
-        return tuple(one.module for one in LOWERINGS if is_chosen(one, arithmetic, runtime))
-    allowed = [one for one in LOWERINGS if one.mixed]
-    if recipe_named(recipe).is_mixed:
-        return tuple(one.module for one in allowed if is_chosen(one, arithmetic, runtime))
-    return tuple(one.module for one in allowed if one.decided.get(arithmetic) == NEEDED)
+    known = recipe_named(recipe)
+    allowed = [one for one in LOWERINGS if one.quantized or not known.quantizes]
+    if known.quantizes and not known.is_mixed:
+        return tuple(one.module for one in allowed if one.decided.get(known.islands) == NEEDED)
+    return tuple(one.module for one in allowed if is_chosen(one, known.islands, runtime))
 
 
 def is_chosen(lowering: Lowering, arithmetic: str, runtime: str) -> bool:

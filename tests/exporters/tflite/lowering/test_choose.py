@@ -10,12 +10,13 @@ from torch import nn
 from exporters import tflite
 from exporters.tflite.direct.write import written
 from exporters.tflite.lowering import choose
-from exporters.tflite.lowering.choose import COUNTED, FLOATING, LOWERINGS, RUNTIME, is_chosen, lowerings, pays
+from exporters.tflite.lowering.choose import COUNTED, LOWERINGS, RUNTIME, is_chosen, lowerings, pays
 from exporters.tflite.lowering.pad_rows import pad_rows
 from mocovit_deploy.choices import FORMATS
 from mocovit_deploy.formats import format_named
 from mocovit_deploy.passes import HALF_REWRITES
 from mocovit_deploy.passes.run import rewrite
+from mocovit_deploy.quantization.recipes import recipe_named
 from mocovit_deploy.spec import TensorSpec
 
 
@@ -39,12 +40,12 @@ def test_an_fp32_and_an_fp16_file_are_different_graphs():
 
 
 def test_quantized_files_get_what_their_float_operators_need():
-    quantized = [recipe for recipe in tflite.RECIPES if recipe not in FLOATING]
+    quantized = [recipe for recipe in tflite.RECIPES if recipe_named(recipe).quantizes]
     assert quantized
     for recipe in quantized:
         half = recipe.endswith("fp16")
         needed = ["separate_denominator", *["bound_linear_attention"] * half]
-        alone = {one.name for one in LOWERINGS if not one.mixed}
+        alone = {one.name for one in LOWERINGS if not one.quantized}
         mixed = [name for name in names("fp16" if half else "fp32") if name not in alone]
         assert names(recipe) == (mixed if "mixed" in recipe else needed)
 
