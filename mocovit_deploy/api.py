@@ -21,8 +21,8 @@ from mocovit_deploy.artifacts.manifest import read_manifest
 from mocovit_deploy.artifacts.provenance import LIVE
 from mocovit_deploy.choices import FORMATS, HOST
 from mocovit_deploy.errors import DeployError, ParityError, UsageError, first_line
+from mocovit_deploy.files import file_name
 from mocovit_deploy.kinds import require_kinds
-from mocovit_deploy.models.names import file_name
 from mocovit_deploy.parity.decide import PASS
 from mocovit_deploy.parity.verdict import ParityReport, judge_outputs
 from mocovit_deploy.spec import ASSUMED, ExportRequest, ModelSpec, Preprocessing

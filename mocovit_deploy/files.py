@@ -1,10 +1,20 @@
-"""Files and folders: digests, sizes, atomic writes."""
+"""Files and folders: names, digests, sizes, atomic writes."""
 
 from __future__ import annotations
 
 import hashlib
 import os
+import re
 from pathlib import Path
+
+
+def file_name(text: str) -> str:
+    """`text` in characters that a file's name, and a string in an app's code, can hold as they are.
+
+    >>> file_name('timm/mobilenetv4_conv_small.e2400_r224_in1k'), file_name('my "net" $2')
+    ('timm_mobilenetv4_conv_small.e2400_r224_in1k', 'my_net_2')
+    """
+    return re.sub(r"[^\w.-]+", "_", text).lstrip(".-") or "network"
 
 
 def digest(path: Path) -> str:

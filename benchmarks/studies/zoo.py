@@ -145,10 +145,10 @@ def collected(row: Row, folder: Path) -> dict[str, Any]:
     kept = sorted((folder / SWEEP).glob(f"{row.slug}-*-*.json"))
     results = [json.loads(path.read_bytes()) for path in kept]
     try:
-        if not (place / "export.json").exists():
+        exports = [json.loads(path.read_bytes()) for path in sorted(place.glob("export-*.json"))]
+        if not exports:
             raise RowError(next((one["error"] for one in results), "the sweep did not come to it"))
         summary = child_report([*EXPORT, *row.words, "--summary", "--json"])
-        export = json.loads((place / "export.json").read_bytes())
         files = {f"{one['format']} {one['recipe']}": _file(one, place) for one in results}
     except RowError as failure:
         return {"error": str(failure)}
@@ -159,11 +159,11 @@ def collected(row: Row, folder: Path) -> dict[str, Any]:
     return {
         "input": summary["inputs"],
         "total": summary["total"],
-        "batch_norms": export["batch_norms"],
-        "refused": export["refusals"],
-        "stages": export["seconds"],
+        "batch_norms": exports[0]["batch_norms"],
+        "refused": exports[0]["refusals"],
+        "stages": exports[0]["seconds"],
         "files": files,
-        "seconds": round(sum(export["seconds"].values()), 1),
+        "seconds": round(sum(sum(one["seconds"].values()) for one in exports), 1),
         "error": "; ".join(one["error"] for one in results if one["error"]) or None,
     }
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import dataclass
 from typing import Any
 
-from benchmarks.studies.study import table_lines
 from mocovit_deploy.choices import FORMATS
+from mocovit_deploy.files import file_name
+from mocovit_deploy.terminal.table import markdown_table
 
 PRECISIONS = ("fp32", "fp16")
 
@@ -35,7 +35,7 @@ class Row:
     @property
     def slug(self) -> str:
         """Its name in file names, the same as that of a sweep."""
-        return re.sub(r"[^A-Za-z0-9_.-]+", "_", self.model) + (f"_{self.size}" if self.size else "")
+        return file_name(self.model) + (f"_{self.size}" if self.size else "")
 
 
 ROWS = (
@@ -135,7 +135,7 @@ def document(done: dict[Row, dict[str, Any]]) -> str:
             "",
         ]
     lines += [
-        *table_lines(NETWORK_HEADER, [network_cells(*one) for one in done.items()]),
+        markdown_table(NETWORK_HEADER, [network_cells(*one) for one in done.items()]),
         "",
         "## Files",
         "",
@@ -146,7 +146,7 @@ def document(done: dict[Row, dict[str, Any]]) -> str:
         "into half precision: Core ML files keep it in fp32, TFLite files do not",
         "([decisions/0005](decisions/0005-fp16.md)).",
         "",
-        *table_lines(FILES_HEADER, [files_cells(*one) for one in done.items()]),
+        markdown_table(FILES_HEADER, [files_cells(*one) for one in done.items()]),
         "",
         "## What did not pass",
         "",

@@ -85,13 +85,16 @@ def read_rows(parser: argparse.ArgumentParser, path: Path) -> tuple[Row, ...]:
     systems = document.pop("system", None)
     if not isinstance(systems, list) or not systems or not all(isinstance(one, dict) for one in systems):
         raise UsageError(f"{path}: holds no [[system]] table, so there is nothing to run")
-    found = [row for system in systems for row in _rows(parser, path, document, system)]
-    slugs = [row.slug for row in found]
-    if twice := next((slug for slug in slugs if slugs.count(slug) > 1), None):
-        raise UsageError(f"{path}: two rows are {twice}; give each [[system]] a name of its own")
-    if not found:
+    by_system = [rows for system in systems if (rows := _rows(parser, path, document, system))]
+    if not by_system:
         raise UsageError(f"{path}: no format in it has any of these precisions")
-    return tuple(found)
+    folders = [rows[0].folder.casefold() for rows in by_system]  # some file systems do not tell A from a
+    if twice := next((rows[0] for rows in by_system if folders.count(rows[0].folder.casefold()) > 1), None):
+        raise UsageError(
+            f"{path}: two [[system]] tables would write to one folder, {twice.folder}; "
+            "give each a name of its own"
+        )
+    return tuple(row for rows in by_system for row in rows)
 
 
 def _rows(
@@ -103,9 +106,7 @@ def _rows(
     name = text(table.pop("name", table.get("model", "mocovit_1_0")), f"{path}: name")
     spread = parser.parse_args(words_of(parser, {n: table.pop(n) for n in SPREAD if n in table}, path))
     words = tuple(words_of(parser, table, path))
-    wanted = [
-        (format_name, recipe)
-        for format_name in spread.format or FORMATS
-        for recipe in spread.precision or ("fp32",)
-    ]
+    formats = dict.fromkeys(spread.format or FORMATS)  # a name that stands twice is one
+    recipes = dict.fromkeys(spread.precision or ("fp32",))
+    wanted = [(format_name, recipe) for format_name in formats for recipe in recipes]
     return [Row(name, one, recipe, words) for one, recipe in wanted if recipe in format_named(one).RECIPES]

@@ -17,7 +17,7 @@ from mocovit_deploy.artifacts.provenance import LIVE
 from mocovit_deploy.artifacts.task import Task
 from mocovit_deploy.choices import BOXES, STRIDES
 from mocovit_deploy.errors import ConversionError, UsageError, first_line, unknown_choice
-from mocovit_deploy.files import digest
+from mocovit_deploy.files import digest, file_name
 from mocovit_deploy.graph.wrapper import unwrapped
 from mocovit_deploy.models import detection
 from mocovit_deploy.models.checkpoint import load_checkpoint
@@ -25,7 +25,7 @@ from mocovit_deploy.models.features import require_backbones, with_maps
 from mocovit_deploy.models.floats import in_float32
 from mocovit_deploy.models.inputs import Inputs, inputs_of, path_of
 from mocovit_deploy.models.modes import require_one_mode
-from mocovit_deploy.models.names import file_name, name_inputs, name_outputs, parameters_of
+from mocovit_deploy.models.names import name_inputs, name_outputs, parameters_of
 from mocovit_deploy.models.pixels import taking_pixels
 from mocovit_deploy.models.seeded import enliven, seeded
 from mocovit_deploy.models.source import source_for

@@ -21,15 +21,6 @@ Path = tuple[str | int, ...]
 """Keys, fields and positions that lead from a forward's arguments or result to one tensor in it."""
 
 
-def file_name(text: str) -> str:
-    """`text` in characters that a file's name, and a string in an app's code, can hold as they are.
-
-    >>> file_name('timm/mobilenetv4_conv_small.e2400_r224_in1k'), file_name('my "net" $2')
-    ('timm_mobilenetv4_conv_small.e2400_r224_in1k', 'my_net_2')
-    """
-    return re.sub(r"[^\w.-]+", "_", text).lstrip(".-") or "network"
-
-
 def parameters_of(forward: Callable[..., Any]) -> tuple[str, ...]:
     """The names of a forward's positional parameters; empty if it takes any number of them."""
     schema = getattr(forward, "schema", None)

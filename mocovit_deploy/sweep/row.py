@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from mocovit_deploy.artifacts.provenance import code_digest
-from mocovit_deploy.files import digest
+from mocovit_deploy.files import digest, file_name
 
 LASTING = (2, 3, 4, 5, 8)
 """Exit statuses of failures that another try would repeat. After any other failure a row is run again."""
@@ -31,12 +30,12 @@ class Row:
     @property
     def slug(self) -> str:
         """The name of its result in the folder of the sweep, without suffix."""
-        return _slug(f"{self.system}-{self.format}-{self.recipe}")
+        return file_name(f"{self.system}-{self.format}-{self.recipe}")
 
     @property
     def folder(self) -> str:
         """The folder for its files and those of the network's other rows."""
-        return _slug(self.system)
+        return file_name(self.system)
 
     def key(self) -> str:
         """A digest of everything that can change the result: the options, the files they name, this code.
@@ -47,10 +46,6 @@ class Row:
         files = {str(path): digest(path) for path in named if path.is_file()}
         text = json.dumps([self.words, files, code_digest()], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _slug(words: str) -> str:
-    return re.sub(r"[^A-Za-z0-9_.-]+", "_", words)
 
 
 @dataclass(frozen=True, kw_only=True)

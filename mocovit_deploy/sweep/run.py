@@ -1,7 +1,8 @@
 """Run the rows of a sweep in child processes, one for all rows of a network that have no result yet.
 
-    FOLDER/SYSTEM/       the files of a network, and export.json, the report of mocovit-export on them
-    FOLDER/SLUG.json     the result of a row, written when it is complete, so that a killed sweep can go on
+    FOLDER/SYSTEM/                   the files of a network
+    FOLDER/SYSTEM/export-*.json      for each child, the report of mocovit-export on the files it wrote
+    FOLDER/SLUG.json                 the result of a row when it is complete, so that a killed sweep goes on
 
 A network is captured, re-parameterized and run in float64 once for all its rows. If such a child leaves no
 files, each of its rows is run again by itself, so that a format's error or a converter's crash does not
@@ -34,8 +35,6 @@ from mocovit_deploy.cli.main import export_main
 sys.exit(export_main())
 """
 """mocovit-export in a process that Linux ends when its parent ends."""
-REPORT = "export.json"
-"""The report of mocovit-export on a network's files, in the network's folder."""
 CRASHED = 1
 """The exit status of a child that left no report."""
 Say = Callable[[str], None]
@@ -94,10 +93,12 @@ def groups_of(rows: Sequence[Row]) -> list[tuple[Row, ...]]:
 def run_group(rows: Sequence[Row], folder: Path) -> list[RowResult]:
     """Export one group in a child process that ends with this one; row by row if that leaves no files."""
     first = rows[0]
+    formats = dict.fromkeys(row.format for row in rows)
+    recipes = dict.fromkeys(row.recipe for row in rows)
     words = [
         *first.words,
-        f"--format={','.join(dict.fromkeys(row.format for row in rows))}",
-        f"--precision={','.join(dict.fromkeys(row.recipe for row in rows))}",
+        f"--format={','.join(formats)}",
+        f"--precision={','.join(recipes)}",
         f"--output-dir={folder / first.folder}",
     ]
     command = [sys.executable, "-c", CHILD, str(os.getpid()), *words, "--json"]
@@ -111,7 +112,8 @@ def run_group(rows: Sequence[Row], folder: Path) -> list[RowResult]:
         return [result for row in rows for result in run_group([row], folder)]
     if not files:  # one row is left: it is the row that failed
         return [failure_of(first, done.status or CRASHED, str(report.get("error", "no report")))]
-    write_atomically(folder / first.folder / REPORT, done.stdout.encode())
+    kept = f"export-{'+'.join([*formats, *recipes])}.json"
+    write_atomically(folder / first.folder / kept, done.stdout.encode())
     return [_result(row, files[row.format, row.recipe], folder) for row in rows]
 
 

@@ -89,7 +89,11 @@ def test_the_file_of_the_document_is_taken(tmp_path):
         ("system = 3", r"no \[\[system\]\] table"),
         ('[[system]]\nmodl = "a"', "unknown option 'modl'; did you mean 'model'"),
         ("report = 'a.html'\n[[system]]", "report does not go into a sweep"),
-        ("[[system]]\n[[system]]", "give each .* a name of its own"),
+        ("[[system]]\n[[system]]", "would write to one folder, mocovit_1_0; give each a name of its own"),
+        (
+            "[[system]]\nname = 'a/b'\nformat = 'onnx'\n[[system]]\nname = 'A b'\nformat = 'tflite'",
+            "one folder",
+        ),
         ("format = 'onnx'\nprecision = 'fp16_weights'\n[[system]]", "no format in it has any of these"),
         ("[[system]]\nname = 3", "3 is not text in quotes"),
     ],
@@ -97,6 +101,11 @@ def test_the_file_of_the_document_is_taken(tmp_path):
 def test_what_does_not_fit_is_refused(text, message, tmp_path):
     with pytest.raises(UsageError, match=message):
         read_rows(export_parser(), write(tmp_path, text))
+
+
+def test_a_format_that_stands_twice_is_one(tmp_path):
+    path = write(tmp_path, "format = ['onnx', 'onnx']\nprecision = ['fp32', 'fp32']\n[[system]]")
+    assert [(row.format, row.recipe) for row in read_rows(export_parser(), path)] == [("onnx", "fp32")]
 
 
 def test_other_options_are_refused(tmp_path):
@@ -221,7 +230,21 @@ def test_each_row_has_the_status_of_its_own_file(tmp_path, monkeypatch):
     assert [one.lasts for one in found] == [True, True, False]
     assert [one.arithmetic for one in found] == ["fp32"] * 3
     assert len(ran) == 1
-    assert len(json.loads((tmp_path / "net" / "export.json").read_text())["files"]) == 3
+    (report,) = (tmp_path / "net").glob("export-*.json")
+    assert len(json.loads(report.read_text())["files"]) == 3
+
+
+def test_every_child_of_a_network_keeps_its_report(tmp_path, monkeypatch):
+    fake, _ = child(told)
+    monkeypatch.setattr(run, "run_process", fake)
+    rows = [Row("net", "onnx", recipe, ()) for recipe in ("fp32", "fp16")]
+    for group in (rows, rows[:1], [Row("net", "tflite", "fp32", ())]):
+        run_group(group, tmp_path)
+    assert sorted(path.name for path in (tmp_path / "net").iterdir()) == [
+        "export-onnx+fp32+fp16.json",
+        "export-onnx+fp32.json",
+        "export-tflite+fp32.json",
+    ]
 
 
 def test_an_error_that_is_no_number_is_not_passed_over():
