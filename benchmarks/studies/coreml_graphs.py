@@ -25,11 +25,11 @@ from benchmarks.studies.study import (
     parser_of,
     run_missing,
     run_study,
-    table_lines,
     tools,
 )
 from benchmarks.studies.zoo_document import Row
 from mocovit_deploy.files import write_atomically
+from mocovit_deploy.terminal.table import markdown_table
 
 DOCUMENT = CHECKOUT / "docs" / "coreml.md"
 MINUTES = 4
@@ -160,7 +160,7 @@ def filled(text: str, done: Mapping[Row, Mapping[str, Any]]) -> str:
     """The document with the table written anew. Raises `ValueError` if it has no place for it."""
     versions = " and ".join(f"{name} {tools()[name]}" for name in ("torch", "coremltools"))
     missing = [row.title for row in ROWS if row not in done]
-    lines = table_lines(HEADER, [cells(row, result) for row, result in done.items()])
+    lines = [markdown_table(HEADER, [cells(row, result) for row, result in done.items()])]
     lines += ["", f"Made by `python -m benchmarks.studies.coreml_graphs` with {versions}."]
     if missing:
         lines += [f"Not run: {', '.join(missing)}."]

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from benchmarks.studies.zoo_document import PRECISIONS, ROWS, Row
+from mocovit_deploy.terminal.table import markdown_table
 
 Result = Mapping[str, Any]
 
@@ -27,7 +28,7 @@ def document(files: Mapping[Row, Result], steps: Mapping[Row, Result]) -> str:
     for precision in PRECISIONS:
         parts += [
             f"## {precision}\n",
-            markdown_table(HEADER, [_line(row, r, precision) for row, r in files.items()]),
+            numbers_table(HEADER, [_line(row, r, precision) for row, r in files.items()]),
         ]
     failures = [line for row, result in files.items() for line in _failures(row, result)]
     if failures:
@@ -37,7 +38,7 @@ def document(files: Mapping[Row, Result], steps: Mapping[Row, Result]) -> str:
         parts.append(f"## {row.title}, a rewrite at a time\n")
         for precision in PRECISIONS:
             lines = [(label, *figures(one)) for label, one in result["done"][precision]]
-            parts += [f"{precision}:\n", markdown_table(STEP_HEADER, lines)]
+            parts += [f"{precision}:\n", numbers_table(STEP_HEADER, lines)]
     parts += ["## Of what\n", _sources({**files, **steps})]
     return "\n".join(parts)
 
@@ -125,10 +126,9 @@ def _sources(results: Mapping[Row, Result]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def markdown_table(header: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
-    """A table in Markdown; all columns but the first hold numbers."""
-    rule = ["---"] + ["--:"] * (len(header) - 1)
-    return "\n".join("| " + " | ".join(line) + " |" for line in (header, rule, *lines)) + "\n"
+def numbers_table(header: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+    """A table in Markdown, with a line break behind it; all columns but the first hold numbers."""
+    return markdown_table(header, lines, numbers=True) + "\n"
 
 
 _HEAD = """# TFLite files: stock against ours

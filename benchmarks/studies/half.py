@@ -28,7 +28,6 @@ from benchmarks.studies.study import (
     parser_of,
     run_missing,
     run_study,
-    table_lines,
 )
 from benchmarks.studies.zoo_document import ROWS, Row
 from mocovit_deploy.artifacts.artifact import Array, Artifact
@@ -39,6 +38,7 @@ from mocovit_deploy.files import write_atomically
 from mocovit_deploy.formats import format_named
 from mocovit_deploy.parity.verdict import judge_outputs, predict_golden
 from mocovit_deploy.targets import RunConditions, counting_target
+from mocovit_deploy.terminal.table import markdown_table
 
 DOCUMENT = CHECKOUT / "docs" / "half.md"
 START, END = "<!-- table -->\n", "<!-- end of table -->\n"
@@ -154,7 +154,7 @@ def _three(file: Mapping[str, Any]) -> Iterable[str]:
 
 def document(text: str, done: Mapping[Row, Mapping[str, Any]]) -> str:
     """`text` with its table replaced, and the rows that did not run named below it."""
-    lines = table_lines(HEADER, [cells(row, result) for row, result in done.items()])
+    lines = [markdown_table(HEADER, [cells(row, result) for row, result in done.items()])]
     missing = [row.model for row in rows() if row not in done]
     if missing:
         lines += ["", f"**Did not run**: {', '.join(missing)}."]

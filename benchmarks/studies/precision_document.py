@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
-from benchmarks.studies.study import table_lines
 from mocovit_deploy.quantization.recipes import RECIPES
-from mocovit_deploy.terminal.table import megabytes
+from mocovit_deploy.terminal.table import markdown_table, megabytes
 
 BARS = {"fp16": 0.3, "auto": 0.7, "static_wi8_ai8": 1.0, "static_wi8_ai8_fp16": 1.0}
 """By recipe of TFLite files: the most percentage points that the drop's 95 % interval may reach."""
@@ -41,9 +40,9 @@ calibration images, with either rule for weights that takes activations too. A f
 judged in TFLite's own kernels, and has no time.
 """
 HALF_TEXT = """\
-LiteRT on x86-64 computes fp16 files in fp32. Images whose two largest logits are nearest were run again in
-the numpy reference of half precision ([half.md](half.md)); the margins of the others are larger than what
-that moved.
+LiteRT on x86-64 computes fp16 files in fp32. The images whose two largest logits are nearest were run again
+in the numpy reference of half precision ([half.md](half.md)). Where that moved no difference of two logits by
+as much as the smallest margin among the others, the others are taken to keep their classes.
 """
 
 
@@ -68,12 +67,17 @@ Results = Mapping[Any, Mapping[str, Any]]
 def document(rows: Sequence[Row], done: Results) -> str:
     """The document. It names missing rows, rows that failed, and limits that are exceeded."""
     lines = [INTRODUCTION, *_missing(rows, done)]
-    lines += ["## Trained networks, our files", "", *table_lines(ACCURACY, _accuracy(done, stock=False)), ""]
-    lines += ["## The same, stock", "", STOCK_TEXT, *table_lines(ACCURACY, _accuracy(done, stock=True)), ""]
+    lines += [
+        "## Trained networks, our files",
+        "",
+        markdown_table(ACCURACY, _accuracy(done, stock=False)),
+        "",
+    ]
+    lines += ["## The same, stock", "", STOCK_TEXT, markdown_table(ACCURACY, _accuracy(done, stock=True)), ""]
     lines += [*_chosen(done), *_half(done)]
     lines += ["## Full size, random weights", "", "Modelled milliseconds, and partitions in brackets.", ""]
     header = (*COUNTS, "mixed", "bar", "stock fp32", "stock fp16", "stock int8")
-    lines += [*table_lines(header, _counts(rows, done)), ""]
+    lines += [markdown_table(header, _counts(rows, done)), ""]
     lines += ["## What falls short", "", *_short(done), ""]
     commits = ", ".join(sorted({str(one["commit"]) for one in done.values()})) or "none"
     return "\n".join([*lines, f"Rows of {commits}.", ""])
@@ -164,7 +168,7 @@ def _half(done: Results) -> list[str]:
                     "-" if other is None else f"{other:.3f}",
                 )
 
-    return [*lines, *table_lines(header, cells()), ""]
+    return [*lines, markdown_table(header, cells()), ""]
 
 
 def _counts(rows: Sequence[Row], done: Results) -> Iterator[Sequence[str]]:
@@ -211,6 +215,12 @@ def _short(done: Results) -> list[str]:
         found = 100 * (file.get("half") or file)["drop_high"]
         if bar is not None and found > bar:
             lines.append(f"- {row.title} `{recipe}`: up to {found:.2f} points, of {bar}")
+        half = file.get("half")
+        if half and half["smallest_other"] is not None and half["moved"] >= half["smallest_other"]:
+            moved, other = f"{half['moved']:.3f}", f"{half['smallest_other']:.3f}"
+            lines.append(
+                f"- {row.title} `{recipe}`: half precision moves a margin by {moved}, not run from {other}"
+            )
         partitions = (file.get("counted") or {}).get("partitions")
         if row.made in ("tflite", "auto") and partitions != 1:
             lines.append(f"- {row.title} `{recipe}`: {partitions} partitions")

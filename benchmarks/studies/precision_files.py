@@ -220,9 +220,10 @@ def judge_in_half(path: Path, held: HeldOut) -> dict[str, Any]:
     """The accuracy of a TFLite file of ours in half precision.
 
     All images are run in this machine's arithmetic. The `IN_HALF` images whose two largest logits are nearest
-    are run again in the numpy reference of half precision. The others keep their classes: compare `moved`, by
-    how much half precision changed the difference of two logits at most, with `smallest_other`, the smallest
-    difference among the others. Raises `RowError` where half precision gives NaN or infinity.
+    are run again in the numpy reference of half precision. The others are taken to keep their classes if
+    `moved`, by how much half precision changed the difference of two logits at most, is below
+    `smallest_other`, the smallest difference among the others. Raises `RowError` where half precision gives
+    NaN or infinity.
     """
     artifact = read_manifest(path)
     exporter = format_named(artifact.format)

@@ -26,7 +26,6 @@ from benchmarks.studies.study import (
     parser_of,
     run_missing,
     run_study,
-    table_lines,
 )
 from benchmarks.studies.zoo_document import ROWS, Row
 from mocovit_deploy.artifacts.manifest import read_manifest
@@ -34,6 +33,7 @@ from mocovit_deploy.artifacts.readiness import Obstacle, Readiness
 from mocovit_deploy.errors import DeployError
 from mocovit_deploy.files import write_atomically
 from mocovit_deploy.formats import format_named
+from mocovit_deploy.terminal.table import markdown_table
 
 DOCUMENT = CHECKOUT / "docs" / "ready.md"
 MINUTES = 15
@@ -136,7 +136,7 @@ def document(done: Mapping[Row, Mapping[str, Any]]) -> str:
         "such operators may still not run there.",
         f"int8 is `{INT8}`; Core ML files in fp32 stay outside the Neural Engine as a whole.",
         "",
-        *table_lines(header, [cells(row, result) for row, result in done.items()]),
+        markdown_table(header, [cells(row, result) for row, result in done.items()]),
         "",
     ]
     lines += [f"**Did not run**: {', '.join(missing)}.", ""] if missing else []

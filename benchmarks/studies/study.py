@@ -14,7 +14,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any, NoReturn, Protocol, TypeVar
@@ -159,12 +159,6 @@ def run_study(name: str, main: Callable[[], int]) -> NoReturn:
     except KeyboardInterrupt:
         progress(f"\n{name}: stopped; run it again to go on\n")
         sys.exit(130)
-
-
-def table_lines(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
-    """The lines of a table in Markdown."""
-    first, *others = (f"| {' | '.join(cells)} |" for cells in (header, *rows))
-    return [first, f"|{'---|' * len(header)}", *others]
 
 
 def progress(text: str) -> None:

@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from benchmarks.studies.fast_document import STEP_HEADER, figures, markdown_table
+from benchmarks.studies.fast_document import STEP_HEADER, figures, numbers_table
 from benchmarks.studies.zoo_document import Row
 
 Result = Mapping[str, Any]
@@ -45,7 +45,7 @@ def _steps(steps: Mapping[Row, Result], network: str, precision: str) -> str:
     done = next((result["done"] for row, result in steps.items() if row.title == network), None)
     if done is None:
         return NOT_COUNTED
-    return markdown_table(STEP_HEADER, [(label, *figures(one)) for label, one in done[precision]])
+    return numbers_table(STEP_HEADER, [(label, *figures(one)) for label, one in done[precision]])
 
 
 def _runtimes(files: Mapping[Row, Result], precision: str) -> str:
@@ -66,7 +66,7 @@ def _runtimes(files: Mapping[Row, Result], precision: str) -> str:
         least = min(known) if ours[1] is not None else None  # no least value before ours is counted
         lines.append((network, *(_cell(one, least) for one in values)))
     header = ("network", "LiteRT 2.3.0, stock", "LiteRT 2.3.0, ours", *(one["name"] for one in named))
-    return markdown_table(header, lines)
+    return numbers_table(header, lines)
 
 
 def _cell(value: float | None, least: float | None) -> str:

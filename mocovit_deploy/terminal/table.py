@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -47,13 +47,13 @@ def shortened(names: Sequence[str], most: int) -> str:
     return ", ".join(names[:most]) + (f" and {more} more" if more > 0 else "")
 
 
-def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table in Markdown. No cell may hold a vertical bar.
+def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]], *, numbers: bool = False) -> str:
+    """A table in Markdown. No cell may hold a vertical bar. `numbers` aligns all columns but the first right.
 
-    >>> print(markdown_table(("file", "ms"), [("a.onnx", "9.5")]))
+    >>> print(markdown_table(("file", "ms"), [("a.onnx", "9.5")], numbers=True))
     | file | ms |
-    | --- | --- |
+    | --- | --: |
     | a.onnx | 9.5 |
     """
-    lines = [header, ["---"] * len(header), *rows]
+    lines = [header, ["---", *["--:" if numbers else "---"] * (len(header) - 1)], *rows]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
