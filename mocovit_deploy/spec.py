@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 LAYOUTS = ("nhwc", "nchw")
 COLOUR_ORDERS = ("RGB", "BGR")
@@ -45,6 +47,42 @@ def sides_text(sides: tuple[int, int]) -> str:
     """
     height, width = sides
     return str(height) if height == width else f"{height}x{width}"
+
+
+def sides_of(text: str) -> tuple[int, int]:
+    """Height and width in pixels, from one number for both or "HEIGHTxWIDTH"; undoes `sides_text`.
+
+    Raises `ValueError` for anything else.
+
+    >>> sides_of("224"), sides_of("96x192")
+    ((224, 224), (96, 192))
+    """
+    sides = text.lower().split("x")
+    if len(sides) > 2 or not all(one.isascii() and one.isdigit() and int(one) for one in sides):
+        raise ValueError(text)
+    return int(sides[0]), int(sides[-1])
+
+
+def size_fields(sides: tuple[int, int]) -> dict[str, Any]:
+    """Height and width as the fields of `InputSpec` and `OwnInput`.
+
+    >>> size_fields((96, 192)), size_fields((224, 224))
+    ({'size': 96, 'width': 192}, {'size': 224, 'width': None})
+    """
+    height, width = sides
+    return {"size": height, "width": None if height == width else width}
+
+
+def strides_of(numbers: Sequence[int]) -> tuple[int, ...]:
+    """The strides of feature maps, sorted. Raises `ValueError` unless they are different powers of two.
+
+    >>> strides_of([32, 8])
+    (8, 32)
+    """
+    found = sorted(numbers)
+    if len(set(found)) < len(found) or any(one < 1 or one & (one - 1) for one in found):
+        raise ValueError(numbers)
+    return tuple(found)
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Types of options for argparse: functions from the text of a value. Nothing else is imported.
+"""Types of options for argparse: functions from the text of a value. Nothing heavy is imported.
 
 Each raises `argparse.ArgumentTypeError` that quotes the text and says what it should be.
 """
@@ -6,6 +6,8 @@ Each raises `argparse.ArgumentTypeError` that quotes the text and says what it s
 from __future__ import annotations
 
 import argparse
+
+from mocovit_deploy.spec import sides_of, strides_of
 
 MOST = 1e30
 """Larger numbers make no sense in preprocessing."""
@@ -45,10 +47,10 @@ def image_size(text: str) -> tuple[int, int]:
     >>> image_size("224"), image_size("896x1792")
     ((224, 224), (896, 1792))
     """
-    sides = text.lower().split("x")
-    if len(sides) > 2 or not all(one.isascii() and one.isdigit() and int(one) for one in sides):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a positive whole number or HEIGHTxWIDTH")
-    return int(sides[0]), int(sides[-1])
+    try:
+        return sides_of(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a positive whole number or HEIGHTxWIDTH") from None
 
 
 def seed(text: str) -> int:
@@ -64,10 +66,13 @@ def strides(text: str) -> tuple[int, ...]:
     >>> strides("32,8")
     (8, 32)
     """
-    found = sorted(map(positive, words(text)))
-    if len(set(found)) < len(found) or any(one & (one - 1) for one in found):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a list of different powers of two, as 8,16,32")
-    return tuple(found)
+    numbers = list(map(positive, words(text)))
+    try:
+        return strides_of(numbers)
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not a list of different powers of two, as 8,16,32"
+        ) from None
 
 
 def number(text: str) -> float:

@@ -11,6 +11,7 @@ from typing import Any
 
 from mocovit_deploy.choices import FORMATS, TARGETS
 from mocovit_deploy.errors import UsageError, unknown_choice
+from mocovit_deploy.models.contradictions import contradiction
 from mocovit_deploy.quantization.recipes import RECIPES
 from mocovit_deploy.spec import (
     AUTO,
@@ -20,6 +21,7 @@ from mocovit_deploy.spec import (
     ModelSpec,
     OwnInput,
     SearchRequest,
+    size_fields,
 )
 
 ONE_FORMAT = {
@@ -75,25 +77,9 @@ def require_honoured(given: argparse.Namespace) -> None:
             raise UsageError(
                 f"{_option(name)} goes with --calibration; give both, or leave {_option(name)} out"
             )
-    if given.prefer_ema and given.checkpoint is None:
-        raise UsageError(
-            "--prefer-ema chooses among the weights of a --checkpoint; give both, or leave --prefer-ema out"
-        )
-    if given.unsafe_pickle and given.checkpoint is None and not given.model.endswith(".pt2"):
-        raise UsageError(
-            "--unsafe-pickle reads a --checkpoint or a .pt2 file; give one, or leave --unsafe-pickle out"
-        )
-    for name in ("num_classes", "labels", "data"):
-        fits_a_checkpoint = name == "num_classes" and given.checkpoint is not None
-        if given.features and _is_given(given, name) and not fits_a_checkpoint:
-            raise UsageError(f"--features leaves out the head with the classes; leave out {_option(name)}")
-    if given.pretrained and given.checkpoint is not None:
-        raise UsageError("--pretrained and --checkpoint both give the weights; leave one out")
-    names = [name for name, _ in given.model_arg]
-    if twice := next((name for name in names if names.count(name) > 1), None):
-        raise UsageError(f"--model-arg {twice} is given twice")
-    if given.num_classes is not None and "num_classes" in names:
-        raise UsageError("--num-classes and --model-arg num_classes are both given; leave one out")
+    of_classes = [name for name in ("labels", "data") if _is_given(given, name)]
+    if found := contradiction(_model(given), of_classes, _option):
+        raise UsageError(found)
 
 
 def require_labelled(given: argparse.Namespace, *, searches: bool = False) -> None:
@@ -166,7 +152,7 @@ def _model(given: argparse.Namespace) -> ModelSpec:
         checkpoint=given.checkpoint,
         num_classes=given.num_classes,
         input=OwnInput(
-            **_sides(given.image_size),
+            **({} if given.image_size is None else size_fields(given.image_size)),
             batch=given.batch,
             scale=given.scale,
             mean=given.mean,
@@ -183,14 +169,6 @@ def _model(given: argparse.Namespace) -> ModelSpec:
         input_names=given.input_names,
         output_names=given.output_names,
     )
-
-
-def _sides(sides: tuple[int, int] | None) -> dict[str, int]:
-    """The fields of an `OwnInput` for (height, width)."""
-    if sides is None:
-        return {}
-    height, width = sides
-    return {"size": height} if height == width else {"size": height, "width": width}
 
 
 def _is_given(given: argparse.Namespace, name: str) -> bool:

@@ -9,6 +9,7 @@ from typing import Any
 from mocovit_deploy.choices import BOXES, STRIDES
 from mocovit_deploy.contract.toml import choice, flag, number, numbers, positive, text, texts, whole
 from mocovit_deploy.errors import UsageError
+from mocovit_deploy.models.contradictions import contradiction
 from mocovit_deploy.ship.metadata import read_labels
 from mocovit_deploy.spec import (
     COLOUR_ORDERS,
@@ -19,6 +20,9 @@ from mocovit_deploy.spec import (
     ExportRequest,
     ModelSpec,
     OwnInput,
+    sides_of,
+    size_fields,
+    strides_of,
 )
 
 
@@ -51,10 +55,10 @@ def _image_size(value: object, where: str) -> tuple[int, int]:
     """One number for both sides, or text "HEIGHTxWIDTH"."""
     if not isinstance(value, str):
         return (positive(value, where),) * 2
-    height, _, width = value.lower().partition("x")
-    if not all(one.isascii() and one.isdigit() and int(one) for one in (height, width)):
-        raise UsageError(f'{where}: {value!r:.60} is neither a number nor "HEIGHTxWIDTH"')
-    return int(height), int(width)
+    try:
+        return sides_of(value)
+    except ValueError:
+        raise UsageError(f'{where}: {value!r:.60} is neither a number nor "HEIGHTxWIDTH"') from None
 
 
 def _strides(value: object, where: str) -> tuple[int, ...]:
@@ -63,10 +67,13 @@ def _strides(value: object, where: str) -> tuple[int, ...]:
         return STRIDES if value else ()
     if not isinstance(value, list) or not value:
         raise UsageError(f"{where}: {value!r:.60} is not a list of strides ([8, 16, 32]), true or false")
-    found = sorted(positive(one, where) for one in value)
-    if len(set(found)) < len(found) or any(one & (one - 1) for one in found):
-        raise UsageError(f"{where}: {value!r:.60} holds a stride twice, or one that is not a power of two")
-    return tuple(found)
+    numbers = [positive(one, where) for one in value]
+    try:
+        return strides_of(numbers)
+    except ValueError:
+        raise UsageError(
+            f"{where}: {value!r:.60} holds a stride twice, or one that is not a power of two"
+        ) from None
 
 
 def _checkpoint(value: object, where: str) -> Path:
@@ -121,21 +128,20 @@ MODEL_WORDS: Mapping[str, Callable[[object, str], Any]] = {
 def request_of(words: Mapping[str, Any], only: tuple[tuple[str, str], ...], where: str) -> ExportRequest:
     """The request that mocovit-export would make of these options, for the files `only`.
 
-    `where` names the table in errors. Raises `UsageError` for a missing model or a value that does not fit.
+    `where` names the table in errors. Raises `UsageError` for a missing model, a value that does not fit, and
+    options of the network that contradict each other.
     """
     if "model" not in words:
         raise UsageError(f"{where}: model is missing; name the network, as with --model")
     given = {
         word: read(words[word], f"{where}: {word}") for word, read in MODEL_WORDS.items() if word in words
     }
-    size, width = given.get("image_size", (None, None))
     same = ("checkpoint", "prefer_ema", "unsafe_pickle", "pretrained", "num_classes", "seed")
     model = ModelSpec(
         name=given["model"],
         arguments=given.get("model_arg", ()),
         input=OwnInput(
-            size=size,
-            width=width if width != size else None,
+            **(size_fields(given["image_size"]) if "image_size" in given else {}),
             batch=given.get("batch"),
             **{word: given[word] for word in ("scale", "mean", "std", "colour_order") if word in given},
         ),
@@ -145,6 +151,9 @@ def request_of(words: Mapping[str, Any], only: tuple[tuple[str, str], ...], wher
             if word in given
         },
     )
+    of_classes = [word for word in ("labels", "data") if word in words]
+    if found := contradiction(model, of_classes, lambda name: name):
+        raise UsageError(f"{where}: {found}")
     options = ("layout", "opset", "minimum_deployment_target", "converter", "without", "deploy_hooks")
     said = ("labels", "author", "licence", "model_version", "description")
     return ExportRequest(

@@ -26,6 +26,7 @@ from mocovit_deploy.spec import (
     OwnInput,
     Preprocessing,
     sides_text,
+    size_fields,
 )
 
 UNTOUCHED = Preprocessing(scale=1.0, mean=(0.0,), std=(1.0,), colour_order="")
@@ -259,8 +260,8 @@ def _as_image(example: tuple[Tensor, ...]) -> InputSpec | None:
     batch, channels, height, width = example[0].shape
     if channels not in (1, 3):
         return None
-    other = None if height == width else width
-    return InputSpec(height, channels, batch, dtype=dtypes[example[0].dtype], width=other)
+    sides = size_fields((height, width))
+    return InputSpec(**sides, channels=channels, batch=batch, dtype=dtypes[example[0].dtype])
 
 
 def _require_agreement(

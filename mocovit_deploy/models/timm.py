@@ -17,7 +17,7 @@ from mocovit_deploy.errors import UsageError, first_line
 from mocovit_deploy.extras import needs_extra
 from mocovit_deploy.models import torchvision
 from mocovit_deploy.models.arguments import literal
-from mocovit_deploy.spec import InputSpec, ModelSpec, Preprocessing
+from mocovit_deploy.spec import InputSpec, ModelSpec, Preprocessing, size_fields
 
 if TYPE_CHECKING:
     from torch import nn
@@ -79,8 +79,7 @@ def own_input(spec: ModelSpec, network: nn.Module) -> InputSpec:
     data = importlib.import_module("timm.data").resolve_model_data_config(network)
     channels, height, width = data["input_size"]
     scaling = Preprocessing(scale=1 / 255, mean=tuple(data["mean"]), std=tuple(data["std"]))
-    other = None if height == width else width
-    return InputSpec(size=height, channels=channels, preprocessing=scaling, width=other)
+    return InputSpec(**size_fields((height, width)), channels=channels, preprocessing=scaling)
 
 
 def feature_maps(spec: ModelSpec, network: nn.Module) -> nn.Module:

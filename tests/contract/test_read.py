@@ -228,6 +228,24 @@ BAD = {
         "model_arg.a: [1] is not text in quotes",
     ),
     "a layout unknown": (MODEL + 'layout = "nwhc"\n' + FILE, "did you mean 'nhwc'?"),
+    "classes without a head": (
+        MODEL + "features = true\nnum_classes = 7\n" + FILE,
+        "features leaves out the head with the classes; leave out num_classes",
+    ),
+    "labelled images without a head": (
+        MODEL + 'features = [8]\ndata = "a:b"\n' + FILE + "min_accuracy = 0.5\n",
+        "features leaves out the head with the classes; leave out data",
+    ),
+    "classes twice": (
+        MODEL + 'num_classes = 7\nmodel_arg = { num_classes = "8" }\n' + FILE,
+        "num_classes and model_arg num_classes are both given; leave one out",
+    ),
+    "an average of nothing": (
+        MODEL + "prefer_ema = true\n" + FILE,
+        "prefer_ema chooses among the weights of a checkpoint; give both, or leave prefer_ema out",
+    ),
+    "strides that are none": (MODEL + "features = [8, 12]\n" + FILE, "or one that is not a power of two"),
+    "a size that is none": (MODEL + 'image_size = "8x"\n' + FILE, "is neither a number nor"),
     "dynamic": (MODEL + 'dynamic = "size"\n' + FILE, "unknown value 'size'"),
 }
 
