@@ -177,10 +177,10 @@ def export(
     except TypeError as error:
         text = first_line(error)
         raise UsageError(f"export: {text.partition('__init__() ')[2] or text}") from None
-    require_kinds(request)
+    request = require_kinds(request)
     if not isinstance(how, Preprocessing):
         raise UsageError(f"preprocessing={how!r:.60}: expected mocovit_deploy.spec.Preprocessing")
-    require_kinds(how, "preprocessing")
+    how = require_kinds(how, "preprocessing")
     with quiet():
         network = live_network(module, example, spec, how)
         done = export_model(request, Stages(), network)

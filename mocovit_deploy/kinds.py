@@ -1,19 +1,27 @@
-"""Check values from a Python program against the types that the fields of a dataclass declare."""
+"""Check values from a Python program against the types that the fields of a dataclass declare.
+
+Numbers of other libraries (numpy) become those of Python here: neither JSON nor generated code can hold them
+as they are.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 import re
+from collections.abc import Mapping
 from numbers import Integral, Real
 from types import UnionType
-from typing import Any, Union, get_args, get_origin, get_type_hints
+from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from mocovit_deploy.errors import UsageError
 
+_Record = TypeVar("_Record")
 
-def require_kinds(record: Any, name: str = "") -> None:
-    """Raise `UsageError` for the first field of a dataclass whose value does not have the declared type.
 
+def require_kinds(record: _Record, name: str = "") -> _Record:
+    """The dataclass `record` with Python's own numbers in place of numpy's.
+
+    Raises `UsageError` for the first field whose value does not have the declared type, with its place.
     Dataclasses in its fields are checked too. `name` is the dataclass's name in messages.
 
     >>> from mocovit_deploy.spec import AccuracyRequest
@@ -22,14 +30,34 @@ def require_kinds(record: Any, name: str = "") -> None:
         ...
     mocovit_deploy.errors.UsageError: images='ten': expected int | None
     """
-    wanted = get_type_hints(type(record))
-    for field in dataclasses.fields(record):
+    wanted, found = get_type_hints(type(record)), {}
+    for field in dataclasses.fields(record):  # type: ignore[arg-type]
         value, kind = getattr(record, field.name), wanted[field.name]
         place = f"{name}.{field.name}".lstrip(".")
         if not _is(value, kind):
             raise UsageError(f"{place}={value!r:.60}: expected {_said(kind)}")
-        if dataclasses.is_dataclass(value):
-            require_kinds(value, place)
+        found[field.name] = require_kinds(value, place) if _is_record(value) else plain_numbers(value)
+    return dataclasses.replace(record, **found)  # type: ignore[type-var]
+
+
+def plain_numbers(value: Any) -> Any:
+    """`value` with Python's own numbers, also inside tuples, lists and mappings.
+
+    >>> import numpy
+    >>> plain_numbers({"sides": (numpy.int64(64), 96), "scale": numpy.float32(0.5)})
+    {'sides': (64, 96), 'scale': 0.5}
+    """
+    if isinstance(value, Mapping):
+        return {key: plain_numbers(one) for key, one in value.items()}
+    if type(value) in (tuple, list):
+        return type(value)(map(plain_numbers, value))
+    if isinstance(value, bool) or not isinstance(value, Real):
+        return value
+    return int(value) if isinstance(value, Integral) else float(value)
+
+
+def _is_record(value: object) -> bool:
+    return dataclasses.is_dataclass(value) and not isinstance(value, type)
 
 
 def _is(value: object, kind: Any) -> bool:

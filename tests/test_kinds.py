@@ -1,8 +1,10 @@
+import json
 from dataclasses import dataclass
 
 import numpy as np
 import pytest
 
+from mocovit_deploy.artifacts.task import Task
 from mocovit_deploy.errors import UsageError
 from mocovit_deploy.kinds import require_kinds
 from mocovit_deploy.spec import AccuracyRequest, ExportRequest, InputSpec, ModelSpec, Preprocessing
@@ -26,6 +28,27 @@ class Numbers:
 )
 def test_what_is_declared_is_taken(record):
     require_kinds(record)
+
+
+def test_numbers_of_numpy_become_pythons_own():
+    how = Preprocessing(scale=np.float32(0.5), mean=(np.float64(0.25),) * 3)
+    given = ExportRequest(ModelSpec(seed=np.int64(3), input=InputSpec(np.int32(32), preprocessing=how)))
+    made = require_kinds(given)
+    assert made == given
+    numbers = (made.model.seed, made.model.input.size, made.model.input.preprocessing.scale)
+    assert [type(one) for one in numbers] == [int, int, float]
+    assert {type(one) for one in made.model.input.preprocessing.mean} == {float}
+    facts = {"image_size": [np.int64(64)], "anchor_side": np.float32(4), "boxes": "raw", "tops": True}
+    written = Task(kind="detection", roles=("scores",), facts=facts).as_json(("scores",))
+    assert json.loads(json.dumps(written))["image_size"] == [64]
+    assert written["tops"] is True
+
+
+def test_arrays_for_numbers_are_refused_by_name():
+    with pytest.raises(UsageError, match=r"^mean=array\(.*expected tuple\[float, \.\.\.\]"):
+        require_kinds(Preprocessing(mean=np.zeros(3)))
+    with pytest.raises(UsageError, match=r"scale=array"):
+        require_kinds(Preprocessing(scale=np.ones(1)))
 
 
 @pytest.mark.parametrize(

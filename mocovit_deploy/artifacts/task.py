@@ -12,6 +12,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from mocovit_deploy.kinds import plain_numbers
+
 SEGMENTATION, DETECTION = "segmentation", "detection"
 
 
@@ -25,5 +27,6 @@ class Task:
     facts: Mapping[str, Any]
 
     def as_json(self, outputs: Sequence[str]) -> dict[str, Any]:
-        """Plain data; `outputs` are the names that the outputs have in files."""
-        return {"kind": self.kind, "outputs": dict(zip(self.roles, outputs, strict=True)), **self.facts}
+        """Plain data; `outputs` are the names that the outputs have in files, in the network's order."""
+        named = dict(zip(self.roles, outputs, strict=True))
+        return {"kind": self.kind, "outputs": named, **plain_numbers(self.facts)}
