@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import time
 from pathlib import Path
 
 import pytest
 
-from mocovit_deploy.untrusted.process import run_process
+from mocovit_deploy.untrusted.process import run_process, signal_name
 
 
 def test_output_and_status_are_kept() -> None:
@@ -25,6 +26,14 @@ def test_a_death_by_signal_is_named() -> None:
     done = run_process([sys.executable, "-c", "import os; os.kill(os.getpid(), 11)"], deadline_s=30)
     assert done.status == -11
     assert "SIGSEGV" in done.reason()
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGRTMIN"), reason="no real-time signals here")
+def test_a_signal_without_a_name_is_told_by_its_number() -> None:
+    unnamed = int(signal.SIGRTMIN) + 3
+    done = run_process([sys.executable, "-c", f"import os; os.kill(os.getpid(), {unnamed})"], deadline_s=30)
+    assert done.reason() == f"it was ended by signal {unnamed}"
+    assert signal_name(signal.SIGKILL) == "SIGKILL"
 
 
 def test_a_child_that_hangs_is_ended_with_all_that_it_started() -> None:

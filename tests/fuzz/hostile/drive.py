@@ -28,6 +28,8 @@ from hostile.outcome import ALLOWED, SEVERAL_LINES, Outcome, Tally
 from hostile.readers import Reader, Seed
 from hostile.seeds import Files
 
+from mocovit_deploy.untrusted.process import signal_name
+
 TIME_S = 5.0
 """Of the processor. A case that sleeps, or waits for one, is stopped after `PATIENCE` times as long."""
 PATIENCE = 6
@@ -64,7 +66,7 @@ def _judged(reader: Reader, text: str, status: int, *, in_time: bool, memory: in
     if not in_time or (os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGXCPU):
         return contained, "time: more than it was given"
     if os.WIFSIGNALED(status) and not text:
-        return contained, f"signal: {signal.Signals(os.WTERMSIG(status)).name}"
+        return contained, f"signal: {signal_name(os.WTERMSIG(status))}"
     if not text:
         return contained, f"signal: ended with status {os.waitstatus_to_exitcode(status)}"
     found = json.loads(text)
