@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from mocovit_deploy.choices import STRIDES
+from mocovit_deploy.errors import UsageError
 from mocovit_deploy.models import mocovit
 from mocovit_deploy.spec import ModelSpec
 
@@ -34,11 +35,18 @@ class Backbone(NamedTuple):
 
 
 def backbone_named(name: str) -> Backbone:
-    """The backbone `name`, with random weights. Raises `MissingToolError` if it needs timm, without timm."""
+    """The backbone `name`, one of `mocovit.NAMES` or `OF_TIMM`, with random weights.
+
+    Raises `MissingToolError` if it needs timm and timm is not installed, `UsageError` if the installed timm
+    has no maps of it.
+    """
     if name in OF_TIMM:
         from mocovit_deploy.models.timm import maps_of_timm
 
-        module = maps_of_timm(ModelSpec(f"timm/{OF_TIMM[name]}"), STRIDES)
+        try:
+            module = maps_of_timm(ModelSpec(f"timm/{OF_TIMM[name]}"), STRIDES)
+        except UsageError as error:
+            raise UsageError(f"backbone {name}: {error}; install another version of timm") from error
         return Backbone(module, tuple(module.feature_info.channels()))
     from mocovit_deploy.models.mocovit_network import MoCoViTMaps
 

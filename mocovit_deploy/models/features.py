@@ -60,11 +60,16 @@ def require_backbones(spec: ModelSpec, source: Source) -> None:
 def with_maps(spec: ModelSpec, source: Source, network: nn.Module) -> nn.Module:
     """The maps of `network` at the strides of `spec`; the network itself if `spec` has no strides.
 
-    Raises `UsageError` for a stride at which the network has no map.
+    Raises `UsageError`, which names --features, for a stride at which the network has no map.
     """
     if not spec.features:
         return network
-    return cast("FeatureSource", source).feature_maps(spec, network).eval()
+    try:
+        return cast("FeatureSource", source).feature_maps(spec, network).eval()
+    except UsageError as error:
+        raise UsageError(
+            f"--features: {error}; choose other strides or another network, or leave out --features"
+        ) from error
 
 
 def last_at_each(reductions: Sequence[int]) -> dict[int, int]:
@@ -80,6 +85,6 @@ def require_strides(name: str, wanted: Sequence[int], known: Sequence[int]) -> N
     """Raise `UsageError` for a stride of `wanted` that is not among `known`."""
     if missing := [str(stride) for stride in wanted if stride not in known]:
         raise UsageError(
-            f"--features: {name} has no map at stride {' and '.join(missing)}; it has maps at "
+            f"{name} has no map at stride {' and '.join(missing)}; it has maps at "
             f"{', '.join(map(str, sorted(set(known))))}"
         )

@@ -176,9 +176,14 @@ def _require_detector(spec: ModelSpec) -> None:
 
 
 def _remark_on_size(network: Network) -> str:
-    """A remark on an image size that the coarsest stride of a network with a task does not divide."""
-    sides, coarsest = network.input.sides, STRIDES[-1]
-    if network.task is None or not any(side % coarsest for side in sides):
+    """A remark on an image size that the coarsest stride of a network with a task does not divide.
+
+    A detector names its strides, which go further than those of its backbone.
+    """
+    if network.task is None:
+        return ""
+    sides, coarsest = network.input.sides, max(network.task.get("strides", STRIDES))
+    if not any(side % coarsest for side in sides):
         return ""
     covered = " x ".join(str(-(-side // coarsest) * coarsest) for side in sides)
     return (

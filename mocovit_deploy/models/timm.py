@@ -119,8 +119,8 @@ def _backbone(spec: ModelSpec, places: tuple[int, ...] | None) -> Any:
         return timm.create_model(name, features_only=True, **options)
     except Exception as error:
         raise UsageError(
-            f"--features: timm gives no maps of {spec.name} ({type(error).__name__}: {first_line(error)}); "
-            "leave out --features, or choose another network"
+            f"timm {timm.__version__} gives no maps of {spec.name} ({type(error).__name__}: "
+            f"{first_line(error)})"
         ) from error
 
 
@@ -135,10 +135,7 @@ def _take_weights(name: str, backbone: nn.Module, network: nn.Module) -> None:
     names = {key: _plain(key) for key in wanted}
     taken = {key: given.get(plain, given.get(plain.partition("_")[2])) for key, plain in names.items()}
     if unknown := [key for key, one in taken.items() if one is None or one.shape != wanted[key].shape]:
-        raise UsageError(
-            f"--features: {name} has other weights as a backbone ({unknown[0]}); leave out --features, or "
-            "choose another network"
-        )
+        raise UsageError(f"{name} has other weights as a backbone ({unknown[0]})")
     backbone.load_state_dict(taken)
 
 

@@ -80,6 +80,16 @@ def test_sizes_that_no_stride_divides(sides):
 
 
 @pytest.mark.parametrize(
+    ("size", "covered"), [((64, 128), ""), ((64, 96), "64 x 128"), ((320, 320), ""), ((65, 64), "128 x 64")]
+)
+def test_a_remark_names_the_stride_that_does_not_divide_the_image(size, covered):
+    height, width = size
+    network = load_network(ModelSpec("mocovit_0_5_retinanet", input=OwnInput(size=height, width=width)))
+    assert network.remark.startswith("64 does not divide the sides") == bool(covered)
+    assert f"cover {covered}," in network.remark or not covered
+
+
+@pytest.mark.parametrize(
     ("arguments", "message"),
     [
         ({"depth": "-1"}, "model argument depth: -1 is below 0"),

@@ -131,8 +131,24 @@ def test_a_network_that_timm_gives_no_maps_of_is_refused(monkeypatch):
         return created(*given, **options)
 
     monkeypatch.setattr(source.import_timm(), "create_model", without_maps)
-    with pytest.raises(UsageError, match="timm gives no maps of .*features_only not implemented"):
+    with pytest.raises(
+        UsageError, match="--features: timm .* gives no maps of .*features_only not implemented"
+    ):
         load_network(ModelSpec("timm/test_efficientnet", features=(8,)))
+
+
+@needs_timm
+def test_a_backbone_without_maps_says_nothing_of_options_not_given(monkeypatch):
+    from mocovit_deploy.models import backbones
+    from mocovit_deploy.models import timm as source
+
+    def without_maps(*_, **__):
+        raise RuntimeError("features_only not implemented")
+
+    monkeypatch.setattr(source.import_timm(), "create_model", without_maps)
+    with pytest.raises(UsageError, match="backbone ghostnet_1_0: timm .* gives no maps") as caught:
+        backbones.backbone_named("ghostnet_1_0")
+    assert "--features" not in str(caught.value)
 
 
 @needs_timm
