@@ -11,7 +11,7 @@ Source    SSD's box coder, arXiv:1512.02325, as in MediaPipe and TFLite_Detectio
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,12 +19,12 @@ import numpy as np
 
 from mocovit_deploy.artifacts.artifact import Array
 from mocovit_deploy.artifacts.task import DETECTION
-from mocovit_deploy.boxes.anchors import Boxes, anchors_of
+from mocovit_deploy.boxes.anchors import Boxes, anchors_of, fact
 from mocovit_deploy.choices import BOXES
-from mocovit_deploy.errors import UsageError
+from mocovit_deploy.errors import ParityError, UsageError
 
 SCALES = (10.0, 10.0, 5.0, 5.0)
-"""Divisors of the four location numbers: centre y, centre x, height, width."""
+"""Divisors of the four location numbers: centre y, centre x, height, width. Those of the networks here."""
 RAW, DECODED = BOXES
 
 
@@ -39,16 +39,17 @@ class Detection:
     """Top, left, bottom and right, from 0 to 1 within the image; an object at its edge can exceed that."""
 
 
-def decode_locations(locations: Array, priors: Boxes) -> Boxes:
-    """Locations (boxes, 4), relative to the anchors `priors` -> (boxes, 4): top, left, bottom, right.
+def decode_locations(locations: Array, priors: Boxes, scales: Sequence[float] = SCALES) -> Boxes:
+    """Locations (boxes, 4), relative to the anchors `priors` (boxes, 4) of `anchors`, in the shape of boxes.
 
+    Returns (boxes, 4): top, left, bottom and right, as fractions of the image. `scales` are those of `SCALES`.
     Raises `UsageError` unless there is an anchor for each location.
     """
     if locations.shape != priors.shape:
         raise UsageError(
             f"{len(locations)} locations, but {len(priors)} anchors: the detector has another image size"
         )
-    told = locations.astype(np.float64) / SCALES
+    told = locations.astype(np.float64) / np.asarray(scales)
     middle = priors[:, :2] + told[:, :2] * priors[:, 2:]
     half = np.exp(np.minimum(told[:, 2:], 20.0)) * priors[:, 2:] / 2
     return np.concatenate([middle - half, middle + half], axis=1)
@@ -70,15 +71,17 @@ def detections(
     With `across_classes` an anchor only has its best class, and boxes of different classes suppress each
     other. MediaPipe does that, from an overlap of 0.3.
 
-    Raises `UsageError` for another kind of task, and for outputs of another image size.
+    Anchors and scales are those that `task` names. Raises `UsageError` for another kind of task, a task that
+    lacks what decoding needs, and outputs of another image size; `ParityError` for outputs with NaN or
+    infinity, which no network here computes: they are no image without objects.
     """
     if task.get("kind") != DETECTION:
         raise UsageError(f"the file is not a detector; its task is {task.get('kind', 'unknown')}")
     names = task["outputs"]
-    scores = np.asarray(outputs[names["scores"]], np.float64)[0]
-    boxes = np.asarray(outputs[names["boxes"]], np.float64)[0]
+    scores, boxes = (_finite(outputs[names[role]], names[role])[0] for role in ("scores", "boxes"))
     if task["boxes"] == RAW:
-        scores, boxes = _sigmoid(scores), decode_locations(boxes, anchors_of(task))
+        scores = _sigmoid(scores)
+        boxes = decode_locations(boxes, anchors_of(task), fact(task, "scales"))
     limits = (least_score, most_overlap, most)
     if across_classes:
         labels, best = scores.argmax(axis=1), scores.max(axis=1)
@@ -91,8 +94,15 @@ def detections(
 
 
 def suppressed(boxes: Boxes, scores: Boxes, least_score: float, most_overlap: float, most: int) -> list[int]:
-    """Positions of the boxes (boxes, 4) to keep, the best first. A box whose score is NaN is not kept."""
-    order = np.flatnonzero(scores >= least_score)
+    """Positions of the boxes to keep, the best first, by greedy non-maximum suppression.
+
+    `boxes` (boxes, 4) are top, left, bottom and right in any unit, `scores` (boxes,). At most `most` boxes
+    are kept, with scores of at least `least_score`; a box that overlaps a kept one by more than
+    `most_overlap`, as intersection over union, is not. Nor is one that holds NaN or infinity, or whose score
+    is: it would overlap nothing, or everything.
+    """
+    usable = np.isfinite(scores) & np.isfinite(boxes).all(axis=1)
+    order = np.flatnonzero(usable & (scores >= least_score))
     order = order[np.argsort(-scores[order], kind="stable")]
     kept: list[int] = []
     while len(order) and len(kept) < most:
@@ -112,6 +122,13 @@ def overlaps(one: Boxes, others: Boxes) -> Boxes:
     shared = np.prod(np.maximum(inner, 0.0), axis=1)
     area = np.prod(one[2:] - one[:2]) + np.prod(others[:, 2:] - others[:, :2], axis=1) - shared
     return np.asarray(shared / np.maximum(area, 1e-12))
+
+
+def _finite(output: Array, name: str) -> Boxes:
+    """An output as float64. Raises `ParityError` if it holds NaN or infinity."""
+    if not np.isfinite(output).all():
+        raise ParityError(f"{name} holds NaN or infinity; check the file with mocovit-parity")
+    return np.asarray(output, np.float64)
 
 
 def _sigmoid(logits: Boxes) -> Boxes:

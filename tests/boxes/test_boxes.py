@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from mocovit_deploy.boxes.anchors import RATIOS, STRIDES, anchors, anchors_of
-from mocovit_deploy.boxes.decode import decode_locations, detections, overlaps, suppressed
-from mocovit_deploy.errors import UsageError
+from mocovit_deploy.boxes.anchors import RATIOS, SIDE, STRIDES, anchors, anchors_of
+from mocovit_deploy.boxes.decode import SCALES, decode_locations, detections, overlaps, suppressed
+from mocovit_deploy.errors import ParityError, UsageError
 
 SIDES = (64, 96)
 TASK = {
@@ -16,6 +16,8 @@ TASK = {
     "image_size": list(SIDES),
     "strides": list(STRIDES),
     "ratios": list(RATIOS),
+    "anchor_side": SIDE,
+    "scales": list(SCALES),
 }
 
 
@@ -94,19 +96,52 @@ def test_what_overlaps_a_better_box_of_its_class_goes():
     assert len(detections(TASK, given(logits), most_overlap=1.0)) == 3
 
 
-def test_nan_is_never_an_object():
-    assert detections(TASK, given({(300, 1): np.nan})) == ()
-    assert suppressed(np.zeros((2, 4)), np.array([np.nan, 0.9]), 0.1, 0.5, 9) == [1]
+@pytest.mark.parametrize("wrong", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("output", ["scores", "boxes"])
+@pytest.mark.parametrize("boxes", ["raw", "decoded"])
+def test_what_is_not_finite_is_refused(wrong, output, boxes):
+    outputs = given({(300, 1): 2.0})
+    outputs[output][0, 7, 1] = wrong
+    with pytest.raises(ParityError, match=f"{output} holds NaN or infinity"):
+        detections({**TASK, "boxes": boxes}, outputs)
+
+
+@pytest.mark.parametrize("wrong", [np.nan, np.inf, -np.inf])
+def test_no_box_that_is_not_finite_is_kept(wrong):
+    assert suppressed(np.zeros((2, 4)), np.array([wrong, 0.9]), 0.1, 0.5, 9) == [1]
+    boxes = np.array([[0.0, 0.0, wrong, 1.0], [0.0, 0.0, 1.0, 1.0]])
+    assert suppressed(boxes, np.array([0.95, 0.9]), 0.1, 0.5, 9) == [1]
 
 
 def test_a_decoded_file_says_the_same():
     raw = given({(300, 1): 2.0, (10, 0): 1.0})
-    shares = 1 / (1 + np.exp(-raw["scores"]))
+    shares = 1 / (1 + np.exp(-raw["scores"].astype(np.float64)))
     boxes = decode_locations(raw["boxes"][0], anchors(SIDES))[None]
     decoded = detections({**TASK, "boxes": "decoded"}, {"scores": shares, "boxes": boxes})
-    assert decoded == pytest.approx(detections(TASK, raw)) or [(one.label, one.box) for one in decoded] == [
-        (one.label, one.box) for one in detections(TASK, raw)
-    ]
+    wanted = detections(TASK, raw)
+    assert [(one.label, one.box) for one in decoded] == [(one.label, one.box) for one in wanted]
+    assert [one.score for one in decoded] == pytest.approx([one.score for one in wanted], abs=1e-12)
+    assert [one.label for one in wanted] == [1, 0]
+
+
+def test_a_file_is_decoded_by_the_anchors_that_it_names():
+    task = {**TASK, "strides": [16, 32], "ratios": [1.0], "anchor_side": 2.0, "scales": [5.0, 5.0, 2.5, 2.5]}
+    scores = np.full((1, 4 * 6 + 2 * 3, 2), -9.0)
+    scores[0, 7, 1] = 2.0  # the second row and column at stride 16: centre (24, 24), sides 32
+    locations = np.zeros((1, 30, 4))
+    locations[0, 7] = (5.0, -5.0, 0.0, 2.5 * np.log(2))  # one anchor down and to the left, twice as wide
+    (found,) = detections(task, {"scores": scores, "boxes": locations})
+    top, left, bottom, right = found.box
+    assert [64 * top, 96 * left, 64 * bottom, 96 * right] == pytest.approx([40, -40, 72, 24])
+    with pytest.raises(UsageError, match="30 locations, but 384 anchors"):
+        detections(TASK, {"scores": scores, "boxes": locations})
+
+
+@pytest.mark.parametrize("missing", ["image_size", "strides", "ratios", "anchor_side", "scales"])
+def test_a_task_that_does_not_say_enough_is_refused(missing):
+    task = {name: value for name, value in TASK.items() if name != missing}
+    with pytest.raises(UsageError, match=f"the file's task does not say its {missing}"):
+        detections(task, given({(300, 1): 2.0}))
 
 
 @pytest.mark.parametrize("task", [{}, {"kind": "segmentation"}])

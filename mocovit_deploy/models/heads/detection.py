@@ -137,7 +137,6 @@ class Detector(nn.Module):
                 "ratios": list(RATIOS),
                 "anchor_side": SIDE,
                 "scales": list(SCALES),
-                "anchors": len(priors),
             },
         )
 
