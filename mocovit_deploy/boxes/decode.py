@@ -42,7 +42,7 @@ class Detection:
 def decode_locations(locations: Array, priors: Boxes, scales: Sequence[float] = SCALES) -> Boxes:
     """Locations (boxes, 4), relative to the anchors `priors` (boxes, 4) of `anchors`, in the shape of boxes.
 
-    Returns (boxes, 4): top, left, bottom and right, as fractions of the image. `scales` are those of `SCALES`.
+    Returns (boxes, 4): top, left, bottom and right, as fractions of the image. `scales` are as in `SCALES`.
     Raises `UsageError` unless there is an anchor for each location.
     """
     if locations.shape != priors.shape:

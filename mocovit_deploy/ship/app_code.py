@@ -21,8 +21,8 @@ from mocovit_deploy.artifacts.manifest import read_manifest
 from mocovit_deploy.artifacts.provenance import labels_of
 from mocovit_deploy.errors import ConversionError, UsageError
 from mocovit_deploy.files import write_atomically
-from mocovit_deploy.ship.metadata import classifier_output
-from mocovit_deploy.ship.task_code import is_coded, require_one_image, task_code
+from mocovit_deploy.ship.metadata import classifier_output, labels_text
+from mocovit_deploy.ship.task_code import DECODES, require_one_image, task_code
 from mocovit_deploy.spec import Preprocessing, TensorSpec
 from mocovit_deploy.terminal.printable import printable
 
@@ -52,15 +52,15 @@ def app_code(artifact: Artifact, labels: tuple[str, ...] = ()) -> dict[str, str]
     is a segmenter or detector of this package.
     """
     words = _words(artifact, labels)
-    if is_coded(artifact.task):
-        code = {f"{artifact.path.name}.py": task_code(artifact, words, _template, _filled)}
+    if _kind_of_task(artifact.task) in DECODES:
+        code = {f"{artifact.path.name}.py": task_code(artifact, words, _filled)}
     else:
         code = {
             f"{artifact.path.name}{suffix}": _filled(template, words)
             for suffix, template in TEMPLATES[_kind(artifact)].items()
         }
     if labels:
-        code[_labels_file(artifact)] = "\n".join(labels) + "\n"
+        code[_labels_file(artifact)] = labels_text(labels)
     return code
 
 
@@ -68,19 +68,20 @@ def require_codable(
     name: str, inputs: Sequence[TensorSpec], outputs: Sequence[TensorSpec], task: Mapping[str, Any] | None
 ) -> None:
     """Raise `UsageError` unless code can be written for a network with these inputs, outputs and task."""
-    if is_coded(task):
+    if _kind_of_task(task) in DECODES:
         require_one_image(name, inputs)
     else:
         require_one_classifier(name, inputs, outputs)
 
 
-def require_one_classifier(
-    name: str, inputs: Sequence[TensorSpec], outputs: Sequence[TensorSpec]
-) -> tuple[TensorSpec, TensorSpec]:
-    """The input and the output of a network that code can be written for.
+def _kind_of_task(task: Mapping[str, Any] | None) -> str:
+    return str((task or {}).get("kind", ""))
 
-    Raises `UsageError` unless the network takes one square grey or colour image, and returns one output
-    (1, classes).
+
+def require_one_classifier(name: str, inputs: Sequence[TensorSpec], outputs: Sequence[TensorSpec]) -> None:
+    """Raise `UsageError` unless a network takes one square grey or colour image and gives one class of it.
+
+    The image is (1, H, W, C) or (1, C, H, W), in float32 or uint8; the one output is (1, classes).
     """
     image = inputs[0]
     fits = len(inputs) == 1 and len(image.shape) == 4 and image.dtype in JAVA_TYPES
@@ -94,13 +95,11 @@ def require_one_classifier(
         raise UsageError(
             f"{name}: code (--app-code) is written for square images; this one takes {rows} x {columns}"
         )
-    output = classifier_output(outputs)
-    if output is None or len(outputs) > 1:
+    if len(outputs) > 1 or classifier_output(outputs) is None:
         raise UsageError(
             f"{name}: code (--app-code) is written for networks with one output (batch, classes); this one "
             f"has {', '.join(f'{one.name} {list(one.shape)}' for one in outputs)}"
         )
-    return image, output
 
 
 def write_app_code(path: Path) -> tuple[Path, ...]:
@@ -177,7 +176,8 @@ def _words(artifact: Artifact, labels: tuple[str, ...]) -> dict[str, str]:
     }
     needs, imported = PYTHON_RUNTIMES[artifact.format]
     runtime = {"PYTHON_NEEDS": needs, "PYTHON_RUNTIME_IMPORT": imported}
-    return words | runtime | {"RUN_PYTHON": _template(f"run_{_kind(artifact)}.py.txt").strip()}
+    parts = {"RUN_PYTHON": f"outputs_{_kind(artifact)}.py.txt", "MAIN": "main.py.txt"}
+    return words | runtime | {word: _template(name).strip() for word, name in parts.items()}
 
 
 def _kind(artifact: Artifact) -> str:

@@ -23,11 +23,6 @@ DECODES = {SEGMENTATION: "segment.py.txt", DETECTION: "detect.py.txt"}
 Fill = Callable[[str, Mapping[str, str]], str]
 
 
-def is_coded(task: Mapping[str, Any] | None) -> bool:
-    """Whether this module writes code for the task."""
-    return bool(task) and (task or {}).get("kind") in DECODES
-
-
 def require_one_image(name: str, inputs: Sequence[TensorSpec]) -> None:
     """Raise `UsageError` unless a network takes one colour image, with batch 1."""
     image = inputs[0]
@@ -40,24 +35,19 @@ def require_one_image(name: str, inputs: Sequence[TensorSpec]) -> None:
         )
 
 
-def task_code(
-    artifact: Artifact, words: Mapping[str, str], template: Callable[[str], str], fill: Fill
-) -> str:
-    """The Python code for one file, whose network fits `require_one_image`.
+def task_code(artifact: Artifact, words: Mapping[str, str], fill: Fill) -> str:
+    """The Python code for one file, whose network fits `require_one_image` and whose task is in `DECODES`.
 
-    `words` replace placeholders, by name; `template` reads a template by its name, and `fill` fills it in.
+    `words` replace placeholders, by name; `fill` takes a template's name and words, and gives its text.
     """
     task: Mapping[str, Any] = artifact.task or {}
     image = artifact.inputs[0]
     height, width = image.shape[1:3] if image.layout == "nhwc" else image.shape[2:]
-    pixels = artifact.format == "coreml" and image.dtype == "uint8"
-    kind = "coreml_picture" if pixels else artifact.format
     own = {
         "HEIGHT": str(height),
         "WIDTH": str(width),
         "OUTPUTS": ", ".join(f'"{one.name}": {tuple(one.shape)}' for one in artifact.outputs),
         "CONSTANTS": _constants(task),
-        "RUN_PYTHON": template(f"outputs_{kind}.py.txt").strip(),
         **_names(task),
     }
     decode = fill(DECODES[task["kind"]], own)

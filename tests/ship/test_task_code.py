@@ -1,6 +1,7 @@
 """The Python written for segmenters and detectors runs, and says what this package says of the same file."""
 
 import ast
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -95,6 +96,57 @@ def test_code_for_core_ml_is_python(normalize, tmp_path):
     names = [one.name for one in ast.parse(text).body if isinstance(one, ast.FunctionDef)]
     assert {"prepare", "run", "detect"} <= set(names)
     assert "import coremltools" in text
+
+
+@pytest.fixture(scope="module")
+def onnx_files(tmp_path_factory):
+    networks = ("segmenter", "detector")
+    return {
+        one: exported(tmp_path_factory.mktemp(one), one, normalize=True, formats=("onnx",))[0].path
+        for one in networks
+    }
+
+
+@pytest.mark.parametrize("network", ["segmenter", "detector"])
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ([], "usage: python "),
+        (["nowhere.jpg"], "nowhere.jpg: [Errno 2] No such file"),
+        ([__file__], f"{__file__}: cannot identify image file"),
+    ],
+)
+def test_the_python_as_a_program_tells_mistakes_in_a_line(onnx_files, network, words, message, monkeypatch):
+    path = onnx_files[network]
+    monkeypatch.setattr("sys.argv", [f"{path}.py", *words])
+    with pytest.raises(SystemExit) as end:
+        runpy.run_path(f"{path}.py", run_name="__main__")
+    assert str(end.value).startswith(message)
+
+
+@pytest.mark.parametrize("network", ["segmenter", "detector"])
+def test_the_python_refuses_what_is_not_finite(onnx_files, network, picture):
+    code = runpy.run_path(f"{onnx_files[network]}.py")
+    computed = code["_outputs"]
+
+    def with_nan(tensor):
+        found = {name: array.copy() for name, array in computed(tensor).items()}
+        found[list(found)[-1]].flat[7] = np.nan
+        return found
+
+    code["run"].__globals__["_outputs"] = with_nan
+    with pytest.raises(ValueError, match=r"\.onnx computes NaN or infinity in (segmentation|boxes)"):
+        code["lines"](Image.open(picture))
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="Core ML runs there")
+@pytest.mark.parametrize("normalize", [True, False])
+def test_the_python_for_core_ml_tells_another_system_in_a_line(normalize, picture, tmp_path):
+    for network in ("segmenter", "detector"):
+        (artifact,) = exported(tmp_path, network, normalize=normalize, formats=("coreml",))
+        code = runpy.run_path(f"{artifact.path}.py")
+        with pytest.raises(SystemExit, match="^Core ML runs on macOS only$"):
+            code["lines"](Image.open(picture))
 
 
 def test_only_one_colour_image_is_taken():
