@@ -5,9 +5,10 @@ from __future__ import annotations
 import ast
 import dataclasses
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from mocovit_deploy.errors import UsageError, unknown_choice
+from mocovit_deploy.spec import InputSpec, ModelSpec
 
 FLAGS = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
 
@@ -24,6 +25,35 @@ def literal(text: str) -> Any:
         return ast.literal_eval(text)
     except (ValueError, SyntaxError):
         return text
+
+
+_Config = TypeVar("_Config")
+
+
+def own_config(spec: ModelSpec, config: type[_Config], **defaults: Any) -> _Config:
+    """The configuration of a network of this package: `defaults`, then --num-classes, then --model-arg.
+
+    Raises `UsageError` for images of other channels than 3, and for --pretrained, as no weights are published;
+    also the errors of `parse_arguments` and `config`.
+    """
+    if spec.channels != InputSpec.channels:
+        raise UsageError(f"{spec.name} takes {InputSpec.channels} channels, not {spec.channels}")
+    if spec.pretrained:
+        raise UsageError(
+            f"{spec.name}: no pretrained weights are published; leave out --pretrained, or give --checkpoint"
+        )
+    classes = {} if spec.num_classes is None else {"num_classes": spec.num_classes}
+    return config(**{**defaults, **classes, **parse_arguments(config, dict(spec.arguments))})
+
+
+def require_positive(config: Any, *names: str, or_zero: tuple[str, ...] = ()) -> None:
+    """Raise `UsageError` for a field of `names` that is below 1, or one of `or_zero` that is below 0."""
+    for name in names:
+        if getattr(config, name) < 1:
+            raise UsageError(f"model argument {name}: {getattr(config, name)} is not above 0")
+    for name in or_zero:
+        if getattr(config, name) < 0:
+            raise UsageError(f"model argument {name}: {getattr(config, name)} is below 0")
 
 
 def parse_arguments(config: type, words: Mapping[str, str]) -> dict[str, Any]:

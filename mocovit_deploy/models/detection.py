@@ -9,9 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mocovit_deploy.choices import BOXES
-from mocovit_deploy.errors import UsageError
 from mocovit_deploy.models import mocovit
-from mocovit_deploy.models.arguments import parse_arguments
+from mocovit_deploy.models.arguments import own_config
 from mocovit_deploy.spec import ASSUMED, InputSpec, ModelSpec
 
 if TYPE_CHECKING:
@@ -30,18 +29,15 @@ def knows(name: str) -> bool:
 
 
 def build(spec: ModelSpec) -> nn.Module:
-    """The network a `ModelSpec` names. Raises `UsageError` for an argument that it does not have."""
-    if spec.channels != InputSpec.channels:
-        raise UsageError(f"{spec.name} takes 3 channels, not {spec.channels}")
-    if spec.pretrained:
-        raise UsageError(f"{spec.name}: there are no weights to download; give yours with --checkpoint")
+    """The detector that `spec` names: (N, 3, H, W) -> scores and boxes, see `heads.detection.Detector`.
+
+    Raises the errors of `own_config` and `backbone_named`.
+    """
     from mocovit_deploy.models.backbones import backbone_named
     from mocovit_deploy.models.heads.detection import DetectionConfig, Detector
 
-    given = parse_arguments(DetectionConfig, dict(spec.arguments))
-    classes = {} if spec.num_classes is None else {"num_classes": spec.num_classes}
+    config = own_config(spec, DetectionConfig)
     backbone, channels = backbone_named(spec.name.removesuffix(SUFFIX))
-    config = DetectionConfig(**{**classes, **given})
     return Detector(backbone, channels, config, spec.input.sides or (SIZE, SIZE), spec.boxes or BOXES[0])
 
 

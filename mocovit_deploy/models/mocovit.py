@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mocovit_deploy.errors import UsageError
-from mocovit_deploy.models.arguments import parse_arguments
+from mocovit_deploy.models.arguments import own_config
 from mocovit_deploy.spec import ASSUMED, InputSpec, ModelSpec
 
 if TYPE_CHECKING:
@@ -29,8 +28,6 @@ PUBLISHED = ("mocovit_1_0",)
 
 NAMES = tuple(WIDTHS)
 INPUT_NAMES = ("image",)
-CLASSES = 1000
-"""The default number of classes, ImageNet's."""
 
 
 def knows(name: str) -> bool:
@@ -39,22 +36,13 @@ def knows(name: str) -> bool:
 
 
 def build(spec: ModelSpec) -> MoCoViT:
-    """The network that `spec` names.
+    """The network that `spec` names: (N, 3, H, W) -> logits (N, classes).
 
-    Raises `UsageError` for an argument that `MoCoViTConfig` does not have, other channels than 3, and
-    --pretrained.
+    Raises the errors of `own_config`.
     """
-    if spec.channels != 3:
-        raise UsageError(f"{spec.name} takes 3 channels, not {spec.channels}")
-    if spec.pretrained:
-        raise UsageError(
-            f"{spec.name}: no pretrained weights are published; leave out --pretrained, or give --checkpoint"
-        )
     from mocovit_deploy.models.mocovit_network import MoCoViT, MoCoViTConfig
 
-    given = parse_arguments(MoCoViTConfig, dict(spec.arguments))
-    classes = CLASSES if spec.num_classes is None else spec.num_classes
-    return MoCoViT(MoCoViTConfig(**{"width": WIDTHS[spec.name], "num_classes": classes, **given}))
+    return MoCoViT(own_config(spec, MoCoViTConfig, width=WIDTHS[spec.name]))
 
 
 def feature_maps(spec: ModelSpec, network: nn.Module) -> nn.Module:

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mocovit_deploy.errors import UsageError
 from mocovit_deploy.models import mocovit
-from mocovit_deploy.models.arguments import parse_arguments
-from mocovit_deploy.spec import ASSUMED, InputSpec, ModelSpec
+from mocovit_deploy.models.arguments import own_config
+from mocovit_deploy.spec import ASSUMED, InputSpec, ModelSpec, size_fields
 
 if TYPE_CHECKING:
     from torch import nn
@@ -35,26 +34,23 @@ def knows(name: str) -> bool:
 
 
 def build(spec: ModelSpec) -> nn.Module:
-    """The network a `ModelSpec` names. Raises `UsageError` for an argument that its head does not have."""
-    if spec.channels != InputSpec.channels:
-        raise UsageError(f"{spec.name} takes 3 channels, not {spec.channels}")
-    if spec.pretrained:
-        raise UsageError(f"{spec.name}: there are no weights to download; give yours with --checkpoint")
+    """The segmenter that `spec` names: (N, 3, H, W) -> scores (N, ceil(H/8), ceil(W/8), classes).
+
+    Raises the errors of `own_config` and `backbone_named`.
+    """
     from mocovit_deploy.models.backbones import backbone_named
     from mocovit_deploy.models.heads.segmentation import SegmentationConfig, Segmenter
 
     backbone = spec.name.removesuffix(SUFFIX)
     width, depth, _, _ = HEADS[backbone]
-    given = parse_arguments(SegmentationConfig, dict(spec.arguments))
-    classes = {} if spec.num_classes is None else {"num_classes": spec.num_classes}
-    config = SegmentationConfig(**{"width": width, "depth": depth, **classes, **given})
+    config = own_config(spec, SegmentationConfig, width=width, depth=depth)
     return Segmenter(*backbone_named(backbone), config)
 
 
 def own_input(spec: ModelSpec, _network: nn.Module) -> InputSpec:
     """The size of the paper's table; 512 x 512 for MoCoViT."""
     _, _, height, width = HEADS[spec.name.removesuffix(SUFFIX)]
-    return InputSpec(size=height, width=None if height == width else width, preprocessing=ASSUMED)
+    return InputSpec(**size_fields((height, width)), preprocessing=ASSUMED)
 
 
 def weights(_spec: ModelSpec, _network: nn.Module) -> str:

@@ -29,7 +29,8 @@ from torch import Tensor, nn
 from mocovit_deploy.artifacts.task import DETECTION, Task
 from mocovit_deploy.boxes.anchors import RATIOS, SIDE, STRIDES, anchors
 from mocovit_deploy.boxes.decode import DECODED, RAW, SCALES
-from mocovit_deploy.errors import UsageError
+from mocovit_deploy.models.arguments import require_positive
+from mocovit_deploy.models.heads.crop import cut_to
 from mocovit_deploy.models.mocovit_network import conv_bn
 
 RARE = 0.01
@@ -48,15 +49,14 @@ class DetectionConfig:
     """Separable layers of each head."""
 
     def __post_init__(self) -> None:
-        for name in ("num_classes", "width"):
-            if getattr(self, name) < 1:
-                raise UsageError(f"model argument {name}: {getattr(self, name)} is not above 0")
-        if self.depth < 0:
-            raise UsageError(f"model argument depth: {self.depth} is below 0")
+        require_positive(self, "num_classes", "width", or_zero=("depth",))
 
 
 def _separable(channels: int, stride: int = 1) -> nn.Sequential:
-    """Depthwise 3x3 and 1x1 convolution; (N, C, H, W) -> (N, C, ceil(H / stride), ceil(W / stride))."""
+    """Depthwise 3x3 and 1x1 convolution, each with BatchNorm and ReLU.
+
+    (N, C, H, W) -> (N, C, ceil(H / stride), ceil(W / stride)).
+    """
     return nn.Sequential(
         conv_bn(channels, channels, 3, stride, groups=channels, relu=True),
         conv_bn(channels, channels, 1, relu=True),
@@ -64,7 +64,11 @@ def _separable(channels: int, stride: int = 1) -> nn.Sequential:
 
 
 class Pyramid(nn.Module):
-    """Maps at strides 8, 16 and 32 -> maps of one width at `STRIDES`."""
+    """Maps at strides 8, 16 and 32 -> maps of one width at `STRIDES`, all (N, C, H / stride, W / stride).
+
+    `channels` are those of the three maps, `width` those of the results. Sides are rounded up. Source:
+    arXiv:1612.03144, section 3, with one coarser map as in arXiv:1708.02002.
+    """
 
     def __init__(self, channels: Sequence[int], width: int) -> None:
         super().__init__()
@@ -82,13 +86,15 @@ class Pyramid(nn.Module):
 
 def _twice(x: Tensor, like: Tensor) -> Tensor:
     """`x` at twice its size, each number repeated, and cut to the size of `like`."""
-    large = F.interpolate(x, scale_factor=2, mode="nearest")
-    height, width = like.shape[-2:]
-    return large if large.shape[-2:] == like.shape[-2:] else large[..., :height, :width]
+    return cut_to(F.interpolate(x, scale_factor=2, mode="nearest"), like)
 
 
 class Head(nn.Module):
-    """`numbers` numbers for each anchor, (N, anchors, numbers); all maps of the pyramid use its weights."""
+    """`numbers` numbers for each anchor; all maps of the pyramid use its weights.
+
+    Maps (N, width, H / stride, W / stride) -> (N, anchors, numbers), in the order of `boxes.anchors`. Source:
+    arXiv:1708.02002, section 4, with separable layers for plain ones.
+    """
 
     def __init__(self, width: int, depth: int, numbers: int) -> None:
         super().__init__()
@@ -102,9 +108,13 @@ class Head(nn.Module):
 
 
 class Detector(nn.Module):
-    """A backbone, a pyramid and two heads, for images of `sides` (height, width).
+    """A backbone, a pyramid and two heads, for images of `sides` (height, width) in pixels.
 
     (N, 3, H, W) -> {"scores": (N, anchors, classes), "boxes": (N, anchors, 4)}
+
+    `channels` are those of the backbone's maps at strides 8, 16 and 32. With `boxes` "raw" the outputs are
+    logits and locations relative to the anchors; with "decoded" they are probabilities from 0 to 1 and top,
+    left, bottom and right as fractions of the image, by `boxes.decode`. Source: arXiv:1708.02002.
     """
 
     priors: Tensor

@@ -23,9 +23,12 @@ from dataclasses import dataclass
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mocovit_deploy.artifacts.task import Task
+from mocovit_deploy.artifacts.task import SEGMENTATION, Task
 from mocovit_deploy.choices import STRIDES
-from mocovit_deploy.errors import UsageError, unknown_choice
+from mocovit_deploy.errors import unknown_choice
+from mocovit_deploy.models.arguments import require_positive
+from mocovit_deploy.models.heads.crop import cut_to
+from mocovit_deploy.models.mocovit_network import conv_bn
 
 UPSAMPLINGS = ("bicubic", "bilinear")
 
@@ -49,31 +52,26 @@ class SegmentationConfig:
     def __post_init__(self) -> None:
         if self.upsampling not in UPSAMPLINGS:
             raise unknown_choice("upsampling", self.upsampling, UPSAMPLINGS)
-        for name in ("num_classes", "width", "expand", "final_expand"):
-            if getattr(self, name) < 1:
-                raise UsageError(f"model argument {name}: {getattr(self, name)} is not above 0")
-        if self.depth < 0:
-            raise UsageError(f"model argument depth: {self.depth} is below 0")
+        require_positive(self, "num_classes", "width", "expand", "final_expand", or_zero=("depth",))
 
 
-def _conv_bn(
-    inputs: int, outputs: int, kernel: int = 1, groups: int = 1, *, act: bool = False
-) -> nn.Sequential:
-    """Convolution without bias, BatchNorm, and hard-swish if asked for; (N, inputs, H, W) keeps its size."""
-    convolution = nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2, groups=groups, bias=False)
-    layers: list[nn.Module] = [convolution, nn.BatchNorm2d(outputs)]
-    return nn.Sequential(*layers, nn.Hardswish()) if act else nn.Sequential(*layers)
+def _conv_bn_act(inputs: int, outputs: int, kernel: int = 1, groups: int = 1) -> nn.Sequential:
+    """Convolution, BatchNorm and hard-swish; (N, inputs, H, W) -> (N, outputs, H, W)."""
+    return conv_bn(inputs, outputs, kernel, groups=groups).append(nn.Hardswish())
 
 
 class Bottleneck(nn.Module):
-    """x + 1x1(depthwise 3x3(1x1(x))), wider inside; (N, C, H, W) -> (N, C, H, W)."""
+    """x + 1x1(depthwise 3x3(1x1(x))), `expand` times wider inside; (N, C, H, W) -> (N, C, H, W).
+
+    Source: MBConv of mit-han-lab/efficientvit, models/nn/ops.py.
+    """
 
     def __init__(self, channels: int, expand: int) -> None:
         super().__init__()
         wide = channels * expand
-        self.up = _conv_bn(channels, wide, act=True)
-        self.depthwise = _conv_bn(wide, wide, 3, groups=wide, act=True)
-        self.down = _conv_bn(wide, channels)
+        self.up = _conv_bn_act(channels, wide)
+        self.depthwise = _conv_bn_act(wide, wide, 3, groups=wide)
+        self.down = conv_bn(wide, channels, 1)
 
     def forward(self, x: Tensor) -> Tensor:
         y: Tensor = x + self.down(self.depthwise(self.up(x)))
@@ -81,15 +79,18 @@ class Bottleneck(nn.Module):
 
 
 class SegmentationHead(nn.Module):
-    """Maps at `STRIDES` -> scores (N, ceil(H/8), ceil(W/8), classes), before any softmax."""
+    """Maps at `STRIDES`, of `channels` -> scores (N, ceil(H/8), ceil(W/8), classes), before any softmax.
+
+    Source: SegHead of mit-han-lab/efficientvit, models/efficientvit/seg.py.
+    """
 
     def __init__(self, channels: Sequence[int], config: SegmentationConfig) -> None:
         super().__init__()
         self.upsampling = config.upsampling
-        self.narrow = nn.ModuleList(_conv_bn(one, config.width) for one in channels)
+        self.narrow = nn.ModuleList(conv_bn(one, config.width, 1) for one in channels)
         self.blocks = nn.Sequential(*(Bottleneck(config.width, config.expand) for _ in range(config.depth)))
         wide = config.width * config.final_expand
-        self.widen = _conv_bn(config.width, wide, act=True) if config.final_expand > 1 else nn.Identity()
+        self.widen = _conv_bn_act(config.width, wide) if config.final_expand > 1 else nn.Identity()
         self.scores = nn.Conv2d(wide, config.num_classes, 1)
 
     def forward(self, maps: Sequence[Tensor]) -> Tensor:
@@ -101,22 +102,24 @@ class SegmentationHead(nn.Module):
         return scores.permute(0, 2, 3, 1)
 
     def _enlarged(self, x: Tensor, factor: int, like: Tensor) -> Tensor:
-        large = F.interpolate(x, scale_factor=factor, mode=self.upsampling, align_corners=False)
-        height, width = like.shape[-2:]
-        return large if large.shape[-2:] == like.shape[-2:] else large[..., :height, :width]
+        return cut_to(F.interpolate(x, scale_factor=factor, mode=self.upsampling, align_corners=False), like)
 
 
 class Segmenter(nn.Module):
-    """A backbone and a head: (N, 3, H, W) -> {"segmentation": (N, ceil(H/8), ceil(W/8), classes)}."""
+    """A backbone and a head: (N, 3, H, W) -> {"segmentation": (N, ceil(H/8), ceil(W/8), classes)}.
+
+    `channels` are those of the backbone's maps at strides 8, 16 and 32; the result holds logits. Source:
+    arXiv:2205.14756, section 3.3.
+    """
 
     def __init__(self, backbone: nn.Module, channels: Sequence[int], config: SegmentationConfig) -> None:
         super().__init__()
         self.backbone, self.head = backbone, SegmentationHead(channels, config)
         self.task = Task(
-            kind="segmentation",
-            roles=("segmentation",),
+            kind=SEGMENTATION,
+            roles=(SEGMENTATION,),
             facts={"classes": config.num_classes, "stride": STRIDES[0], "scores": "logits, one a class"},
         )
 
     def forward(self, image: Tensor) -> dict[str, Tensor]:
-        return {"segmentation": self.head(self.backbone(image))}
+        return {SEGMENTATION: self.head(self.backbone(image))}
