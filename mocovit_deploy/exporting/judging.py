@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -11,7 +12,9 @@ from mocovit_deploy.accuracy.evaluate import Classes, images_for
 from mocovit_deploy.accuracy.labelled import Labelled
 from mocovit_deploy.errors import UsageError
 from mocovit_deploy.exporting.prove import ExportContext
+from mocovit_deploy.quantization.calibration_set import RANDOM
 from mocovit_deploy.ship.metadata import classifier_output
+from mocovit_deploy.spec import AUTO, ExportRequest, TensorSpec
 
 
 class Judging(NamedTuple):
@@ -23,22 +26,32 @@ class Judging(NamedTuple):
     """The network's answers, (images,)."""
 
 
+def require_judged(request: ExportRequest, name: str, outputs: Sequence[TensorSpec]) -> None:
+    """Raise `UsageError` if a search would judge a network that is not a classifier by its classes.
+
+    `name` is the network's. A search that judges nothing (`--calibration random`) takes any network.
+    """
+    calibration = request.calibration
+    searched = [recipe for _, recipe in request.files if recipe == AUTO]
+    judges = calibration is not None and calibration.judging_images and calibration.source != RANDOM
+    if not searched or not judges or (len(outputs) == 1 and classifier_output(outputs) is not None):
+        return
+    given = ", ".join(f"{one.name} {list(one.shape)}" for one in outputs)
+    raise UsageError(
+        f"--precision auto judges files by their classes, but {name} returns {given}; name the precisions, "
+        "as in --precision fp16,static_wi8_ai8: each file is checked against the network"
+    )
+
+
 def judging_of(context: ExportContext) -> Judging | None:
     """The images of the calibration that are set aside for judging; None if there are none.
 
-    Raises `UsageError` for a network that is not a classifier, and for labels of classes that it lacks.
+    The network fits `require_judged`. Raises `UsageError` for labels of classes that it lacks.
     """
     calibration = context.schemes.calibration
     if calibration is None or calibration.judging is None:
         return None
     judging, network = calibration.judging, context.network
-    outputs = context.reference.output_specs()
-    if len(outputs) != 1 or classifier_output(outputs) is None:
-        given = ", ".join(f"{one.name} {list(one.shape)}" for one in outputs)
-        raise UsageError(
-            f"--precision auto judges files by their classes, but {network.name} returns {given}; give the "
-            "precisions by name, and judge the files yourself"
-        )
     if judging.labels is not None:
         (logits,) = context.reference.outputs.values()
         largest, classes = int(judging.labels.max()), logits.shape[-1]

@@ -10,6 +10,7 @@ from mocovit_deploy.errors import DeployError
 from mocovit_deploy.exporting.answers import ask_original
 from mocovit_deploy.exporting.auto import search
 from mocovit_deploy.exporting.inside import look_inside
+from mocovit_deploy.exporting.judging import require_judged
 from mocovit_deploy.exporting.prove import ExportContext, Outcome, write_and_prove
 from mocovit_deploy.exporting.reference import calibration_samples, run_original
 from mocovit_deploy.exporting.refuse import refuse_impossible
@@ -62,6 +63,7 @@ def export_model(request: ExportRequest, stages: Stages, live: Network | None = 
         with stages("reference"):
             reference = run_original(network, request)
             require_fitting_labels(request.labels, reference.output_specs(), network.task)
+            require_judged(request, network.name, reference.output_specs())
             if request.app_code:
                 inputs = reference.input_specs(free_batch=request.dynamic_batch)
                 require_codable(network.name, inputs, reference.output_specs(), network.task)

@@ -33,7 +33,7 @@ _Config = TypeVar("_Config")
 def own_config(spec: ModelSpec, config: type[_Config], **defaults: Any) -> _Config:
     """The configuration of a network of this package: `defaults`, then --num-classes, then --model-arg.
 
-    Raises `UsageError` for images of other channels than 3, and for --pretrained, as no weights are published;
+    Raises `UsageError` for images of other channels than 3 and for --pretrained, as no weights are published;
     also the errors of `parse_arguments` and `config`.
     """
     if spec.channels != InputSpec.channels:

@@ -8,10 +8,11 @@ import pytest
 
 from mocovit_deploy.artifacts.manifest import read_manifest
 from mocovit_deploy.errors import UsageError
+from mocovit_deploy.exporting.judging import require_judged
 from mocovit_deploy.exporting.pipeline import export_model
 from mocovit_deploy.parity.decide import PASS
 from mocovit_deploy.ship.metadata import require_fitting_labels
-from mocovit_deploy.spec import CalibrationRequest, ExportRequest, ModelSpec, OwnInput
+from mocovit_deploy.spec import CalibrationRequest, ExportRequest, ModelSpec, OwnInput, TensorSpec
 from mocovit_deploy.terminal.progress import Stages
 
 FORMATS = ("onnx", "coreml", "tflite")
@@ -66,15 +67,31 @@ def test_labels_must_be_as_many_as_classes():
         require_fitting_labels(LABELS[:2], (), task)
 
 
-def test_a_search_by_classes_is_refused_by_name(tmp_path):
+def test_a_search_by_classes_is_refused_before_a_file_is_written(tmp_path):
     np.savez(
         tmp_path / "images.npz", images=np.random.default_rng(0).integers(0, 256, (12, 32, 64, 3), np.uint8)
     )
     calibration = CalibrationRequest(str(tmp_path / "images.npz"), 8, judging_images=4)
     spec = ModelSpec("tiny_tasks:segmenter", input=SIZE)
     request = ExportRequest(spec, ("tflite",), ("auto",), output_dir=tmp_path, calibration=calibration)
-    (outcome,) = export_model(request, Stages()).outcomes
-    assert "--precision auto judges files by their classes, but segmenter returns" in str(outcome.error)
+    with pytest.raises(
+        UsageError, match="--precision auto judges files by their classes, but segmenter returns segmentation"
+    ):
+        export_model(request, Stages())
+    assert not list(tmp_path.rglob("*.tflite"))
+
+
+def test_a_search_that_judges_nothing_takes_any_network():
+    outputs = (TensorSpec("segmentation", (1, 4, 8, 3), "float32"),)
+    for calibration in (CalibrationRequest("random", judging_images=9), CalibrationRequest("a.npz"), None):
+        request = ExportRequest(ModelSpec(), ("tflite",), ("auto",), calibration=calibration)
+        require_judged(request, "net", outputs)
+    judging = CalibrationRequest("a.npz", judging_images=9)
+    require_judged(ExportRequest(ModelSpec(), ("tflite",), ("fp32",), calibration=judging), "net", outputs)
+    request = ExportRequest(ModelSpec(), ("tflite",), ("auto",), calibration=judging)
+    require_judged(request, "net", (TensorSpec("logits", (1, 3), "float32"),))
+    with pytest.raises(UsageError, match=r"returns a \[1, 3\], b \[1, 4\]; name the precisions"):
+        require_judged(request, "net", [TensorSpec(n, (1, s), "float32") for n, s in (("a", 3), ("b", 4))])
 
 
 @pytest.mark.parametrize("name", ["onnx", "tflite"])
