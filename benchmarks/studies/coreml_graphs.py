@@ -25,9 +25,10 @@ from benchmarks.studies.study import (
     parser_of,
     run_missing,
     run_study,
-    tools,
 )
 from benchmarks.studies.zoo_document import Row
+from exporters.coreml.neural_engine import judge_program
+from exporters.coreml.program import Program
 from mocovit_deploy.files import write_atomically
 from mocovit_deploy.terminal.table import markdown_table
 
@@ -111,17 +112,13 @@ report.write(json.dumps(done))
 """
 
 
-def told(program: Any) -> dict[str, int]:
-    """The counts of one program (`exporters.coreml.program.Program`)."""
-    from exporters.coreml.neural_engine import judge_program
-
-    ready = judge_program(program, {})
+def told(program: Program) -> dict[str, int]:
+    """The counts of one program: all operations, those of `MOVES`, wide ones, and slow ones."""
     return {
         "operations": len(program.operations),
         "moves": sum(one.kind in MOVES for one in program.operations),
         "wide": sum(any(len(value.shape) > 4 for value in one.outputs) for one in program.operations),
-        "outside": len(ready.outside),
-        "slow": len(ready.remarks),
+        "slow": len(judge_program(program, {}).remarks),
     }
 
 
@@ -158,10 +155,13 @@ def cells(row: Row, result: Mapping[str, Any]) -> tuple[str, ...]:
 
 def filled(text: str, done: Mapping[Row, Mapping[str, Any]]) -> str:
     """The document with the table written anew. Raises `ValueError` if it has no place for it."""
-    versions = " and ".join(f"{name} {tools()[name]}" for name in ("torch", "coremltools"))
+    origins = dict.fromkeys(
+        f"at {one['commit']} with torch {one['tools']['torch']} and coremltools {one['tools']['coremltools']}"
+        for one in done.values()
+    )
     missing = [row.title for row in ROWS if row not in done]
     lines = [markdown_table(HEADER, [cells(row, result) for row, result in done.items()])]
-    lines += ["", f"Made by `python -m benchmarks.studies.coreml_graphs` with {versions}."]
+    lines += ["", f"Made by `python -m benchmarks.studies.coreml_graphs` {'; '.join(origins)}."]
     if missing:
         lines += [f"Not run: {', '.join(missing)}."]
     table = "\n".join(lines) + "\n"

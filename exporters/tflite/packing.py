@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,8 +16,8 @@ BLOCK_BYTES = 16
 class Table:
     """A flatbuffer table.
 
-    A field is a table, a string, bytes, a list of tables, of floats or of whole numbers, a number of one byte
-    (an int), an `Int32` or a `Float32`.
+    A field is a table, a string, bytes, a list of tables, of floats or of unsigned whole numbers, a number of
+    one byte (an int), an `Int32` or a `Float32`.
     """
 
     slots: int
@@ -49,9 +49,8 @@ def packed(root: Table, identifier: bytes) -> bytes:
 
 def _place(builder: Any, table: Table) -> int:
     """Write a table and return its offset. Its parts come first: flatbuffers are built from the end."""
-    plain = (int, Int32, Float32)
     placed = {
-        slot: value if isinstance(value, plain) else _reference(builder, value)
+        slot: value if isinstance(value, int | Int32 | Float32) else _reference(builder, value)
         for slot, value in table.fields.items()
     }
     builder.StartObject(table.slots)
@@ -68,27 +67,29 @@ def _place(builder: Any, table: Table) -> int:
 
 
 def _reference(builder: Any, value: Table | str | bytes | list[Any]) -> int:
+    """Write a part of a table that is not a number, and return its offset."""
     if isinstance(value, Table):
         return _place(builder, value)
     if isinstance(value, str):
         return int(builder.CreateString(value))
     if isinstance(value, bytes):
-        builder.StartVector(1, len(value), BLOCK_BYTES)
-        for one in reversed(value):
-            builder.PrependByte(one)
-        return int(builder.EndVector())
+        return _vector(builder, value, builder.PrependByte, size_bytes=1, alignment=BLOCK_BYTES)
     if all(isinstance(one, float) for one in value):
-        builder.StartVector(4, len(value), 4)
-        for one in reversed(value):
-            builder.PrependFloat32(one)
-        return int(builder.EndVector())
+        return _vector(builder, value, builder.PrependFloat32)
     if all(isinstance(one, int) for one in value):
-        builder.StartVector(4, len(value), 4)
-        for one in reversed(value):
-            builder.PrependUint32(one)
-        return int(builder.EndVector())
-    members = [_place(builder, one) for one in value]
-    builder.StartVector(4, len(members), 4)
-    for member in reversed(members):
-        builder.PrependUOffsetTRelative(member)
+        return _vector(builder, value, builder.PrependUint32)
+    return _vector(builder, [_place(builder, one) for one in value], builder.PrependUOffsetTRelative)
+
+
+def _vector(
+    builder: Any,
+    members: Sequence[Any],
+    prepend: Callable[[Any], None],
+    size_bytes: int = 4,
+    alignment: int = 4,
+) -> int:
+    """Write members of `size_bytes` each, the last one first, and return the vector's offset."""
+    builder.StartVector(size_bytes, len(members), alignment)
+    for one in reversed(members):
+        prepend(one)
     return int(builder.EndVector())
