@@ -212,7 +212,8 @@ def _lowering_lines(outcome: Outcome, verbose: bool) -> list[str]:
         if verbose:
             lines += [f"    {change['where']}: {change['what']}" for change in changes]
         else:
-            lines[-1] += f": {shortened([change['where'] for change in changes], CHANGES_SHOWN)}"
+            modules = list(dict.fromkeys(change["where"] for change in changes))
+            lines[-1] += f": {shortened(modules, CHANGES_SHOWN)}"
     return [f"rewritten for {outcome.format} {outcome.recipe}:", *lines] if lines else []
 
 

@@ -21,6 +21,13 @@ def test_a_row_sets_stock_beside_ours():
     assert cells(ROWS[0], RESULT) == ("mocovit_1_0", "9 → 7", "2 → 2", "1 → 0", "3 → 3", "3.0e-07 → 2.0e-07")
 
 
+def test_a_network_that_coremltools_does_not_convert_as_it_is():
+    refused = {**RESULT, "files": {"ours": RESULT["files"]["ours"], "refused": "no alias"}}
+    assert cells(ROWS[1], refused)[1:] == ("- → 7", "- → 2", "- → 0", "- → 3", "- → 2.0e-07")
+    text = filled(DOCUMENT.read_text(encoding="utf-8"), {ROWS[1]: refused})
+    assert "coremltools does not convert ghostnet_100 as it is: no alias." in text
+
+
 def test_a_row_that_failed_says_why():
     assert cells(ROWS[1], {"files": {}, "error": "no memory"})[:2] == ("ghostnet_100", "no memory")
 
