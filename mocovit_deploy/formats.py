@@ -128,6 +128,13 @@ class Format(Protocol):
         """
         ...
 
+    def uncertain(self, recipe: str) -> Sequence[str]:
+        """Names of the functions among `lowerings` that may cost too much accuracy.
+
+        If a file fails with them, or cannot be judged in its arithmetic, it is written without.
+        """
+        ...
+
     def export(self, graph: fx.GraphModule, example: Sequence[Tensor], job: ExportJob) -> Written:
         """Write the flat, re-parameterized `graph` to `job.path`.
 

@@ -63,6 +63,7 @@ __all__ = [
     "operators",
     "readiness",
     "refuse_impossible",
+    "uncertain",
     "values",
 ]
 
@@ -94,6 +95,11 @@ def lowerings(recipe: str) -> tuple[str, ...]:
     """Bicubic resizing as products; for fp16 also what keeps linear attention within its range."""
     half = HALF_REWRITES if recipe_named(recipe).islands == "fp16" else ()
     return (*half, "exporters.coreml.lowering.bicubic_by_products")
+
+
+def uncertain(_recipe: str) -> tuple[str, ...]:
+    """None: every rewrite of these files keeps the accuracy."""
+    return ()
 
 
 def refuse_impossible(request: ExportRequest) -> None:

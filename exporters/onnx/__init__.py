@@ -39,6 +39,7 @@ __all__ = [
     "operators",
     "readiness",
     "refuse_impossible",
+    "uncertain",
     "values",
 ]
 
@@ -51,3 +52,8 @@ def readiness(_artifact: Artifact) -> tuple[Readiness, ...]:
 def lowerings(recipe: str) -> tuple[str, ...]:
     """For fp16: the rewrites that keep linear attention within the range of half precision."""
     return HALF_REWRITES if recipe == "fp16" else ()
+
+
+def uncertain(_recipe: str) -> tuple[str, ...]:
+    """None: every rewrite of these files keeps the accuracy."""
+    return ()

@@ -26,7 +26,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from exporters.tflite.contents import operators
-from exporters.tflite.lowering.choose import lowerings
+from exporters.tflite.lowering.choose import lowerings, uncertain
 from exporters.tflite.metadata import describe
 from exporters.tflite.readiness import readiness
 from exporters.tflite.reference.run import load_half
@@ -69,6 +69,7 @@ __all__ = [
     "operators",
     "readiness",
     "refuse_impossible",
+    "uncertain",
     "values",
 ]
 

@@ -27,6 +27,7 @@ from mocovit_deploy.exporting.prove import (
     Proven,
     outcome_of,
     prove,
+    prove_fastest,
     prove_half,
     publish,
 )
@@ -111,6 +112,8 @@ class _Search:
 
     def _candidate(self, recipe: str, choice: ArithmeticChoice | None = None) -> _Judged:
         def again() -> Proven:
+            if choice is None:
+                return prove_fastest(self.context, self.format_name, recipe, estimate=True)
             return prove(self.context, self.format_name, recipe, choice, estimate=True)
 
         price = None if choice is None else choice.noise_price

@@ -96,13 +96,14 @@ class Proven:
     golden: Golden
     written: Written
     report: ParityReport
+    notes: tuple[str, ...] = ()
 
 
 def write_and_prove(context: ExportContext, format_name: str, recipe: str) -> Outcome:
     """Write one file in the staging folder, judge it there, and publish it under its name or as rejected."""
 
     def work() -> Outcome:
-        proven = prove_half(context, prove(context, format_name, recipe))
+        proven = prove_half(context, prove_fastest(context, format_name, recipe))
         return publish(context, proven, accepted=proven.report.verdict == PASS or not context.request.verify)
 
     return outcome_of(context, format_name, recipe, work)
@@ -125,6 +126,36 @@ def outcome_of(context: ExportContext, format_name: str, recipe: str, work: Call
         return Outcome(format_name, recipe, None, not_run(str(found)), found)
 
 
+WITH_ROOM = 0.5
+"""The share of its tolerance that a file with an uncertain rewrite may use up: it is tried on few samples."""
+
+
+def prove_fastest(context: ExportContext, format_name: str, recipe: str, *, estimate: bool = False) -> Proven:
+    """`prove`, without the rewrites that cost the file too much accuracy, which `prove_half` tells."""
+    uncertain = set(format_named(format_name).uncertain(recipe))
+    proven = prove(context, format_name, recipe, estimate=estimate)
+    used = tuple(str(one["name"]) for one in proven.artifact.lowering if one["name"] in uncertain)
+    if not used:
+        return proven
+    judged = prove_half(context, proven)
+    why = _too_risky(context, judged.report)
+    if not why:
+        return judged
+    note = f"{', '.join(used)} left out, with which it would be faster: {why}"
+    return replace(prove(context, format_name, recipe, estimate=estimate, without=used), notes=(note,))
+
+
+def _too_risky(context: ExportContext, report: ParityReport) -> str:
+    """Why a file with an uncertain rewrite is not taken; empty if it was judged, and passes with room."""
+    if not context.request.verify or needs_half(report):
+        return "what it does to the accuracy was not measured"
+    told = report.half or report
+    if report.verdict != PASS or told.tolerance is None:
+        return context.staging.told(report.reason)
+    worst, allowed = max(one.max_error for one in told.outputs), WITH_ROOM * told.tolerance.max_error
+    return "" if worst <= allowed else f"then it is off by {worst:.1e} of its range, more than {allowed:.1e}"
+
+
 def prove(
     context: ExportContext,
     format_name: str,
@@ -132,16 +163,18 @@ def prove(
     arithmetic: ArithmeticChoice | None = None,
     *,
     estimate: bool = False,
+    without: Sequence[str] = (),
 ) -> Proven:
     """Write one file in the staging folder and judge it in the runtime here.
 
     `arithmetic` divides the operators of a mixed file; with `estimate` its instructions are estimated.
+    `without` names rewrites to leave out, besides those of the request.
     """
     exporter = format_named(format_name)
     verify = context.request.verify
     with context.stages(f"rewrites {format_name} {recipe}"):
         rewrites = [rewrite(module) for module in exporter.lowerings(recipe)]
-        chosen = [one for one in rewrites if one.__name__ not in context.request.without]
+        chosen = [one for one in rewrites if one.__name__ not in (*context.request.without, *without)]
         lowered = run_passes(context.passes.graph, context.example, chosen)
     scheme = context.schemes.of(lowered) if recipe_named(recipe).quantizes else None
     with context.stages(f"{format_name} {recipe}"):
@@ -187,7 +220,7 @@ def publish(context: ExportContext, proven: Proven, *, accepted: bool) -> Outcom
     failure: DeployError | None = lost and _lost(context, placed, accuracy)
     if not accepted:
         failure = ParityError(f"{placed}: parity {report.verdict}: {report.reason}")
-    notes = (*written.notes, *yardstick_note(context.reference_of(recipe)))
+    notes = (*written.notes, *proven.notes, *yardstick_note(context.reference_of(recipe)))
     outcome = Outcome(format_name, recipe, replace(artifact, path=placed), report, failure, notes, accuracy)
     return _with_app_code(outcome, placed) if context.request.app_code and failure is None else outcome
 

@@ -91,6 +91,23 @@ def failing() -> nn.Module:
     raise ValueError("out of cheese")
 
 
+class Silu(nn.Module):
+    """A SiLU of values around `bias`, made large again by what reads it."""
+
+    def __init__(self, bias: float) -> None:
+        super().__init__()
+        self.conv, self.silu, self.head = nn.Conv2d(3, 8, 1), nn.SiLU(), nn.Conv2d(8, 4, 1, bias=False)
+        torch.nn.init.constant_(self.conv.bias, bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.silu(self.conv(x))).mean((2, 3))
+
+
+def silu(bias: str = "0") -> nn.Module:
+    torch.manual_seed(0)
+    return Silu(float(bias)).eval()
+
+
 class ErrorFunction(nn.Module):
     """A network with an operation that TFLite has no operator for."""
 

@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from mocovit_deploy.quantization.recipes import recipe_named
+from mocovit_deploy.quantization.recipes import Recipe, recipe_named
 
 MEASURED = Path(__file__).with_name("measured.toml")
 RUNTIME = "litert 2.3.0"
 """The runtime that files are made for."""
-NEEDED, COUNTED = "needed", "counted"
+NEEDED, COUNTED, TRIED = "needed", "counted", "tried"
 HERE, PASSES = "exporters.tflite.lowering", "mocovit_deploy.passes"
 
 
@@ -27,7 +27,8 @@ class Lowering:
     name: str
     package: str
     decided: dict[str, str]
-    """By arithmetic: `NEEDED` (always used) or `COUNTED` (used if it saves instructions). Else never used."""
+    """By arithmetic, else never used: `NEEDED` (always used), `COUNTED` (used if it saves instructions), or
+    `TRIED` (as `COUNTED`, and left out of a file that fails in its arithmetic with it)."""
     quantized: bool = True
     """Is it used in the float operators of quantized files?"""
 
@@ -46,7 +47,7 @@ LOWERINGS = (
     Lowering("centre_residual", HERE, {"fp32": COUNTED, "fp16": COUNTED}),
     Lowering("double_ghost", HERE, {"fp32": COUNTED, "fp16": COUNTED}),
     Lowering("sink_concat", HERE, {"fp32": COUNTED, "fp16": COUNTED}),
-    Lowering("silu_by_tanh", HERE, {"fp32": COUNTED}),  # fails parity in fp16
+    Lowering("silu_by_tanh", HERE, {"fp32": COUNTED, "fp16": TRIED}),  # efficientnet_b0 fails in fp16
     Lowering("pool_global_mean", HERE, {"fp32": COUNTED, "fp16": COUNTED}),
     Lowering("split_last_row", HERE, {"fp32": COUNTED, "fp16": COUNTED}, quantized=False),
     Lowering("centre_head", HERE, {"fp16": NEEDED}, quantized=False),  # this and the next: fails parity else
@@ -61,19 +62,31 @@ def lowerings(recipe: str, runtime: str = RUNTIME) -> tuple[str, ...]:
 
     Float and mixed files get those that their float operators need, and those that save instructions. Other
     quantized files get only those that are needed: what the others save was not counted on such files. Nor
-    was it, for any quantized file, of rewrites with `quantized` False.
+    was it, for any quantized file, of rewrites with `quantized` False; and what is `TRIED` may cost accuracy.
     """
     known = recipe_named(recipe)
-    allowed = [one for one in LOWERINGS if one.quantized or not known.quantizes]
+    allowed = [one for one in LOWERINGS if _is_allowed(one, known)]
     if known.quantizes and not known.is_mixed:
         return tuple(one.module for one in allowed if one.decided.get(known.islands) == NEEDED)
     return tuple(one.module for one in allowed if is_chosen(one, known.islands, runtime))
 
 
+def uncertain(recipe: str) -> tuple[str, ...]:
+    """Names of the rewrites among `lowerings` that a file of `recipe` gets only if it passes with them."""
+    known = recipe_named(recipe)
+    return tuple(
+        one.name for one in LOWERINGS if _is_allowed(one, known) and one.decided.get(known.islands) == TRIED
+    )
+
+
+def _is_allowed(lowering: Lowering, recipe: Recipe) -> bool:
+    return not recipe.quantizes or (lowering.quantized and lowering.decided.get(recipe.islands) != TRIED)
+
+
 def is_chosen(lowering: Lowering, arithmetic: str, runtime: str) -> bool:
     """True if the rewrite is needed in this arithmetic, or saves instructions by count."""
     decided = lowering.decided.get(arithmetic)
-    return decided == NEEDED or (decided == COUNTED and pays(lowering.name, arithmetic, runtime))
+    return decided == NEEDED or (decided in (COUNTED, TRIED) and pays(lowering.name, arithmetic, runtime))
 
 
 def pays(name: str, arithmetic: str, runtime: str) -> bool:
