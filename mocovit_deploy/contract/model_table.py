@@ -56,6 +56,8 @@ def _image_size(value: object, where: str) -> tuple[int, int]:
     if not isinstance(value, str):
         return (positive(value, where),) * 2
     try:
+        if "x" not in value.lower():
+            raise ValueError("a number in quotation marks")
         return sides_of(value)
     except ValueError:
         raise UsageError(f'{where}: {value!r:.60} is neither a number nor "HEIGHTxWIDTH"') from None
