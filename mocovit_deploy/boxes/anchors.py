@@ -29,6 +29,9 @@ RATIOS = (0.5, 1.0, 2.0)
 SIDE = 4.0
 """Side of a square anchor, in strides."""
 
+MOST_ANCHORS = 1 << 24
+"""More anchors than a file can have a location for; a damaged or hostile file may say so."""
+
 Boxes = npt.NDArray[np.float64]
 
 
@@ -61,10 +64,14 @@ def _of_stride(sides: tuple[int, int], stride: int, ratios: Sequence[float], sid
 def anchors_of(task: Mapping[str, Any]) -> Boxes:
     """The anchors that a file's locations are relative to, (boxes, 4), from the `task` in its manifest.
 
-    Only what the file says counts, not the constants above. Raises `UsageError` for a task that lacks a fact.
+    Only what the file says counts, not the constants above. Raises `UsageError` for a task that lacks a fact,
+    and for one with more anchors than any image has.
     """
     height, width = fact(task, "image_size")
     strides, ratios = fact(task, "strides"), fact(task, "ratios")
+    count = sum(-(-height // stride) * -(-width // stride) for stride in strides) * len(ratios)
+    if not 0 < count <= MOST_ANCHORS:
+        raise UsageError(f"the file's task has {count:,} anchors; at most {MOST_ANCHORS:,} are read")
     return anchors((int(height), int(width)), strides, ratios, float(fact(task, "anchor_side")))
 
 

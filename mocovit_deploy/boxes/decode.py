@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -55,6 +55,31 @@ def decode_locations(locations: Array, priors: Boxes, scales: Sequence[float] = 
     return np.concatenate([middle - half, middle + half], axis=1)
 
 
+class Decoded(NamedTuple):
+    """Scores and boxes of one image, whatever form the file gives them in."""
+
+    scores: Boxes
+    """(anchors, classes), from 0 to 1."""
+    boxes: Boxes
+    """(anchors, 4): top, left, bottom and right, as fractions of the image."""
+
+
+def decoded(task: Mapping[str, Any], outputs: Mapping[str, Array]) -> Decoded:
+    """The scores and boxes of one image, from a file's outputs by name, batch 1.
+
+    `task` is that of the manifest (`Artifact.task`); anchors and scales are those that it names. Raises
+    `UsageError` for another kind of task, a task that lacks what decoding needs, and outputs of another image
+    size; `ParityError` for outputs with NaN or infinity, which are no image without objects.
+    """
+    if task.get("kind") != DETECTION:
+        raise UsageError(f"the file is not a detector; its task is {task.get('kind', 'unknown')}")
+    names = task["outputs"]
+    scores, boxes = (_finite(outputs[names[role]], names[role])[0] for role in ("scores", "boxes"))
+    if task["boxes"] != RAW:
+        return Decoded(scores, boxes)
+    return Decoded(_sigmoid(scores), decode_locations(boxes, anchors_of(task), fact(task, "scales")))
+
+
 def detections(
     task: Mapping[str, Any],
     outputs: Mapping[str, Array],
@@ -66,22 +91,27 @@ def detections(
 ) -> tuple[Detection, ...]:
     """The objects in one image, the best first, from a file's outputs by name, batch 1.
 
-    `task` is that of the manifest (`Artifact.task`). At most `most` objects are kept, with scores of at least
-    `least_score`. No two objects of a class overlap by more than `most_overlap`, as intersection over union.
-    With `across_classes` an anchor only has its best class, and boxes of different classes suppress each
-    other. MediaPipe does that, from an overlap of 0.3.
-
-    Anchors and scales are those that `task` names. Raises `UsageError` for another kind of task, a task that
-    lacks what decoding needs, and outputs of another image size; `ParityError` for outputs with NaN or
-    infinity, which no network here computes: they are no image without objects.
+    The limits are those of `objects_of`; raises the errors of `decoded`.
     """
-    if task.get("kind") != DETECTION:
-        raise UsageError(f"the file is not a detector; its task is {task.get('kind', 'unknown')}")
-    names = task["outputs"]
-    scores, boxes = (_finite(outputs[names[role]], names[role])[0] for role in ("scores", "boxes"))
-    if task["boxes"] == RAW:
-        scores = _sigmoid(scores)
-        boxes = decode_locations(boxes, anchors_of(task), fact(task, "scales"))
+    return objects_of(
+        decoded(task, outputs),
+        least_score=least_score,
+        most_overlap=most_overlap,
+        most=most,
+        across_classes=across_classes,
+    )
+
+
+def objects_of(
+    found: Decoded, *, least_score: float, most_overlap: float, most: int, across_classes: bool = False
+) -> tuple[Detection, ...]:
+    """The objects in one image, the best first.
+
+    At most `most` objects are kept, with scores of at least `least_score`. No two objects of a class overlap
+    by more than `most_overlap`, as intersection over union. With `across_classes` an anchor only has its best
+    class, and boxes of different classes suppress each other. MediaPipe does that, from an overlap of 0.3.
+    """
+    scores, boxes = found
     limits = (least_score, most_overlap, most)
     if across_classes:
         labels, best = scores.argmax(axis=1), scores.max(axis=1)
@@ -89,8 +119,8 @@ def detections(
     else:
         columns = enumerate(scores.T)
         kept = [(label, i) for label, column in columns for i in suppressed(boxes, column, *limits)]
-    found = [Detection(label, float(scores[i, label]), _corners(boxes[i])) for label, i in kept]
-    return tuple(sorted(found, key=lambda one: -one.score)[:most])
+    objects = [Detection(label, float(scores[i, label]), _corners(boxes[i])) for label, i in kept]
+    return tuple(sorted(objects, key=lambda one: -one.score)[:most])
 
 
 def suppressed(boxes: Boxes, scores: Boxes, least_score: float, most_overlap: float, most: int) -> list[int]:

@@ -22,6 +22,7 @@ from mocovit_deploy.cli.output import (
     print_json,
     print_notes,
     say,
+    task_lines,
     terminal,
     verdict_row,
 )
@@ -162,6 +163,7 @@ def _export_text(
     if written:
         rows = [verdict_row(o.artifact.path, o.report) for o in written if o.artifact is not None]
         lines += ["", table(HEADER, rows)]
+        lines += task_lines([(o.artifact.path.name, o.report) for o in written if o.artifact is not None])
         shown = [o.report.decisive for o in written]
         tolerances = {report.tolerance.max_error for report in shown if report.tolerance is not None}
         counts = sorted({len(report.samples) for report in shown})

@@ -46,6 +46,12 @@ def verdict_row(path: Path, report: ParityReport) -> tuple[str, ...]:
     )
 
 
+def task_lines(checked: Sequence[tuple[str, ParityReport]]) -> list[str]:
+    """For segmenters and detectors, what the error of each file means; `checked` holds names and reports."""
+    shown = [(name, report.decisive.task) for name, report in checked]
+    return [f"{name}: {task.text}" for name, task in shown if task is not None]
+
+
 def print_notes(subject: str, report: ParityReport, notes: Sequence[str] = ()) -> None:
     """Print on stderr what the verdict leaves open: arithmetic that was not run, flips, unjudged branches."""
     if report.not_run:

@@ -21,6 +21,7 @@ from mocovit_deploy.cli.output import (
     print_json,
     print_notes,
     say,
+    task_lines,
     verdict_row,
 )
 from mocovit_deploy.errors import DeployError, ParityError, unknown_choice
@@ -73,7 +74,8 @@ def run_parity(
         print_json({"schema_version": REPORT_SCHEMA_VERSION, "files": reports})
     else:
         rows = [verdict_row(path, report) for path, report, _ in results]
-        sys.stdout.write(painted(printable(f"{table(HEADER, rows)}\n", keep="\n"), sys.stdout))
+        lines = [table(HEADER, rows), *task_lines([(path.name, report) for path, report, _ in results])]
+        sys.stdout.write(painted(printable("\n".join(lines) + "\n", keep="\n"), sys.stdout))
         if compared:
             sys.stdout.write(printable(f"\n{accuracy_text(compared)}\n", keep="\n"))
     errors += lost

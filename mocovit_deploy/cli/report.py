@@ -171,7 +171,7 @@ def _file(
         "verdict": str(outcome.report.verdict),
         "reason": outcome.report.reason,
         "error": "" if outcome.error is None else str(outcome.error),
-        "notes": outcome.notes,
+        "notes": (*outcome.notes, *(() if shown.task is None else (shown.task.text,))),
     }
     if outcome.candidates:
         chosen = None if artifact is None else outcome.recipe

@@ -21,6 +21,7 @@ from mocovit_deploy.formats import format_named
 from mocovit_deploy.parity.compare import Difference
 from mocovit_deploy.parity.decide import Verdict
 from mocovit_deploy.parity.half import check_in_reference, check_on_the_core, needs_half, with_half
+from mocovit_deploy.parity.task import task_difference_from
 from mocovit_deploy.parity.tolerance import Tolerance
 from mocovit_deploy.parity.verdict import HiddenBranch, ParityReport, check_file
 from mocovit_deploy.terminal.quiet import quiet
@@ -119,6 +120,7 @@ def report_from(document: Mapping[str, Any]) -> ParityReport:
                 HiddenBranch(**{**one, "modules": tuple(one["modules"]), "verdict": Verdict(one["verdict"])})
                 for one in document["hidden"]
             ),
+            "task": task_difference_from(document["task"]),
             "half": None if document["half"] is None else report_from(document["half"]),
         }
     )

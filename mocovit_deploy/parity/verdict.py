@@ -17,6 +17,7 @@ from mocovit_deploy.formats import Format, Predictor
 from mocovit_deploy.parity.compare import Difference, compare_output
 from mocovit_deploy.parity.decide import FAIL, NOT_RUN, PASS, Verdict, decide
 from mocovit_deploy.parity.flips import flips
+from mocovit_deploy.parity.task import TaskDifference, task_difference
 from mocovit_deploy.parity.tolerance import MEANT_ARITHMETIC, MIXED, TOLERANCES, Tolerance
 
 
@@ -51,6 +52,8 @@ class ParityReport:
     """Samples on which the file answers another class than the original, each as a line with its margin."""
     half: ParityReport | None = None
     """The check in half precision, if the file is made for it and the runtime here computes in fp32."""
+    task: TaskDifference | None = None
+    """How the file's answers differ from the original's, for a segmenter or a detector; else None."""
     hidden: tuple[HiddenBranch, ...] = ()
     """Branches in which a defect may change the outputs by less than the tolerance."""
 
@@ -177,7 +180,8 @@ def judge_outputs(
     """Judge outputs, each (samples, ...), that were computed here or elsewhere, such as on a phone.
 
     `whole` is the whole golden file, if `golden` holds only some of its samples; ranges are taken from it.
-    Raises `ParityError` for outputs of another shape, because that is another network.
+    Raises `ParityError` for outputs of another shape, because that is another network, and `UsageError` for a
+    task in the manifest that does not fit them.
     """
     for name, expected in golden.outputs.items():
         if len(golden) and np.shape(found[name]) != expected.shape:
@@ -199,6 +203,7 @@ def judge_outputs(
         outputs=outputs,
         not_run=missing,
         flips=flips(golden, found) if len(golden) else (),
+        task=task_difference(artifact.task, golden, found),
     )
 
 

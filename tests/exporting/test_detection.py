@@ -63,6 +63,11 @@ def test_every_file_passes(raw, name, recipe):
     assert [one.name for one in artifact.outputs] == ["scores", "boxes"]
     assert artifact.task["outputs"] == {"scores": "scores", "boxes": "boxes"}
     assert artifact.task["image_size"] == [64, 96]
+    told = artifact.parity["task"]
+    assert told["objects"] == told["found_again"] > 100
+    assert told["others"] == 0
+    # Random weights make boxes of up to hundreds of images.
+    assert 0 < told["mean_box_error_px"] < (0.001 if recipe == "fp32" else 1)
 
 
 @pytest.mark.parametrize("name", FORMATS)

@@ -43,6 +43,8 @@ def test_every_file_passes_and_says_what_it_gives(exported, name, recipe):
     assert (output.name, output.shape, output.layout) == ("segmentation", (1, 4, 8, 3), "")
     assert artifact.task["kind"] == "segmentation"
     assert artifact.task["outputs"] == {"segmentation": "segmentation"}
+    assert artifact.parity["task"]["same_class"] >= 0.99
+    assert artifact.parity["task"]["mean_iou"] >= 0.98
 
 
 def test_bicubic_upsampling_stays_in_one_partition(exported):
