@@ -14,7 +14,7 @@ from typing import Any
 
 from mocovit_deploy.kinds import plain_numbers
 
-SEGMENTATION, DETECTION = "segmentation", "detection"
+SEGMENTATION, DETECTION, INSTANCES = "segmentation", "detection", "instances"
 
 
 @dataclass(frozen=True, kw_only=True)

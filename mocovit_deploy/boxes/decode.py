@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mocovit_deploy.artifacts.artifact import Array
-from mocovit_deploy.artifacts.task import DETECTION
+from mocovit_deploy.artifacts.task import DETECTION, INSTANCES
 from mocovit_deploy.boxes.anchors import Boxes, anchors_of, fact
 from mocovit_deploy.choices import BOXES
 from mocovit_deploy.errors import ParityError, UsageError
@@ -37,6 +37,8 @@ class Detection:
     """From 0 to 1."""
     box: tuple[float, float, float, float]
     """Top, left, bottom and right, from 0 to 1 within the image; an object at its edge can exceed that."""
+    anchor: int
+    """The position in the file's outputs that found it."""
 
 
 def decode_locations(locations: Array, priors: Boxes, scales: Sequence[float] = SCALES) -> Boxes:
@@ -71,13 +73,13 @@ def decoded(task: Mapping[str, Any], outputs: Mapping[str, Array]) -> Decoded:
     `UsageError` for another kind of task, a task that lacks what decoding needs, and outputs of another image
     size; `ParityError` for outputs with NaN or infinity, which are no image without objects.
     """
-    if task.get("kind") != DETECTION:
+    if task.get("kind") not in (DETECTION, INSTANCES):
         raise UsageError(f"the file is not a detector; its task is {task.get('kind', 'unknown')}")
     names = task["outputs"]
-    scores, boxes = (_finite(outputs[names[role]], names[role])[0] for role in ("scores", "boxes"))
+    scores, boxes = (finite(outputs[names[role]], names[role])[0] for role in ("scores", "boxes"))
     if task["boxes"] != RAW:
         return Decoded(scores, boxes)
-    return Decoded(_sigmoid(scores), decode_locations(boxes, anchors_of(task), fact(task, "scales")))
+    return Decoded(sigmoid(scores), decode_locations(boxes, anchors_of(task), fact(task, "scales")))
 
 
 def detections(
@@ -119,7 +121,7 @@ def objects_of(
     else:
         columns = enumerate(scores.T)
         kept = [(label, i) for label, column in columns for i in suppressed(boxes, column, *limits)]
-    objects = [Detection(label, float(scores[i, label]), _corners(boxes[i])) for label, i in kept]
+    objects = [Detection(label, float(scores[i, label]), _corners(boxes[i]), i) for label, i in kept]
     return tuple(sorted(objects, key=lambda one: -one.score)[:most])
 
 
@@ -154,14 +156,15 @@ def overlaps(one: Boxes, others: Boxes) -> Boxes:
     return np.asarray(shared / np.maximum(area, 1e-12))
 
 
-def _finite(output: Array, name: str) -> Boxes:
+def finite(output: Array, name: str) -> Boxes:
     """An output as float64. Raises `ParityError` if it holds NaN or infinity."""
     if not np.isfinite(output).all():
         raise ParityError(f"{name} holds NaN or infinity; check the file with mocovit-parity")
     return np.asarray(output, np.float64)
 
 
-def _sigmoid(logits: Boxes) -> Boxes:
+def sigmoid(logits: Boxes) -> Boxes:
+    """1 / (1 + exp(-x)), of any shape, without overflow."""
     return np.asarray(1 / (1 + np.exp(-np.clip(logits, -60.0, 60.0))))
 
 

@@ -39,8 +39,9 @@ def _network(group: Options) -> None:
         default="mocovit_1_0",
         metavar="NAME",
         help="which network: mocovit_1_0 (default; also _0_5, _0_75, _1_3, _1_5), mocovit_1_0_seg, "
-        "efficientvit_b0_seg (to _b3_seg), mocovit_1_0_retinanet, ghostnet_1_0_retinanet, timm/NAME, "
-        "package.module:function, path/to/file.py:function, or a program.pt2 of torch.export.save",
+        "efficientvit_b0_seg (to _b3_seg), mocovit_1_0_retinanet, ghostnet_1_0_retinanet, "
+        "mocovit_1_0_yolact, ghostnet_1_0_yolact, timm/NAME, package.module:function, "
+        "path/to/file.py:function, or a program.pt2 of torch.export.save",
     )
     add(
         "--model-arg",
@@ -78,8 +79,8 @@ def _network(group: Options) -> None:
         "--boxes",
         type=str.lower,
         metavar="FORM",
-        help="outputs of detectors: raw (default; logits, and locations relative to anchors), or decoded "
-        "(probabilities, and boxes from 0 to 1 within the image)",
+        help="outputs of detectors and _yolact: raw (default; logits, and locations relative to anchors), or "
+        "decoded (probabilities, and boxes from 0 to 1 within the image)",
     )
     add(
         "--deploy-hooks",

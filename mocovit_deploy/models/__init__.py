@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
     from mocovit_deploy.spec import InputSpec, ModelSpec
 
-SOURCES = ("mocovit", "segmentation", "detection", "timm", "program", "user")
+SOURCES = ("mocovit", "segmentation", "detection", "instances", "timm", "program", "user")
 """In the order in which they are asked for a name."""
 
 WEIGHT_SUFFIXES = (".pt", ".pth", ".safetensors")

@@ -19,7 +19,7 @@ from mocovit_deploy.choices import BOXES, STRIDES
 from mocovit_deploy.errors import ConversionError, UsageError, first_line, unknown_choice
 from mocovit_deploy.files import digest, file_name
 from mocovit_deploy.graph.wrapper import unwrapped
-from mocovit_deploy.models import detection
+from mocovit_deploy.models import detection, instances
 from mocovit_deploy.models.checkpoint import load_checkpoint
 from mocovit_deploy.models.features import require_backbones, with_maps
 from mocovit_deploy.models.floats import in_float32
@@ -169,10 +169,9 @@ def _require_detector(spec: ModelSpec) -> None:
     """Raise `UsageError` for an unknown form of boxes, and for boxes of a network that is not a detector."""
     if spec.boxes and spec.boxes not in BOXES:
         raise unknown_choice("form of boxes", spec.boxes, BOXES)
-    if spec.boxes and not detection.knows(spec.name):
-        raise UsageError(
-            f"--boxes: works for {', '.join(detection.NAMES)}, not for {spec.name}; leave out --boxes"
-        )
+    known = (*detection.NAMES, *instances.NAMES)
+    if spec.boxes and spec.name not in known:
+        raise UsageError(f"--boxes: works for {', '.join(known)}, not for {spec.name}; leave out --boxes")
 
 
 def _remark_on_size(network: Network) -> str:

@@ -1,6 +1,7 @@
 """How a file's answers differ from the original's, in the terms of the network's task.
 
-    detection       the objects of the original that the file finds again, and how far their boxes are off
+    detection       the objects of the original that the file finds again, and how far their boxes are off;
+    instances       the same, without their masks
     segmentation    the places that get the same class, and how well the areas of the classes overlap
 
 Both sides are decoded alike (`boxes/decode.py`). The verdict does not rest on these figures: a file passes by
@@ -20,7 +21,7 @@ import numpy as np
 
 from mocovit_deploy.artifacts.artifact import Array
 from mocovit_deploy.artifacts.golden import Golden
-from mocovit_deploy.artifacts.task import DETECTION, SEGMENTATION
+from mocovit_deploy.artifacts.task import DETECTION, INSTANCES, SEGMENTATION
 from mocovit_deploy.boxes.decode import Decoded, Detection, decoded, objects_of, overlaps
 from mocovit_deploy.errors import UsageError
 
@@ -90,7 +91,7 @@ def task_difference(
     that does not fit the outputs.
     """
     kind = (task or {}).get("kind")
-    if task is None or kind not in (DETECTION, SEGMENTATION) or not len(golden):
+    if task is None or kind not in (DETECTION, INSTANCES, SEGMENTATION) or not len(golden):
         return None
     try:
         names = [str(name) for name in task["outputs"].values()]

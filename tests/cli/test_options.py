@@ -28,6 +28,7 @@ NETWORKS = {
     "mocovit": "mocovit_0_5",
     "segmentation": "mocovit_0_5_seg",
     "detection": "mocovit_0_5_retinanet",
+    "instances": "mocovit_0_5_yolact",
     "timm": "timm/test_efficientnet",
     "program": "small.pt2",
     "user": TINY,
@@ -57,6 +58,7 @@ ARGUMENTS = {
     "mocovit": "dropout=0.5",
     "segmentation": "upsampling=bilinear",
     "detection": "depth=1",
+    "instances": "prototypes=4",
     "timm": "global_pool=max",
     "program": "width=2",
     "user": "classes=4",
@@ -277,12 +279,13 @@ def test_every_source_honours_or_refuses(name, source, folder, monkeypatch):
     assert SHOWS[name](network, usual)
 
 
+BOXED = ("detection", "instances")
 REFUSED = {
     *(("pretrained", source) for source in NETWORKS),  # timm's for want of a network to download from
     *((name, "program") for name in ("model_arg", "num_classes", "image_size", "batch")),
-    *(("features", source) for source in ("segmentation", "detection", "program", "user", "torchvision")),
-    ("output_names", "detection"),  # one name for two outputs
-    *(("boxes", source) for source in NETWORKS if source != "detection"),
+    *(("features", source) for source in NETWORKS if source not in ("mocovit", "timm")),
+    *(("output_names", source) for source in BOXED),  # one name for several outputs
+    *(("boxes", source) for source in NETWORKS if source not in BOXED),
     ("num_classes", "user"),  # this one has no such parameter; see tests/models/test_user.py
 }
 

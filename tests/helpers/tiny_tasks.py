@@ -7,6 +7,7 @@ from tiny_networks import alive
 from torch import Tensor, nn
 
 from mocovit_deploy.models.heads.detection import DetectionConfig, Detector
+from mocovit_deploy.models.heads.instances import InstanceConfig, InstanceSegmenter
 from mocovit_deploy.models.heads.segmentation import SegmentationConfig, Segmenter
 from mocovit_deploy.models.mocovit_network import conv_bn
 
@@ -46,6 +47,17 @@ def detector(num_classes: int = 3, boxes: str = "raw", image_size: object = (64,
         sides = (image_size, image_size) if isinstance(image_size, int) else image_size
         config = DetectionConfig(num_classes, width=8, depth=1)
         made = Detector(Backbone(), CHANNELS, config, sides, boxes)  # type: ignore[arg-type]
+        with torch.no_grad():
+            made.scores.last.bias.add_(3.0)  # so that some anchors hold something
+        return alive(made, torch.randn(8, 3, *sides))  # type: ignore[misc]
+
+
+def instances(num_classes: int = 3, boxes: str = "raw", image_size: object = (64, 96)) -> nn.Module:
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        sides = (image_size, image_size) if isinstance(image_size, int) else image_size
+        config = InstanceConfig(num_classes, width=8, depth=1, prototypes=4)
+        made = InstanceSegmenter(Backbone(), CHANNELS, config, sides, boxes)  # type: ignore[arg-type]
         with torch.no_grad():
             made.scores.last.bias.add_(3.0)  # so that some anchors hold something
         return alive(made, torch.randn(8, 3, *sides))  # type: ignore[misc]

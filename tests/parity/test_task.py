@@ -106,8 +106,8 @@ def test_hundreds_of_objects_end_at_the_most():
 
 
 def test_a_match_is_of_one_class_and_once():
-    one, same = Detection(1, 0.9, (0.0, 0.0, 1.0, 1.0)), Detection(1, 0.8, (0.0, 0.0, 1.0, 0.9))
-    other = Detection(0, 0.9, (0.0, 0.0, 1.0, 1.0))
+    one, same = Detection(1, 0.9, (0.0, 0.0, 1.0, 1.0), 0), Detection(1, 0.8, (0.0, 0.0, 1.0, 0.9), 0)
+    other = Detection(0, 0.9, (0.0, 0.0, 1.0, 1.0), 0)
     assert matched([one], [other]) == []
     assert matched([one, same], [same]) == [(one, same)]
     assert matched([one], [same, one]) == [(one, one)]

@@ -52,7 +52,7 @@ class DetectionConfig:
         require_positive(self, "num_classes", "width", or_zero=("depth",))
 
 
-def _separable(channels: int, stride: int = 1) -> nn.Sequential:
+def separable(channels: int, stride: int = 1) -> nn.Sequential:
     """Depthwise 3x3 and 1x1 convolution, each with BatchNorm and ReLU.
 
     (N, C, H, W) -> (N, C, ceil(H / stride), ceil(W / stride)).
@@ -73,8 +73,8 @@ class Pyramid(nn.Module):
     def __init__(self, channels: Sequence[int], width: int) -> None:
         super().__init__()
         self.narrow = nn.ModuleList(conv_bn(one, width, 1) for one in channels)
-        self.smooth = nn.ModuleList(_separable(width) for _ in channels)
-        self.coarsest = _separable(width, 2)
+        self.smooth = nn.ModuleList(separable(width) for _ in channels)
+        self.coarsest = separable(width, 2)
 
     def forward(self, maps: Sequence[Tensor]) -> list[Tensor]:
         narrow = [one(x) for one, x in zip(self.narrow, maps, strict=True)]
@@ -99,7 +99,7 @@ class Head(nn.Module):
     def __init__(self, width: int, depth: int, numbers: int) -> None:
         super().__init__()
         self.numbers = numbers
-        self.layers = nn.Sequential(*(_separable(width) for _ in range(depth)))
+        self.layers = nn.Sequential(*(separable(width) for _ in range(depth)))
         self.last = nn.Conv2d(width, len(RATIOS) * numbers, 1)
 
     def forward(self, maps: Sequence[Tensor]) -> Tensor:
@@ -151,7 +151,10 @@ class Detector(nn.Module):
         )
 
     def forward(self, image: Tensor) -> dict[str, Tensor]:
-        maps = self.pyramid(self.backbone(image))
+        return self.found(self.pyramid(self.backbone(image)))
+
+    def found(self, maps: Sequence[Tensor]) -> dict[str, Tensor]:
+        """Maps of the pyramid -> the outputs `scores` and `boxes`."""
         scores, locations = self.scores(maps), self.boxes(maps)
         if not self.decodes:
             return {"scores": scores, "boxes": locations}
