@@ -15,7 +15,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from mocovit_deploy.artifacts.manifest import manifest_path
 from mocovit_deploy.errors import UsageError
@@ -29,9 +29,9 @@ if TYPE_CHECKING:
 SCHEMA_VERSION = 1
 
 
-@dataclass(frozen=True)
-class Record:
-    """What a checkpoint holds, how it was trained, and its accuracy."""
+@dataclass(frozen=True, kw_only=True)
+class Origin:
+    """What a checkpoint holds and how it was trained."""
 
     model: str
     arguments: tuple[tuple[str, str], ...]
@@ -39,8 +39,6 @@ class Record:
     image_size: int
     sha256: str
     """The digest of the checkpoint file, in hexadecimal."""
-    accuracy: float
-    """The share of all held-out images that the network classifies correctly, in float32."""
     held_out_images: int
     training_images: int
     seed: int
@@ -57,6 +55,17 @@ class Record:
             num_classes=self.num_classes,
             input=InputSpec(size=self.image_size),
         )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record(Origin):
+    """A classifier's checkpoint, and its accuracy."""
+
+    accuracy: float
+    """The share of all held-out images that the network classifies correctly, in float32."""
+
+
+AnyRecord = TypeVar("AnyRecord", bound=Origin)
 
 
 def stored(network: nn.Module) -> dict[str, Tensor]:
@@ -85,7 +94,7 @@ def sha256_of(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def write(path: Path, data: bytes, record: Record) -> None:
+def write(path: Path, data: bytes, record: Origin) -> None:
     """Write the checkpoint, then its record. Each is written completely or not at all.
 
     The record comes last because it holds the checkpoint's digest: a stop between the two leaves a checkpoint
@@ -98,7 +107,14 @@ def write(path: Path, data: bytes, record: Record) -> None:
 
 
 def read_record(path: Path) -> Record:
+    """Read the record of a classifier beside checkpoint `path`; see `read_origin`."""
+    return read_origin(path, Record, "examples.digits.train")
+
+
+def read_origin(path: Path, kind: type[AnyRecord], program: str) -> AnyRecord:
     """Read the record beside checkpoint `path`, and check the checkpoint's digest against it.
+
+    `kind` is the record's class, and `program` the module that writes it, for errors.
 
     Raises `UsageError` where either file is missing, the record cannot be read, or the digests differ.
     """
@@ -108,12 +124,10 @@ def read_record(path: Path) -> Record:
         if document.pop("schema_version") != SCHEMA_VERSION:
             raise UsageError(f"{beside}: not a record of schema {SCHEMA_VERSION}; train again")
         pairs = tuple((str(name), str(value)) for name, value in document.pop("arguments"))
-        record = Record(arguments=pairs, **document)
+        record = kind(arguments=pairs, **document)
         found = digest(path)
     except FileNotFoundError as error:
-        raise UsageError(
-            f"{error.filename}: no such file; python -m examples.digits.train writes it"
-        ) from None
+        raise UsageError(f"{error.filename}: no such file; python -m {program} writes it") from None
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UsageError(f"{beside}: not a record of a trained network ({error!r}); train again") from None
     if found != record.sha256:

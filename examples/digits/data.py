@@ -160,7 +160,7 @@ def picture(split: Split, index: int, size: int, clutter: float = 1.0) -> ByteAr
     `clutter` is how much of the photograph is seen, from 0 (only its mean colour) to 1 (all of it).
     """
     generator = np.random.default_rng((split.seed, index))
-    image = _background(split.photographs, size, generator)
+    image = background(split.photographs, size, generator)
     if clutter < 1:
         plain = image.resize((1, 1)).resize(image.size)
         image = needs_extra("PIL.Image", "export").blend(plain, image, clutter)
@@ -168,10 +168,11 @@ def picture(split: Split, index: int, size: int, clutter: float = 1.0) -> ByteAr
     return np.asarray(image, np.uint8)
 
 
-def _background(photographs: Sequence[Image], size: int, generator: np.random.Generator) -> Image:
+def background(photographs: Sequence[Image], size: int, generator: np.random.Generator) -> Image:
+    """A random square of a random photograph, turned and recoloured, `size` pixels high and wide."""
     photograph = photographs[int(generator.integers(len(photographs)))]
-    side = _between(generator, SMALLEST_CROP, min(photograph.size))
-    left, top = (_between(generator, 0, extent - side) for extent in photograph.size)
+    side = between(generator, SMALLEST_CROP, min(photograph.size))
+    left, top = (between(generator, 0, extent - side) for extent in photograph.size)
     box = (left, top, left + side, top + side)
     # Pillow reduces in two steps with reducing_gap: three times as fast, and the result is nearly the same.
     crop = photograph.resize((size, size), box=box, reducing_gap=1.0).transpose(generator.choice(TURNS))
@@ -183,25 +184,31 @@ def _background(photographs: Sequence[Image], size: int, generator: np.random.Ge
 
 def _draw(image: Image, digit: ByteArray, generator: np.random.Generator) -> None:
     """Draw one digit over `image`, in ink that is lighter or darker than the pixels below it."""
-    pillow = needs_extra("PIL.Image", "export")
     least, most = (round(share * image.width) for share in DIGIT_SIDE)
-    width, height = _between(generator, least, most), _between(generator, least, most)
-    left, top = _between(generator, 0, image.width - width), _between(generator, 0, image.height - height)
+    width, height = between(generator, least, most), between(generator, least, most)
+    left, top = between(generator, 0, image.width - width), between(generator, 0, image.height - height)
     under = image.crop((left, top, left + width, top + height))
-    ink = _ink(round(float(np.asarray(under).mean())), generator)
-    mask = pillow.fromarray((digit.astype(np.uint16) * 255 // 16).astype(np.uint8)).resize((width, height))
-    image.paste(ink, (left, top), mask)
+    ink = ink_over(round(float(np.asarray(under).mean())), generator)
+    image.paste(ink, (left, top), stencil(digit, width, height))
 
 
-def _ink(under: int, generator: np.random.Generator) -> tuple[int, ...]:
+def stencil(digit: ByteArray, width: int, height: int) -> Image:
+    """A digit (8, 8) as an image of `width` x `height` grey levels: how much ink covers each pixel."""
+    grey = (digit.astype(np.uint16) * 255 // 16).astype(np.uint8)
+    drawn: Image = needs_extra("PIL.Image", "export").fromarray(grey).resize((width, height))
+    return drawn
+
+
+def ink_over(under: int, generator: np.random.Generator) -> tuple[int, ...]:
     """A colour whose grey differs from `under` by a random contrast; darker or lighter at random."""
-    contrast = _between(generator, *CONTRAST)
+    contrast = between(generator, *CONTRAST)
     sides = [grey for grey in (under - contrast, under + contrast) if 0 <= grey <= 255]
     grey = sides[int(generator.integers(len(sides)))] if sides else (0 if under > 127 else 255)
-    return tuple(min(255, max(0, grey + _between(generator, -TINT, TINT))) for _ in range(3))
+    return tuple(min(255, max(0, grey + between(generator, -TINT, TINT))) for _ in range(3))
 
 
-def _between(generator: np.random.Generator, low: int, high: int) -> int:
+def between(generator: np.random.Generator, low: int, high: int) -> int:
+    """A random whole number from `low` to `high`, both included."""
     return int(generator.integers(low, high, endpoint=True))
 
 

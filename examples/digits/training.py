@@ -1,4 +1,4 @@
-"""Train a classifier on batches of labelled images: AdamW, one learning-rate cycle, smoothed labels.
+"""Train a network on batches of images: AdamW, one learning-rate cycle; a classifier by smoothed labels.
 
 Sources: AdamW arXiv:1711.05101; one cycle arXiv:1708.07120; label smoothing arXiv:1512.00567, section 7;
 weight decay for matrices and kernels only, not for biases and BatchNorm, arXiv:1812.01187, section 3.1.
@@ -11,10 +11,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import nn
+from torch import Tensor, nn
 
 from examples.digits.data import LabelArray
 from mocovit_deploy.errors import DeployError
@@ -37,14 +38,16 @@ class Recipe:
 
 def train(
     network: nn.Module,
-    batches: Iterable[tuple[FloatArray, LabelArray]],
+    batches: Iterable[tuple[FloatArray, Any]],
     recipe: Recipe,
     progress: Callable[[int, float], None],
+    loss_of: Callable[[Any, Any], Tensor] | None = None,
 ) -> None:
     """Train `network` in place and leave it in eval mode. `progress` receives each step and its loss.
 
-    `batches` gives `recipe.steps` pairs of images (B, C, H, W) and labels (B,). Raises `DeployError` where
-    the loss becomes NaN or infinite, `ValueError` where there are more or fewer batches.
+    `batches` gives `recipe.steps` pairs of images (B, C, H, W) and what is true of them. `loss_of` takes the
+    network's outputs and that truth; None is for a classifier, whose truth are labels (B,). Raises
+    `DeployError` where the loss becomes NaN or infinite, `ValueError` where there are more or fewer batches.
     """
     decayed = [p for p in network.parameters() if p.ndim > 1]
     free = [p for p in network.parameters() if p.ndim <= 1]
@@ -60,9 +63,9 @@ def train(
         cycle_momentum=False,
     )
     network.train().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    for step, (images, labels) in zip(range(recipe.steps), batches, strict=True):
-        logits = network(torch.from_numpy(images).to(memory_format=torch.channels_last))
-        loss = F.cross_entropy(logits, torch.from_numpy(labels), label_smoothing=recipe.label_smoothing)
+    for step, (images, truth) in zip(range(recipe.steps), batches, strict=True):
+        outputs = network(torch.from_numpy(images).to(memory_format=torch.channels_last))
+        loss = loss_of(outputs, truth) if loss_of else _smoothed(outputs, truth, recipe.label_smoothing)
         if not math.isfinite(value := loss.item()):
             raise DeployError(f"the loss is {value} at step {step}: lower the learning rate")
         optimizer.zero_grad()
@@ -72,3 +75,8 @@ def train(
         schedule.step()
         progress(step, value)
     network.eval()
+
+
+def _smoothed(logits: Tensor, labels: LabelArray, smoothing: float) -> Tensor:
+    """Cross entropy of logits (B, classes) with labels (B,)."""
+    return F.cross_entropy(logits, torch.from_numpy(labels), label_smoothing=smoothing)

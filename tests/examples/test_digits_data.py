@@ -112,7 +112,7 @@ def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_ink_always_differs_from_what_is_under_it(under: int) -> None:
     generator = np.random.default_rng(0)
     for _ in range(200):
-        ink = data._ink(under, generator)
+        ink = data.ink_over(under, generator)
         assert all(0 <= channel <= 255 for channel in ink)
         assert max(abs(channel - under) for channel in ink) >= data.CONTRAST[0] - data.TINT
 
