@@ -4,7 +4,7 @@ VENV := .venv
 READY := $(VENV)/ready
 ARGS ?=
 
-.PHONY: setup export parity contract bench test coverage test-slow lint docs site trained digits half zoo precision ready fast costs speed runtimes faults fuzz trial clean
+.PHONY: setup export parity contract bench test coverage test-slow lint docs site trained scenes-trained digits scenes half zoo precision ready fast costs speed runtimes faults fuzz trial clean
 
 setup: $(READY)
 
@@ -48,8 +48,14 @@ site: $(READY)
 trained: $(READY)
 	$(VENV)/bin/python -m examples.digits.train $(if $(ARGS),$(ARGS),--all)
 
+scenes-trained: $(READY)
+	$(VENV)/bin/python -m examples.scenes.train $(ARGS)
+
 digits: $(READY)
 	$(VENV)/bin/python -m examples.digits.report $(ARGS)
+
+scenes: $(READY)
+	$(VENV)/bin/python -m benchmarks.studies.scenes $(ARGS)
 
 half: $(READY)
 	$(VENV)/bin/python -m benchmarks.studies.half $(ARGS)

@@ -1,0 +1,1 @@
+"""Scenes of several digits: detectors and segmenters trained on them, and what each exported file loses."""
