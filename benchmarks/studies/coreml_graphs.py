@@ -162,13 +162,16 @@ def cells(row: Row, result: Mapping[str, Any]) -> tuple[str, ...]:
 
 def filled(text: str, done: Mapping[Row, Mapping[str, Any]]) -> str:
     """The document with the table written anew. Raises `ValueError` if it has no place for it."""
-    origins = dict.fromkeys(
-        f"at {one['commit']} with torch {one['tools']['torch']} and coremltools {one['tools']['coremltools']}"
-        for one in done.values()
+    commits = ", ".join(dict.fromkeys(one["commit"] for one in done.values()))
+    versions = "; ".join(
+        dict.fromkeys(
+            f"torch {one['tools']['torch']} and coremltools {one['tools']['coremltools']}"
+            for one in done.values()
+        )
     )
     missing = [row.title for row in ROWS if row not in done]
     lines = [markdown_table(HEADER, [cells(row, result) for row, result in done.items()])]
-    lines += ["", f"Made by `python -m benchmarks.studies.coreml_graphs` {'; '.join(origins)}."]
+    lines += ["", f"Made by `python -m benchmarks.studies.coreml_graphs` with {versions}; rows of {commits}."]
     lines += [
         f"coremltools does not convert {row.title} as it is: {result['files']['refused']}."
         for row, result in done.items()

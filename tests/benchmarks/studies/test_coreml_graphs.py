@@ -35,7 +35,7 @@ def test_a_row_that_failed_says_why():
 def test_the_document_has_a_place_for_the_table():
     text = filled(DOCUMENT.read_text(encoding="utf-8"), {ROWS[0]: RESULT})
     assert "| mocovit_1_0 | 9 → 7 |" in text
-    assert "at 0123456789 with torch 2.13.0 and coremltools 9.0." in text
+    assert "with torch 2.13.0 and coremltools 9.0; rows of 0123456789." in text
     assert f"Not run: {', '.join(row.title for row in ROWS[1:])}" in text
     assert filled(text, {ROWS[0]: RESULT}) == text
     with pytest.raises(ValueError, match="no place"):
