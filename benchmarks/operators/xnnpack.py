@@ -154,6 +154,8 @@ def why_outside(kind: str, dtype: str, *, half_weights: bool) -> str:
     """The reason why XNNPACK left an operator of this kind to the runtime; `NOT_TOLD` if it is not known."""
     if kind.startswith("CUSTOM"):
         return "a custom operator"
+    if kind == "CAST":
+        return "XNNPACK's delegate takes no CAST"
     if half_weights:
         return "this runtime's XNNPACK takes no weights in half precision; LiteRT 2 does"
     if dtype == "int8" and kind in _NO_INT8:

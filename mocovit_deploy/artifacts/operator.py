@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-ROOT_MODULE = "(root)"
-"""`FileOperator.where` of an operator that the network's own forward calls, outside any submodule."""
+ROOT_MODULE = "(network)"
+"""The module of an operation that the network's own forward calls, outside any submodule."""
 
 
 @dataclass(frozen=True)

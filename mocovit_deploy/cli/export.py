@@ -168,7 +168,7 @@ def _export_text(
         tolerances = {report.tolerance.max_error for report in shown if report.tolerance is not None}
         counts = sorted({len(report.samples) for report in shown})
         samples = " or ".join(map(str, counts))
-        bound = " and ".join(f"{value:.0e}" for value in sorted(tolerances)) or "none"
+        bound = " or ".join(f"{value:.0e}" for value in sorted(tolerances)) or "none"
         lines += [
             "",
             f"compared with the original network in float64 on {samples} samples; tolerance {bound}",

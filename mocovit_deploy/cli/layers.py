@@ -10,6 +10,7 @@ from pathlib import Path
 from mocovit_deploy.artifacts.artifact import Artifact
 from mocovit_deploy.artifacts.golden import Golden, read_golden
 from mocovit_deploy.artifacts.manifest import read_manifest
+from mocovit_deploy.artifacts.operator import ROOT_MODULE
 from mocovit_deploy.cli.output import REPORT_SCHEMA_VERSION, print_json
 from mocovit_deploy.errors import DeployError, ParityError
 from mocovit_deploy.layers.check import LayerReference, check_against, lowered_by, original
@@ -19,8 +20,6 @@ from mocovit_deploy.parity.compare import Difference
 from mocovit_deploy.parity.decide import PASS
 from mocovit_deploy.terminal.quiet import quiet
 from mocovit_deploy.terminal.table import table
-
-ROOT = "(network)"
 
 
 def run_layers(files: Sequence[Path], *, bisect: bool, as_json: bool, verbose: bool) -> int:
@@ -75,7 +74,7 @@ def layers_text(report: LayerReport) -> str:
     lines = [table((*header, ""), rows), ""]
     if report.missing:
         lines += [f"{len(report.missing)} layers without a value of their own in the file:"]
-        lines += [f"  {one.module or ROOT} ({one.kind}): {one.why}" for one in report.missing]
+        lines += [f"  {one.module or ROOT_MODULE} ({one.kind}): {one.why}" for one in report.missing]
         lines += [""]
     how = "alone, from the original's values before it" if bisected else "with the errors before it"
     samples = " and ".join(report.samples)
@@ -91,7 +90,7 @@ def layers_text(report: LayerReport) -> str:
 def _row(reading: LayerReading, *, bisected: bool) -> tuple[str, ...]:
     carried = reading.carried
     cells = [
-        reading.tap.layer.module or ROOT,
+        reading.tap.layer.module or ROOT_MODULE,
         reading.tap.layer.kind,
         reading.tap.form or "as it is",
         _error(carried),

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from mocovit_deploy.accuracy.breakdown import Breakdown
 from mocovit_deploy.artifacts.artifact import Artifact
 from mocovit_deploy.artifacts.golden import read_golden
-from mocovit_deploy.artifacts.operator import FileOperator, by_kind
+from mocovit_deploy.artifacts.operator import ROOT_MODULE, FileOperator, by_kind
 from mocovit_deploy.cli.layers import LayersOfFiles
 from mocovit_deploy.errors import DeployError, OutputError
 from mocovit_deploy.files import size_bytes, write_atomically
@@ -238,7 +238,7 @@ def _layers(artifact: Artifact, layers: LayersOfFiles) -> LayerFacts:
     alone, bound = ("", report.bound) if report.steps is None else (", each alone", None)
     return LayerFacts(
         curve=Curve(f"{name}, computed in {report.arithmetic}{alone}", errors, bound),
-        modules=tuple(one.tap.layer.module or "(network)" for one in report.readings),
+        modules=tuple(one.tap.layer.module or ROOT_MODULE for one in report.readings),
         verdict=str(report.verdict),
         reason=report.reason,
         without=len(report.missing),

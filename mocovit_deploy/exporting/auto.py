@@ -263,7 +263,8 @@ class _Search:
             notes.append("accuracy was not judged: there are no calibration images for it")
         elif self.context.schemes.calibration.judging.labels is None:  # type: ignore[union-attr]
             notes.append(
-                "the calibration images have no labels: the network's own answers are used as labels"
+                "no labels come with the calibration images (of a folder, images alone are read): the "
+                "network's own answers are used as labels"
             )
         return tuple(notes)
 

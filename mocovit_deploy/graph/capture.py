@@ -19,6 +19,7 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 
+from mocovit_deploy.artifacts.operator import ROOT_MODULE
 from mocovit_deploy.errors import ConversionError, first_line
 from mocovit_deploy.graph.assignments import functional, write_assignments_out
 from mocovit_deploy.graph.edit import (
@@ -241,7 +242,7 @@ def _alias_group(node: fx.Node) -> set[fx.Node]:
 def _explain(error: Exception, module: nn.Module) -> str:
     """One line with the module, the line of the user's code, and torch's message."""
     network = unwrapped(module)
-    paths = {id(child): name or "(network)" for name, child in network.named_modules()}
+    paths = {id(child): name or ROOT_MODULE for name, child in network.named_modules()}
     where, line = type(network).__name__, ""
     torch_folder = str(Path(torch.__file__).parent)
     for frame, number in traceback.walk_tb(error.__traceback__):

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from torch import Tensor, fx, nn
 
+from mocovit_deploy.artifacts.operator import ROOT_MODULE
 from mocovit_deploy.graph.edit import (
     BATCH_NORMS,
     CONVOLUTIONS,
@@ -103,7 +104,7 @@ def _layer_paths(module: nn.Module) -> list[str]:
 
 
 def _owner(path: str, layers: list[str]) -> str:
-    return next((layer for layer in layers if path == layer or path.startswith(f"{layer}.")), "(network)")
+    return next((layer for layer in layers if path == layer or path.startswith(f"{layer}.")), ROOT_MODULE)
 
 
 def _cost(graph: fx.GraphModule, layer: str, nodes: list[fx.Node], parameters: int) -> LayerCost:

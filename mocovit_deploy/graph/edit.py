@@ -14,6 +14,7 @@ from torch import Tensor, fx, nn
 from torch.fx._lazy_graph_module import _LazyGraphModule
 
 from mocovit_deploy.artifacts.marks import mark, marks_in
+from mocovit_deploy.artifacts.operator import ROOT_MODULE
 
 aten = torch.ops.aten
 
@@ -38,7 +39,7 @@ def module_path(node: fx.Node) -> str:
     if not stack:
         return node.name
     path = str(list(stack.values())[-1][0])
-    return path or "(network)"
+    return path or ROOT_MODULE
 
 
 def marked(graph: fx.GraphModule) -> fx.GraphModule:

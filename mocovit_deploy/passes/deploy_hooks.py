@@ -13,6 +13,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, fx, nn
 
+from mocovit_deploy.artifacts.operator import ROOT_MODULE
 from mocovit_deploy.errors import ConversionError, UsageError, first_line
 from mocovit_deploy.graph.capture import capture
 from mocovit_deploy.graph.edit import in_double
@@ -89,7 +90,7 @@ def _run(module: nn.Module, path: str, changes: list[Change]) -> nn.Module:
     """Run the first hook of `module`, then those of the children that it still has."""
     name = next((hook for hook in HOOKS if callable(getattr(module, hook, None))), None)
     if name is not None:
-        where = path or "(network)"
+        where = path or ROOT_MODULE
         try:
             result = getattr(module, name)()
         except Exception as error:  # the user's method may raise any type

@@ -12,6 +12,7 @@ Files with ranges from random inputs are only for measuring speed, and are never
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -90,8 +91,9 @@ def _by_accuracy(files: Sequence[FileFacts], bar_points: float) -> tuple[list[Fi
         return kept, f"{KEEPS} {bar_points:g} points of accuracy"
     least = min(high for _, high in known)
     images = max(one.accuracy.images for one, _ in known if one.accuracy)
-    said = f"of {images:,} images no file is known to lose at most {bar_points:g} points, this one at most"
-    return [one for one, high in known if high <= least + SAME_POINTS], f"{said} {least:.1f}"
+    at_most = math.ceil(least * 10 - 1e-6) / 10
+    said = f"{images:,} images show of no file that it loses at most {bar_points:g} points; this one may lose"
+    return [one for one, high in known if high <= least + SAME_POINTS], f"{said} {at_most:g}"
 
 
 def _by_cost(files: Sequence[FileFacts], asked: int) -> tuple[FileFacts, str]:

@@ -31,7 +31,13 @@ def test_a_tflite_files_operators_have_kinds_types_and_modules() -> None:
         "MEAN",
         "FULLY_CONNECTED",
     ]
-    assert [operator.where for operator in found[:5]] == ["stem", "stem", "(root)", "depthwise", "pointwise"]
+    assert [operator.where for operator in found[:5]] == [
+        "stem",
+        "stem",
+        "(network)",
+        "depthwise",
+        "pointwise",
+    ]
     assert {operator.dtype for operator in found} == {"float32"}
     int8 = operators_of(MODELS / "tiny_int8.tflite")
     assert {operator.dtype for operator in int8} == {"int8"}
@@ -78,7 +84,7 @@ def test_the_interface_has_the_signatures_names_and_its_quantization() -> None:
             "net.Net_wrapped/a.Block_inverted_residual/b.Conv_conv_dw;7",
             "inverted_residual.conv_dw",
         ),
-        ("ADD", "net.Net_wrapped;3", "(root)"),
+        ("ADD", "net.Net_wrapped;3", "(network)"),
         ("CONCATENATION", "m.Net/torch.nn.Sequential_blocks/m.Bottleneck_0/m.Ghost_up;", "blocks.0.up"),
         ("ADD", "m.Net/m.Block_1;;m.Net/m.Block_1/torch.nn.Conv2d_conv;", "1"),
         ("MEAN", "m.Net/m.SE_15;;m.Net/m.SE_13;", "15"),  # the axes are those of 13, shared
@@ -86,7 +92,7 @@ def test_the_interface_has_the_signatures_names_and_its_quantization() -> None:
         ("FULLY_CONNECTED", "serving_default_output_0_output", "serving_default_output_0_output"),
         ("CONV_2D", "stem.2:relu;;stem.0:conv2d;1", "stem.0"),
         ("MUL", "blocks.3.se:mul;;blocks.3.se:hardsigmoid;;blocks.3.se.expand:conv2d_22;", "blocks.3.se"),
-        ("MEAN", ":adaptive_avg_pool2d_7;;blocks.13.se:adaptive_avg_pool2d_5;", "(root)"),
+        ("MEAN", ":adaptive_avg_pool2d_7;;blocks.13.se:adaptive_avg_pool2d_5;", "(network)"),
         ("ADD", "", ""),
         ("ADD", "strange/name with spaces;1", "strange/name with spaces;1"),
     ],

@@ -180,12 +180,12 @@ COST = {"fp32": 11.6, "fp16": 6.8}
         (
             [file("fp32", accuracy=accuracy(1.2)), file("int8", 5, accuracy=accuracy(3.0))],
             "fp32",
-            "The one that loses least; of 100 images no file is known to lose at most 0.5 points",
+            "100 images show of no file that it loses at most 0.5 points; this one may lose 1.2",
         ),
         (
             [file("fp32", accuracy=accuracy(1.2)), file("int8", 5, accuracy=accuracy(1.2))],
             "int8",
-            "The smallest of 2 (5.0 MB); of 100 images no file is known",
+            "The smallest of 2 (5.0 MB); 100 images show of no file",
         ),
         ([file("fp16", not_run="fp16 arithmetic")], "fp16", "fp16 arithmetic was not run"),
     ],

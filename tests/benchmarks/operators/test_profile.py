@@ -48,9 +48,9 @@ def test_pieces_are_told_apart_and_operators_matched(split: tuple[FileOperator, 
     found = read_profile("litert", [SPLIT], split)
     assert [(op.name, op.where, op.partition) for op in found] == [
         (CONV, "first", 0),
-        ("CUMSUM", "(root)", None),
+        ("CUMSUM", "(network)", None),
         (CONV, "second", 1),
-        (MEAN, "(root)", 1),
+        (MEAN, "(network)", 1),
         (DENSE, "serving_default_output_0_output", 1),
     ]
     pieces = partitions(found, split)
@@ -165,6 +165,7 @@ def test_a_file_that_multiplies_in_fp16_and_in_fp32_is_mixed(names: tuple[str, .
         ("CUMSUM", "float32", "no kernel for CUMSUM"),
         ("CUSTOM Magic", "float32", "custom"),
         ("ADD", "int64", "int64"),
+        ("CAST", "uint8", "takes no CAST"),
     ],
 )
 def test_reasons_are_given_only_where_they_are_known(kind: str, dtype: str, says: str) -> None:

@@ -47,7 +47,7 @@ def test_an_operator_outside_is_named_with_its_module_and_the_reason():
     assert [(one["kind"], one["why"]) for one in said["outside"]] == [
         ("POW", "XNNPACK's delegate takes no POW")
     ]
-    assert said["outside"][0]["where"] == "(root)"
+    assert said["outside"][0]["where"] == "(network)"
 
 
 def test_the_cast_of_pixels_is_outside_as_litert_has_it():
