@@ -2,6 +2,7 @@
 
     segmentation    segment(image): the class of each pixel
     detection       detect(image): name, score and box of each object; this code also suppresses boxes
+    instances       detect(image): the same, and the pixels of each object
 
 On Android and iOS, MediaPipe Tasks reads the TFLite files unchanged (docs/tasks.md). The templates are in
 `templates/`, beside those of `app_code`.
@@ -13,12 +14,16 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from mocovit_deploy.artifacts.artifact import Artifact
-from mocovit_deploy.artifacts.task import DETECTION, SEGMENTATION
+from mocovit_deploy.artifacts.task import DETECTION, INSTANCES, SEGMENTATION
 from mocovit_deploy.errors import UsageError
 from mocovit_deploy.spec import TensorSpec
 
-DECODES = {SEGMENTATION: "segment.py.txt", DETECTION: "detect.py.txt"}
-"""The template that decodes the outputs, by the kind of task."""
+DECODES = {
+    SEGMENTATION: ("segment.py.txt",),
+    DETECTION: ("objects.py.txt", "detect.py.txt"),
+    INSTANCES: ("objects.py.txt", "instances.py.txt"),
+}
+"""The templates that decode the outputs, by the kind of task."""
 
 Fill = Callable[[str, Mapping[str, str]], str]
 
@@ -50,15 +55,17 @@ def task_code(artifact: Artifact, words: Mapping[str, str], fill: Fill) -> str:
         "CONSTANTS": _constants(task),
         **_names(task),
     }
-    decode = fill(DECODES[task["kind"]], own)
-    return fill("task.py.txt", {**words, **own, "DECODE": decode.strip()})
+    decode = "\n\n\n".join(fill(one, own).strip() for one in DECODES[task["kind"]])
+    return fill("task.py.txt", {**words, **own, "DECODE": decode})
 
 
 def _names(task: Mapping[str, Any]) -> dict[str, str]:
     outputs: Mapping[str, str] = task["outputs"]
     if task["kind"] == SEGMENTATION:
         return {"SEGMENTATION": outputs["segmentation"]}
-    return {"SCORES": outputs["scores"], "BOXES_OUTPUT": outputs["boxes"]}
+    named = {"SCORES": outputs["scores"], "BOXES_OUTPUT": outputs["boxes"]}
+    masks = {role.upper(): outputs.get(role, "") for role in ("coefficients", "prototypes", "masks")}
+    return {**named, **masks} if task["kind"] == INSTANCES else named
 
 
 def _constants(task: Mapping[str, Any]) -> str:
@@ -66,7 +73,8 @@ def _constants(task: Mapping[str, Any]) -> str:
     if task["kind"] == SEGMENTATION:
         return f"STRIDE = {int(task['stride'])}\n"
     strides, ratios, scales = (tuple(task[name]) for name in ("strides", "ratios", "scales"))
+    stride = f"MASK_STRIDE = {int(task['mask_stride'])}\n" if task["kind"] == INSTANCES else ""
     return (
         f'BOXES, ANCHOR_SIDE = "{task["boxes"]}", {float(task["anchor_side"])}\n'
-        f"STRIDES, RATIOS, BOX_SCALES = {strides}, {ratios}, {scales}\n"
+        f"STRIDES, RATIOS, BOX_SCALES = {strides}, {ratios}, {scales}\n{stride}"
     )

@@ -8,6 +8,8 @@ from tiny_tasks import CHANNELS, Backbone, instances
 
 from mocovit_deploy.boxes.anchors import anchors
 from mocovit_deploy.errors import UsageError
+from mocovit_deploy.graph.capture import capture
+from mocovit_deploy.graph.cost import summarize
 from mocovit_deploy.models.heads.instances import InstanceConfig, InstanceSegmenter
 from mocovit_deploy.models.instances import NAMES, build
 from mocovit_deploy.models.load import load_network
@@ -58,6 +60,14 @@ def test_its_objects_are_those_of_the_detector_inside():
     with torch.no_grad():
         found, alone = network(image), network.found(network.pyramid(network.backbone(image)))
     assert all(torch.equal(found[name], alone[name]) for name in ("scores", "boxes"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("boxes", "millions"), [("raw", 466), ("decoded", 1771)])
+def test_what_it_costs(boxes, millions):
+    network = build(ModelSpec("mocovit_1_0_yolact", input=OwnInput(size=320), boxes=boxes)).eval()
+    total = summarize(network, capture(network, [torch.zeros(1, 3, 320, 320)])).total
+    assert (total.macs + total.attention_macs) / 1e6 == pytest.approx(millions, abs=0.6)
 
 
 @pytest.mark.parametrize("sides", [(40, 100), (33, 65)])

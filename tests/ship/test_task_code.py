@@ -13,6 +13,7 @@ from PIL import Image
 
 from mocovit_deploy.artifacts.manifest import read_manifest
 from mocovit_deploy.boxes.decode import detections
+from mocovit_deploy.boxes.masks import instances
 from mocovit_deploy.errors import UsageError
 from mocovit_deploy.exporting.pipeline import export_model
 from mocovit_deploy.formats import format_named
@@ -74,6 +75,21 @@ def test_a_detectors_code_finds_the_objects(boxes, normalize, picture, tmp_path)
             assert box == pytest.approx(
                 [side * one.box[i] for i, side in enumerate((64, 96, 64, 96))], abs=0.1
             )
+
+
+@pytest.mark.parametrize("boxes", ["raw", "decoded"])
+def test_an_instance_segmenters_code_gives_the_pixels(boxes, picture, tmp_path):
+    for artifact in exported(tmp_path, "instances", (("boxes", boxes),)):
+        wanted = instances(artifact.task, outputs_of(artifact, picture))
+        assert len(wanted) > 5
+        assert sum(one.mask.sum() for one in wanted) > 100
+        code = runpy.run_path(f"{artifact.path}.py")
+        found = code["detect"](Image.open(picture))
+        assert [name for name, *_ in found] == [LABELS[one.detection.label] for one in wanted]
+        for (_, score, _, mask), one in zip(found, wanted, strict=True):
+            assert score == pytest.approx(one.detection.score, abs=2e-3)
+            assert (mask != one.mask).mean() < 0.001
+        assert len(said(artifact, picture)) == len(wanted)
 
 
 def test_a_segmenters_code_names_the_pixels(picture, tmp_path):
