@@ -8,7 +8,7 @@
 #   docker build --build-arg PIP_EXTRA_INDEX_URL=URL -t mocovit-deploy .
 FROM debian:bookworm-slim
 RUN apt-get update \
-    && apt-get install -y --no-install-recommends ca-certificates git make python3 python3-venv \
+    && apt-get install -y --no-install-recommends ca-certificates make python3 python3-venv \
     && rm -rf /var/lib/apt/lists/*
 WORKDIR /opt/mocovit-deploy
 COPY . .
