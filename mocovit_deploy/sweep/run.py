@@ -52,6 +52,11 @@ def run_sweep(rows: Sequence[Row], folder: Path, say: Say, runner: Runner) -> li
     missing = [row for row in rows if row.slug not in found]
     if found:
         say(f"{len(found)} of {len(rows)} rows have a result already")
+    if missing:
+        networks = len({row.system for row in missing})
+        say(
+            f"{len(missing)} rows to run, of {networks} network{'s'[: networks != 1]}; results come a network at a time"
+        )
     start = time.perf_counter()
     for result in runner(missing, folder):
         slug = Row(result.system, result.format, result.recipe, ()).slug

@@ -146,7 +146,12 @@ def test_only_missing_rows_are_run_and_the_table_is_the_same(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         run_sweep([rows[0], rows[2]], tmp_path / "cut", print, runner)
     assert ran == ["fp32"]
-    again = run_sweep(rows, tmp_path / "cut", print, runner)
+    said = []
+    again = run_sweep(rows, tmp_path / "cut", said.append, runner)
+    assert said[:2] == [
+        "1 of 4 rows have a result already",
+        "3 rows to run, of 1 network; results come a network at a time",
+    ]
     assert ran == ["fp32", "fp16", "a", "b"]
     assert as_csv(again) == as_csv(whole)
     run_sweep(rows, tmp_path / "cut", print, runner)
