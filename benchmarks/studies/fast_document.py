@@ -144,8 +144,8 @@ compared with the original network; one that did not pass has no count, and "Wha
 """
 _HOW_OFTEN = """In how many places of each network; the file's manifest names them by module path.
 """
-_MEASURED_HEAD = """# Millions of instructions of one inference on an emulated Cortex-A76, one thread: of the file with this
-# rewrite and all others that files of this arithmetic get, and of the same file without this one.
+_MEASURED_HEAD = """# Millions of instructions of one inference on an emulated Cortex-A76, one thread: of
+# the file with this rewrite and all others that files of this arithmetic get, and of that file without it.
 # Written by: make fast ARGS="--stage ablation"
 
 """

@@ -55,7 +55,8 @@ def run_sweep(rows: Sequence[Row], folder: Path, say: Say, runner: Runner) -> li
     if missing:
         networks = len({row.system for row in missing})
         say(
-            f"{len(missing)} rows to run, of {networks} network{'s'[: networks != 1]}; results come a network at a time"
+            f"{len(missing)} rows to run, of {networks} network{'s'[: networks != 1]}; "
+            "results come a network at a time"
         )
     start = time.perf_counter()
     for result in runner(missing, folder):
