@@ -37,8 +37,9 @@ DEVICES = ("snapdragon_855",)
 STRIDES = (8, 16, 32)
 """The default strides of --features: those of the maps that detectors and segmenters read."""
 
-BOXES = ("raw", "decoded")
-"""Outputs of a detector: logits and locations, or probabilities and boxes. The first is the default."""
+BOXES = ("raw", "decoded", "suppressed")
+"""Outputs of a detector: logits and locations; probabilities and boxes; or those of the first, and beside
+each file a second one that suppresses boxes by the format's own operator. The first is the default."""
 
 SHELLS = ("bash", "zsh", "fish")
 """Shells that --completion prints a script for."""

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, cast
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from mocovit_deploy.artifacts.marks import FileValue
     from mocovit_deploy.artifacts.operator import FileOperator
     from mocovit_deploy.artifacts.readiness import Readiness
+    from mocovit_deploy.boxes.decode import Detection, Limits
     from mocovit_deploy.quantization.arithmetic import ArithmeticChoice
     from mocovit_deploy.quantization.scheme import Scheme
     from mocovit_deploy.ship.metadata import FileMetadata
@@ -206,6 +207,32 @@ class Format(Protocol):
         caller passes under that name instead of the computed one. The computed value is still returned if it
         is in `names`.
         """
+        ...
+
+
+class SuppressingFormat(Format, Protocol):
+    """A format whose files can suppress a detector's boxes by an operator of its own.
+
+    `artifact` is a detector with raw outputs and batch 1 (`boxes/decode.py`).
+    """
+
+    BEST_CLASS_ALONE: bool
+    """Whether its operator gives an anchor only its best class."""
+
+    def write_suppressed(
+        self, artifact: Artifact, path: Path, labels: Sequence[str], limits: Limits
+    ) -> tuple[TensorSpec, ...]:
+        """Write the artifact's file to `path` with suppression behind it; returns the outputs it then has."""
+        ...
+
+    def write_suppression(self, artifact: Artifact, path: Path, limits: Limits) -> None:
+        """Write to `path` only what `write_suppressed` adds; its inputs are the artifact's outputs."""
+        ...
+
+    def load_suppressed(
+        self, path: Path, inputs: Sequence[TensorSpec]
+    ) -> Callable[[Mapping[str, Array]], tuple[Detection, ...]]:
+        """A file that one of these two wrote: from named inputs to the objects that it finds."""
         ...
 
 

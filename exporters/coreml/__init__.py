@@ -13,6 +13,7 @@ contents   operators(): the operations of a file
 neural_engine  readiness(): what keeps a file off the Neural Engine
 execute    that program in numpy, operation by operation (semantics/)
 run        load(): the two together
+suppress   write_suppressed(): a detector as a pipeline that ends in suppression
 taps       a file's marked values, and runs that return or replace them
 native     load_native(): Core ML itself, on macOS
 """
@@ -31,6 +32,7 @@ from exporters.coreml.metadata import describe
 from exporters.coreml.native import NativePredictor, load_native
 from exporters.coreml.neural_engine import readiness
 from exporters.coreml.run import load
+from exporters.coreml.suppress import BEST_CLASS_ALONE, load_suppressed, write_suppressed, write_suppression
 from exporters.coreml.taps import load_inside, values
 from exporters.coreml.write import PRECISIONS, write_package
 from mocovit_deploy.artifacts.artifact import Artifact
@@ -48,6 +50,7 @@ FREE_BATCH = False
 """The batch of a file is fixed."""
 
 __all__ = [
+    "BEST_CLASS_ALONE",
     "FREE_BATCH",
     "RECIPES",
     "SUFFIX",
@@ -59,12 +62,15 @@ __all__ = [
     "load_inside",
     "load_native",
     "load_platform",
+    "load_suppressed",
     "lowerings",
     "operators",
     "readiness",
     "refuse_impossible",
     "uncertain",
     "values",
+    "write_suppressed",
+    "write_suppression",
 ]
 
 

@@ -25,27 +25,42 @@ def read_program(path: Path) -> Program:
     Raises `UsageError` when the folder is not a readable ML program with one function, `MissingToolError`
     when coremltools is not installed.
     """
+    return read_programs(path)[0]
+
+
+def read_programs(path: Path) -> tuple[Program, ...]:
+    """Read the program of an `.mlpackage`, or those of its pipeline in order, weights included.
+
+    Models of a pipeline that are no programs are left out. Raises the errors of `read_program`.
+    """
     ct = coremltools()
     if not path.is_dir():
         raise UsageError(f"{path}: no such .mlpackage folder")
     try:
         require_contained(path)
         with quiet_coremltools():
-            function, metadata = _main_function(ct, path)
+            found = _main_functions(ct, path)
     # A damaged file makes coremltools, protobuf or the blob reader fail with any kind of error.
     except Exception as error:
         reason = str(error).strip().partition("\n")[0] or type(error).__name__
         raise UsageError(f"{path}: not a Core ML program this version reads ({reason})") from error
-    return _transcribe(function, metadata)
+    return tuple(_transcribe(function, metadata) for function, metadata in found)
 
 
-def _main_function(ct: Any, path: Path) -> tuple[Any, dict[str, str]]:
-    from coremltools.converters.mil.frontend.milproto import load as milproto
-
+def _main_functions(ct: Any, path: Path) -> list[tuple[Any, dict[str, str]]]:
     model = ct.models.MLModel(str(path), skip_model_load=True)
     spec = model.get_spec()
+    if spec.WhichOneof("Type") != "pipeline":
+        return [_main_function(spec, model.weights_dir)]
+    programs = [one for one in spec.pipeline.models if one.WhichOneof("Type") == "mlProgram"]
+    return [_main_function(one, model.weights_dir) for one in programs]
+
+
+def _main_function(spec: Any, weights_dir: str) -> tuple[Any, dict[str, str]]:
+    from coremltools.converters.mil.frontend.milproto import load as milproto
+
     without_head(spec)
-    program = milproto.load(spec, spec.specificationVersion, model.weights_dir)
+    program = milproto.load(spec, spec.specificationVersion, weights_dir)
     if list(program.functions) != ["main"]:
         raise ValueError(f"functions {', '.join(program.functions)}; only a single 'main' is read")
     return program.functions["main"], dict(spec.description.metadata.userDefined)

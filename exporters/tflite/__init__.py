@@ -16,6 +16,7 @@ execution.py    the operators that XNNPACK takes, and why not the rest
 readiness.py    the operators that delegates leave out, by precision; gpu.py has the GPU delegate's rules
 run.py          load(): a file in the installed runtime
 reference/      load_half(): a file in half precision, with numpy
+suppress.py     write_suppressed(): a detector with suppression in its file
 taps.py         a file's marked values, and runs that return or replace them
 """
 
@@ -31,6 +32,7 @@ from exporters.tflite.metadata import describe
 from exporters.tflite.readiness import readiness
 from exporters.tflite.reference.run import load_half
 from exporters.tflite.run import load, load_platform
+from exporters.tflite.suppress import BEST_CLASS_ALONE, load_suppressed, write_suppressed, write_suppression
 from exporters.tflite.taps import load_inside, values
 from exporters.tflite.write import convert
 from mocovit_deploy.formats import ExportJob, Written
@@ -56,6 +58,7 @@ RECIPES: tuple[str, ...] = (
 FREE_BATCH = False
 
 __all__ = [
+    "BEST_CLASS_ALONE",
     "FREE_BATCH",
     "RECIPES",
     "SUFFIX",
@@ -65,12 +68,15 @@ __all__ = [
     "load_half",
     "load_inside",
     "load_platform",
+    "load_suppressed",
     "lowerings",
     "operators",
     "readiness",
     "refuse_impossible",
     "uncertain",
     "values",
+    "write_suppressed",
+    "write_suppression",
 ]
 
 

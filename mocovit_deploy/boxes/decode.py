@@ -25,7 +25,22 @@ from mocovit_deploy.errors import ParityError, UsageError
 
 SCALES = (10.0, 10.0, 5.0, 5.0)
 """Divisors of the four location numbers: centre y, centre x, height, width. Those of the networks here."""
-RAW, DECODED = BOXES
+NO_ANCHOR = -1
+LARGEST_EXPONENT = 20.0
+"""Sides of boxes grow at most by exp of this, so that no box is infinite."""
+RAW, DECODED, SUPPRESSED = BOXES
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Which boxes of an image are kept."""
+
+    least_score: float = 0.3
+    """The lowest score, from 0 to 1."""
+    most_overlap: float = 0.5
+    """The largest intersection over union of two boxes of a class."""
+    most: int = 100
+    """The most objects in an image, and of each class."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +53,7 @@ class Detection:
     box: tuple[float, float, float, float]
     """Top, left, bottom and right, from 0 to 1 within the image; an object at its edge can exceed that."""
     anchor: int
-    """The position in the file's outputs that found it."""
+    """The position in the file's outputs that found it; `NO_ANCHOR` if the file does not tell."""
 
 
 def decode_locations(locations: Array, priors: Boxes, scales: Sequence[float] = SCALES) -> Boxes:
@@ -53,7 +68,7 @@ def decode_locations(locations: Array, priors: Boxes, scales: Sequence[float] = 
         )
     told = locations.astype(np.float64) / np.asarray(scales)
     middle = priors[:, :2] + told[:, :2] * priors[:, 2:]
-    half = np.exp(np.minimum(told[:, 2:], 20.0)) * priors[:, 2:] / 2
+    half = np.exp(np.minimum(told[:, 2:], LARGEST_EXPONENT)) * priors[:, 2:] / 2
     return np.concatenate([middle - half, middle + half], axis=1)
 
 
@@ -86,61 +101,61 @@ def detections(
     task: Mapping[str, Any],
     outputs: Mapping[str, Array],
     *,
-    least_score: float = 0.3,
-    most_overlap: float = 0.5,
-    most: int = 100,
+    least_score: float = Limits.least_score,
+    most_overlap: float = Limits.most_overlap,
+    most: int = Limits.most,
     across_classes: bool = False,
 ) -> tuple[Detection, ...]:
     """The objects in one image, the best first, from a file's outputs by name, batch 1.
 
-    The limits are those of `objects_of`; raises the errors of `decoded`.
+    The limits are those of `Limits`; `across_classes` is that of `objects_of`. Raises what `decoded` raises.
     """
-    return objects_of(
-        decoded(task, outputs),
-        least_score=least_score,
-        most_overlap=most_overlap,
-        most=most,
-        across_classes=across_classes,
-    )
+    limits = Limits(least_score, most_overlap, most)
+    return objects_of(decoded(task, outputs), limits, across_classes=across_classes)
 
 
 def objects_of(
-    found: Decoded, *, least_score: float, most_overlap: float, most: int, across_classes: bool = False
+    found: Decoded,
+    limits: Limits | None = None,
+    *,
+    across_classes: bool = False,
+    best_class_alone: bool = False,
 ) -> tuple[Detection, ...]:
-    """The objects in one image, the best first.
+    """The objects in one image, the best first, within `limits` (None: the usual ones).
 
-    At most `most` objects are kept, with scores of at least `least_score`. No two objects of a class overlap
-    by more than `most_overlap`, as intersection over union. With `across_classes` an anchor only has its best
-    class, and boxes of different classes suppress each other. MediaPipe does that, from an overlap of 0.3.
+    With `best_class_alone` an anchor only has its best class, as in Core ML. With `across_classes` this is so
+    too, and boxes of different classes suppress each other. MediaPipe does that, from an overlap of 0.3.
     """
     scores, boxes = found
-    limits = (least_score, most_overlap, most)
+    limits = limits or Limits()
     if across_classes:
         labels, best = scores.argmax(axis=1), scores.max(axis=1)
-        kept = [(int(labels[i]), i) for i in suppressed(boxes, best, *limits)]
+        kept = [(int(labels[i]), i) for i in suppressed(boxes, best, limits)]
     else:
+        if best_class_alone:
+            best_class = scores.argmax(axis=1)[:, np.newaxis] == np.arange(scores.shape[1])
+            scores = np.where(best_class, scores, -np.inf)
         columns = enumerate(scores.T)
-        kept = [(label, i) for label, column in columns for i in suppressed(boxes, column, *limits)]
-    objects = [Detection(label, float(scores[i, label]), _corners(boxes[i]), i) for label, i in kept]
-    return tuple(sorted(objects, key=lambda one: -one.score)[:most])
+        kept = [(label, i) for label, column in columns for i in suppressed(boxes, column, limits)]
+    objects = [detection(label, scores[i, label], boxes[i], i) for label, i in kept]
+    return tuple(sorted(objects, key=lambda one: -one.score)[: limits.most])
 
 
-def suppressed(boxes: Boxes, scores: Boxes, least_score: float, most_overlap: float, most: int) -> list[int]:
+def suppressed(boxes: Boxes, scores: Boxes, limits: Limits) -> list[int]:
     """Positions of the boxes to keep, the best first, by greedy non-maximum suppression.
 
-    `boxes` (boxes, 4) are top, left, bottom and right in any unit, `scores` (boxes,). At most `most` boxes
-    are kept, with scores of at least `least_score`; a box that overlaps a kept one by more than
-    `most_overlap`, as intersection over union, is not. Nor is one that holds NaN or infinity, or whose score
-    is: it would overlap nothing, or everything.
+    `boxes` (boxes, 4) are top, left, bottom and right in any unit, `scores` (boxes,). A box that overlaps a
+    kept one by more than `limits` say is not kept. Nor is one that holds NaN or infinity, or whose score is:
+    it would overlap nothing, or everything.
     """
     usable = np.isfinite(scores) & np.isfinite(boxes).all(axis=1)
-    order = np.flatnonzero(usable & (scores >= least_score))
+    order = np.flatnonzero(usable & (scores >= limits.least_score))
     order = order[np.argsort(-scores[order], kind="stable")]
     kept: list[int] = []
-    while len(order) and len(kept) < most:
+    while len(order) and len(kept) < limits.most:
         best, order = int(order[0]), order[1:]
         kept.append(best)
-        order = order[overlaps(boxes[best], boxes[order]) <= most_overlap]
+        order = order[overlaps(boxes[best], boxes[order]) <= limits.most_overlap]
     return kept
 
 
@@ -168,6 +183,7 @@ def sigmoid(logits: Boxes) -> Boxes:
     return np.asarray(1 / (1 + np.exp(-np.clip(logits, -60.0, 60.0))))
 
 
-def _corners(box: Boxes) -> tuple[float, float, float, float]:
-    top, left, bottom, right = (float(one) for one in box)
-    return top, left, bottom, right
+def detection(label: int, score: float, box: Sequence[float] | Boxes, anchor: int = NO_ANCHOR) -> Detection:
+    """A `Detection` of numpy's numbers; `box` is (4,)."""
+    top, left, bottom, right = map(float, box)
+    return Detection(int(label), float(score), (top, left, bottom, right), int(anchor))

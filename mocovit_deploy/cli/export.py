@@ -45,6 +45,7 @@ from mocovit_deploy.terminal.table import shortened, table
 if TYPE_CHECKING:
     from mocovit_deploy.exporting.pipeline import ExportOutcome
     from mocovit_deploy.exporting.prove import Outcome
+    from mocovit_deploy.exporting.suppressed import SuppressedFile
 
 
 SELDOM = (100_000, 20, 50)
@@ -177,6 +178,7 @@ def _export_text(
     measured = [(o.artifact, o.accuracy) for o in written if o.artifact and o.accuracy]
     lines += ["", accuracy_text(measured), ""] if measured else []
     lines += [f"{path.name}: {cost.said}" for path, cost in costs.items()]
+    lines += [outcome.suppressed.text for outcome in written if outcome.suppressed]
     codes = [", ".join(path.name for path in outcome.app_code) for outcome in written if outcome.app_code]
     lines += [f"code for apps: {names}" for names in codes]
     lines.append(f"written to {request.output_dir}/" if written else "nothing written")
@@ -277,6 +279,7 @@ def _export_json(done: ExportOutcome, stages: Stages, costs: Mapping[Path, Cost]
                 "path": str(outcome.artifact.path) if outcome.artifact else None,
                 "sha256": outcome.artifact.sha256 if outcome.artifact else None,
                 "app_code": [str(path) for path in outcome.app_code],
+                "suppressed": _plain(outcome.suppressed),
                 "lowering": list(outcome.artifact.lowering) if outcome.artifact else [],
                 "execution": outcome.artifact.execution if outcome.artifact else None,
                 "notes": list(outcome.notes),
@@ -294,6 +297,10 @@ def _export_json(done: ExportOutcome, stages: Stages, costs: Mapping[Path, Cost]
         "cpu_seconds": {name: round(seconds, 3) for name, seconds in stages.cpu_seconds.items()},
         "peak_memory_bytes": _peak_memory_bytes(),
     }
+
+
+def _plain(found: SuppressedFile | None) -> dict[str, Any] | None:
+    return None if found is None else {**dataclasses.asdict(found), "path": str(found.path)}
 
 
 def _cost_json(outcome: Outcome, costs: Mapping[Path, Cost]) -> dict[str, Any] | None:

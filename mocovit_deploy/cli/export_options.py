@@ -80,7 +80,8 @@ def _network(group: Options) -> None:
         type=str.lower,
         metavar="FORM",
         help="outputs of detectors and _yolact: raw (default; logits, and locations relative to anchors), or "
-        "decoded (probabilities, and boxes from 0 to 1 within the image)",
+        "decoded (probabilities, and boxes from 0 to 1 within the image); suppressed: raw, and beside each "
+        "detector's file a second one that suppresses boxes itself",
     )
     add(
         "--deploy-hooks",

@@ -16,6 +16,7 @@ from mocovit_deploy.exporting.reference import calibration_samples, run_original
 from mocovit_deploy.exporting.refuse import refuse_impossible
 from mocovit_deploy.exporting.schemes import Schemes
 from mocovit_deploy.exporting.staging import staged
+from mocovit_deploy.exporting.suppressed import require_suppressible
 from mocovit_deploy.graph.capture import capture
 from mocovit_deploy.models.load import Network, load_network
 from mocovit_deploy.passes.deploy_hooks import after_deploy_hooks
@@ -63,6 +64,7 @@ def export_model(request: ExportRequest, stages: Stages, live: Network | None = 
         with stages("reference"):
             reference = run_original(network, request)
             require_fitting_labels(request.labels, reference.output_specs(), network.task)
+            require_suppressible(request, network.name, network.task, network.input.batch)
             require_judged(request, network.name, reference.output_specs())
             if request.app_code:
                 inputs = reference.input_specs(free_batch=request.dynamic_batch)

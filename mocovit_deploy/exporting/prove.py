@@ -16,12 +16,14 @@ from mocovit_deploy.artifacts.artifact import Artifact
 from mocovit_deploy.artifacts.golden import Golden, golden_path, write_golden
 from mocovit_deploy.artifacts.manifest import write_manifest
 from mocovit_deploy.artifacts.provenance import provenance_of
+from mocovit_deploy.boxes.decode import Limits
 from mocovit_deploy.errors import AccuracyError, DeployError, ParityError, internal, no_room
 from mocovit_deploy.exporting.answers import OriginalAnswers
 from mocovit_deploy.exporting.inside import FP32, with_rewrites
 from mocovit_deploy.exporting.reference import Reference, golden_of, yardstick_note
 from mocovit_deploy.exporting.schemes import Schemes
 from mocovit_deploy.exporting.staging import Staging
+from mocovit_deploy.exporting.suppressed import SuppressedFile, limits_of, write_suppressed
 from mocovit_deploy.files import digest
 from mocovit_deploy.formats import ExportJob, Format, Written, format_named
 from mocovit_deploy.layers.branches import Inside, judge_branches
@@ -57,6 +59,8 @@ class Outcome:
     """None if there are no labelled images, or the file failed before."""
     app_code: tuple[Path, ...] = ()
     """Code that loads the file, beside it."""
+    suppressed: SuppressedFile | None = None
+    """A second file, which suppresses a detector's boxes itself."""
     candidates: tuple[Candidate, ...] = ()
     """The candidates that a search chose it from; empty without a search."""
     why_chosen: str = ""
@@ -222,7 +226,11 @@ def publish(context: ExportContext, proven: Proven, *, accepted: bool) -> Outcom
         failure = ParityError(f"{placed}: parity {report.verdict}: {report.reason}")
     notes = (*written.notes, *proven.notes, *yardstick_note(context.reference_of(recipe)))
     outcome = Outcome(format_name, recipe, replace(artifact, path=placed), report, failure, notes, accuracy)
-    return _with_app_code(outcome, placed) if context.request.app_code and failure is None else outcome
+    if failure is not None:
+        return outcome
+    if limits := limits_of(artifact.task):
+        outcome = _with_suppressed(context, outcome, proven.golden, metadata, limits)
+    return _with_app_code(outcome, placed) if context.request.app_code else outcome
 
 
 def _accuracy(context: ExportContext, artifact: Artifact) -> Breakdown | None:
@@ -252,6 +260,18 @@ def _inside(context: ExportContext, rewrites: Sequence[Pass]) -> Inside:
     return with_rewrites(
         context.inside, context.network, context.reference.inputs, context.captured, without, rewrites
     )
+
+
+def _with_suppressed(
+    context: ExportContext, outcome: Outcome, golden: Golden, metadata: FileMetadata, limits: Limits
+) -> Outcome:
+    assert outcome.artifact is not None
+    with context.stages(f"suppression {outcome.format} {outcome.recipe}"):
+        try:
+            made = write_suppressed(outcome.artifact, golden, metadata, limits, context.staging.folder)
+        except DeployError as error:
+            return replace(outcome, error=error)
+    return replace(outcome, suppressed=made)
 
 
 def _with_app_code(outcome: Outcome, path: Path) -> Outcome:

@@ -15,6 +15,7 @@ from torch.utils import _pytree as pytree
 
 from mocovit_deploy.artifacts.provenance import LIVE
 from mocovit_deploy.artifacts.task import Task
+from mocovit_deploy.boxes.decode import SUPPRESSED
 from mocovit_deploy.choices import BOXES, STRIDES
 from mocovit_deploy.errors import ConversionError, UsageError, first_line, unknown_choice
 from mocovit_deploy.files import digest, file_name
@@ -172,6 +173,11 @@ def _require_detector(spec: ModelSpec) -> None:
     known = (*detection.NAMES, *instances.NAMES)
     if spec.boxes and spec.name not in known:
         raise UsageError(f"--boxes: works for {', '.join(known)}, not for {spec.name}; leave out --boxes")
+    if spec.boxes == SUPPRESSED and not detection.knows(spec.name):
+        raise UsageError(
+            f"--boxes suppressed: gives no masks, which {spec.name} is for; give --boxes raw, or the "
+            f"detector {spec.name.removesuffix(instances.SUFFIX)}{detection.SUFFIX}"
+        )
 
 
 def _remark_on_size(network: Network) -> str:

@@ -22,14 +22,13 @@ import numpy as np
 from mocovit_deploy.artifacts.artifact import Array
 from mocovit_deploy.artifacts.golden import Golden
 from mocovit_deploy.artifacts.task import DETECTION, INSTANCES, SEGMENTATION
-from mocovit_deploy.boxes.decode import Decoded, Detection, decoded, objects_of, overlaps
+from mocovit_deploy.boxes.decode import Decoded, Detection, Limits, decoded, objects_of, overlaps
 from mocovit_deploy.errors import UsageError
 
 LEAST_SCORE = 0.05
 """The lowest score of an object that is compared, as in COCO's evaluation."""
-MOST_OBJECTS, MOST_CANDIDATES, MOST_OVERLAP = 100, 1000, 0.5
-"""Of one image: objects that are compared, and scores before suppression, as in RetinaNet. Boxes of a class
-that overlap by more suppress each other."""
+MOST_OBJECTS, MOST_CANDIDATES = 100, 1000
+"""Objects of an image that are compared, and scores before suppression, as in RetinaNet."""
 LEAST_OVERLAP = 0.5
 """The least intersection over union of two boxes of one object."""
 
@@ -169,7 +168,7 @@ def _objects(found: Decoded, *, wider: bool = False) -> tuple[Detection, ...]:
     least = LEAST_SCORE / factor
     if highest.size > most:
         least = max(least, float(np.partition(highest, -most)[-most]))
-    return objects_of(found, least_score=least, most_overlap=MOST_OVERLAP, most=MOST_OBJECTS * factor)
+    return objects_of(found, Limits(least, most=MOST_OBJECTS * factor))
 
 
 def matched(ours: Sequence[Detection], theirs: Sequence[Detection]) -> list[tuple[Detection, Detection]]:

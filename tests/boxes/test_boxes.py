@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mocovit_deploy.boxes.anchors import RATIOS, SIDE, STRIDES, anchors, anchors_of
-from mocovit_deploy.boxes.decode import SCALES, decode_locations, detections, overlaps, suppressed
+from mocovit_deploy.boxes.decode import SCALES, Limits, decode_locations, detections, overlaps, suppressed
 from mocovit_deploy.errors import ParityError, UsageError
 
 SIDES = (64, 96)
@@ -108,9 +108,9 @@ def test_what_is_not_finite_is_refused(wrong, output, boxes):
 
 @pytest.mark.parametrize("wrong", [np.nan, np.inf, -np.inf])
 def test_no_box_that_is_not_finite_is_kept(wrong):
-    assert suppressed(np.zeros((2, 4)), np.array([wrong, 0.9]), 0.1, 0.5, 9) == [1]
+    assert suppressed(np.zeros((2, 4)), np.array([wrong, 0.9]), Limits(0.1, 0.5, 9)) == [1]
     boxes = np.array([[0.0, 0.0, wrong, 1.0], [0.0, 0.0, 1.0, 1.0]])
-    assert suppressed(boxes, np.array([0.95, 0.9]), 0.1, 0.5, 9) == [1]
+    assert suppressed(boxes, np.array([0.95, 0.9]), Limits(0.1, 0.5, 9)) == [1]
 
 
 def test_a_decoded_file_says_the_same():

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import torch
 import torch.nn.functional as F
@@ -28,7 +28,7 @@ from torch import Tensor, nn
 
 from mocovit_deploy.artifacts.task import DETECTION, Task
 from mocovit_deploy.boxes.anchors import RATIOS, SIDE, STRIDES, anchors
-from mocovit_deploy.boxes.decode import DECODED, RAW, SCALES
+from mocovit_deploy.boxes.decode import DECODED, RAW, SCALES, SUPPRESSED, Limits
 from mocovit_deploy.models.arguments import require_positive
 from mocovit_deploy.models.heads.crop import cut_to
 from mocovit_deploy.models.mocovit_network import conv_bn
@@ -114,7 +114,8 @@ class Detector(nn.Module):
 
     `channels` are those of the backbone's maps at strides 8, 16 and 32. With `boxes` "raw" the outputs are
     logits and locations relative to the anchors; with "decoded" they are probabilities from 0 to 1 and top,
-    left, bottom and right as fractions of the image, by `boxes.decode`. Source: arXiv:1708.02002.
+    left, bottom and right as fractions of the image, by `boxes.decode`. "suppressed" is "raw", and lets an
+    export write a second file that suppresses boxes itself. Source: arXiv:1708.02002.
     """
 
     priors: Tensor
@@ -141,12 +142,13 @@ class Detector(nn.Module):
             roles=("scores", "boxes"),
             facts={
                 "classes": config.num_classes,
-                "boxes": boxes,
+                "boxes": DECODED if self.decodes else RAW,
                 "image_size": list(sides),
                 "strides": list(STRIDES),
                 "ratios": list(RATIOS),
                 "anchor_side": SIDE,
                 "scales": list(SCALES),
+                **({"suppressed": asdict(Limits())} if boxes == SUPPRESSED else {}),
             },
         )
 
