@@ -113,7 +113,8 @@ def check_first(ready: ReadyFile, *, then: str, profiled: int, ticking: bool = F
     verified = verdict_of(ready.artifact, ready.context, run)
     outcome = "not checked" if verified.startswith("not run") else "checked"
     reason = verified.removeprefix("not run: ")
-    ready.context.say(f"{ready.artifact.path.name}: outputs {outcome} ({reason}); {then}")
+    told = "" if ready.context.checked else f"outputs {outcome} ({reason}); "  # told in an earlier round
+    ready.context.say(f"{ready.artifact.path.name}: {told}{then}")
     samples = keep_first_sample(ready.artifact, ready.context.golden, run, ready.folder)
     return CheckedFile(ready=ready, run=run, verified=verified, samples=samples)
 

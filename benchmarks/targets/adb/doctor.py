@@ -83,7 +83,7 @@ def examine(
         for name, (needs, take) in STEPS.items():
             missing = next((need for need in needs if not found[need].ok), None)
             if missing is not None:
-                step, word = DoctorStep(name, False, f"not taken: needs {missing}"), "-"
+                step, word = DoctorStep(name, False, f"not tried: needs {missing}"), "-"
             else:
                 try:
                     step, word = DoctorStep(name, True, take(walk)), "ok"

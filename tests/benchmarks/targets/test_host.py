@@ -67,6 +67,16 @@ def test_a_file_is_checked_and_timed() -> None:
     assert {"stem", "depthwise", "pointwise"} <= {operator.where for operator in report.operators}
 
 
+def test_a_check_is_told_once() -> None:
+    artifact, context = prepared("tiny.tflite")
+    said: list[str] = []
+    context = dataclasses.replace(context, say=said.append)
+    checked = host.measure(artifact, QUICK, context).verified
+    host.measure(artifact, QUICK, dataclasses.replace(context, checked=checked))
+    assert "outputs checked (pass" in said[0]
+    assert said[-1] == "tiny.tflite: timing 5 runs or more"
+
+
 def test_operators_left_outside_are_named() -> None:
     artifact, context = prepared("tiny_int8.tflite", share=0.2)
     report = host.measure(artifact, QUICK, context)

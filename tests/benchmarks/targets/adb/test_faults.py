@@ -273,7 +273,7 @@ def test_the_doctor_names_the_step(desk: Desk, call: Callable[..., Outcome], fak
     assert done.status == 7
     assert "FAILED  loader" in done.err
     assert "--benchmark-binary PATH" in done.last
-    assert "-       bench             not taken: needs loader" in done.err
+    assert "-       bench             not tried: needs loader" in done.err
 
 
 def test_the_doctor_examines_the_bundle_without_a_phone(
@@ -283,7 +283,7 @@ def test_the_doctor_examines_the_bundle_without_a_phone(
     assert done.status == 7
     assert "ok      bundle" in done.err
     assert "FAILED  phone" in done.err
-    assert "-       inference         not taken: needs bench" in done.err
+    assert "-       inference         not tried: needs bench" in done.err
     assert "step 'phone' of 8 failed" in done.last
 
 
