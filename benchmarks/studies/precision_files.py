@@ -16,6 +16,7 @@ from mocovit_deploy.artifacts.artifact import Array, as_taken
 from mocovit_deploy.artifacts.manifest import read_manifest
 from mocovit_deploy.formats import format_named
 from mocovit_deploy.parity.samples import preprocess
+from mocovit_deploy.spec import InputSpec
 
 CALIBRATION = "examples.digits.data:training_pictures"
 CALIBRATION_IMAGES = 128
@@ -154,8 +155,14 @@ def held_out(network: Trained, folder: Path) -> HeldOut:
 
 
 def words_of(network: Trained) -> list[str]:
-    """The options of `mocovit-export` that name a trained network."""
+    """The options of `mocovit-export` that name a trained network, and how its images were prepared.
+
+    timm's own networks may expect other means: those of MobileViT are 0.
+    """
     words = ["--model", network.model, "--image-size", str(network.size), "--num-classes", "10"]
+    how = InputSpec(size=network.size).preprocessing
+    words += ["--scale", repr(how.scale)]
+    words += ["--mean", ",".join(map(repr, how.mean)), "--std", ",".join(map(repr, how.std))]
     for name, value in network.arguments:
         words += ["--model-arg", f"{name}={value}"]
     return [*words, "--checkpoint", str(network.checkpoint)]

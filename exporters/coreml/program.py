@@ -61,6 +61,8 @@ class Program:
     constants: Mapping[str, Constant]
     metadata: Mapping[str, str] = field(default_factory=dict)
     """The file's user-defined metadata."""
+    whole: frozenset[str] = frozenset()
+    """The names of the constants that the file stores in whole numbers and a scale."""
 
     @property
     def arithmetic(self) -> str:

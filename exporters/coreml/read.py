@@ -18,6 +18,9 @@ from exporters.coreml.program import Constant, Operand, Operation, Program, Valu
 from exporters.coreml.toolchain import coremltools, quiet_coremltools
 from mocovit_deploy.errors import UsageError
 
+WHOLE = ("constexpr_affine_dequantize", "constexpr_blockwise_shift_scale")
+"""The operations that unpack weights in whole numbers; others look numbers up, or store them sparsely."""
+
 
 def read_program(path: Path) -> Program:
     """Read the program of an `.mlpackage`, weights included.
@@ -69,6 +72,7 @@ def _main_function(spec: Any, weights_dir: str) -> tuple[Any, dict[str, str]]:
 def _transcribe(function: Any, metadata: dict[str, str]) -> Program:
     constants: dict[str, Constant] = {}
     operations: list[Operation] = []
+    whole: set[str] = set()
     defined = set(function.inputs)
     for operation in function.operations:
         names = [variable.name for variable in operation.outputs]
@@ -80,6 +84,7 @@ def _transcribe(function: Any, metadata: dict[str, str]) -> Program:
         elif operation.op_type.startswith("constexpr_"):
             # Compressed weights: coremltools defines how each kind unpacks.
             constants[names[0]] = _constant(operation.materialized_val_inference())
+            whole |= {names[0]} if operation.op_type in WHOLE else set()
         else:
             operations.append(_operation(operation))
     return Program(
@@ -88,6 +93,7 @@ def _transcribe(function: Any, metadata: dict[str, str]) -> Program:
         operations=tuple(operations),
         constants=constants,
         metadata=metadata,
+        whole=frozenset(whole),
     )
 
 

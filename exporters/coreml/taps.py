@@ -9,6 +9,7 @@ from exporters.coreml.execute import execute
 from exporters.coreml.marks import marks_of
 from exporters.coreml.program import Program
 from exporters.coreml.read import read_program
+from exporters.coreml.rounding import before_cast, has_whole_weights, reads_of
 from exporters.coreml.run import load
 from mocovit_deploy.artifacts.artifact import Array, Artifact
 from mocovit_deploy.artifacts.marks import FileValue, marks_in
@@ -21,11 +22,16 @@ def values(artifact: Artifact) -> tuple[FileValue, ...]:
     """
     program = read_program(artifact.path)
     marks = marks_of(program)
+    makers = {value.name: operation for operation in program.operations for value in operation.outputs}
     found = []
-    for value in (value for operation in program.operations for value in operation.outputs):
-        shape = tuple(size for size in value.shape if size is not None)
-        if (value.name in marks or value.name in program.outputs) and len(shape) == len(value.shape):
-            found.append(FileValue(value.name, marks_in(marks.get(value.name, "")), shape))
+    for operation in program.operations:
+        computed = before_cast(operation, makers)
+        reads, whole = reads_of(program, computed, marks, makers), has_whole_weights(program, computed)
+        for value in operation.outputs:
+            shape = tuple(size for size in value.shape if size is not None)
+            if (value.name in marks or value.name in program.outputs) and len(shape) == len(value.shape):
+                known = marks_in(marks.get(value.name, ""))
+                found.append(FileValue(value.name, known, shape, reads=reads, whole_weights=whole))
     return tuple(found)
 
 

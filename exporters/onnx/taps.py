@@ -2,6 +2,11 @@
 
 before   x - Conv - c - Relu - y
 after    x - Conv - c (an output)     given/c (an input) - Relu - y        with c returned and replaced
+
+before   x - Conv - c - Q - DQ - Relu - y
+after    x - Conv - c - Q - DQ (an output)      given/c (an input) - Q - DQ - Relu - y
+
+So a runtime fuses DQ - Conv - Q in the changed file as it does in the file itself.
 """
 
 from __future__ import annotations
@@ -10,7 +15,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from exporters.onnx.metadata import MODULE_KEY, OPERATION_KEY
-from exporters.onnx.run import OnnxRuntime, session
+from exporters.onnx.rounding import Pair, pairs_of, rounded_inputs, weights_in_whole_numbers
+from exporters.onnx.run import OnnxRuntime, arithmetic_of, session
 from mocovit_deploy.artifacts.artifact import Array, Artifact
 from mocovit_deploy.artifacts.marks import FileValue, mark
 from mocovit_deploy.errors import ConversionError, first_line
@@ -18,6 +24,8 @@ from mocovit_deploy.extras import needs_extra
 
 GIVEN = "given/"
 """The prefix of the input that replaces a value, before the name of that value."""
+OWN = "own/"
+"""The prefix of the nodes and results that round a value once more."""
 
 
 def values(artifact: Artifact) -> tuple[FileValue, ...]:
@@ -26,7 +34,8 @@ def values(artifact: Artifact) -> tuple[FileValue, ...]:
     Raises `ConversionError` for a file that onnx cannot read.
     """
     model = _inferred(artifact)
-    shapes = _types(model)
+    shapes, pairs = _types(model), pairs_of(model)
+    whole = weights_in_whole_numbers(model)
     found = []
     for node in model.graph.node:
         keys = {entry.key: entry.value for entry in node.metadata_props}
@@ -34,15 +43,21 @@ def values(artifact: Artifact) -> tuple[FileValue, ...]:
             continue
         marks = (mark(keys.get(MODULE_KEY, ""), keys[OPERATION_KEY]),)
         static = {name: shape for name in node.output if (shape := _shape(shapes.get(name)))}
-        found += [FileValue(name, marks, shape) for name, shape in static.items()]
+        reads = rounded_inputs(model, node, pairs)
+        for name, shape in static.items():
+            levels = pairs[name].levels if name in pairs else None
+            found.append(FileValue(name, marks, shape, "", levels, reads, name in whole))
     return tuple(found)
 
 
 class TappedPredictor:
-    """The changed file. Values are passed by their own names, and cast to the types of the file."""
+    """The changed file. Values are passed and returned by their own names, cast to the types of the file."""
 
-    def __init__(self, run: OnnxRuntime, given: Sequence[str], types: Mapping[str, Any]) -> None:
-        self._run, self._given, self._types = run, tuple(given), types
+    def __init__(
+        self, run: OnnxRuntime, given: Sequence[str], renamed: Mapping[str, str], types: Mapping[str, Any]
+    ) -> None:
+        """`renamed` holds the names of values by those of the outputs that stand for them."""
+        self._run, self._given, self._renamed, self._types = run, tuple(given), renamed, types
         self.runtime, self.arithmetic = run.runtime, run.arithmetic
 
     def __call__(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
@@ -52,25 +67,42 @@ class TappedPredictor:
             inner = GIVEN + name if name in self._given else name
             kind = self._types[name].tensor_type.elem_type
             passed[inner] = array.astype(onnx.helper.tensor_dtype_to_np_dtype(kind))
-        return self._run(passed)
+        return {self._renamed.get(name, name): array for name, array in self._run(passed).items()}
 
 
 def load_inside(artifact: Artifact, names: Sequence[str], given: Sequence[str]) -> TappedPredictor:
     """The file in ONNX Runtime, with the values `names` among its outputs and `given` among its inputs."""
     onnx = needs_extra("onnx", "onnx")
     model = _inferred(artifact)
-    types = _types(model)
+    types, pairs = _types(model), pairs_of(model)
     replaced = {name: GIVEN + name for name in given}
+    stands_for = {name: pairs[name].real for name in names if name in pairs}
     for node in model.graph.node:
         for position, name in enumerate(node.input):
             if name in replaced:
                 node.input[position] = replaced[name]
+    for name in (name for name in given if name in pairs):
+        stands_for[name] = _add_pair(model, name, pairs[name])
     outputs = {output.name for output in model.graph.output}
     model.graph.output.extend(
-        onnx.helper.make_value_info(name, types[name]) for name in names if name not in outputs
+        onnx.helper.make_value_info(stands_for.get(name, name), types[name])
+        for name in names
+        if name not in outputs
     )
     model.graph.input.extend(onnx.helper.make_value_info(replaced[name], types[name]) for name in given)
-    return TappedPredictor(OnnxRuntime(*session(model.SerializeToString(), artifact.path)), given, types)
+    run = OnnxRuntime(*session(model.SerializeToString(), artifact.path))
+    run.arithmetic = arithmetic_of(artifact.recipe)
+    return TappedPredictor(run, given, {real: name for name, real in stands_for.items()}, types)
+
+
+def _add_pair(model: Any, name: str, pair: Pair) -> str:
+    """Round a value once more, for an output of its own. Returns the name of the rounded value."""
+    stored, real = f"{OWN}{pair.widen.input[0]}", OWN + pair.real
+    for node, source, result in ((pair.quantize, name, stored), (pair.widen, stored, real)):
+        copied = model.graph.node.add()
+        copied.CopyFrom(node)
+        copied.name, copied.input[0], copied.output[0] = OWN + node.name, source, result
+    return real
 
 
 def _inferred(artifact: Artifact) -> Any:

@@ -214,11 +214,38 @@ def _name_modules(model: Any, marks: Mapping[str, str]) -> None:
     parameters = [tensor.name for tensor in model.graph.initializer if "." in tensor.name]
     owners = {name: name.rpartition(".")[0] for name in parameters}
     modules = modules_of([(node.input, node.output) for node in nodes], known, owners)
+    merged = _merged_layers(nodes, modules, marks)
     for node, module in zip(nodes, modules, strict=True):
         del node.metadata_props[:]
         node.metadata_props.add(key=MODULE_KEY, value=module)
-        if text := next((marks[output] for output in node.output if output in marks), None):
+        text = next((marks[output] for output in node.output if output in marks), merged.get(node.output[0]))
+        if text:
             node.metadata_props.add(key=OPERATION_KEY, value=split_mark(text)[1])
+
+
+def _merged_layers(nodes: Sequence[Any], modules: Sequence[str], marks: Mapping[str, str]) -> dict[str, str]:
+    """The marks of linear layers that onnxsim made one node of, by the new value.
+
+        before   x (2, 4, C) - MatMul - Add - y       after   x - Reshape - Gemm - _v_9 - Reshape - y
+
+    A Gemm without a mark has that of its module's operation whose values are gone, if there is one alone.
+    """
+    left = {output for node in nodes for output in node.output}
+    gone: dict[str, set[str]] = {}
+    for value, text in marks.items():
+        if value not in left:
+            gone.setdefault(split_mark(text)[0], set()).add(text)
+    gone = {module: texts - {marks.get(value) for value in left} for module, texts in gone.items()}
+    new: dict[str, list[str]] = {}
+    for node, module in zip(nodes, modules, strict=True):
+        if node.op_type == "Gemm" and node.output[0] not in marks:
+            new.setdefault(module, []).append(node.output[0])
+    return {
+        value: text
+        for module, values in new.items()
+        if len(values) == len(gone.get(module, ())) == 1
+        for value, text in zip(values, gone[module], strict=True)
+    }
 
 
 def _named_in(reason: str, model: Any) -> str:

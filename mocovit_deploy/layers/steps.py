@@ -43,9 +43,9 @@ def rounding_errors(
     """
     levels = {tap.layer.operation: _times(tap.value.levels, 1 / tap.factor) for tap in taps}
     between = {name: one for name, one in _levels_by_operation(trace, values).items() if name not in levels}
-    measuring = _Rounded(
-        graph, levels, between, _reads(values, list(inputs)), _rounded_weights(graph, values)
-    )
+    made = {value.name: _operations(trace, value) for value in values}
+    reads = _reads(values, made, list(inputs))
+    measuring = _Rounded(graph, levels, between, reads, _rounded_weights(graph, values, made))
     with torch.no_grad():
         for run, sample in enumerate(zip(*inputs.values(), strict=True)):
             measuring.given = {name: torch.from_numpy(trace.values[name][run]).double() for name in levels}
@@ -65,21 +65,31 @@ class _Read(NamedTuple):
     reader: str
 
 
-def _reads(values: Sequence[FileValue], input_names: Sequence[str]) -> dict[_Read, Levels | None]:
+def _operations(trace: Trace, value: FileValue) -> set[str]:
+    """The operations that a value of the file is the result of."""
+    output = trace.outputs.get(value.name)
+    return {split_mark(mark)[1] for mark in value.marks} | ({output} if output else set())
+
+
+def _reads(
+    values: Sequence[FileValue], made: Mapping[str, set[str]], input_names: Sequence[str]
+) -> dict[_Read, Levels | None]:
     """The levels of operands that are rounded for some of their readers."""
     places = {name: place for place, name in enumerate(input_names)}
     return {
-        _Read(places[mark] if mark in places else split_mark(mark)[1], split_mark(own)[1]): read.levels
+        _Read(places[mark] if mark in places else split_mark(mark)[1], reader): read.levels
         for value in values
-        for own in value.marks
+        for reader in made[value.name]
         for read in value.reads
         for mark in read.source
     }
 
 
-def _rounded_weights(graph: fx.GraphModule, values: Sequence[FileValue]) -> set[str]:
+def _rounded_weights(
+    graph: fx.GraphModule, values: Sequence[FileValue], made: Mapping[str, set[str]]
+) -> set[str]:
     """The names of the parameters that the file stores in whole numbers."""
-    layers = {split_mark(mark)[1] for value in values if value.whole_weights for mark in value.marks}
+    layers = set().union(*(made[value.name] for value in values if value.whole_weights))
     return {
         str(argument(node, "weight").target)
         for node in graph.graph.nodes

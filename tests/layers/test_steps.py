@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,14 @@ import pytest
 
 pytest.importorskip("torch", reason="torch is not installed")
 pytest.importorskip("ai_edge_litert", reason="ai-edge-litert is not installed")
+pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
+pytest.importorskip("coremltools", reason="coremltools is not installed")
 
 import torch
 
+from exporters.coreml import compress
+from exporters.coreml import run as coreml_run
+from exporters.coreml.read import read_program
 from exporters.tflite.flatbuffer import model_bytes, read_model
 from mocovit_deploy.artifacts.golden import read_golden
 from mocovit_deploy.artifacts.manifest import read_manifest
@@ -30,64 +36,130 @@ from mocovit_deploy.parity.tolerance import LAYER_TOLERANCES
 from mocovit_deploy.spec import CalibrationRequest, ExportRequest, InputSpec, ModelSpec, OwnInput
 from mocovit_deploy.terminal.progress import Stages
 
-RECIPES = (
-    "static_wi8_ai8",
-    "mixed_wi8_ai8",
-    "static_wi8_ai16",
-    "dynamic_wi8_afp32",
-    "weight_only_wi8_afp32",
-)
+RECIPES = {
+    "tflite": (
+        "static_wi8_ai8",
+        "mixed_wi8_ai8",
+        "static_wi8_ai16",
+        "dynamic_wi8_afp32",
+        "weight_only_wi8_afp32",
+    ),
+    "onnx": ("static_wi8_ai8", "weight_only_wi8_afp32"),
+    "coreml": (
+        "static_wi8_ai8",
+        "static_wi8_ai8_fp16",
+        "weight_only_wi8_afp32",
+        "weight_only_wi8_afp16",
+    ),
+}
+FILES = [(name, recipe) for name, recipes in RECIPES.items() for recipe in recipes]
 
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory):
-    """A file of each recipe, calibrated on noisy images."""
+    """A file of each format and recipe, calibrated on noisy images, by both."""
     folder = tmp_path_factory.mktemp("int8")
     pixels = np.random.default_rng(0).integers(0, 256, (16, 32, 32, 3), np.uint8)
     np.savez(folder / "images.npz", images=pixels)
-    request = ExportRequest(
-        ModelSpec("tiny_networks:tiny", input=OwnInput(size=32)),
-        ("tflite",),
-        RECIPES,
-        output_dir=folder / "out",
-        calibration=CalibrationRequest(str(folder / "images.npz"), 16),
-    )
-    outcomes = export_model(request, Stages()).outcomes
-    assert [one.error for one in outcomes] == [None] * len(RECIPES)
-    return {one.recipe: one.artifact.path for one in outcomes}
+    found = {}
+    for name, recipes in RECIPES.items():
+        request = ExportRequest(
+            ModelSpec("tiny_networks:tiny", input=OwnInput(size=32)),
+            (name,),
+            recipes,
+            output_dir=folder / "out",
+            calibration=CalibrationRequest(str(folder / "images.npz"), 16),
+        )
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(compress, "LEAST", 1)  # else Core ML files keep such small weights in float
+            outcomes = export_model(request, Stages()).outcomes
+        assert [one.error for one in outcomes] == [None] * len(recipes)
+        found |= {(name, one.recipe): one.artifact.path for one in outcomes}
+    return found
 
 
-@pytest.mark.parametrize("recipe", RECIPES)
-def test_a_healthy_file_is_not_accused(files, recipe):
-    artifact = read_manifest(files[recipe])
+@pytest.mark.parametrize(("name", "recipe"), FILES)
+def test_a_healthy_file_is_not_accused(files, name, recipe):
+    artifact = read_manifest(files[name, recipe])
     report = check_layers(artifact, read_golden(artifact), bisect=False)
     assert report.verdict == "pass", report.reason
-    assert report.steps == LAYER_TOLERANCES["tflite", recipe, report.arithmetic].steps
+    tolerance = LAYER_TOLERANCES[name, recipe, report.arithmetic]
+    assert report.steps == tolerance.steps
     assert "times what rounding adds" in report.reason
     assert all(reading.alone is not None for reading in report.readings), "each layer is run alone"
-    measured = LAYER_TOLERANCES["tflite", recipe, report.arithmetic].measured_steps
     worst = max(one.alone.max_error / one.allowed for one in report.readings) * report.steps
-    assert worst <= measured + 0.5
+    assert worst <= tolerance.measured_steps + 0.5
 
 
 def test_static_files_are_judged_on_calibration_images(files):
-    golden = read_golden(read_manifest(files["static_wi8_ai8"]))
+    golden = read_golden(read_manifest(files["tflite", "static_wi8_ai8"]))
     assert golden.names == tuple(f"calibration run {place}" for place in (0, 2, 4, 6, 9, 11, 13, 15))
-    assert "random 0" in read_golden(read_manifest(files["weight_only_wi8_afp32"])).names
+    assert "random 0" in read_golden(read_manifest(files["tflite", "weight_only_wi8_afp32"])).names
 
 
 @pytest.mark.parametrize(
-    ("module", "damage"),
+    ("recipe", "module", "found"),
     [
-        ("stem.0", lambda weights: weights[::-1]),
-        ("ghost.up.primary.0", lambda weights: np.roll(weights, 1, axis=0)),
-        ("transformer.attention", lambda weights: weights // 2),
-        ("classifier", lambda weights: -weights),
+        ("static_wi8_ai8", "stem.0", "stem"),
+        ("static_wi8_ai8", "classifier", "classifier"),
+        ("weight_only_wi8_afp32", "ghost.up.primary.0", "ghost.up.primary"),
     ],
 )
-@pytest.mark.parametrize("recipe", ["static_wi8_ai8", "dynamic_wi8_afp32"])
+def test_damaged_weights_are_found_in_onnx(files, tmp_path, recipe, module, found):
+    onnx = pytest.importorskip("onnx", reason="onnx is not installed")
+    path = files["onnx", recipe]
+    model = onnx.load(path)
+    reader = next(
+        node
+        for node in model.graph.node
+        if node.op_type in ("Conv", "Gemm")
+        and any(one.key == "module" and one.value == module for one in node.metadata_props)
+    )
+    widen = next(node for node in model.graph.node if node.output[0] == reader.input[1])
+    stored = next(one for one in model.graph.initializer if one.name == widen.input[0])
+    numbers = onnx.numpy_helper.to_array(stored)
+    stored.CopyFrom(onnx.numpy_helper.from_array(np.ascontiguousarray(numbers[::-1]), stored.name))
+    artifact = read_manifest(copied(path, tmp_path, model.SerializeToString()))
+    report = check_layers(artifact, read_golden(artifact), bisect=True)
+    assert report.verdict == "fail"
+    assert found in report.reason.partition(" is off by")[0]
+
+
+@pytest.mark.parametrize(
+    ("recipe", "module", "found"),
+    [
+        ("static_wi8_ai8", "stem.0", "stem"),
+        ("static_wi8_ai8_fp16", "classifier", "classifier"),
+        ("weight_only_wi8_afp16", "ghost.up.primary.0", "ghost.up.primary"),
+    ],
+)
+def test_damaged_weights_are_found_in_core_ml(files, monkeypatch, recipe, module, found):
+    def damaged_program(path):
+        program = read_program(path)
+        wanted = f"p_{module.replace('.', '_')}_weight"
+        (name,) = (one for one in program.constants if one.startswith(wanted) and one in program.whole)
+        turned = np.ascontiguousarray(np.asarray(program.constants[name])[::-1])
+        return dataclasses.replace(program, constants={**program.constants, name: turned})
+
+    monkeypatch.setattr(coreml_run, "read_program", damaged_program)
+    artifact = read_manifest(files["coreml", recipe])
+    report = check_layers(artifact, read_golden(artifact), bisect=True)
+    assert report.verdict == "fail"
+    assert found in report.reason.partition(" is off by")[0]
+
+
+@pytest.mark.parametrize(
+    ("recipe", "module", "damage"),
+    [
+        ("static_wi8_ai8", "stem.0", lambda weights: weights[::-1]),
+        ("static_wi8_ai8", "ghost.up.primary.0", lambda weights: np.roll(weights, 1, axis=0)),
+        ("static_wi8_ai8", "transformer.attention", lambda weights: weights // 2),
+        ("static_wi8_ai8", "classifier", lambda weights: -weights),
+        ("dynamic_wi8_afp32", "ghost.up.primary.0", lambda weights: np.roll(weights, 1, axis=0)),
+    ],
+)
 def test_damaged_weights_are_found(files, tmp_path, recipe, module, damage):
-    path = damaged(files[recipe], tmp_path, module, damage)
+    path = damaged(files["tflite", recipe], tmp_path, module, damage)
     artifact = read_manifest(path)
     report = check_layers(artifact, read_golden(artifact), bisect=True)
     assert report.verdict == "fail"
@@ -111,10 +183,15 @@ def damaged(path: Path, folder: Path, module: str, damage) -> Path:
             break
     else:
         raise AssertionError(f"no int8 weights in {module}")
-    for one in path.parent.glob(f"{path.name}*"):
+    return copied(path, folder, model_bytes(model))
+
+
+def copied(path: Path, folder: Path, contents: bytes) -> Path:
+    """A file with other contents, with what belongs to `path`."""
+    for one in path.parent.glob(f"{path.name}.*"):
         (folder / one.name).write_bytes(one.read_bytes())
     copy = folder / path.name
-    copy.write_bytes(model_bytes(model))
+    copy.write_bytes(contents)
     manifest = folder / f"{path.name}.json"
     manifest.write_text(manifest.read_text().replace(digest(path), digest(copy)))
     return copy

@@ -10,7 +10,7 @@ from benchmarks.studies.precision_document import BARS_MS, document
 from benchmarks.studies.precision_files import HeldOut, as_row, held_out, judge_in_half, words_of
 from benchmarks.studies.study import RowError
 from examples.digits.networks import NETWORKS, Trained
-from mocovit_deploy.spec import Preprocessing
+from mocovit_deploy.spec import InputSpec, Preprocessing
 
 JUDGED = {
     "images": 5579,
@@ -122,6 +122,15 @@ def test_a_network_is_named_as_the_exporter_wants_it():
     words = words_of(NETWORKS[-1])
     assert words[words.index("--model-arg") + 1] == "head_widths=(256, 320)"
     assert words[-2:] == ["--checkpoint", str(NETWORKS[-1].checkpoint)]
+
+
+@pytest.mark.parametrize("network", NETWORKS, ids=lambda one: one.name)
+def test_images_are_prepared_as_in_training(network):
+    words = words_of(network)
+    how = InputSpec(size=network.size).preprocessing
+    said = [words[words.index(option) + 1] for option in ("--mean", "--std")]
+    assert [tuple(map(float, text.split(","))) for text in said] == [how.mean, how.std]
+    assert float(words[words.index("--scale") + 1]) == how.scale
 
 
 def test_held_out_images_are_made_once(tmp_path, monkeypatch):
