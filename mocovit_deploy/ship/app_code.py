@@ -53,7 +53,10 @@ def app_code(artifact: Artifact, labels: tuple[str, ...] = ()) -> dict[str, str]
     """
     words = _words(artifact, labels)
     if _kind_of_task(artifact.task) in DECODES:
-        code = {f"{artifact.path.name}.py": task_code(artifact, words, _filled)}
+        code = {
+            f"{artifact.path.name}{suffix}": text
+            for suffix, text in task_code(artifact, words, _filled).items()
+        }
     else:
         code = {
             f"{artifact.path.name}{suffix}": _filled(template, words)

@@ -1,6 +1,7 @@
 """The Python written for segmenters and detectors runs, and says what this package says of the same file."""
 
 import ast
+import re
 import runpy
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from kotlin_compiler import RUNNING, compile_kotlin, missing_for_kotlin, run_kotlin
 from PIL import Image
 
 from mocovit_deploy.artifacts.manifest import read_manifest
@@ -163,6 +165,110 @@ def test_the_python_for_core_ml_tells_another_system_in_a_line(normalize, pictur
         code = runpy.run_path(f"{artifact.path}.py")
         with pytest.raises(SystemExit, match="^Core ML runs on macOS only$"):
             code["lines"](Image.open(picture))
+
+
+MAIN = """
+import android.content.res.AssetManager
+import android.graphics.Bitmap
+import java.io.File
+
+fun main(words: Array<String>) {{
+    {name}(AssetManager(File(words[0]))).use {{ network ->
+        {body}
+    }}
+}}
+"""
+DETECT = """for (one in network.detect(Bitmap(192, 128))) {
+    println("${one.label} ${one.name} ${one.score} ${one.left} ${one.top} ${one.right} ${one.bottom}")
+}"""
+SEGMENT = 'println(network.segment(Bitmap(96, 64)).joinToString(" "))'
+
+
+def ran_in_kotlin(artifact, outputs, body, folder):
+    """What `body` prints, in the Kotlin written beside a file that returns `outputs`."""
+    (spec,) = artifact.inputs
+    given = folder / "given"
+    given.mkdir()
+    (given / "input.shape").write_text(" ".join(map(str, spec.shape)))
+    (given / "input.type").write_text(spec.dtype.upper())
+    for name, array in outputs.items():
+        (given / f"{name}.shape").write_text(" ".join(map(str, array.shape)))
+        (given / f"{name}.f32").write_bytes(array.astype("<f4").tobytes())
+    code = Path(f"{artifact.path}.kt")
+    name = re.search(r"^class (\w+)", code.read_text(), re.MULTILINE)[1]
+    main = folder / "Main.kt"
+    main.write_text(MAIN.format(name=name, body=body))
+    said = compile_kotlin([code, main], folder / "classes", RUNNING)
+    assert "warning: " not in said, said
+    assert "warning: " not in compile_kotlin([code], folder / "declared")
+    return run_kotlin(folder / "classes", "MainKt", [str(artifact.path.parent)], [f"outputs={given}"])
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("boxes", ["raw", "decoded"])
+def test_the_kotlin_finds_the_objects(boxes, picture, tmp_path):
+    if missing := missing_for_kotlin():
+        pytest.skip(f"{missing} is not installed")
+    (artifact,) = exported(tmp_path, "detector", (("boxes", boxes),), boxes == "raw", ("tflite",))
+    outputs = outputs_of(artifact, picture)
+    wanted = detections(artifact.task, outputs)
+    lines = ran_in_kotlin(artifact, outputs, DETECT, tmp_path).splitlines()
+    assert len(lines) == len(wanted) > 5
+    for line, one in zip(lines, wanted, strict=True):
+        label, name, score, *box = line.split()
+        assert (int(label), name) == (one.label, LABELS[one.label])
+        assert float(score) == pytest.approx(one.score, abs=1e-6)
+        top, left, bottom, right = (side * value for side, value in zip((128, 192) * 2, one.box, strict=True))
+        assert [float(value) for value in box] == pytest.approx(
+            [left, top, right, bottom], rel=1e-4, abs=1e-2
+        )
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_the_kotlin_names_the_pixels(picture, tmp_path):
+    if missing := missing_for_kotlin():
+        pytest.skip(f"{missing} is not installed")
+    (artifact,) = exported(tmp_path, "segmenter", formats=("tflite",))
+    outputs = outputs_of(artifact, picture)
+    found = np.array(ran_in_kotlin(artifact, outputs, SEGMENT, tmp_path).split(), int).reshape(64, 96)
+    shares = torch.from_numpy(outputs["segmentation"]).softmax(-1).permute(0, 3, 1, 2)
+    fine = torch.nn.functional.interpolate(shares, (64, 96), mode="bilinear")[0].argmax(0).numpy()
+    assert (found == fine).mean() > 0.999
+
+
+@pytest.mark.parametrize("network", ["segmenter", "detector"])
+@pytest.mark.parametrize("normalize", [True, False])
+def test_swift_holds_the_same_numbers_and_says_that_it_was_not_compiled(network, normalize, tmp_path):
+    (artifact,) = exported(tmp_path, network, normalize=normalize, formats=("coreml",))
+    swift = Path(f"{artifact.path}.swift").read_text()
+    assert "It was not compiled: that needs Xcode." in swift
+    assert "static let height = 64, width = 96, channels = 3" in swift
+    assert ("cgImage: image, constraint: picture" in swift) == normalize
+    for one in artifact.outputs:
+        assert f'"{one.name}": {np.prod(one.shape)}' in swift
+    if network == "segmenter":
+        assert "rows = 8, columns = 12, stride = 8, classCount = 3" in swift
+    else:
+        assert "classCount = 3, anchorCount = 384, isDecoded = false" in swift
+        assert "boxScales: [Float] = [10.0, 10.0, 5.0, 5.0]" in swift
+    pairs = {"(": ")", "[": "]", "{": "}"}
+    bare = re.sub(r'"(\\.|[^"\\])*"|//.*', "", swift)
+    assert all(bare.count(one) == bare.count(other) for one, other in pairs.items())
+
+
+@pytest.mark.parametrize("network", ["segmenter", "detector"])
+def test_kotlin_is_written_for_tflite_alone(network, tmp_path):
+    artifacts = exported(tmp_path, network)
+    written = {
+        path.name.removeprefix(one.path.name)
+        for one in artifacts
+        for path in tmp_path.glob(f"{one.path.name}.*")
+    }
+    assert ".kt" in written
+    assert ".swift" not in written
+    assert not list(tmp_path.glob("*.onnx.kt"))
 
 
 def test_only_one_colour_image_is_taken():

@@ -18,6 +18,8 @@ class Interpreter(model: ByteBuffer, options: Options) : AutoCloseable {
 
     fun getInputTensor(index: Int): Tensor = TODO()
     fun getOutputTensor(index: Int): Tensor = TODO()
+    fun getOutputTensorFromSignature(name: String, signature: String): Tensor = TODO()
+    fun runSignature(inputs: Map<String, Any>, outputs: Map<String, Any>, signature: String): Unit = TODO()
     fun run(input: Any, output: Any): Unit = TODO()
     override fun close(): Unit = TODO()
 }
