@@ -21,7 +21,7 @@ training. *AP* is COCO's, from 0 to 100: the mean over ten classes and over over
 IoU* is that of eleven classes, background included, at every pixel. In brackets stands what a file loses
 against the network in PyTorch on the same scenes, in points, with the 95 % interval of a paired bootstrap
 over scenes. int8 files got their ranges from 128 training scenes. Core ML files are executed by a numpy
-reference, on the first 100 scenes, so their intervals are wide. The intervals speak of other scenes of these
+reference, on the first 60 scenes, so their intervals are wide. The intervals speak of other scenes of these
 digits over these two photographs, not of other objects.
 
 Stock is litert-torch with its own defaults. Instructions are those of one inference by LiteRT 2.3.0 on an
