@@ -111,6 +111,18 @@ def paired_drop(reference_right: npt.NDArray[np.bool_], found_right: npt.NDArray
     return Drop((only_reference - only_found) / n, low, high)
 
 
+def mean_loss(losses: npt.NDArray[np.float64]) -> Drop:
+    """The mean of losses (n,) from 0 to 1 with a 95 % interval, n >= 1.
+
+    The interval is that of losses that are 0 or 1 with the same mean. No others from 0 to 1 vary more, so it
+    is wide enough for any. Raises `ValueError` for losses outside 0 to 1.
+    """
+    if not losses.size or not ((losses >= 0) & (losses <= 1)).all():
+        raise ValueError(f"losses {losses!r:.60} are not from 0 to 1")
+    total, n = float(losses.sum()), losses.size
+    return Drop(total / n, _edge(total, 0, n, towards=-1.0), _edge(total, 0, n, towards=1.0))
+
+
 def images_for(drop: float) -> int:
     """The number of images for which a file that changes no answer has an interval that ends within `drop`.
 
@@ -119,7 +131,7 @@ def images_for(drop: float) -> int:
     return math.ceil(NORMAL_95**2 * (1 - drop) / drop)
 
 
-def _edge(b: int, c: int, n: int, towards: float) -> float:
+def _edge(b: float, c: float, n: int, towards: float) -> float:
     """The edge of the interval: the drop farthest towards `towards` (-1 or 1) that the test accepts."""
     accepted, rejected = (b - c) / n, towards
     for _ in range(BISECTIONS):
@@ -131,7 +143,7 @@ def _edge(b: int, c: int, n: int, towards: float) -> float:
     return accepted
 
 
-def _score(b: int, c: int, n: int, drop: float) -> float:
+def _score(b: float, c: float, n: int, drop: float) -> float:
     """The distance of b - c from n * drop in standard errors, under the hypothesis that `drop` is the truth.
 
     The share of images that only the file gets right is unknown. Its maximum-likelihood estimate under the

@@ -17,10 +17,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
-from mocovit_deploy.accuracy.answers import file_answers
-from mocovit_deploy.accuracy.evaluate import evaluate
 from mocovit_deploy.errors import AccuracyError, DeployError, MissingToolError
-from mocovit_deploy.exporting.judging import judging_of, what_would_help
+from mocovit_deploy.exporting.judging import judge, judging_of, what_would_help
 from mocovit_deploy.exporting.prove import (
     ExportContext,
     Outcome,
@@ -140,12 +138,9 @@ class _Search:
     def _with_accuracy(self, found: Candidate, proven: Proven) -> Candidate:
         if self.judging is None:
             return found
-        artifact, (labelled, original) = proven.artifact, self.judging
+        artifact = proven.artifact
         with self.context.stages(f"accuracy {artifact.format} {artifact.recipe}"):
-            tensors = labelled.tensors(artifact.preprocessing)
-            predictor = format_named(artifact.format).load(artifact)
-            answers = file_answers(artifact, predictor, tensors, len(labelled.labels))
-        told = evaluate(labelled.labels, original, answers)
+            told = judge(self.judging, artifact)
         return replace(found, agreement=told.agreement, drop=told.drop.value, drop_high=told.drop.high)
 
     def _with_time(self, found: Candidate, proven: Proven) -> Candidate:
@@ -261,6 +256,11 @@ class _Search:
             )
         if self.judging is None:
             notes.append("accuracy was not judged: there are no calibration images for it")
+        elif self.judging.task is not None:
+            notes.append(
+                "files are judged by what they and the network agree on in each image: the same objects, or "
+                "the places of the same class (docs/precision.md)"
+            )
         elif self.context.schemes.calibration.judging.labels is None:  # type: ignore[union-attr]
             notes.append(
                 "no labels come with the calibration images (of a folder, images alone are read): the "

@@ -65,7 +65,7 @@ def export_model(request: ExportRequest, stages: Stages, live: Network | None = 
             reference = run_original(network, request)
             require_fitting_labels(request.labels, reference.output_specs(), network.task)
             require_suppressible(request, network.name, network.task, network.input.batch)
-            require_judged(request, network.name, reference.output_specs())
+            require_judged(request, network.name, reference.output_specs(), network.task)
             if request.app_code:
                 inputs = reference.input_specs(free_batch=request.dynamic_batch)
                 require_codable(network.name, inputs, reference.output_specs(), network.task)

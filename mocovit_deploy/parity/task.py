@@ -132,11 +132,11 @@ def _detection(
     scores: list[float] = []
     objects = others = 0
     for ours, theirs in zip(_images(task, expected), _images(task, found), strict=True):
-        best, possible = _objects(ours), _objects(theirs, wider=True)
+        best, possible = compared_objects(ours), compared_objects(theirs, wider=True)
         pairs = matched(best, possible)
-        theirs_best = _objects(theirs)
+        theirs_best = compared_objects(theirs)
         objects += len(best)
-        others += len(theirs_best) - len(matched(theirs_best, _objects(ours, wider=True)))
+        others += len(theirs_best) - len(matched(theirs_best, compared_objects(ours, wider=True)))
         for one, other in pairs:
             boxes.append(float(np.abs((np.array(one.box) - np.array(other.box)) * sides).max()))
             scores.append(abs(one.score - other.score))
@@ -157,8 +157,8 @@ def _images(task: Mapping[str, Any], outputs: Mapping[str, Array]) -> Iterator[D
         yield decoded(task, {name: array[image] for name, array in flat.items()})
 
 
-def _objects(found: Decoded, *, wider: bool = False) -> tuple[Detection, ...]:
-    """The objects of one image that are compared; `wider` also those just beyond the limits.
+def compared_objects(found: Decoded, *, wider: bool = False) -> tuple[Detection, ...]:
+    """The objects of one image that are compared, the best first; `wider` also those just beyond the limits.
 
     An object at a limit of one side is so found on the other. Of scores that are all much alike, as those of
     random weights, only the highest count.

@@ -71,6 +71,45 @@ def test_where_nothing_keeps_the_accuracy_nothing_is_written(tmp_path, images, m
     assert "16 images cannot show so small a drop for any file: judge on 384" in str(outcome.error)
 
 
+@pytest.mark.parametrize("network", ["segmenter", "detector"])
+def test_segmenters_and_detectors_are_judged_by_agreement(network, tmp_path, monkeypatch):
+    monkeypatch.setattr(auto, "counting_target", NoCounter)
+    pixels = np.random.default_rng(0).integers(0, 256, (20, 64, 96, 3), np.uint8)
+    np.savez(tmp_path / "images.npz", images=pixels)
+    request = ExportRequest(
+        ModelSpec(f"tiny_tasks:{network}", input=OwnInput(size=64, width=96)),
+        ("tflite",),
+        (AUTO,),
+        output_dir=tmp_path / "out",
+        calibration=CalibrationRequest(str(tmp_path / "images.npz"), 8, judging_images=12),
+        search=SearchRequest(max_drop=100.0, images=12),
+    )
+    (outcome,) = export_model(request, Stages()).outcomes
+    assert outcome.error is None
+    told = {one.recipe: one for one in outcome.candidates if one.passed and one.noise_price is None}
+    assert told["fp32"].agreement == 1.0
+    assert told["fp32"].drop == 0.0
+    assert told["static_wi8_ai8"].agreement < 1.0
+    assert all(one.drop == pytest.approx(1 - one.agreement) for one in told.values())
+    assert all(one.drop < one.drop_high < 1 for one in told.values())
+    assert "the places of the same class" in " ".join(outcome.notes)
+
+
+def test_labels_of_a_segmenters_images_are_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(auto, "counting_target", NoCounter)
+    pixels = np.random.default_rng(0).integers(0, 256, (12, 64, 96, 3), np.uint8)
+    np.savez(tmp_path / "images.npz", images=pixels, labels=np.zeros(12, int))
+    request = ExportRequest(
+        ModelSpec("tiny_tasks:segmenter", input=OwnInput(size=64, width=96)),
+        ("tflite",),
+        (AUTO,),
+        output_dir=tmp_path,
+        calibration=CalibrationRequest(str(tmp_path / "images.npz"), 8, judging_images=4),
+    )
+    (outcome,) = export_model(request, Stages()).outcomes
+    assert "labels are of classifiers, which segmenter is not; give images alone" in str(outcome.error)
+
+
 def test_labels_that_the_network_has_not_are_refused(tmp_path, images, monkeypatch):
     monkeypatch.setattr(auto, "counting_target", NoCounter)
     pixels = np.load(images)["images"]

@@ -69,31 +69,33 @@ def test_labels_must_be_as_many_as_classes():
         require_fitting_labels(LABELS[:2], (), task)
 
 
-def test_a_search_by_classes_is_refused_before_a_file_is_written(tmp_path):
+def test_a_search_that_cannot_judge_is_refused_before_a_file_is_written(tmp_path):
     np.savez(
-        tmp_path / "images.npz", images=np.random.default_rng(0).integers(0, 256, (12, 32, 64, 3), np.uint8)
+        tmp_path / "images.npz", images=np.random.default_rng(0).integers(0, 256, (12, 32, 32, 3), np.uint8)
     )
     calibration = CalibrationRequest(str(tmp_path / "images.npz"), 8, judging_images=4)
-    spec = ModelSpec("tiny_tasks:segmenter", input=SIZE)
+    spec = ModelSpec("mocovit_0_5", input=OwnInput(size=32), features=(8, 16))
     request = ExportRequest(spec, ("tflite",), ("auto",), output_dir=tmp_path, calibration=calibration)
-    with pytest.raises(
-        UsageError, match="--precision auto judges files by their classes, but segmenter returns segmentation"
-    ):
+    with pytest.raises(UsageError, match="--precision auto judges .* mocovit_0_5.* returns stride_8"):
         export_model(request, Stages())
     assert not list(tmp_path.rglob("*.tflite"))
 
 
-def test_a_search_that_judges_nothing_takes_any_network():
+def test_what_a_search_can_judge():
     outputs = (TensorSpec("segmentation", (1, 4, 8, 3), "float32"),)
     for calibration in (CalibrationRequest("random", judging_images=9), CalibrationRequest("a.npz"), None):
         request = ExportRequest(ModelSpec(), ("tflite",), ("auto",), calibration=calibration)
-        require_judged(request, "net", outputs)
+        require_judged(request, "net", outputs, None)
     judging = CalibrationRequest("a.npz", judging_images=9)
-    require_judged(ExportRequest(ModelSpec(), ("tflite",), ("fp32",), calibration=judging), "net", outputs)
+    plain = ExportRequest(ModelSpec(), ("tflite",), ("fp32",), calibration=judging)
+    require_judged(plain, "net", outputs, None)
     request = ExportRequest(ModelSpec(), ("tflite",), ("auto",), calibration=judging)
-    require_judged(request, "net", (TensorSpec("logits", (1, 3), "float32"),))
-    with pytest.raises(UsageError, match=r"returns a \[1, 3\], b \[1, 4\]; name the precisions"):
-        require_judged(request, "net", [TensorSpec(n, (1, s), "float32") for n, s in (("a", 3), ("b", 4))])
+    require_judged(request, "net", (TensorSpec("logits", (1, 3), "float32"),), None)
+    require_judged(request, "net", outputs, {"kind": "segmentation"})
+    several = (TensorSpec("segmentation", (2, 4, 8, 3), "float32"),)
+    for shapes, task in ((several, {"kind": "segmentation"}), (outputs, {"kind": "depth"}), (outputs, None)):
+        with pytest.raises(UsageError, match=r"net returns segmentation \[.*; name the precisions"):
+            require_judged(request, "net", shapes, task)
 
 
 @pytest.mark.parametrize("name", ["onnx", "tflite"])
