@@ -30,7 +30,8 @@ def headline(reports: Sequence[Report], names: Mapping[int, str]) -> Html:
 def _why_none(reports: Sequence[Report]) -> str:
     first, second = reports[:2]
     if (differing := differing_conditions(first, second)) and first.kind == second.kind:
-        return f"No ratio is given: 1 and 2 were not measured in the same way, {'; '.join(differing)}."
+        found = "; ".join(differing)
+        return f"No ratio is given: 1 and 2 were not measured in the same way: they differ in {found}."
     return "No ratio is given: no two files here were measured in the same way."
 
 

@@ -50,7 +50,7 @@ def test_one_sample_decides_nothing(latency_report: Callable[..., LatencyReport]
 def test_what_was_measured_otherwise_is_not_compared(latency_report: Callable[..., LatencyReport]) -> None:
     pair = [latency_report(), latency_report(subject=OTHER, target="host")]
     assert ratios(pair) == ()
-    assert "not measured in the same way, target (adb and host)" in html_page(pair)
+    assert "not measured in the same way: they differ in target (adb and host)" in html_page(pair)
     assert ratios([latency_report(), latency_report(subject=OTHER, unsteady="hot")]) == ()
 
 
