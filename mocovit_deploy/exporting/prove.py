@@ -23,7 +23,7 @@ from mocovit_deploy.exporting.inside import FP32, with_rewrites
 from mocovit_deploy.exporting.reference import Reference, golden_of, yardstick_note
 from mocovit_deploy.exporting.schemes import Schemes
 from mocovit_deploy.exporting.staging import Staging
-from mocovit_deploy.exporting.suppressed import SuppressedFile, limits_of, write_suppressed
+from mocovit_deploy.exporting.suppressed import SuppressedFile, limits_of, without_old, write_suppressed
 from mocovit_deploy.files import digest
 from mocovit_deploy.formats import ExportJob, Format, Written, format_named
 from mocovit_deploy.layers.branches import Inside, judge_branches
@@ -228,6 +228,7 @@ def publish(context: ExportContext, proven: Proven, *, accepted: bool) -> Outcom
     outcome = Outcome(format_name, recipe, replace(artifact, path=placed), report, failure, notes, accuracy)
     if failure is not None:
         return outcome
+    without_old(replace(artifact, path=placed))
     if limits := limits_of(artifact.task):
         outcome = _with_suppressed(context, outcome, proven.golden, metadata, limits)
     return _with_app_code(outcome, placed) if context.request.app_code else outcome

@@ -87,6 +87,17 @@ def require_suppressible(
             raise UsageError(f"--boxes suppressed: {one} files cannot suppress boxes; give --boxes raw")
 
 
+def without_old(artifact: Artifact) -> None:
+    """Remove the second file that an older export left beside a detector: its first file is another now."""
+    if (artifact.task or {}).get("kind") != DETECTION:
+        return
+    old = artifact.path.parent / FOLDER / artifact.path.name
+    if old.is_dir():
+        shutil.rmtree(old)
+    else:
+        old.unlink(missing_ok=True)
+
+
 def write_suppressed(
     artifact: Artifact, golden: Golden, metadata: FileMetadata, limits: Limits, scratch: Path
 ) -> SuppressedFile:
@@ -113,8 +124,7 @@ def write_suppressed(
     ]
     target = artifact.path.parent / FOLDER / whole.name
     target.parent.mkdir(exist_ok=True)
-    if target.is_dir():
-        shutil.rmtree(target)
+    without_old(artifact)
     whole.replace(target)
     return SuppressedFile(
         path=target,

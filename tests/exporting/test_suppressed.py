@@ -19,6 +19,7 @@ from mocovit_deploy.exporting.suppressed import (
     limits_of,
     made_up,
     require_suppressible,
+    without_old,
     write_suppressed,
 )
 from mocovit_deploy.formats import format_named
@@ -128,15 +129,33 @@ def test_a_wrong_operator_is_found_and_nothing_kept(exported, name, defect, tmp_
     assert not (folder / FOLDER).exists()
 
 
+@pytest.mark.parametrize("name", FORMATS)
+def test_an_older_second_file_goes_with_its_first(exported, name, tmp_path):
+    first = read_manifest(exported[name].artifact.path)
+    moved = dataclasses.replace(first, path=tmp_path / first.path.name)
+    without_old(moved)
+    old = tmp_path / FOLDER / first.path.name
+    old.parent.mkdir()
+    (old.mkdir if first.path.is_dir() else old.touch)()
+    without_old(dataclasses.replace(moved, task={"kind": "segmentation"}))
+    assert old.exists()
+    without_old(moved)
+    assert not old.exists()
+
+
 def test_its_error_is_that_of_the_export(tmp_path, monkeypatch):
     exporter = importlib.import_module("exporters.tflite")
     real = exporter.write_suppression
     wrong = Limits(most_overlap=0.6)
     monkeypatch.setattr(exporter, "write_suppression", lambda *given: real(*given[:-1], wrong))
+    older = tmp_path / FOLDER / "detector_64x96_fp32.tflite"
+    older.parent.mkdir()
+    older.write_text("an older one")
     (outcome,) = export_model(request_of(tmp_path, ("tflite",)), Stages()).outcomes
     assert isinstance(outcome.error, ParityError)
     assert outcome.suppressed is None
     assert outcome.artifact.path.exists()
+    assert not older.exists()
 
 
 def test_an_onnx_file_has_onnxs_own_operator(exported):
