@@ -87,11 +87,24 @@ def batch_matmul(w: Writer, a: Value, b: Value) -> Value:
     a, b = (v.seen_as((*shared, *v.logical[-2:])) for v in (a, b))
     batch, (rows, inner), columns = flat(shared), a.logical[-2:], b.logical[-1]
     left, right, swapped, flipped = _cheapest(a, b, batch, rows, inner, columns)
-    tensors = [w.layout.lay(*left), w.layout.lay(*right)]
+    tensors = [_operand(w, *left), _operand(w, *right)]
     out = (columns, rows) if swapped else (rows, columns)
     shape = sizes((batch, *out))
     made = w.file.operator("BATCH_MATMUL", tensors, shape, adjX=False, adjY=flipped)
     return w.value(made, (batch, *out), (*shared, rows, columns))
+
+
+def _operand(w: Writer, value: Value, dims: tuple[Axes, ...]) -> int:
+    """The tensor of an operand of BATCH_MATMUL.
+
+    XNNPACK's product in fp16 takes no constant (LiteRT 2.3.0 cannot run such a file on ARM), but what an
+    operator makes of one.
+    """
+    tensor = w.layout.lay(value, dims)
+    if not w.half or value.array is None:
+        return tensor
+    shape = sizes(dims)
+    return w.file.operator("RESHAPE", [tensor, w.index(shape, "shape")], shape)
 
 
 def _cheapest(

@@ -1,7 +1,7 @@
 """Pooling.
 
 ATen       max_pool1d and 2d, avg_pool1d and 2d, adaptive_avg_pool and adaptive_max_pool of 1d and 2d
-TFLite     MAX_POOL_2D, AVERAGE_POOL_2D, MEAN to one pixel; one FULLY_CONNECTED where an
+TFLite     MAX_POOL_2D, AVERAGE_POOL_2D, MEAN to one pixel; one BATCH_MATMUL with a constant where an
            adaptive pool does not divide the image
 XNNPACK    takes MAX_POOL_2D and MEAN in fp32, fp16 and int8, AVERAGE_POOL_2D in fp32 and fp16. It takes no
            pool with a 1x1 window and a stride, which is written as a DEPTHWISE_CONV_2D with ones
@@ -23,7 +23,7 @@ from torch import fx
 from exporters.tflite.direct.arithmetic import binary
 from exporters.tflite.direct.axes import Array, Value, axes_of, flat
 from exporters.tflite.direct.convolution import padded_for
-from exporters.tflite.direct.linear import linear
+from exporters.tflite.direct.linear import batch_matmul
 from exporters.tflite.direct.padding import filled_around
 from exporters.tflite.direct.reduction import reduced
 from exporters.tflite.direct.unsupported import UnsupportedError
@@ -183,10 +183,13 @@ def adaptive_avg_pool2d(w: Writer, x: Value, wanted: Sequence[int | None]) -> Va
 def pixels_mixed(w: Writer, x: Value, weights: Array, out: Sequence[int]) -> Value:
     """weights (out H * out W, H * W) times the pixels of x (N, C, H, W), as an image of `out`."""
     n, c, h, width = x.logical
-    pixels = x.seen_as((n, c, flat((h, width))))
-    y = linear(w, pixels, w.constant(np.asarray(weights, np.float32), name="pixels"))
-    assert y.shape[2] == out[0] * out[1]
-    return w.layout.reshape_view(y, [*y.shape[:2], *out])
+    pixels = x.seen_as((n, flat((h, width)), c))
+    matrix = w.constant(np.asarray(weights, np.float32), name="pixels")
+    y = batch_matmul(w, matrix.seen_as(((), *matrix.logical)), pixels)
+    rows_columns = y.shape[1]
+    assert rows_columns == out[0] * out[1]
+    y = w.layout.reshape_view(y, [y.shape[0], *out, y.shape[2]])
+    return y.seen_as((y.logical[0], y.logical[3], y.logical[1], y.logical[2]))
 
 
 def _window_means(size: int, out: int) -> Array:

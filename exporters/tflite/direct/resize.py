@@ -1,14 +1,13 @@
 """Resizing of images.
 
 ATen       upsample_bilinear2d, upsample_bicubic2d, upsample_nearest2d and 1d, upsample_linear1d
-TFLite     RESIZE_BILINEAR; nearest by a whole factor is a view with broadcast axes, else one
-           FULLY_CONNECTED that picks pixels, else RESIZE_NEAREST_NEIGHBOR; bicubic is two FULLY_CONNECTEDs
-XNNPACK    takes RESIZE_BILINEAR in fp32, fp16 and int8, RESIZE_NEAREST_NEIGHBOR never; in half precision it
-           refuses a BATCH_MATMUL with a constant on either side, and the whole file with it
+TFLite     RESIZE_BILINEAR; nearest by a whole factor is a view with broadcast axes, else one BATCH_MATMUL
+           that picks pixels, else RESIZE_NEAREST_NEIGHBOR; bicubic is two BATCH_MATMULs with constants
+XNNPACK    takes RESIZE_BILINEAR in fp32, fp16 and int8, RESIZE_NEAREST_NEIGHBOR never
 
     bilinear  x (N, C, H, W) laid out as (N), (H), (W), (C)
     nearest   (N, C, H, W) seen as (N, C, H r, W s): broadcasting in a following add or mul repeats the pixels
-    bicubic   x seen as (N H C), (W) times columns (Wo, W); that seen as (N Wo C), (H) times rows (Ho, H)
+    bicubic   columns (Wo, W) times x seen as (W), (N H C); rows (Ho, H) times that seen as (H), (N Wo C)
 """
 
 from __future__ import annotations
@@ -18,8 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from exporters.tflite.direct.axes import Array, Axis, Value, axes_of
-from exporters.tflite.direct.linear import linear
+from exporters.tflite.direct.axes import Array, Axis, Value, axes_of, flat
+from exporters.tflite.direct.linear import batch_matmul
 from exporters.tflite.direct.pooling import pixels_mixed
 from exporters.tflite.direct.unsupported import UnsupportedError
 from exporters.tflite.direct.views import unsqueezed
@@ -89,10 +88,12 @@ def bicubic(w: Writer, x: Value, *_: Any) -> Value:
 def _product_along(w: Writer, matrix: Array, x: Value, dim: int) -> Value:
     """`matrix` (out, size) times x (N, C, H, W) along dimension `dim`, 2 or 3, whose size becomes `out`."""
     n, c, h, width = x.logical
-    last = x.seen_as((n, c, width, h)) if dim == 2 else x
-    y = linear(w, last, w.constant(matrix, name="bicubic"))
-    n, c, other, made = y.logical
-    return y.seen_as((n, c, made, other)) if dim == 2 else y
+    rest = flat((n, width, c) if dim == 2 else (n, h, c))
+    held = w.constant(matrix, name="bicubic")
+    y = batch_matmul(w, held.seen_as(((), *held.logical)), x.seen_as(((), x.logical[dim], rest)))
+    y = w.layout.reshape_view(y, [len(matrix), x.shape[0], x.shape[5 - dim], x.shape[1]])
+    made, n, other, c = y.logical
+    return y.seen_as((n, c, made, other) if dim == 2 else (n, c, other, made))
 
 
 def _picked(size: int, out: int, scale: float | None) -> Array:
