@@ -22,7 +22,7 @@ from typing import Any
 
 from exporters.tflite.flatbuffer import buffers, model_bytes, read_model, set_metadata
 from exporters.tflite.mark import place_of
-from exporters.tflite.mediapipe import content, custom_metadata, labelled_output, name_told
+from exporters.tflite.mediapipe import CATEGORY, content, custom_metadata, labelled_output, name_told
 from exporters.tflite.packing import Table, packed
 from mocovit_deploy.errors import ConversionError
 from mocovit_deploy.files import write_atomically
@@ -36,7 +36,7 @@ PARSER_VERSION = "1.5.0"
 """The least version of the metadata parser that reads all fields written here."""
 
 # Values of enumerations in metadata_schema.fbs.
-AXIS_LABELS = 2
+AXIS_LABELS, VALUE_LABELS = 2, 3
 RGB, GREY = 1, 2
 FEATURE, IMAGE = 1, 2
 NORMALIZATION = 1
@@ -135,7 +135,8 @@ def _output(task: Mapping[str, Any], output: str, *, labelled: bool) -> Table:
     told = content(task, output) or Table(3, {0: FEATURE, 1: Table(0, {})})
     fields: dict[int, Any] = {0: name_told(task, output), 3: told}
     if labelled:
-        fields[6] = [Table(5, {0: LABELS, 1: "names of the classes", 2: AXIS_LABELS})]
+        kind = VALUE_LABELS if fields[0] == CATEGORY else AXIS_LABELS
+        fields[6] = [Table(5, {0: LABELS, 1: "names of the classes", 2: kind})]
     return Table(7, fields)
 
 

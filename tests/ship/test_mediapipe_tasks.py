@@ -110,3 +110,31 @@ def test_it_finds_the_boxes_that_we_decode(python, recipe, tmp_path):
         top, left, bottom, right = np.array(one.box) * (64, 96, 64, 96)
         inside = (max(top, 0), max(left, 0), min(bottom - top, 64), min(right - left, 96))
         np.testing.assert_allclose(box, inside, atol=1.0)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="MediaPipe Tasks was tried on Linux only")
+def test_it_reads_files_that_suppress_boxes_themselves(python, tmp_path):
+    labels = ("zero", "one", "two")
+    model = ModelSpec(
+        "tiny_tasks:detector", (("boxes", "suppressed"),), input=OwnInput(size=64, width=96), normalize=True
+    )
+    request = ExportRequest(model, ("tflite",), output_dir=tmp_path, labels=labels)
+    (outcome,) = export_model(request, Stages()).outcomes
+    assert outcome.error is None
+    artifact = read_manifest(outcome.artifact.path)
+    pixels = np.random.default_rng(1).integers(0, 256, (64, 96, 3), np.uint8)
+    outputs = format_named("tflite").load(artifact)({"image": pixels[np.newaxis]})
+    wanted = detections(artifact.task, outputs, least_score=0.5)
+    np.save(tmp_path / "pixels.npy", pixels)
+    command = [python, "-c", DETECT, str(outcome.suppressed.path), str(tmp_path / "pixels.npy")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    found = json.loads(done.stdout.splitlines()[-1])
+    assert len(found) > 5
+    assert [one[0] for one in found] == [labels[one.label] for one in wanted]
+    np.testing.assert_allclose([one[1] for one in found], [one.score for one in wanted], atol=1e-5)
+    for (_, _, *box), one in zip(found, wanted, strict=True):
+        top, left, bottom, right = np.array(one.box) * (64, 96, 64, 96)
+        inside = (max(top, 0), max(left, 0), min(bottom - top, 64), min(right - left, 96))
+        np.testing.assert_allclose(box, inside, atol=1.0)
