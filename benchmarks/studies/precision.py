@@ -174,8 +174,13 @@ def digits_stock(row: Row, folder: Path, scratch: Path) -> dict[str, Any]:
     held = held_out(row.trained, folder)
     files = _stock(row, folder, scratch)
     for one in files:
-        if "path" in one:
+        if "path" not in one:
+            continue
+        try:
             found = stock_answers(scratch / one.pop("path"), held, scratch)
+        except RowError as failure:  # the runtime stops in an operator
+            one["error"] = str(failure).replace(f"{scratch}/", "")
+        else:
             one |= {**as_row(held.judge(found.classes)), "refused": found.refused}
     return {"files": files}
 

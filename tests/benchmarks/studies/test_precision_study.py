@@ -118,6 +118,23 @@ def test_a_search_that_accepts_no_file_is_an_error_with_its_candidates(tmp_path,
     assert result["files"] == [FILE]
 
 
+def test_a_stock_file_that_stops_its_runtime_leaves_the_others(tmp_path, monkeypatch):
+    held = HeldOut(None, np.zeros((2, 4, 4, 3), np.uint8), np.array([0, 1]), np.array([0, 1]))
+    files = [{"recipe": name, "error": None, "path": f"{name}.tflite"} for name in ("fp32", "int8_mse")]
+
+    def answers(path, *_):
+        if path.stem == "int8_mse":
+            raise RowError(f"{tmp_path}/int8_mse.tflite: DIV failed")
+        return precision_files.StockAnswers(np.array([0, 1]), None)
+
+    monkeypatch.setattr(precision, "held_out", lambda *_: held)
+    monkeypatch.setattr(precision, "_stock", lambda *_: files)
+    monkeypatch.setattr(precision, "stock_answers", answers)
+    good, stopped = precision.digits_stock(OURS, tmp_path, tmp_path)["files"]
+    assert (good["error"], good["accuracy"]) == (None, 1.0)
+    assert stopped["error"] == "int8_mse.tflite: DIV failed"
+
+
 def test_a_network_is_named_as_the_exporter_wants_it():
     words = words_of(NETWORKS[-1])
     assert words[words.index("--model-arg") + 1] == "head_widths=(256, 320)"
