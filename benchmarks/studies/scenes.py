@@ -43,7 +43,7 @@ RECIPES = {
     "onnx": ("fp32", "fp16", "static_wi8_ai8"),
     "coreml": ("fp32", "fp16", "static_wi8_ai8_fp16"),
 }
-SCENES = {"tflite": 1000, "onnx": 1000, "coreml": 60}
+SCENES = {"tflite": 1000, "onnx": 400, "coreml": 40}
 """By format: the number of held-out scenes. Without macOS a slow numpy reference executes Core ML files."""
 STOCK = "stock"
 TIMEOUT_S = 4 * 3600.0

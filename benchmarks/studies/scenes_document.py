@@ -21,8 +21,11 @@ training. *AP* is COCO's, from 0 to 100: the mean over ten classes and over over
 IoU* is that of eleven classes, background included, at every pixel. In brackets stands what a file loses
 against the network in PyTorch on the same scenes, in points, with the 95 % interval of a paired bootstrap
 over scenes. int8 files got their ranges from 128 training scenes. Core ML files are executed by a numpy
-reference, on the first 60 scenes, so their intervals are wide. The intervals speak of other scenes of these
+reference, on few scenes, so their intervals are wide. The intervals speak of other scenes of these
 digits over these two photographs, not of other objects.
+
+On x86-64 LiteRT computes fp16 files in fp32, so their figures are those of fp32. Their parity is that of half
+precision, on the emulated core.
 
 Stock is litert-torch with its own defaults. Instructions are those of one inference by LiteRT 2.3.0 on an
 emulated Cortex-A76. Times are modelled from them for a snapdragon_855, not measured on a phone.
@@ -73,7 +76,7 @@ def _network(model: str, own: Results) -> list[str]:
         for scenes, original in sorted(originals.items(), reverse=True)
     ]
     figures = list(next(iter(originals.values()), {}))
-    header = ("file", *figures, "parity", "partitions", "size", "instructions", "modelled")
+    header = ("file", "scenes", *figures, "parity", "partitions", "size", "instructions", "modelled")
     text = f"In PyTorch, float32: {'; '.join(said)}." if said else ""
     return [f"## {model}", "", text, "", markdown_table(header, _files(own, figures)), ""]
 
@@ -85,6 +88,7 @@ def _files(own: Results, figures: Sequence[str]) -> Iterator[Sequence[str]]:
             ms, instructions = counted.get("modelled_ms"), counted.get("instructions")
             yield (
                 f"{TITLES[row.made]} `{file['recipe']}`",
+                str(result.get("scenes", "-")),
                 *(_figure(file, name) for name in figures),
                 file.get("parity", "-"),
                 str(counted.get("partitions") or file.get("partitions") or "-"),
@@ -98,7 +102,7 @@ def _figure(file: Mapping[str, Any], name: str) -> str:
     told = file.get("figures", {}).get(name)
     if told is None:
         return "-"
-    drop = {key: 100 * value + 0.0 for key, value in told["drop"].items()}
+    drop = {key: round(100 * value, 2) + 0.0 for key, value in told["drop"].items()}  # no -0.00
     return f"{100 * told['value']:.1f} ({drop['value']:+.2f}: {drop['low']:+.2f} to {drop['high']:+.2f})"
 
 
