@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from mocovit_deploy.accuracy.breakdown import Breakdown
-    from mocovit_deploy.exporting.prove import Outcome
+    from mocovit_deploy.exporting.context import Outcome
     from mocovit_deploy.targets import InferenceTimes, InstructionCount
 
 

@@ -13,7 +13,7 @@ from mocovit_deploy.formats import format_named
 
 if TYPE_CHECKING:
     from examples.digits.data import Split
-    from mocovit_deploy.exporting.prove import Outcome
+    from mocovit_deploy.exporting.context import Outcome
     from mocovit_deploy.spec import ModelSpec
 
 

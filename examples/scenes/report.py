@@ -26,7 +26,7 @@ from mocovit_deploy.files import size_bytes
 if TYPE_CHECKING:
     from examples.scenes.data import Scene
     from examples.scenes.metrics import Figure
-    from mocovit_deploy.exporting.prove import Outcome
+    from mocovit_deploy.exporting.context import Outcome
 
 PROGRAM = "python -m examples.scenes.report"
 CALIBRATION = "examples.scenes.data:training_pictures"

@@ -43,8 +43,8 @@ from mocovit_deploy.terminal.quiet import quiet
 from mocovit_deploy.terminal.table import shortened, table
 
 if TYPE_CHECKING:
+    from mocovit_deploy.exporting.context import Outcome
     from mocovit_deploy.exporting.pipeline import ExportOutcome
-    from mocovit_deploy.exporting.prove import Outcome
     from mocovit_deploy.exporting.suppressed import SuppressedFile
 
 

@@ -44,8 +44,8 @@ from mocovit_deploy.terminal.progress import Stages
 if TYPE_CHECKING:
     from torch import fx
 
+    from mocovit_deploy.exporting.context import Outcome
     from mocovit_deploy.exporting.pipeline import ExportOutcome
-    from mocovit_deploy.exporting.prove import Outcome
     from mocovit_deploy.passes.result import Proof
 
 NOT_TOLD = "not told"

@@ -18,17 +18,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 from mocovit_deploy.errors import AccuracyError, DeployError, MissingToolError
+from mocovit_deploy.exporting.context import ExportContext, Outcome, Proven
 from mocovit_deploy.exporting.judging import judge, judging_of, what_would_help
-from mocovit_deploy.exporting.prove import (
-    ExportContext,
-    Outcome,
-    Proven,
-    outcome_of,
-    prove,
-    prove_fastest,
-    prove_half,
-    publish,
-)
+from mocovit_deploy.exporting.prove import prove, prove_fastest, prove_half
+from mocovit_deploy.exporting.publish import outcome_of, publish
 from mocovit_deploy.files import size_bytes
 from mocovit_deploy.formats import format_named
 from mocovit_deploy.parity.decide import PASS

@@ -14,7 +14,7 @@ from mocovit_deploy.accuracy.evaluate import Classes, Drop, evaluate, images_for
 from mocovit_deploy.accuracy.labelled import Labelled
 from mocovit_deploy.artifacts.artifact import Array, Artifact, as_taken
 from mocovit_deploy.errors import UsageError
-from mocovit_deploy.exporting.prove import ExportContext
+from mocovit_deploy.exporting.context import ExportContext
 from mocovit_deploy.formats import format_named
 from mocovit_deploy.models.load import Network
 from mocovit_deploy.quantization.calibration_set import RANDOM

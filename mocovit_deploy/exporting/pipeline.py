@@ -9,9 +9,10 @@ from torch import fx
 from mocovit_deploy.errors import DeployError
 from mocovit_deploy.exporting.answers import ask_original
 from mocovit_deploy.exporting.auto import search
+from mocovit_deploy.exporting.context import ExportContext, Outcome
 from mocovit_deploy.exporting.inside import look_inside
 from mocovit_deploy.exporting.judging import require_judged
-from mocovit_deploy.exporting.prove import ExportContext, Outcome, write_and_prove
+from mocovit_deploy.exporting.publish import write_and_prove
 from mocovit_deploy.exporting.reference import calibration_samples, run_original
 from mocovit_deploy.exporting.refuse import refuse_impossible
 from mocovit_deploy.exporting.schemes import Schemes

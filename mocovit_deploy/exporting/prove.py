@@ -1,134 +1,31 @@
-"""Write one file, judge it against the original network, and only then give it its name."""
+"""Write one file in the staging folder and judge it against the original network."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from importlib.metadata import version
-from pathlib import Path
 
-from torch import Tensor, fx
-
-from mocovit_deploy.accuracy.breakdown import Breakdown
-from mocovit_deploy.accuracy.judge import compare_answers, drop_error
 from mocovit_deploy.artifacts.artifact import Artifact
-from mocovit_deploy.artifacts.golden import Golden, golden_path, write_golden
-from mocovit_deploy.artifacts.manifest import write_manifest
+from mocovit_deploy.artifacts.golden import golden_path, write_golden
 from mocovit_deploy.artifacts.provenance import provenance_of
-from mocovit_deploy.boxes.decode import Limits
-from mocovit_deploy.errors import AccuracyError, DeployError, ParityError, internal, no_room
-from mocovit_deploy.exporting.answers import OriginalAnswers
+from mocovit_deploy.exporting.context import ExportContext, Proven
 from mocovit_deploy.exporting.inside import FP32, with_rewrites
-from mocovit_deploy.exporting.reference import Reference, golden_of, yardstick_note
-from mocovit_deploy.exporting.schemes import Schemes
-from mocovit_deploy.exporting.staging import Staging
-from mocovit_deploy.exporting.suppressed import SuppressedFile, limits_of, without_old, write_suppressed
+from mocovit_deploy.exporting.reference import golden_of
 from mocovit_deploy.files import digest
 from mocovit_deploy.formats import ExportJob, Format, Written, format_named
 from mocovit_deploy.layers.branches import Inside, judge_branches
-from mocovit_deploy.models.load import Network
 from mocovit_deploy.parity.decide import PASS
 from mocovit_deploy.parity.half import check_half, needs_half, with_half
-from mocovit_deploy.parity.verdict import ParityReport, check_file, not_run, retold, with_hidden
+from mocovit_deploy.parity.verdict import ParityReport, check_file, not_run, with_hidden
 from mocovit_deploy.passes.result import PassResult
 from mocovit_deploy.passes.run import Pass, rewrite, run_passes
 from mocovit_deploy.quantization.arithmetic import ArithmeticChoice
 from mocovit_deploy.quantization.calibration_set import brand_of
 from mocovit_deploy.quantization.recipes import recipe_named
 from mocovit_deploy.quantization.scheme import Scheme
-from mocovit_deploy.search.candidate import Candidate
-from mocovit_deploy.ship.app_code import write_app_code
 from mocovit_deploy.ship.metadata import FileMetadata
-from mocovit_deploy.spec import ExportRequest
-from mocovit_deploy.terminal.progress import Stages
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """One file that was written, judged and published; or the error that prevented it."""
-
-    format: str
-    recipe: str
-    artifact: Artifact | None
-    """None if nothing was written; a rejected file has both an artifact and an error."""
-    report: ParityReport
-    error: DeployError | None
-    notes: tuple[str, ...] = ()
-    accuracy: Breakdown | None = None
-    """None if there are no labelled images, or the file failed before."""
-    app_code: tuple[Path, ...] = ()
-    """Code that loads the file, beside it."""
-    suppressed: SuppressedFile | None = None
-    """A second file, which suppresses a detector's boxes itself."""
-    candidates: tuple[Candidate, ...] = ()
-    """The candidates that a search chose it from; empty without a search."""
-    why_chosen: str = ""
-
-
-@dataclass(frozen=True, kw_only=True)
-class ExportContext:
-    """What all files of one export share."""
-
-    request: ExportRequest
-    network: Network
-    reference: Reference
-    calibrated: Reference
-    """The same on calibration images, for files with fixed ranges; `reference` if there are none."""
-    captured: fx.GraphModule
-    """The network before the passes."""
-    passes: PassResult
-    example: tuple[Tensor, ...]
-    staging: Staging
-    stages: Stages
-    inside: Inside
-    answers: OriginalAnswers | None
-    """None if files are not compared on labelled images."""
-    schemes: Schemes
-    """How graphs are quantized, for recipes that quantize."""
-
-    def reference_of(self, recipe: str) -> Reference:
-        """What files of a recipe are judged against."""
-        return self.calibrated if recipe_named(recipe).is_static else self.reference
-
-
-@dataclass(frozen=True)
-class Proven:
-    """A file in the staging folder with its verdict, not yet published."""
-
-    artifact: Artifact
-    golden: Golden
-    written: Written
-    report: ParityReport
-    notes: tuple[str, ...] = ()
-
-
-def write_and_prove(context: ExportContext, format_name: str, recipe: str) -> Outcome:
-    """Write one file in the staging folder, judge it there, and publish it under its name or as rejected."""
-
-    def work() -> Outcome:
-        proven = prove_half(context, prove_fastest(context, format_name, recipe))
-        return publish(context, proven, accepted=proven.report.verdict == PASS or not context.request.verify)
-
-    return outcome_of(context, format_name, recipe, work)
-
-
-def outcome_of(context: ExportContext, format_name: str, recipe: str, work: Callable[[], Outcome]) -> Outcome:
-    """The result of `work`, or its error as an `Outcome`.
-
-    A full disk concerns every file, so it is raised.
-    """
-    try:
-        return work()
-    except DeployError as error:
-        error.args = (context.staging.told(str(error)),)
-        return Outcome(format_name, recipe, None, not_run(str(error)), error)
-    except Exception as error:  # a defect ends only this file
-        if no_room(error):
-            raise
-        found = internal(error, f"{format_name} {recipe}")
-        return Outcome(format_name, recipe, None, not_run(str(found)), found)
-
 
 WITH_ROOM = 0.5
 """The share of its tolerance that a file with an uncertain rewrite may use up: it is tried on few samples."""
@@ -185,7 +82,7 @@ def prove(
         job = _job(context, recipe, _file_name(context, exporter, recipe), scheme)
         job = replace(job, arithmetic=arithmetic, estimate=estimate)
         written = exporter.export(lowered.graph, context.example, job)
-        exporter.describe(job.path, _metadata(context, recipe), written.inputs, written.outputs)
+        exporter.describe(job.path, metadata_of(context, recipe), written.inputs, written.outputs)
     with context.stages(f"parity {format_name} {recipe}"):
         golden = golden_of(context.reference_of(recipe), written)
         write_golden(job.path, golden)
@@ -208,47 +105,6 @@ def prove_half(context: ExportContext, proven: Proven) -> Proven:
     return proven if half is None else replace(proven, report=with_half(proven.report, half))
 
 
-def publish(context: ExportContext, proven: Proven, *, accepted: bool) -> Outcome:
-    """Write the verdict into the file's metadata and manifest, and move it to its name or to `rejected/`."""
-    artifact, written = proven.artifact, proven.written
-    report = retold(proven.report, context.staging.told)
-    format_name, recipe = artifact.format, artifact.recipe
-    metadata = replace(_metadata(context, recipe), parity=report.summary())
-    format_named(format_name).describe(artifact.path, metadata, written.inputs, written.outputs)
-    artifact = replace(artifact, parity=report.as_json(), sha256=digest(artifact.path))
-    accuracy = _accuracy(context, artifact) if report.verdict == PASS else None
-    artifact = artifact if accuracy is None else replace(artifact, accuracy=accuracy.as_json())
-    write_manifest(artifact)
-    lost = _lost(context, artifact.path, accuracy)
-    placed = context.staging.publish(artifact.path, rejected=not accepted or lost is not None)
-    failure: DeployError | None = lost and _lost(context, placed, accuracy)
-    if not accepted:
-        failure = ParityError(f"{placed}: parity {report.verdict}: {report.reason}")
-    notes = (*written.notes, *proven.notes, *yardstick_note(context.reference_of(recipe)))
-    outcome = Outcome(format_name, recipe, replace(artifact, path=placed), report, failure, notes, accuracy)
-    if failure is not None:
-        return outcome
-    without_old(replace(artifact, path=placed))
-    if limits := limits_of(artifact.task):
-        outcome = _with_suppressed(context, outcome, proven.golden, metadata, limits)
-    return _with_app_code(outcome, placed) if context.request.app_code else outcome
-
-
-def _accuracy(context: ExportContext, artifact: Artifact) -> Breakdown | None:
-    """The file's accuracy on the user's labelled images; None if there are none."""
-    if context.answers is None:
-        return None
-    with context.stages(f"accuracy {artifact.format} {artifact.recipe}"):
-        predictor = format_named(artifact.format).load(artifact)
-        return compare_answers(artifact, predictor, context.answers.labelled, context.answers.reference)
-
-
-def _lost(context: ExportContext, path: Path, accuracy: Breakdown | None) -> AccuracyError | None:
-    if context.answers is None or accuracy is None:
-        return None
-    return drop_error(path, accuracy, context.answers.max_drop)
-
-
 def _file_name(context: ExportContext, exporter: Format, recipe: str) -> str:
     free = "_bN" if context.request.dynamic_batch else ""
     brand = brand_of(context.schemes.calibration, recipe)
@@ -263,26 +119,8 @@ def _inside(context: ExportContext, rewrites: Sequence[Pass]) -> Inside:
     )
 
 
-def _with_suppressed(
-    context: ExportContext, outcome: Outcome, golden: Golden, metadata: FileMetadata, limits: Limits
-) -> Outcome:
-    assert outcome.artifact is not None
-    with context.stages(f"suppression {outcome.format} {outcome.recipe}"):
-        try:
-            made = write_suppressed(outcome.artifact, golden, metadata, limits, context.staging.folder)
-        except DeployError as error:
-            return replace(outcome, error=error)
-    return replace(outcome, suppressed=made)
-
-
-def _with_app_code(outcome: Outcome, path: Path) -> Outcome:
-    try:
-        return replace(outcome, app_code=write_app_code(path))
-    except DeployError as error:
-        return replace(outcome, error=error)
-
-
-def _metadata(context: ExportContext, recipe: str) -> FileMetadata:
+def metadata_of(context: ExportContext, recipe: str) -> FileMetadata:
+    """What a file of `recipe` says of itself."""
     request = context.request
     return FileMetadata(
         model=context.network.name,
