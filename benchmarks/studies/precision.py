@@ -11,8 +11,8 @@
               on the same core
 
 As in `fast`, results are kept in `--folder`, and a run that was stopped continues. A file is counted once for
-the same bytes. docs/accuracy.md is written after every run, and names the rows that are missing. The study
-needs what `mocovit-bench emulator` and `mocovit-bench bundle` make.
+the same bytes. docs/accuracy.md and docs/claims.md are written after every run, and name the rows that are
+missing. The study needs what `mocovit-bench emulator` and `mocovit-bench bundle` make.
 
 All rows take 5 hours of one core.
 """
@@ -25,6 +25,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmarks.studies import claims
 from benchmarks.studies.fast_files import count_file
 from benchmarks.studies.precision_document import document
 from benchmarks.studies.precision_files import (
@@ -51,6 +52,7 @@ from mocovit_deploy.errors import DeployError
 from mocovit_deploy.files import size_bytes, write_atomically
 
 DOCUMENT = CHECKOUT / "docs" / "accuracy.md"
+COMPARED = CHECKOUT / "docs" / "claims.md"
 
 RECIPES = {
     "tflite": "fp32,fp16,static_wi8_ai8,static_wi8_ai8_fp16,mixed_wi8_ai8_fp16",
@@ -71,6 +73,12 @@ FULL_SIZE = (
     ("timm/efficientvit_b1", None),
     ("timm/efficientnet_b0", None),
 )
+
+CLAIMED = tuple(
+    (f"timm/{name}", None)
+    for name in ("efficientvit_b2", "efficientnet_b1", "efficientnet_b2", "efficientnet_b3")
+)
+"""Further networks that docs/claims.md compares, counted without stock files."""
 
 
 @dataclass(frozen=True)
@@ -103,6 +111,7 @@ class Row:
 ROWS = (
     *(Row(one.model, one.size, made, one) for one in NETWORKS for made in (*RECIPES, AUTO, STOCK)),
     *(Row(model, size, made) for model, size in FULL_SIZE for made in (AUTO, STOCK)),
+    *(Row(model, size, AUTO) for model, size in CLAIMED),
 )
 
 
@@ -111,7 +120,8 @@ def main() -> int:
     given = begun(parser_of("precision", __doc__), ROWS)
     done = run_missing(given, ROWS, lambda row: run_row(row, given.folder), brief, sources_of)
     write_atomically(DOCUMENT, document(ROWS, done).encode())
-    sys.stdout.write(f"written: {DOCUMENT}\n")
+    write_atomically(COMPARED, claims.document(claims.times_of(done)).encode())
+    sys.stdout.write(f"written: {DOCUMENT}, {COMPARED}\n")
     return 4 if any(one["error"] for row, one in done.items() if row in rows_like(ROWS, given.only)) else 0
 
 

@@ -186,7 +186,7 @@ def _counts(rows: Sequence[Row], done: Results) -> Iterator[Sequence[str]]:
             row.title,
             *(_counted(found.get(name)) for name in COUNTS[1:]),
             f"**{_counted(mixed[-1] if mixed else None)}**",
-            f"{BARS_MS[row.title]:.1f}",
+            f"{BARS_MS[row.title]:.1f}" if row.title in BARS_MS else "-",
             *(_counted(theirs.get(name)) for name in ("fp32", "fp16")),
             " / ".join(dict.fromkeys(_counted(one) for one in int8)) or "-",
         )
@@ -231,6 +231,6 @@ def _short(done: Results) -> list[str]:
                 for one in result["files"]
                 if one["recipe"] == result["chosen"] and one["passed"]
             ]
-            if times and round(min(times), 1) > BARS_MS[row.title]:
+            if times and round(min(times), 1) > BARS_MS.get(row.title, float("inf")):
                 lines.append(f"- {row.title}, full size: {min(times):.2f} ms, of {BARS_MS[row.title]}")
     return lines or ["Nothing that was run."]
