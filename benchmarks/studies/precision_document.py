@@ -28,7 +28,7 @@ INTRODUCTION = """\
 
 What each precision is worth, by one command: `make precision`.
 
-Networks are trained on digits over photographs ([examples/digits](../examples/digits/README.md)). Ranges come
+Networks are trained on digits over photographs (`examples/digits`). Ranges come
 from 128 training images ([precision.md](precision.md)); files are judged on all 5,579 held-out images (Core
 ML, run by a numpy reference: on the first 400, and the interval is wide). *Drop* is accuracy lost against the
 network on the same images, in points, with its 95 % interval. Times are modelled for a Snapdragon 855 from

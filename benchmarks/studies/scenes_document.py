@@ -16,7 +16,7 @@ INTRODUCTION = """\
 What files of detectors, instance segmenters and segmenters lose, by one command: `make scenes`.
 
 The networks are trained on scenes of 2 to 5 handwritten digits over photographs, {size} x {size} pixels
-([examples/scenes](../examples/scenes/README.md)). Held-out scenes share neither a digit nor a photograph with
+(`examples/scenes`). Held-out scenes share neither a digit nor a photograph with
 training. *AP* is COCO's, from 0 to 100: the mean over ten classes and over overlaps from 0.50 to 0.95. *Mean
 IoU* is that of eleven classes, background included, at every pixel. In brackets stands what a file loses
 against the network in PyTorch on the same scenes, in points, with the 95 % interval of a paired bootstrap
@@ -28,7 +28,7 @@ On x86-64 LiteRT computes fp16 files in fp32, so their figures are those of fp32
 precision, on the emulated core.
 
 Stock is litert-torch with its own defaults. Instructions are those of one inference by LiteRT 2.3.0 on an
-emulated Cortex-A76. Times are modelled from them for a snapdragon_855, not measured on a phone.
+emulated Cortex-A76. Times are modelled from them for a Snapdragon 855, not measured on a phone.
 """
 Results = Mapping[Any, Mapping[str, Any]]
 
