@@ -36,6 +36,8 @@ class RunConditions:
     default."""
     per_operator: bool = False
     """Count each operator too, on a target that counts."""
+    counted_runs: int = 2
+    """How many inferences a target that counts counts; a second one shows that they agree."""
 
 
 @dataclass(frozen=True, kw_only=True)

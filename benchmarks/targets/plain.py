@@ -24,6 +24,7 @@ def emulation_plan(artifact: Artifact, conditions: RunConditions) -> Plan:
     return counting_plan(
         runtime=runtime_for(artifact, conditions.runtime),
         cpu=conditions.cpu or CPUS[0],
+        runs=conditions.counted_runs,
         deadline_s=conditions.deadline_s,
     )
 

@@ -184,6 +184,7 @@ class _Search:
             runtime=self.wanted.runtime,
             device=self.wanted.device,
             per_operator=per_operator,
+            counted_runs=1,  # candidates are compared, and LiteRT's counts are equal in every run
             deadline_s=DEADLINE_S,
             fetch=False,
         )
