@@ -13,7 +13,7 @@ from mocovit_deploy.parity.compare import compare_output
 
 GIVEN = np.linspace(-1, 1, 24, dtype=np.float32).reshape(4, 1, 6)
 GOLDEN = Golden(("a", "b", "c", "d"), {"image": GIVEN}, {"one": GIVEN * 2, "two": GIVEN * 3})
-ARTIFACT = SimpleNamespace(path=Path("n.onnx"), format="onnx", recipe="fp32", dynamic_batch=False)
+ARTIFACT = SimpleNamespace(path=Path("n.onnx"), format="onnx", recipe="fp32", dynamic_batch=False, task=None)
 
 
 def running(spoilt_at=None, by=0.0):
