@@ -126,8 +126,9 @@ def main() -> int:
 
 
 def sources_of(row: Row) -> str:
-    """The digest of all that could change a row: of a trained row its checkpoint and its images too."""
-    return product_digest(*(() if row.trained is None else row.trained.sources))
+    """The digest of all that could change a row: what makes its files, and its checkpoint and images."""
+    made_by = CHECKOUT / "benchmarks" / "studies" / "precision_files.py"
+    return product_digest(made_by, *(() if row.trained is None else row.trained.sources))
 
 
 def brief(_row: Row, result: dict[str, Any]) -> str:

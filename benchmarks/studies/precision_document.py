@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
+from benchmarks.studies.study import commits_of, missing_rows
 from mocovit_deploy.quantization.recipes import RECIPES
 from mocovit_deploy.terminal.table import markdown_table, megabytes
 
@@ -66,7 +67,7 @@ Results = Mapping[Any, Mapping[str, Any]]
 
 def document(rows: Sequence[Row], done: Results) -> str:
     """The document. It names missing rows, rows that failed, and limits that are exceeded."""
-    lines = [INTRODUCTION, *_missing(rows, done)]
+    lines = [INTRODUCTION, *missing_rows(rows, done)]
     lines += [
         "## Trained networks, our files",
         "",
@@ -79,13 +80,7 @@ def document(rows: Sequence[Row], done: Results) -> str:
     header = (*COUNTS, "mixed", "bar", "stock fp32", "stock fp16", "stock int8")
     lines += [markdown_table(header, _counts(rows, done)), ""]
     lines += ["## What falls short", "", *_short(done), ""]
-    commits = ", ".join(sorted({str(one["commit"]) for one in done.values()})) or "none"
-    return "\n".join([*lines, f"Rows of {commits}.", ""])
-
-
-def _missing(rows: Sequence[Row], done: Results) -> list[str]:
-    left = [row.slug for row in rows if row not in done]
-    return [f"**{len(left)} of {len(rows)} rows are missing**: {', '.join(left)}.", ""] if left else []
+    return "\n".join([*lines, commits_of(done), ""])
 
 
 def _files(done: Results, kind: str) -> Iterator[tuple[Row, Mapping[str, Any]]]:

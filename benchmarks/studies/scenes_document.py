@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
+from benchmarks.studies.study import commits_of, missing_rows
 from mocovit_deploy.terminal.table import markdown_table, megabytes
 
 BAR = 1.0
@@ -53,19 +54,13 @@ class Row(Protocol):
 
 def document(rows: Sequence[Row], done: Results, size: int) -> str:
     """The document. It names missing rows, rows that failed, and files beyond their limits."""
-    lines = [INTRODUCTION.format(size=size), *_missing(rows, done)]
+    lines = [INTRODUCTION.format(size=size), *missing_rows(rows, done)]
     for model in dict.fromkeys(row.trained.model for row in rows):
         own = {row: result for row, result in done.items() if row.trained.model == model}
         if own:
             lines += _network(model, own)
     lines += ["## What falls short", "", *_short(done), ""]
-    commits = ", ".join(sorted({str(one["commit"]) for one in done.values()})) or "none"
-    return "\n".join([*lines, f"Rows of {commits}.", ""])
-
-
-def _missing(rows: Sequence[Row], done: Results) -> list[str]:
-    left = [row.slug for row in rows if row not in done]
-    return [f"**{len(left)} of {len(rows)} rows are missing**: {', '.join(left)}.", ""] if left else []
+    return "\n".join([*lines, commits_of(done), ""])
 
 
 def _network(model: str, own: Results) -> list[str]:

@@ -14,7 +14,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any, NoReturn, Protocol, TypeVar
@@ -86,6 +87,7 @@ def rows_like(rows: Sequence[AnyRow], pattern: str) -> list[AnyRow]:
     return [row for row in rows if fnmatch.fnmatch(row.slug, pattern)]
 
 
+@cache
 def product_digest(*others: Path) -> str:
     """A digest that changes with any file of the product, and with `others`, files of the checkout."""
     total = hashlib.sha256()
@@ -150,6 +152,17 @@ def run_missing(
             progress(f" {result['row_s']:.0f} s, {brief(row, result)}\n")
     results = {row: known_result(row) for row in rows}
     return {row: result for row, result in results.items() if result is not None}
+
+
+def missing_rows(rows: Sequence[Row], done: Mapping[Any, Any]) -> list[str]:
+    """The lines of a document that name the rows without a result; none if all have one."""
+    left = [row.slug for row in rows if row not in done]
+    return [f"**{len(left)} of {len(rows)} rows are missing**: {', '.join(left)}.", ""] if left else []
+
+
+def commits_of(done: Mapping[Any, Mapping[str, Any]]) -> str:
+    """The line of a document that names the commits of its rows."""
+    return f"Rows of {', '.join(sorted({str(one['commit']) for one in done.values()})) or 'none'}."
 
 
 def run_study(name: str, main: Callable[[], int]) -> NoReturn:
