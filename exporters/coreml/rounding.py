@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from exporters.coreml.program import Operation, Program
-from mocovit_deploy.artifacts.marks import Levels, RoundedRead, marks_in
+from mocovit_deploy.artifacts.marks import Levels, RoundedRead, integer_levels, marks_in
 
 LIMITS = {"int8": (-128, 127), "uint8": (0, 255)}
 
@@ -64,13 +64,17 @@ def _before_casts(name: str, makers: Mapping[str, Operation]) -> str:
     return _before_casts(str(made.operands["x"]), makers)
 
 
-def _levels(program: Program, widen: Operation, makers: Mapping[str, Operation]) -> Levels:
+def _levels(program: Program, widen: Operation, makers: Mapping[str, Operation]) -> Levels | None:
+    """The levels of a pair; None if it has several scales, or numbers of another width."""
     quantize = makers[str(widen.operands["input"])]
     (stored,) = quantize.outputs
-    low, high = LIMITS[stored.dtype]
-    step = float(np.asarray(_constant(program, quantize, "scale", 1.0)))
-    zero = float(np.asarray(_constant(program, quantize, "zero_point", 0)))
-    return Levels((low - zero) * step, (high - zero) * step, step)
+    scale, zero = (
+        np.asarray(_constant(program, quantize, name, default))
+        for name, default in (("scale", 1.0), ("zero_point", 0))
+    )
+    if stored.dtype not in LIMITS or scale.size != 1 or zero.size != 1:
+        return None
+    return integer_levels(float(scale.item()), float(zero.item()), LIMITS[stored.dtype])
 
 
 def _constant(program: Program, operation: Operation, name: str, default: Any) -> Any:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from mocovit_deploy.artifacts.marks import Levels, RoundedRead
+from mocovit_deploy.artifacts.marks import Levels, RoundedRead, integer_levels
 from mocovit_deploy.extras import needs_extra
 
 WEIGHTS = 1
@@ -35,22 +35,21 @@ class Pair:
 
 
 def pairs_of(model: Any) -> dict[str, Pair]:
-    """By the name of a value, the pair that rounds it for its readers."""
+    """By the name of a value, the pair that rounds it for its readers; those of one constant scale alone."""
     arrays = needs_extra("onnx.numpy_helper", "onnx")
     constants = {one.name: arrays.to_array(one) for one in model.graph.initializer}
     widening = {node.input[0]: node for node in model.graph.node if node.op_type == "DequantizeLinear"}
     found = {}
     for node in model.graph.node:
-        if node.op_type == "QuantizeLinear" and node.output[0] in widening:
-            scale, zero = constants[node.input[1]], constants[node.input[2]]
-            levels = _levels(float(scale), zero)
-            found[node.input[0]] = Pair(node, widening[node.output[0]], levels)
+        if node.op_type != "QuantizeLinear" or node.output[0] not in widening:
+            continue
+        scale, zero = (constants.get(name) for name in (*node.input[1:3], "", "")[:2])
+        if scale is None or zero is None or scale.size != 1 or zero.dtype.kind not in "iu":
+            continue
+        limits = np.iinfo(zero.dtype)
+        levels = integer_levels(float(scale.item()), int(zero.item()), (limits.min, limits.max))
+        found[node.input[0]] = Pair(node, widening[node.output[0]], levels)
     return found
-
-
-def _levels(step: float, zero: Any) -> Levels:
-    limits = np.iinfo(zero.dtype)
-    return Levels((limits.min - int(zero)) * step, (limits.max - int(zero)) * step, step)
 
 
 def rounded_inputs(model: Any, node: Any, pairs: Mapping[str, Pair]) -> tuple[RoundedRead, ...]:

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from exporters.tflite.flatbuffer import codes_of
-from mocovit_deploy.artifacts.marks import Levels, RoundedRead, marks_in
+from mocovit_deploy.artifacts.marks import Levels, RoundedRead, integer_levels, marks_in
+from mocovit_deploy.errors import ConversionError
 from mocovit_deploy.extras import needs_extra
 
 MOVES = ("RESHAPE", "TRANSPOSE", "EXPAND_DIMS", "SQUEEZE", "PAD", "PADV2", "MIRROR_PAD")
@@ -37,12 +38,14 @@ def levels_of(tensor: Any) -> Levels | None:
     limits = {types.INT8: (-128, 127), types.UINT8: (0, 255), types.INT16: (-32768, 32767)}
     if len(scales) != 1 or tensor.type not in limits:
         return None
-    step, zero, (low, high) = float(scales[0]), int(grid.zeroPoint[0]), limits[tensor.type]
-    return Levels((low - zero) * step, (high - zero) * step, step)
+    return integer_levels(float(scales[0]), int(grid.zeroPoint[0]), limits[tensor.type])
 
 
 def roundings(model: Any, names: Mapping[int, str]) -> dict[str, OperatorRounding]:
-    """By mark, what its operators round. `names` are those of all tensors of the first subgraph."""
+    """By mark, what its operators round. `names` are those of all tensors of the first subgraph.
+
+    Raises `ConversionError` for a file of which a tensor is made of itself.
+    """
     graph = model.subgraphs[0]
     moving = codes_of(model, *MOVES, *CONVERSIONS)
     maker = {int(index): operator for operator in graph.operators for index in operator.outputs}
@@ -77,8 +80,12 @@ class _Operand:
         self.is_float = tensors[index].type == types.FLOAT32
         self.levels: Levels | None = None
         self.path = 0
+        seen = {index}
         while (made := maker.get(index)) is not None and made.opcodeIndex in moving:
             self.levels = self.levels or levels_of(tensors[index])
+            if int(made.inputs[0]) in seen:
+                raise ConversionError(f"tensor {index} is made of itself: the file is damaged")
+            seen.add(int(made.inputs[0]))
             index = int(made.inputs[0])
             self.path += 1
         data = model.buffers[tensors[index].buffer].data

@@ -33,7 +33,11 @@ def values(artifact: Artifact) -> tuple[FileValue, ...]:
     names = _names(model)
     varying = {int(index) for index in graph.inputs}
     conversions = codes_of(model, *CONVERSIONS)
-    computed, rounded = _last_computed(model), roundings(model, names)
+    computed = _last_computed(model)
+    try:
+        rounded = roundings(model, names)
+    except ConversionError as error:
+        raise ConversionError(f"{artifact.path}: {error}") from None
     found = []
     for place, operator in enumerate(graph.operators):
         if not varying.intersection(map(int, operator.inputs)):

@@ -24,6 +24,12 @@ class Levels:
     step: float
 
 
+def integer_levels(step: float, zero: float, limits: tuple[int, int]) -> Levels:
+    """The levels of whole numbers from `limits[0]` to `limits[1]`, of which `zero` stands for 0."""
+    low, high = limits
+    return Levels((low - zero) * step, (high - zero) * step, step)
+
+
 @dataclass(frozen=True)
 class RoundedRead:
     """An operand that operators of a file read in whole numbers, though the value is not stored in them."""

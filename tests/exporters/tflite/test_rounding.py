@@ -10,6 +10,7 @@ from tflite_builder import TfliteBuilder
 
 from exporters.tflite.rounding import levels_of, roundings
 from mocovit_deploy.artifacts.marks import RoundedRead
+from mocovit_deploy.errors import ConversionError
 
 MAP = (1, 4, 4, 2)
 
@@ -86,3 +87,11 @@ def test_a_float_operator_rounds_nothing(built):
     made = built.named(built.op("CONV_2D", [source, weights, bias], MAP), "b:conv2d")
     found = built.found(made)["b:conv2d"]
     assert (found.reads, found.whole_weights) == ((), False)
+
+
+def test_a_tensor_that_is_made_of_itself_is_an_error(built):
+    moved = built.op("RESHAPE", [built.input("x", MAP), built.constant(MAP)], MAP)
+    made = built.named(built.op("RELU", [moved], MAP), "a:relu")
+    built.graph.operators[0].inputs = np.array([moved, built.graph.operators[0].inputs[1]], np.int32)
+    with pytest.raises(ConversionError, match="made of itself"):
+        built.found(made)
